@@ -1,0 +1,1 @@
+//! Simulated clusters on real sockets.

@@ -1,0 +1,2 @@
+//! darner: an operations console for Dragonfly on Kubernetes.
+pub mod lab;
