@@ -1,2 +1,8 @@
 //! darner: an operations console for Dragonfly on Kubernetes.
+//!
+//! > **Facts come in, the world is updated by one writer, screens are drawn from it; keys become commands, commands
+//! > become plans, plans become effects, effects come back as facts.**
+
+pub mod checks;
+pub mod domain;
 pub mod lab;
