@@ -4,5 +4,7 @@
 //! > become plans, plans become effects, effects come back as facts.**
 
 pub mod checks;
+pub mod connect;
 pub mod domain;
 pub mod lab;
+pub mod observe;
