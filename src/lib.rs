@@ -8,3 +8,5 @@ pub mod connect;
 pub mod domain;
 pub mod lab;
 pub mod observe;
+pub mod settings;
+pub mod widgets;

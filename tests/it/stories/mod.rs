@@ -1,1 +1,7 @@
-//! Stories.
+//! Stories of people who use darner: the real binary in a pseudo-terminal, or headless, against real sockets.
+
+mod bad_input;
+mod fleet;
+mod scenarios;
+mod status;
+mod terminal;
