@@ -44,7 +44,7 @@ pub fn judge(world: &World, subject: &Subject, limits: &Limits, now: Timestamp) 
 }
 
 /// The judgements of every subject that is shown.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Board {
     judged: BTreeMap<Subject, Judgement>,
 }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use crate::domain::{Fact, InstanceId};
 pub use crate::settings::KeyPress;
-pub use command::{COMMANDS, Command, CommandDoc};
+pub use command::{COMMANDS, Command, CommandDoc, TextCommandDoc, WITH_TEXT};
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq)]
