@@ -154,6 +154,6 @@ start_apiserver() {
     --service-account-issuer https://kubernetes.default.svc \
     --service-account-key-file "$pki/accounts.key" --service-account-signing-key-file "$pki/accounts.key" \
     --disable-admission-plugins ServiceAccount --allow-privileged \
-    --shutdown-delay-duration 0s
+    --shutdown-delay-duration 0s $(cat "$STATE/kube-apiserver.flags")
   wait_for 120 kube-apiserver rig_kubectl get --raw /readyz --request-timeout 5s
 }
