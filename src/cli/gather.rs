@@ -56,7 +56,10 @@ impl Gathering {
 
     async fn take(&mut self) -> Touched {
         let mut touched = Touched::default();
-        self.inbox.recv_many(&mut self.batch, BATCH).await;
+        if self.inbox.recv_many(&mut self.batch, BATCH).await == 0 {
+            // Every context has ended: nothing will ever change.
+            std::future::pending::<()>().await;
+        }
         let now = Timestamp::now();
         for fact in self.batch.drain(..) {
             touched.merge(self.world.apply(fact, now));

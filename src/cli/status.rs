@@ -28,7 +28,7 @@ pub async fn run(args: &StatusArgs, fleet: fleet::Fleet) -> color_eyre::Result<u
     let (_focus, watching) = tokio::sync::watch::channel(crate::observe::Focus::default());
     fleet.start(&mut supervisor, &outlet, &watching);
 
-    let mut gathering = Gathering::new(inbox, fleet.settings.limits.clone());
+    let mut gathering = Gathering::new(inbox, fleet.limits.clone());
     let complete = gathering.settle(Duration::from_secs(args.timeout)).await;
     let known: Vec<InstanceId> = gathering.world.instances().collect();
     let mut wanted = Vec::new();

@@ -55,6 +55,7 @@ pub async fn run(
 
     let mut keys = EventStream::new();
     let mut facts = Vec::with_capacity(BATCH);
+    let mut facts_come = true;
     while desk.ended.is_none() {
         let wake = app::next_wake(&state, Timestamp::now());
         tokio::select! {
@@ -96,8 +97,10 @@ pub async fn run(
                     desk.take(&mut state, &mut screen, Msg::Problem(told))?;
                 }
             },
-            taken = inbox.recv_many(&mut facts, BATCH) => {
-                if taken > 0 {
+            taken = inbox.recv_many(&mut facts, BATCH), if facts_come => {
+                // None means that every context has ended, which an unusable kubeconfig entry does at once.
+                facts_come = taken > 0;
+                if facts_come {
                     let batch: Vec<Fact> = facts.drain(..).collect();
                     desk.take(&mut state, &mut screen, Msg::Facts(batch))?;
                 }

@@ -276,6 +276,11 @@ impl Console {
         assert!(self.terminal_is_restored());
     }
 
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.process_id().unwrap()
+    }
+
     /// Its home folder.
     pub fn home(&self) -> &Path {
         self.home.path()

@@ -1,6 +1,6 @@
 //! A lab served by another process, as a person would run it.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -56,6 +56,30 @@ impl LabProcess {
             .output()
             .unwrap();
         assert!(output.status.success(), "fault {name}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// The address of its infra cluster's API server: `http://127.0.0.1:PORT`.
+    pub fn server(&self) -> String {
+        let text = std::fs::read_to_string(self.kubeconfig()).unwrap();
+        let line = text.lines().find_map(|line| line.trim().trim_start_matches("- ").strip_prefix("server:"));
+        line.unwrap().trim().trim_matches(['"', '\'']).to_owned()
+    }
+
+    /// One plain request to that API server, for what no user of kubectl would time.
+    pub fn api(&self, method: &str, path: &str, body: &str) {
+        let server = self.server();
+        let host = server.trim_start_matches("http://");
+        let mut stream = std::net::TcpStream::connect(host).unwrap();
+        let kind = if method == "PATCH" { "application/merge-patch+json" } else { "application/json" };
+        let length = body.len();
+        write!(
+            stream,
+            "{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n\r\n{body}"
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 2"), "{method} {path}: {answer}");
     }
 
     /// Its folder, which is also its home.

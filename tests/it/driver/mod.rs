@@ -6,9 +6,11 @@
 pub mod console;
 pub mod lab;
 pub mod requirement;
+pub mod rig;
 
 pub use console::Console;
 pub use lab::LabProcess;
+pub use rig::Rig;
 
 use std::time::Duration;
 

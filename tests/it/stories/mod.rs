@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod fleet;
+mod real_api;
 mod scenarios;
 mod status;
 mod terminal;
