@@ -10,3 +10,4 @@ pub mod lab;
 pub mod observe;
 pub mod settings;
 pub mod widgets;
+pub mod wire;
