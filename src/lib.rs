@@ -8,3 +8,4 @@ pub mod connect;
 pub mod domain;
 pub mod lab;
 pub mod observe;
+pub mod wire;

@@ -54,6 +54,12 @@ impl NodeView<'_> {
         self.engine.and_then(EngineRecord::engine_role)
     }
 
+    /// It has told its role, and the question after it is not unanswered at present. (Whether an answer is too old is
+    /// a matter of limits, and so for `checks`.)
+    pub fn speaks(&self) -> bool {
+        self.engine.is_some_and(EngineRecord::speaks)
+    }
+
     /// The pod's address.
     pub fn ip(&self) -> Option<&str> {
         self.pod.value.ip.as_deref()

@@ -117,6 +117,26 @@ impl EngineRecord {
         }
     }
 
+    /// It has told its role, and is not silent about it at present.
+    pub fn speaks(&self) -> bool {
+        self.engine_role().is_some() && self.role_silence().is_none()
+    }
+
+    /// Why its role cannot be asked at present: no way to it at all, or neither INFO replication nor ROLE is answered.
+    pub fn role_silence(&self) -> Option<(Option<Question>, &Fault, Timestamp)> {
+        let silence = |question: Option<Question>| {
+            let (fault, since) = self.silent.get(&question)?;
+            Some((question, fault, *since))
+        };
+        silence(None).or_else(|| {
+            let info = silence(Some(Question::Replication))?;
+            match &self.role {
+                Some(_) => silence(Some(Question::Role)).and(Some(info)),
+                None => Some(info),
+            }
+        })
+    }
+
     /// Its half of the replication link, if it says it is a replica.
     pub fn follower(&self) -> Option<&Follower> {
         match &self.replication.as_ref()?.value.side {
