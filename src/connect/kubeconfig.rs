@@ -88,6 +88,21 @@ pub struct Entry {
     pub namespace: Option<Arc<str>>,
     /// The way out, or what is broken about the entry.
     pub way: Result<Way, Fault>,
+    /// The files that it was merged from, to read it anew.
+    origin: Arc<[PathBuf]>,
+}
+
+impl Entry {
+    /// The entry as the files have it now: a login, or an editor, may have written to them. `None` when it is gone from
+    /// them, or did not come from files.
+    pub fn reread(&self) -> Option<Entry> {
+        let files: Vec<PathBuf> = self.origin.to_vec();
+        if files.is_empty() {
+            return None;
+        }
+        let (found, _) = read_files(files, false);
+        found.context(self.id.as_str()).ok().cloned()
+    }
 }
 
 /// What a client is made from.
@@ -173,6 +188,20 @@ impl Kubeconfigs {
 /// Reads what the rules name. Whatever is broken is told and left out; the rest stands.
 pub fn load(explicit: Option<&Path>, around: &Surroundings) -> (Kubeconfigs, Vec<Problem>) {
     let (files, must_exist) = files(explicit, around);
+    let (mut found, problems) = read_files(files, must_exist);
+    if found.entries.is_empty() && explicit.is_none() && around.in_cluster {
+        found.current = Some(IN_CLUSTER.to_owned());
+        found.entries.push(Entry {
+            id: ContextId::new(IN_CLUSTER),
+            namespace: None,
+            way: Ok(Way::InCluster),
+            origin: Arc::default(),
+        });
+    }
+    (found, problems)
+}
+
+fn read_files(files: Vec<PathBuf>, must_exist: bool) -> (Kubeconfigs, Vec<Problem>) {
     let mut problems = Vec::new();
     let mut merged = Merged::default();
     for file in &files {
@@ -187,15 +216,7 @@ pub fn load(explicit: Option<&Path>, around: &Surroundings) -> (Kubeconfigs, Vec
             }),
         }
     }
-    let (mut current, mut entries) = merged.finish(&mut problems);
-    if entries.is_empty() && explicit.is_none() && around.in_cluster {
-        current = Some(IN_CLUSTER.to_owned());
-        entries.push(Entry {
-            id: ContextId::new(IN_CLUSTER),
-            namespace: None,
-            way: Ok(Way::InCluster),
-        });
-    }
+    let (current, entries) = merged.finish(&files, &mut problems);
     let found = Kubeconfigs {
         searched: files,
         current,
@@ -414,7 +435,12 @@ impl Merged {
     }
 
     /// Joins contexts with their clusters and users.
-    fn finish(self, problems: &mut Vec<Problem>) -> (Option<String>, Vec<Entry>) {
+    fn finish(
+        self,
+        files: &[PathBuf],
+        problems: &mut Vec<Problem>,
+    ) -> (Option<String>, Vec<Entry>) {
+        let origin: Arc<[PathBuf]> = Arc::from(files);
         let Merged {
             current,
             clusters,
@@ -445,6 +471,7 @@ impl Merged {
                 id: ContextId::new(&name),
                 namespace: nonempty(namespace).map(Arc::from),
                 way,
+                origin: origin.clone(),
             });
         }
         let current = current.and_then(|current| {

@@ -5,6 +5,13 @@
 //!
 //! Never: a decision, a fact about the cluster, a retry that nobody sees.
 //!
-//! Start with [`kubeconfig::load`], then [`client::open`].
+//! Start with [`kubeconfig::load`], then [`client::Door`].
 
+pub mod client;
+pub mod credential;
+pub mod fault;
+pub mod forward;
 pub mod kubeconfig;
+mod proxy;
+pub mod request;
+pub mod resp;
