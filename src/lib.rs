@@ -6,3 +6,5 @@
 pub mod checks;
 pub mod domain;
 pub mod lab;
+pub mod settings;
+pub mod widgets;
