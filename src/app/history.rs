@@ -52,6 +52,11 @@ impl History {
         !self.future.is_empty()
     }
 
+    /// Another place was visited before this one.
+    pub fn has_before(&self) -> bool {
+        self.before.is_some()
+    }
+
     /// Goes on to a place. Returns false when the reader is there already.
     pub fn go(&mut self, place: Place) -> bool {
         if place == self.here {
