@@ -8,6 +8,7 @@ pub mod connect;
 pub mod domain;
 pub mod lab;
 pub mod observe;
+pub mod runtime;
 pub mod settings;
 pub mod widgets;
 pub mod wire;

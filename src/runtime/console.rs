@@ -139,7 +139,7 @@ impl Desk {
     fn carry_out(&mut self, state: &mut State, screen: &mut Screen, effect: Effect) -> io::Result<()> {
         match effect {
             Effect::Watch(instance) => {
-                self.focus.send_replace(Focus { instance });
+                self.focus.send_modify(|focus| focus.instance = instance);
             }
             Effect::Copy { what, text } => {
                 let outcome = match screen.copy(&text) {
