@@ -243,6 +243,11 @@ impl Console {
         self.seen.state.lock().unwrap().parser.screen().contents()
     }
 
+    /// A picture of the screen.
+    pub fn picture(&self) -> String {
+        super::picture::svg(self.seen.state.lock().unwrap().parser.screen())
+    }
+
     /// Everything that the program wrote to the terminal.
     pub fn bytes(&self) -> Vec<u8> {
         self.seen.state.lock().unwrap().bytes.clone()

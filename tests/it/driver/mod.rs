@@ -5,6 +5,7 @@
 
 pub mod console;
 pub mod lab;
+pub mod picture;
 pub mod requirement;
 pub mod rig;
 

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod fleet;
+mod picture;
 mod real_api;
 mod scenarios;
 mod status;
