@@ -8,12 +8,20 @@
 //!
 //! Start with [`follow`], then [`inbox`].
 
+mod backoff;
 mod context;
+mod heartbeat;
 mod inbox;
+mod page;
+mod probe;
+mod roster;
+mod standing;
+mod watch;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::connect::client::{Door, Patience};
 use crate::connect::kubeconfig::Entry;
 use crate::domain::{ContextId, Fact, InstanceId};
 
@@ -25,8 +33,8 @@ pub use inbox::{Inbox, Outlet, inbox};
 pub struct ContextPlan {
     /// Which.
     pub id: ContextId,
-    /// The way to it, from kubeconfig.
-    pub entry: Entry,
+    /// The way into it. Shared: whoever else acts in the context goes through the same door.
+    pub door: Arc<Door>,
     /// Namespaces to be confined to; empty means the whole cluster.
     pub namespaces: Vec<Arc<str>>,
     /// How often, and how patiently.
@@ -36,11 +44,20 @@ pub struct ContextPlan {
 impl ContextPlan {
     /// The plan for an entry, over the whole cluster, at the usual pace.
     pub fn new(entry: Entry) -> Self {
+        Self::paced(entry, Pace::default())
+    }
+
+    /// The same at another pace.
+    pub fn paced(entry: Entry, pace: Pace) -> Self {
+        let patience = Patience {
+            connect: pace.connect_deadline,
+            plugin: pace.plugin_deadline,
+        };
         Self {
             id: entry.id.clone(),
-            entry,
+            door: Arc::new(Door::new(entry, patience)),
             namespaces: Vec::new(),
-            pace: Pace::default(),
+            pace,
         }
     }
 
