@@ -5,7 +5,7 @@ use std::cell::Cell;
 use jiff::Timestamp;
 
 use super::Filter;
-use crate::checks::{Board, Since};
+use crate::checks::{Board, Limits, Since};
 use crate::domain::{World, text};
 use crate::settings::{Glyph, GlyphSet, Settings, Theme};
 
@@ -18,6 +18,8 @@ pub struct See<'a> {
     pub board: &'a Board,
     /// What the reader chose.
     pub settings: &'a Settings,
+    /// Bounds that turn a figure into a finding.
+    pub limits: &'a Limits,
     /// Tone to style.
     pub theme: &'a Theme,
     /// Signs.
@@ -30,6 +32,8 @@ pub struct See<'a> {
     pub zoomed: bool,
     /// No pop-up lies over the screen, so its selection is where keys go.
     pub has_keyboard: bool,
+    /// What to say about contexts that could be open and are not.
+    pub hint: Option<&'a str>,
     /// Columns and rows that the screen has.
     pub size: (u16, u16),
     /// The time that is shown: now, or when the picture was frozen.
