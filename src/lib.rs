@@ -8,3 +8,4 @@ pub mod domain;
 pub mod lab;
 pub mod settings;
 pub mod widgets;
+pub mod wire;
