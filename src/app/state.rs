@@ -10,6 +10,7 @@ use crate::checks::{Board, Limits};
 use crate::domain::{InstanceId, World};
 use crate::screens::{self, Clock, Filter, Fresh, Screen, See};
 use crate::settings::{GlyphSet, KeyPress, Keymap, Settings, Theme};
+use crate::widgets::Look;
 
 /// How long a prefix key waits before its continuations are shown.
 pub(super) const HINT_AFTER: SignedDuration = SignedDuration::from_millis(300);
@@ -24,8 +25,6 @@ pub struct State {
     pub(super) theme: Theme,
     pub(super) keymap: Keymap,
     pub(super) glyphs: GlyphSet,
-    /// Columns and rows of the terminal.
-    pub(super) size: (u16, u16),
     /// Every screen, in the order of [`screens::ALL`].
     pub(super) desks: Vec<Desk>,
     pub(super) history: History,
@@ -100,7 +99,6 @@ impl State {
             theme,
             keymap,
             glyphs,
-            size: (80, 24),
             desks,
             history: History::default(),
             zoomed: false,
@@ -176,6 +174,14 @@ impl State {
         self.frozen.as_ref().map_or(&self.world, |p| &p.world)
     }
 
+    /// How meanings look.
+    pub(super) fn look(&self) -> Look<'_> {
+        Look {
+            theme: &self.theme,
+            glyphs: self.glyphs,
+        }
+    }
+
     /// What the screen may look at.
     pub(super) fn see<'a>(&'a self, desk: &'a Desk, now: Timestamp) -> See<'a> {
         let (world, board, now) = match &self.frozen {
@@ -187,14 +193,12 @@ impl State {
             board,
             settings: &self.settings,
             limits: &self.limits,
-            theme: &self.theme,
-            glyphs: self.glyphs,
+            look: self.look(),
             filter: &desk.filter,
             ill_only: desk.ill_only,
             zoomed: self.zoomed,
             has_keyboard: self.over.is_empty(),
             hint: self.hint.as_deref(),
-            size: body_of(self.size),
             now,
             clock: &self.clock,
         }
@@ -215,11 +219,6 @@ impl State {
         self.desks.get_mut(at)?.screen = screen;
         Some(answer)
     }
-}
-
-/// Columns and rows that are left for a screen between the top bar and the footer.
-pub(super) fn body_of((columns, rows): (u16, u16)) -> (u16, u16) {
-    (columns, rows.saturating_sub(2))
 }
 
 impl Pending {

@@ -2,11 +2,12 @@
 
 use jiff::Timestamp;
 
-use super::perform::{copied_words, intend, look_again, perform};
+use super::perform::{copied_words, intend, perform};
 use super::state::State;
 use super::{keys, over};
 use crate::domain::{Fact, Touched};
-use crate::msg::{Command, Effect, Motion, Mouse, Msg, Outcome};
+use crate::msg::command::Motion;
+use crate::msg::{Command, Effect, Mouse, Msg, Outcome};
 
 /// Takes in one message that happened at `now`, and says what must be done outside.
 pub fn update(state: &mut State, msg: Msg, now: Timestamp) -> Vec<Effect> {
@@ -15,11 +16,8 @@ pub fn update(state: &mut State, msg: Msg, now: Timestamp) -> Vec<Effect> {
         Msg::Key(key) => keys::press(state, key, now, &mut effects),
         Msg::Paste(text) => over::paste(state, &text),
         Msg::Mouse(mouse) => on_mouse(state, mouse, now, &mut effects),
-        Msg::Resize(columns, rows) => {
-            state.size = (columns, rows);
-            state.dirty = true;
-            look_again(state);
-        }
+        // Everything is laid out when it is drawn.
+        Msg::Resize(..) => state.dirty = true,
         Msg::Facts(facts) => take_in(state, facts, now),
         Msg::Tick => tick(state, now),
         Msg::FocusGained | Msg::FocusLost => {}
