@@ -41,7 +41,9 @@ pub(super) fn press(state: &mut State, key: KeyPress, now: Timestamp, effects: &
         }
         Resolution::None if pending.keys.len() > 1 => {
             let keys = key::shown(&pending.keys);
-            state.notices.tell(format!("{keys} means nothing here"), now);
+            state
+                .notices
+                .tell(format!("{keys} means nothing here"), now);
         }
         Resolution::None => {}
     }

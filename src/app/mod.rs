@@ -8,16 +8,16 @@
 //!
 //! Start with [`update()`], then [`State`].
 
-mod ask;
 mod explain;
 mod footer;
 mod freeze;
 mod help;
 mod history;
 mod keys;
-mod navigate;
 mod notices;
+mod over;
 mod palette;
+mod perform;
 mod state;
 mod topbar;
 mod update;

@@ -3,6 +3,12 @@
 use std::collections::VecDeque;
 
 use jiff::{SignedDuration, Timestamp};
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use super::state::State;
+use crate::settings::{Glyph, Tone};
+use crate::widgets::{Piece, Popup, Window, draw};
 
 /// How many are kept.
 const KEPT: usize = 200;
@@ -85,6 +91,42 @@ impl Notices {
     pub fn all(&self) -> impl ExactSizeIterator<Item = &Notice> {
         self.said.iter()
     }
+}
+
+/// Draws the list of everything that was said.
+pub(super) fn view(state: &State, window: &Window, now: Timestamp, area: Rect, buf: &mut Buffer) {
+    let Some(desk) = state.desk() else { return };
+    let see = state.see(desk, now);
+    let width = area.width.saturating_sub(6).clamp(30, 110);
+    let mut lines: Vec<Vec<Piece>> = Vec::new();
+    for notice in state.notices.all() {
+        let (sign, tone) = match notice.is_problem {
+            true => (see.sign(Glyph::Warning), Tone::Degraded),
+            false => (see.sign(Glyph::Dot), Tone::Muted),
+        };
+        let age = format!("{:>7} ", see.age(notice.at));
+        let room = usize::from(width).saturating_sub(10);
+        for (i, text) in draw::wrap(&notice.text, room).into_iter().enumerate() {
+            let lead = match i {
+                0 => vec![Piece::muted(age.clone()), Piece::new(sign, tone)],
+                _ => vec![Piece::text(" ".repeat(9))],
+            };
+            lines.push(
+                lead.into_iter()
+                    .chain([Piece::text(format!(" {text}"))])
+                    .collect(),
+            );
+        }
+    }
+    if lines.is_empty() {
+        lines.push(vec![Piece::muted("Nothing was said yet.")]);
+    }
+    let height = u16::try_from(lines.len())
+        .unwrap_or(u16::MAX)
+        .min(area.height.saturating_sub(4));
+    let inner = Popup::new("Notices and problems", width, height).render(&see.look, area, buf);
+    let shown = window.follow(None, lines.len(), usize::from(inner.height));
+    draw::lines(lines.get(shown).unwrap_or_default(), &see.look, inner, buf);
 }
 
 #[cfg(test)]

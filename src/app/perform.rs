@@ -5,13 +5,17 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::freeze::Picture;
+use super::help::Help;
 use super::history::Place;
 use super::over::Over;
+use super::palette::Palette;
 use super::state::State;
 use crate::domain::InstanceId;
-use crate::msg::{Command, Effect, Turn};
+use crate::msg::command::Turn;
+use crate::msg::{Command, Effect};
 use crate::screens::{self, Filter, Fresh, Intent};
 use crate::settings::problem::suggestion;
+use crate::widgets::Window;
 
 /// Carries a command out. What concerns the whole console is done here, the rest is the screen's.
 pub(super) fn perform(
@@ -34,11 +38,17 @@ pub(super) fn perform(
                 arrived(state);
             }
         }
-        Command::Palette => open(state, Over::palette(state)),
-        Command::Help => open(state, Over::help()),
+        Command::Palette => {
+            let palette = Palette::of(state, now);
+            open(state, Over::Palette(palette));
+        }
+        Command::Help => {
+            let help = Help::of(state, now);
+            open(state, Over::Help(help));
+        }
         Command::Notices => {
             state.notices.read();
-            open(state, Over::notices());
+            open(state, Over::Notices(Window::default()));
         }
         Command::Filter => {
             let written = state.desk().map_or("", |desk| desk.filter.written());
@@ -267,7 +277,7 @@ fn arrived(state: &mut State) {
 }
 
 /// The screen that is shown looks at everything again.
-pub(super) fn look_again(state: &mut State) {
+fn look_again(state: &mut State) {
     if let Some(desk) = state.desk_mut() {
         desk.fresh.everything = true;
     }

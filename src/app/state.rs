@@ -1,18 +1,16 @@
 //! All that is on the screen.
 
-use std::cell::Cell;
-use std::sync::Arc;
-
 use jiff::{SignedDuration, Timestamp};
 
 use super::freeze::Picture;
-use super::history::{History, Place};
+use super::history::History;
 use super::notices::Notices;
 use super::over::Over;
-use crate::checks::Board;
+use crate::checks::{Board, Limits};
 use crate::domain::{InstanceId, World};
 use crate::screens::{self, Clock, Filter, Fresh, Screen, See};
 use crate::settings::{GlyphSet, KeyPress, Keymap, Settings, Theme};
+use crate::widgets::Look;
 
 /// How long a prefix key waits before its continuations are shown.
 pub(super) const HINT_AFTER: SignedDuration = SignedDuration::from_millis(300);
@@ -23,11 +21,10 @@ pub struct State {
     pub(super) world: World,
     pub(super) board: Board,
     pub(super) settings: Settings,
+    pub(super) limits: Limits,
     pub(super) theme: Theme,
     pub(super) keymap: Keymap,
     pub(super) glyphs: GlyphSet,
-    /// Columns and rows of the terminal.
-    pub(super) size: (u16, u16),
     /// Every screen, in the order of [`screens::ALL`].
     pub(super) desks: Vec<Desk>,
     pub(super) history: History,
@@ -45,6 +42,8 @@ pub struct State {
     /// What the window was last named.
     pub(super) titled: String,
     pub(super) dirty: bool,
+    /// The top bar may read differently.
+    pub(super) bar_is_old: bool,
     /// When the picture that was last drawn goes out of date by time alone.
     pub(super) clock: Clock,
 }
@@ -95,11 +94,11 @@ impl State {
         Self {
             world: World::default(),
             board: Board::default(),
+            limits: limits_of(&settings),
             settings,
             theme,
             keymap,
             glyphs,
-            size: (80, 24),
             desks,
             history: History::default(),
             zoomed: false,
@@ -112,6 +111,7 @@ impl State {
             watched: None,
             titled: String::new(),
             dirty: true,
+            bar_is_old: false,
             clock: Clock::default(),
         }
     }
@@ -142,20 +142,101 @@ impl State {
     }
 
     /// When the screen next changes by time alone: an age reads differently, a judgement falls due, a hint appears, a
-    /// notice goes. `None`: not before something happens. Asked after [`super::view()`] has drawn; a [`Msg::Tick`]
-    /// is wanted at that time.
-    ///
-    /// [`Msg::Tick`]: crate::msg::Msg::Tick
+    /// notice goes. `None`: not before something happens. Asked after [`super::view()`] has drawn; a `Msg::Tick` is
+    /// wanted at that time, and never before `now`.
     pub fn next_wake(&self, now: Timestamp) -> Option<Timestamp> {
-        let drawn = match self.frozen {
-            // A frozen picture stands still; only the word FROZEN ages.
-            Some(_) => self.clock.next(),
-            None => self.clock.next(),
+        let hint = self.pending.as_ref().filter(|p| !p.is_hinted(now));
+        [
+            self.clock.next(),
+            hint.map(|p| p.since + HINT_AFTER),
+            self.board.next_due(),
+            self.notices.next_change(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+        .map(|at| at.max(now))
+    }
+
+    /// The screen that is shown.
+    pub(super) fn desk(&self) -> Option<&Desk> {
+        let here = self.screen();
+        self.desks.iter().find(|desk| desk.id == here)
+    }
+
+    pub(super) fn desk_mut(&mut self) -> Option<&mut Desk> {
+        let here = self.screen();
+        self.desks.iter_mut().find(|desk| desk.id == here)
+    }
+
+    /// The world that is shown: the living one, or the frozen one.
+    pub(super) fn shown_world(&self) -> &World {
+        self.frozen.as_ref().map_or(&self.world, |p| &p.world)
+    }
+
+    /// How meanings look.
+    pub(super) fn look(&self) -> Look<'_> {
+        Look {
+            theme: &self.theme,
+            glyphs: self.glyphs,
+        }
+    }
+
+    /// What the screen may look at.
+    pub(super) fn see<'a>(&'a self, desk: &'a Desk, now: Timestamp) -> See<'a> {
+        let (world, board, now) = match &self.frozen {
+            Some(picture) => (&picture.world, &picture.board, picture.at),
+            None => (&self.world, &self.board, now),
         };
-        let hint = self.pending.as_ref().map(|p| p.since + HINT_AFTER);
-        [drawn, hint, self.board.next_due(), self.notices.next_change(now)]
-            .into_iter()
-            .flatten()
-            .min()
+        See {
+            world,
+            board,
+            settings: &self.settings,
+            limits: &self.limits,
+            look: self.look(),
+            filter: &desk.filter,
+            ill_only: desk.ill_only,
+            zoomed: self.zoomed,
+            has_keyboard: self.over.is_empty(),
+            hint: self.hint.as_deref(),
+            now,
+            clock: &self.clock,
+        }
+    }
+
+    /// Lets the screen that is shown act, with its glass in its hand.
+    pub(super) fn with_screen<T>(
+        &mut self,
+        now: Timestamp,
+        act: impl FnOnce(&mut dyn Screen, &See<'_>) -> T,
+    ) -> Option<T> {
+        let here = self.screen();
+        let at = self.desks.iter().position(|desk| desk.id == here)?;
+        // The screen is taken out for as long as it acts, so that it can look at everything else.
+        let blank: Box<dyn Screen> = Box::new(screens::Blank);
+        let mut screen = std::mem::replace(&mut self.desks.get_mut(at)?.screen, blank);
+        let answer = act(screen.as_mut(), &self.see(self.desks.get(at)?, now));
+        self.desks.get_mut(at)?.screen = screen;
+        Some(answer)
+    }
+}
+
+impl Pending {
+    /// The continuations are on the screen.
+    pub fn is_hinted(&self, now: Timestamp) -> bool {
+        now >= self.since + HINT_AFTER
+    }
+}
+
+/// The reader's bounds, in the words of the checks.
+fn limits_of(settings: &Settings) -> Limits {
+    let seconds = |d: std::time::Duration| i64::try_from(d.as_secs()).unwrap_or(i64::MAX);
+    let bounds = &settings.limits;
+    Limits {
+        silent_after: seconds(bounds.silent_after),
+        lag: bounds.lag,
+        grace: seconds(bounds.grace),
+        preparation: seconds(bounds.preparation),
+        lease: seconds(bounds.lease),
     }
 }

@@ -58,7 +58,7 @@ pub trait Screen: std::fmt::Debug {
     fn turn_to(&mut self, _instance: &InstanceId) {}
 
     /// Selects what lies at a column and row of the screen's area.
-    fn click(&mut self, column: u16, row: u16, see: &See<'_>);
+    fn click(&mut self, column: u16, row: u16, see: &See<'_>) -> Vec<Intent>;
 
     /// Draws it. `refresh` was called before with the same size.
     fn view(&self, see: &See<'_>, area: Rect, buf: &mut Buffer);
@@ -101,4 +101,32 @@ pub enum Intent {
     Copy(Arc<str>, String),
     /// Tell the reader, on the status line.
     Tell(String),
+}
+
+/// Holds a screen's place while the screen itself acts. Shows nothing and does nothing.
+#[derive(Debug)]
+pub(crate) struct Blank;
+
+impl Screen for Blank {
+    fn refresh(&mut self, _: &See<'_>, _: &Fresh) -> bool {
+        false
+    }
+
+    fn on(&mut self, _: &Command, _: &See<'_>) -> Vec<Intent> {
+        Vec::new()
+    }
+
+    fn words(&self, _: &See<'_>) -> Vec<&'static str> {
+        Vec::new()
+    }
+
+    fn selected(&self) -> Option<InstanceId> {
+        None
+    }
+
+    fn click(&mut self, _: u16, _: u16, _: &See<'_>) -> Vec<Intent> {
+        Vec::new()
+    }
+
+    fn view(&self, _: &See<'_>, _: Rect, _: &mut Buffer) {}
 }

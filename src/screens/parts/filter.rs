@@ -176,7 +176,9 @@ impl Term {
 }
 
 fn finds(pattern: &dense::DFA<Vec<u32>>, text: &str) -> Result<bool, MatchError> {
-    Ok(pattern.try_search_fwd(&Input::new(text).earliest(true))?.is_some())
+    Ok(pattern
+        .try_search_fwd(&Input::new(text).earliest(true))?
+        .is_some())
 }
 
 /// Words, where `/.../` is one word whatever is in it.
@@ -247,11 +249,13 @@ fn compared(name: &str, compare: Compare, figure: &str) -> Result<Option<Term>, 
     if figure.is_empty() {
         return Ok(None);
     }
-    let (digits, unit) = figure.split_at_checked(
-        figure
-            .find(|c: char| !c.is_ascii_digit() && c != '.')
-            .unwrap_or(figure.len()),
-    ).unwrap_or((figure, ""));
+    let (digits, unit) = figure
+        .split_at_checked(
+            figure
+                .find(|c: char| !c.is_ascii_digit() && c != '.')
+                .unwrap_or(figure.len()),
+        )
+        .unwrap_or((figure, ""));
     let number: f64 = digits
         .parse()
         .map_err(|_| format!("`{figure}` is not a number"))?;
@@ -270,7 +274,11 @@ fn compared(name: &str, compare: Compare, figure: &str) -> Result<Option<Term>, 
         ("m", _) => 1_000_000.0,
         _ => return Err(format!("`{unit}` is not a unit of {name}")),
     };
-    let measure = if percent { Measure::MemoryPercent } else { *measure };
+    let measure = if percent {
+        Measure::MemoryPercent
+    } else {
+        *measure
+    };
     Ok(Some(Term::Compare(measure, compare, number * factor)))
 }
 
@@ -278,8 +286,17 @@ fn compared(name: &str, compare: Compare, figure: &str) -> Result<Option<Term>, 
 fn build(pattern: &str) -> Result<dense::DFA<Vec<u32>>, String> {
     const LIMIT: usize = 1 << 20;
     dense::Builder::new()
-        .syntax(syntax::Config::new().case_insensitive(true).unicode(false).utf8(false))
-        .thompson(thompson::Config::new().utf8(false).nfa_size_limit(Some(LIMIT)))
+        .syntax(
+            syntax::Config::new()
+                .case_insensitive(true)
+                .unicode(false)
+                .utf8(false),
+        )
+        .thompson(
+            thompson::Config::new()
+                .utf8(false)
+                .nfa_size_limit(Some(LIMIT)),
+        )
         .configure(
             dense::Config::new()
                 .dfa_size_limit(Some(LIMIT))
@@ -382,7 +399,10 @@ mod tests {
     #[test]
     fn a_slip_is_told_and_hides_nothing() {
         for (written, told) in [
-            ("stat:ill", "there is no field `stat:`; did you mean `state`?"),
+            (
+                "stat:ill",
+                "there is no field `stat:`; did you mean `state`?",
+            ),
             ("lags>1", "`lags` cannot be compared; did you mean `lag`?"),
             ("lag>x", "`x` is not a number"),
             ("lag>1%", "`%` is not a unit of lag"),

@@ -5,9 +5,10 @@ use std::cell::Cell;
 use jiff::Timestamp;
 
 use super::Filter;
-use crate::checks::{Board, Since};
+use crate::checks::{Board, Limits, Since};
 use crate::domain::{World, text};
-use crate::settings::{Glyph, GlyphSet, Settings, Theme};
+use crate::settings::{Glyph, Settings};
+use crate::widgets::Look;
 
 /// A view of everything that a screen may read. Nothing can be changed through it.
 #[derive(Debug, Clone, Copy)]
@@ -18,10 +19,10 @@ pub struct See<'a> {
     pub board: &'a Board,
     /// What the reader chose.
     pub settings: &'a Settings,
-    /// Tone to style.
-    pub theme: &'a Theme,
-    /// Signs.
-    pub glyphs: GlyphSet,
+    /// Bounds that turn a figure into a finding.
+    pub limits: &'a Limits,
+    /// Colours and signs.
+    pub look: Look<'a>,
     /// The filter of this screen.
     pub filter: &'a Filter,
     /// Only what is ill is shown.
@@ -30,8 +31,8 @@ pub struct See<'a> {
     pub zoomed: bool,
     /// No pop-up lies over the screen, so its selection is where keys go.
     pub has_keyboard: bool,
-    /// Columns and rows that the screen has.
-    pub size: (u16, u16),
+    /// What to say about contexts that could be open and are not.
+    pub hint: Option<&'a str>,
     /// The time that is shown: now, or when the picture was frozen.
     pub now: Timestamp,
     /// Notes when what was written goes out of date.
@@ -70,9 +71,16 @@ impl<'a> See<'a> {
         old
     }
 
+    /// Seconds after which an engine's answer counts as old: two rounds of asking and the time an answer may take.
+    pub fn period(&self) -> i64 {
+        let probe = &self.settings.probe;
+        let longest = probe.others * 2 + probe.deadline;
+        i64::try_from(longest.as_secs()).unwrap_or(i64::MAX)
+    }
+
     /// A sign.
     pub fn sign(&self, glyph: Glyph) -> &'static str {
-        self.glyphs.get(glyph)
+        self.look.glyph(glyph)
     }
 }
 
@@ -108,7 +116,10 @@ impl Clock {
             _ => 86_400,
         };
         let next = (age / step).saturating_add(1).saturating_mul(step);
-        self.note(at.saturating_add(next).max(now.as_second().saturating_add(1)));
+        self.note(
+            at.saturating_add(next)
+                .max(now.as_second().saturating_add(1)),
+        );
     }
 }
 
@@ -120,7 +131,9 @@ mod tests {
     #[test]
     fn the_clock_knows_when_an_age_reads_differently() {
         let start = 1_000_000;
-        for age in [0, 1, 59, 60, 599, 600, 659, 3_599, 3_600, 86_399, 86_400, 200_000] {
+        for age in [
+            0, 1, 59, 60, 599, 600, 659, 3_599, 3_600, 86_399, 86_400, 200_000,
+        ] {
             let clock = Clock::default();
             let at = Timestamp::from_second(start).unwrap();
             let now = Timestamp::from_second(start + age).unwrap();
