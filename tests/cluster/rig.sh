@@ -61,7 +61,8 @@ alive() { # NAME
   local pid
   pid=$(cat "$STATE/$1.pid" 2>/dev/null) || return 1
   case $(ps -o stat=,args= -p "$pid" 2>/dev/null) in
-    Z*) return 1 ;;
+    # Ended, but for threads of it that are still ending: until they have, its sockets are open.
+    Z*) [ "$(find "/proc/$pid/task" -mindepth 1 -maxdepth 1 2>/dev/null | wc -l)" -gt 1 ] ;;
     *"$STATE/"* | *"$STATE "*) return 0 ;;
     *) return 1 ;;
   esac
