@@ -1,1 +1,3 @@
 //! Simulated clusters on real sockets.
+
+pub mod engine;
