@@ -1,4 +1,5 @@
 //! Simulated clusters on real sockets.
+<<<<<<< HEAD
 //!
 //! The lab is a stranger to the house: it imports nothing from other rooms and is reached only through the kubeconfig
 //! that it writes. Start reading at [`store`] (what a cluster holds), then [`api`] (how it is served over HTTP) and
@@ -9,3 +10,7 @@ pub mod resources;
 mod schema;
 pub mod status;
 pub mod store;
+=======
+
+pub mod engine;
+>>>>>>> lab-engine

@@ -4,3 +4,4 @@
 mod driver;
 mod stories;
 mod tidy;
+fn x() {}
