@@ -80,6 +80,8 @@ pub struct Resource {
     pub create_only: bool,
     /// Where the objects really are: `events.k8s.io/events` are the core events in another shape.
     pub stored_as: Option<GroupResource<'static>>,
+    /// Fields that a field selector may name, beside `metadata.name` and `metadata.namespace`.
+    pub fields: &'static [&'static str],
     /// Printer columns of a custom resource; empty for built-in kinds.
     pub columns: Vec<Column>,
     /// The `openAPIV3Schema` of a custom resource.
@@ -150,6 +152,7 @@ impl Resource {
             generation: false,
             create_only: false,
             stored_as: None,
+            fields: &[],
             columns: Vec::new(),
             schema: None,
         }
@@ -494,8 +497,44 @@ pub fn built_in() -> Vec<Resource> {
         if resource.id() == EVENTS_V1 {
             resource.stored_as = Some(EVENTS);
         }
+        resource.fields = selectable(resource.id());
     }
     all
+}
+
+/// Fields that a field selector may name, from the registries of Kubernetes 1.32.
+fn selectable(what: GroupResource<'_>) -> &'static [&'static str] {
+    match (what.group, what.plural) {
+        ("", "pods") => &[
+            "spec.nodeName",
+            "spec.restartPolicy",
+            "spec.schedulerName",
+            "spec.serviceAccountName",
+            "spec.hostNetwork",
+            "status.phase",
+            "status.podIP",
+            "status.nominatedNodeName",
+        ],
+        ("" | "events.k8s.io", "events") => &[
+            "involvedObject.kind",
+            "involvedObject.namespace",
+            "involvedObject.name",
+            "involvedObject.uid",
+            "involvedObject.apiVersion",
+            "involvedObject.resourceVersion",
+            "involvedObject.fieldPath",
+            "reason",
+            "reportingComponent",
+            "source.component",
+            "type",
+        ],
+        ("", "namespaces") => &["status.phase"],
+        ("", "nodes") => &["spec.unschedulable"],
+        ("", "secrets") => &["type"],
+        ("", "services") => &["spec.clusterIP", "spec.type"],
+        ("apps", "replicasets") => &["status.replicas"],
+        _ => &[],
+    }
 }
 
 /// The kind that a CustomResourceDefinition object defines: its first served version. `None` when it defines nothing
@@ -559,6 +598,7 @@ pub fn from_definition(definition: &Value) -> Option<Resource> {
         generation: true,
         create_only: false,
         stored_as: None,
+        fields: &[],
         columns: columns
             .map(|list| list.iter().map(column).collect())
             .unwrap_or_default(),

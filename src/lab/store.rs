@@ -171,6 +171,43 @@ impl Store {
         })
     }
 
+    /// [`Store::list`] as it was at an earlier revision, found by undoing the changes since.
+    ///
+    /// # Errors
+    /// 410 when history does not reach back that far.
+    pub fn list_at(
+        &self,
+        what: GroupResource<'_>,
+        namespace: Option<&str>,
+        revision: u64,
+    ) -> Result<Listed, Status> {
+        let state = self.lock();
+        let table = state.table(what)?;
+        if revision < table.floor {
+            return Err(Status::expired(revision, table.floor));
+        }
+        let mut objects: BTreeMap<&Key, &Arc<Object>> = table.objects.iter().collect();
+        let keys: Vec<(Key, Arc<Change>)> = table
+            .history
+            .iter()
+            .rev()
+            .take_while(|change| change.object.revision > revision)
+            .map(|change| ((change.object.namespace.clone(), change.object.name.clone()), Arc::clone(change)))
+            .collect();
+        for (key, change) in &keys {
+            match &change.before {
+                Some(before) => objects.insert(key, before),
+                None => objects.remove(key),
+            };
+        }
+        let items = objects
+            .into_iter()
+            .filter(|((of, _), _)| namespace.is_none_or(|namespace| of == namespace))
+            .map(|(_, object)| Arc::clone(object))
+            .collect();
+        Ok(Listed { items, revision })
+    }
+
     /// The objects of a kind that carry all of `labels`; empty when the kind is not served.
     pub fn labelled(
         &self,
@@ -264,9 +301,9 @@ impl State {
 
     /// Puts a changed object in place and tells watchers.
     fn put(&mut self, id: &Id, value: &Value, revision: u64) -> Option<Arc<Object>> {
-        let object = Arc::new(Object::new(value, revision));
-        let key = (object.namespace.clone(), object.name.clone());
         let table = self.tables.get_mut(id)?;
+        let object = Arc::new(Object::new(value, revision, &table.resource));
+        let key = (object.namespace.clone(), object.name.clone());
         let before = table.objects.insert(key.clone(), Arc::clone(&object));
         for owner in before.iter().flat_map(|object| &object.owners) {
             if let Some(set) = self.dependents.get_mut(owner) {
@@ -311,7 +348,7 @@ impl State {
         let revision = self.next_revision();
         let mut value = before.value();
         object::set_revision(&mut value, revision);
-        let object = Arc::new(Object::new(&value, revision));
+        let object = Arc::new(Object::new(&value, revision, before.resource()));
         let history = self.history;
         self.tables.get_mut(id)?.record(
             Change {

@@ -173,7 +173,7 @@ impl Store {
         }
         fields::record(&mut value, None, by, &resource, now);
         if by.dry_run {
-            return Ok(Arc::new(Object::new(&value, 0)));
+            return Ok(Arc::new(Object::new(&value, 0, &resource)));
         }
         let revision = state.next_revision();
         object::set_revision(&mut value, revision);
@@ -246,7 +246,7 @@ impl Store {
             return Ok(before);
         }
         if by.dry_run {
-            return Ok(Arc::new(Object::new(&value, before.revision)));
+            return Ok(Arc::new(Object::new(&value, before.revision, &resource)));
         }
         let id = id(what);
         let revision = state.next_revision();
