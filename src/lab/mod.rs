@@ -5,6 +5,15 @@
 //! that it writes. Start reading at [`store`] (what a cluster holds), then [`api`] (how it is served over HTTP) and
 //! [`kubelet_api`] (what stands behind a pod).
 pub mod clock;
+mod controllers;
+mod defaults;
+mod events;
+mod json;
+mod kubelet;
+mod operator;
+mod pods;
+mod redis;
+mod seed;
 pub mod kubelet_api;
 pub mod resources;
 mod schema;
