@@ -5,6 +5,7 @@
 
 pub mod app;
 pub mod checks;
+pub mod cli;
 pub mod connect;
 pub mod domain;
 pub mod lab;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::args::Reach;
+use crate::app::limits_of;
 use crate::checks::Limits;
 use crate::connect::kubeconfig::{self, Entry, Kubeconfigs, Surroundings};
 use crate::observe::{ContextPlan, Focus, Outlet, Pace, follow};
@@ -71,7 +72,7 @@ pub fn choose(reach: &Reach, settings: &Settings, mut problems: Vec<String>) -> 
         current(&found)?
     };
     let plans = entries.into_iter().map(|entry| plan(entry, reach, settings)).collect();
-    Ok(Fleet { plans, limits: limits(settings), problems, hint })
+    Ok(Fleet { plans, limits: limits_of(settings), problems, hint })
 }
 
 impl Fleet {
@@ -137,20 +138,8 @@ fn plan(entry: Entry, reach: &Reach, settings: &Settings) -> ContextPlan {
         probe_focused: settings.probe.in_view,
         probe_background: settings.probe.others,
         probe_deadline: settings.probe.deadline,
-        probes_in_flight: settings.probe.at_once,
+        probes_in_flight: usize::try_from(settings.probe.at_once).unwrap_or(usize::MAX),
         ..Pace::default()
     };
     plan
-}
-
-/// The settings' bounds in the words of the checks.
-pub fn limits(settings: &Settings) -> Limits {
-    let seconds = |duration: std::time::Duration| i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
-    Limits {
-        silent_after: seconds(settings.limits.silent_after),
-        lag: settings.limits.lag,
-        grace: seconds(settings.limits.grace),
-        preparation: seconds(settings.limits.preparation),
-        lease: seconds(settings.limits.lease),
-    }
 }

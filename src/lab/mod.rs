@@ -1,5 +1,4 @@
 //! Simulated clusters on real sockets.
-<<<<<<< HEAD
 //!
 //! The lab is a stranger to the house: it imports nothing from other rooms and is reached only through the kubeconfig
 //! that it writes. Start reading at [`store`] (what a cluster holds), then [`api`] (how it is served over HTTP) and
@@ -19,7 +18,5 @@ pub mod resources;
 mod schema;
 pub mod status;
 pub mod store;
-=======
 
 pub mod engine;
->>>>>>> lab-engine

@@ -57,7 +57,7 @@ pub async fn run(
     let mut facts = Vec::with_capacity(BATCH);
     let mut facts_come = true;
     while desk.ended.is_none() {
-        let wake = app::next_wake(&state, Timestamp::now());
+        let wake = state.next_wake(Timestamp::now());
         tokio::select! {
             biased;
             signal = signals.next() => match signal {
@@ -130,7 +130,7 @@ impl Desk {
         for effect in effects {
             self.carry_out(state, screen, effect)?;
         }
-        if app::is_dirty(state) {
+        if state.is_dirty() {
             self.frames.want(if urgent { KEY_FRAME } else { FACT_FRAME });
         }
         Ok(())
@@ -166,8 +166,8 @@ impl Desk {
 
     fn draw(&mut self, state: &mut State, screen: &mut Screen) -> io::Result<()> {
         let begun = Instant::now();
-        screen.draw(|frame| app::view(state, Timestamp::now(), frame))?;
-        app::drawn(state);
+        state.take_dirty();
+        screen.draw(|frame| app::view(state, Timestamp::now(), frame.area(), frame.buffer_mut()))?;
         self.frames.drawn();
         tracing::trace!(target: "darner::frame", micros = begun.elapsed().as_micros() as u64, "frame");
         Ok(())

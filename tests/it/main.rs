@@ -4,4 +4,3 @@
 mod driver;
 mod stories;
 mod tidy;
-fn x() {}
