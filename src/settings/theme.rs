@@ -360,5 +360,4 @@ fn text_of(value: &Value) -> Option<String> {
 }
 
 #[cfg(test)]
-#[path = "theme_tests.rs"]
 mod tests;

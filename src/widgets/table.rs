@@ -239,5 +239,4 @@ fn put(
 }
 
 #[cfg(test)]
-#[path = "table/tests.rs"]
 mod tests;
