@@ -27,7 +27,8 @@ pub fn keys(vocabulary: &Vocabulary<'_>) -> String {
          ```\n\n\
          Keys are written `j`, `G`, `<`, `space`, `enter`, `esc`, `tab`, `shift-tab`, `backspace`, `delete`, `insert`, \
          `home`, `end`, `pgup`, `pgdn`, `up`, `down`, `left`, `right`, `f1` to `f24`, with `ctrl-` or `alt-` before \
-         them. A file inherits the default keymap unless `inherits` names another, or `none`.\n"
+         them. A sequence is written with blanks, `g m`, and shown without them, `gm`, where it is all characters. A \
+         file inherits the default keymap unless `inherits` names another, or `none`.\n"
     );
     for (name, text) in KEYMAPS {
         let (keymap, _) = Keymap::load(name, &[], None, vocabulary);
@@ -167,8 +168,13 @@ fn themes(out: &mut String) {
          | tone | looks as |\n| --- | --- |\n",
     );
     for tone in Tone::ALL {
-        let parent = tone.parent().map_or("the terminal", Tone::name);
-        let _ = writeln!(out, "| `{}` | {parent} |", tone.name());
+        let looks_as = match (tone, tone.parent()) {
+            (_, Some(parent)) => format!("`{}`", parent.name()),
+            (Tone::Text, None) => "the terminal".to_owned(),
+            (Tone::Focus, None) => "the row with its colours exchanged".to_owned(),
+            (_, None) => "what lies beneath".to_owned(),
+        };
+        let _ = writeln!(out, "| `{}` | {looks_as} |", tone.name());
     }
 }
 
