@@ -63,10 +63,11 @@ impl<T> Slot<T> {
     }
 }
 
-/// A length of time as the file writes it: `500ms`, `30s`, `2m`.
+/// A length of time as the file writes it: `500ms`, `30s`, `2m`, `1h`.
 pub(super) fn span_words(span: Duration) -> String {
     match span.as_millis() {
         ms if ms % 1_000 != 0 => format!("{ms}ms"),
+        ms if ms >= 3_600_000 && ms % 3_600_000 == 0 => format!("{}h", ms / 3_600_000),
         ms if ms >= 60_000 && ms % 60_000 == 0 => format!("{}m", ms / 60_000),
         ms => format!("{}s", ms / 1_000),
     }
@@ -120,7 +121,7 @@ pub const KEYS: &[KeyDoc<Settings>] = &[
     ),
     key(
         "limits.lag",
-        Slot::Count(|s| &mut s.limits.lag, 1, 1_000_000_000_000),
+        Slot::Count(|s| &mut s.limits.lag, 1, 1_000_000_000),
         "A replica in stable sync that is further behind its master than this many journal records is degraded. Some \
          hundreds are ordinary under load.",
     ),

@@ -114,11 +114,11 @@ fn what_is_wrong_is_named_with_its_line_and_the_rest_applies() {
         ),
         (
             "limits.lag = 0",
-            "settings.toml:1: `limits.lag` is a whole number from 1 to 1000000000000, not 0; 10000 is kept.",
+            "settings.toml:1: `limits.lag` is a whole number from 1 to 1000000000, not 0; 10000 is kept.",
         ),
         (
             "limits.lag = -4",
-            "settings.toml:1: `limits.lag` is a whole number from 1 to 1000000000000, not -4; 10000 is kept.",
+            "settings.toml:1: `limits.lag` is a whole number from 1 to 1000000000, not -4; 10000 is kept.",
         ),
         (
             "probe.in-view = \"1ms\"",
