@@ -268,6 +268,27 @@ impl ContextWorld {
         }
     }
 
+    /// An object whose `app` label changed also touches the instance that it belonged to.
+    fn touch_former(&self, object: &Object, touched: &mut Touched) {
+        let meta = object.meta();
+        let (ns, name) = (&*meta.namespace, &*meta.name);
+        let former = match object {
+            Object::Pod(_) => self.pods.get(ns, name).map(|h| &h.value.meta),
+            Object::StatefulSet(_) => self.stateful_sets.get(ns, name).map(|h| &h.value.meta),
+            Object::Service(_) => self.services.get(ns, name).map(|h| &h.value.meta),
+            Object::EndpointSlice(_) => self.slices.get(ns, name).map(|h| &h.value.meta),
+            Object::Pvc(_) => self.pvcs.get(ns, name).map(|h| &h.value.meta),
+            _ => None,
+        };
+        if let Some(app) = former.and_then(|meta| meta.labels.get("app"))
+            && meta.labels.get("app") != Some(app)
+        {
+            touched
+                .instances
+                .insert(self.instance_of(&meta.namespace, app));
+        }
+    }
+
     fn put(&mut self, object: Object, at: Timestamp) {
         match object {
             Object::Crd(o) => self.crds.put(o, at),
@@ -510,6 +531,7 @@ impl World {
                     }
                 }
                 for object in objects {
+                    context.touch_former(&object, &mut touched);
                     context.touch(&object, &mut touched);
                     context.put(object, at);
                 }
@@ -530,6 +552,7 @@ impl World {
                 context
                     .garbled
                     .remove(&(object.kind(), meta.namespace.clone(), meta.name.clone()));
+                context.touch_former(&object, &mut touched);
                 context.touch(&object, &mut touched);
                 context.put(object, at);
             }
