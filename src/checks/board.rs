@@ -118,7 +118,7 @@ fn is_same(old: &Finding, new: &Finding) -> bool {
 }
 
 /// The judgements of every subject that is shown.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Board {
     judged: BTreeMap<Subject, Judgement>,
 }

@@ -17,7 +17,7 @@ use super::object::*;
 use super::view::InstanceView;
 
 /// Everything that was observed, by context.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct World {
     contexts: BTreeMap<ContextId, ContextWorld>,
     order: Vec<ContextId>,
@@ -66,7 +66,7 @@ pub struct Source {
 }
 
 /// The facts of one context.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct ContextWorld {
     /// Its id.
     pub id: ContextId,
