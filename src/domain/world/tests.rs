@@ -10,8 +10,11 @@ use std::time::Duration;
 
 use super::*;
 use crate::domain::engine::*;
+use crate::domain::fact::Scope;
 use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::fixture::{ago, healthy, infra, instance, ip, master, now, replica};
+use crate::domain::id::Kind;
+use crate::domain::object::*;
 
 fn pod(namespace: &str, name: &str, uid: &str, app: &str) -> Object {
     Object::Pod(Arc::new(Pod {
