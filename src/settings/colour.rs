@@ -137,14 +137,28 @@ fn nearest_256(wanted: [u8; 3]) -> u8 {
         .unwrap_or(7)
 }
 
+/// Greys go to the nearest grey; everything else to the one of the six hues that it leans to, because a dull red that
+/// turned grey, or a leaf green that turned cyan, would mean something else.
 fn nearest_16(wanted: [u8; 3]) -> Color {
-    // Greys go to greys and hues to hues: a dull red must not turn grey, where it would stop meaning anything.
-    let spread = |[r, g, b]: [u8; 3]| r.max(g).max(b) - r.min(g).min(b);
-    let hue = spread(wanted) > 40;
-    NAMES
+    let [r, g, b] = wanted;
+    let (most, least) = (r.max(g).max(b), r.min(g).min(b));
+    if most - least <= 40 {
+        let greys = NAMES
+            .iter()
+            .filter(|(_, _, [r, g, b])| r == g && g == b)
+            .min_by_key(|(_, _, rgb)| apart(*rgb, wanted));
+        return greys.map_or(Color::Reset, |(_, colour, _)| *colour);
+    }
+    // The numbers of the six count red as 1, green as 2 and blue as 4; the bright ones stand eight further.
+    let middle = least + (most - least) / 2;
+    let hue: usize = [(r, 1), (g, 2), (b, 4)]
         .iter()
-        .filter(|(_, _, rgb)| (spread(*rgb) > 40) == hue)
-        .min_by_key(|(_, _, rgb)| apart(*rgb, wanted))
+        .filter(|(channel, _)| *channel > middle)
+        .map(|(_, bit)| bit)
+        .sum();
+    let bright = if most >= 192 { 8 } else { 0 };
+    NAMES
+        .get(hue + bright)
         .map_or(Color::Reset, |(_, colour, _)| *colour)
 }
 
@@ -193,7 +207,9 @@ mod tests {
         for (given, wanted) in [
             (Color::Rgb(22, 24, 29), Color::Black),
             (Color::Rgb(230, 230, 230), Color::Gray),
-            (Color::Rgb(224, 80, 80), Color::Red),
+            (Color::Rgb(224, 80, 80), Color::LightRed),
+            (Color::Rgb(17, 99, 41), Color::Green),
+            (Color::Rgb(111, 207, 138), Color::LightGreen),
             (Color::Indexed(231), Color::White),
             (Color::Indexed(1), Color::Indexed(1)),
             (Color::Reset, Color::Reset),

@@ -166,4 +166,4 @@ impl Keymap {
 }
 
 #[cfg(test)]
-pub(super) mod tests;
+mod tests;

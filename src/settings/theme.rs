@@ -164,7 +164,12 @@ fn resolved(tone: Tone, looks: &BTreeMap<Tone, Look>) -> Style {
         }
         at = here.parent();
     }
-    Style::new()
+    // A selected row that looks like the others would be a trap.
+    if tone == Tone::Focus {
+        Style::new().add_modifier(Modifier::REVERSED)
+    } else {
+        Style::new()
+    }
 }
 
 const MODIFIERS: [(&str, Modifier); 5] = [
@@ -360,5 +365,4 @@ fn text_of(value: &Value) -> Option<String> {
 }
 
 #[cfg(test)]
-#[path = "theme_tests.rs"]
 mod tests;

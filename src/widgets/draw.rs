@@ -153,9 +153,10 @@ pub fn clear(look: &Look<'_>, area: Rect, buf: &mut Buffer) {
 
 /// Draws one sign over and over through the first row of an area.
 pub fn rule(glyph: Glyph, tone: Tone, look: &Look<'_>, area: Rect, buf: &mut Buffer) {
-    let area = area.intersection(buf.area);
-    for x in area.left()..area.right() {
-        sign(glyph, tone, look, x, area.y, buf);
+    if let Some(row) = rows(area.intersection(buf.area)).next() {
+        for x in row.left()..row.right() {
+            sign(glyph, tone, look, x, row.y, buf);
+        }
     }
 }
 

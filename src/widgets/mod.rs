@@ -98,3 +98,6 @@ impl From<String> for Piece {
         Self::text(text)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -94,7 +94,7 @@ mod tests {
             (
                 40,
                 GlyphSet::Unicode,
-                "─ Fleet ─────────── 3 instances, 1 ill ─\n\noiiiiiiioooooooooooo mmmmmmmmmmmmmmmmmm o\n",
+                "─ Fleet ─────────── 3 instances, 1 ill ─\n\noiiiiiiiooooooooooo mmmmmmmmmmmmmmmmmm o\n",
             ),
             (
                 30,

@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn it_covers_what_is_beneath_and_nothing_else() {
-        let said = dump::drawn(16, 6, GlyphSet::Unicode, |look, area, buf| {
+        let said = dump::drawn(16, 7, GlyphSet::Unicode, |look, area, buf| {
             for row in draw::rows(area) {
                 draw::line(&[Piece::text("x".repeat(16))], look, row, buf);
             }
@@ -114,12 +114,14 @@ mod tests {
              xx│          │xx\n\
              xx└──────────┘xx\n\
              xxxxxxxxxxxxxxxx\n\
+             xxxxxxxxxxxxxxxx\n\
              \n\
              tttttttttttttttt\n\
              ttooiiiiiiiooott\n\
              ttopkkkkpppppott\n\
              ttoppppppppppott\n\
              ttoooooooooooott\n\
+             tttttttttttttttt\n\
              tttttttttttttttt\n"
         );
     }

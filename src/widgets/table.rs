@@ -113,8 +113,13 @@ impl<'a> Table<'a> {
     pub fn render(&self, window: &Window, look: &Look<'_>, area: Rect, buf: &mut Buffer) {
         let area = area.intersection(buf.area);
         // The first column of the screen carries the marker of the selected row.
-        let inside = draw::right_of(area, 1);
-        let placed = fit_columns(self.columns, inside.width, self.shift);
+        let mut inside = draw::right_of(area, 1);
+        let mut placed = fit_columns(self.columns, inside.width, self.shift);
+        if !self.headless && self.columns.len() > placed.len() + self.scrolled() {
+            // The last column of the screen hints at what was left out.
+            inside.width = inside.width.saturating_sub(1);
+            placed = fit_columns(self.columns, inside.width, self.shift);
+        }
         let mut body = area;
         if !self.headless {
             self.header(&placed, look, inside, buf);
@@ -178,16 +183,20 @@ impl<'a> Table<'a> {
             };
             put(&title, tone, column.align, place, look, row, buf);
         }
-        // Columns that are not shown are hinted at where they would be.
-        let hidden = self.columns.len() - placed.len();
-        if hidden > 0 {
-            let (glyph, x) = if self.shift > 0 {
-                (Glyph::MoreLeft, row.x.saturating_sub(1))
-            } else {
-                (Glyph::MoreRight, row.right().saturating_sub(1))
-            };
-            draw::sign(glyph, Tone::Muted, look, x, row.y, buf);
+        let scrolled = self.scrolled();
+        if scrolled > 0 {
+            let x = row.x.saturating_sub(1);
+            draw::sign(Glyph::MoreLeft, Tone::Muted, look, x, row.y, buf);
         }
+        if self.columns.len() > placed.len() + scrolled {
+            draw::sign(Glyph::MoreRight, Tone::Muted, look, row.right(), row.y, buf);
+        }
+    }
+
+    /// Columns that are scrolled away at the left.
+    fn scrolled(&self) -> usize {
+        let movable = self.columns.iter().filter(|c| c.priority > 0).count();
+        self.shift.min(movable)
     }
 
     fn cells(&self, row: &Row, placed: &[Placed], look: &Look<'_>, area: Rect, buf: &mut Buffer) {
@@ -230,5 +239,4 @@ fn put(
 }
 
 #[cfg(test)]
-#[path = "table/tests.rs"]
 mod tests;

@@ -212,10 +212,15 @@ fn checked(run: &str, vocabulary: &Vocabulary<'_>) -> Result<(), String> {
         return Ok(());
     }
     let (name, argument) = run.split_once(' ').unwrap_or((run, ""));
-    let Some(command) = known.iter().find(|c| c.name == name) else {
+    // A name can be known twice, alone and with something after it: what stands here decides which is meant.
+    let meant = known
+        .iter()
+        .filter(|c| c.name == name)
+        .max_by_key(|c| c.argument != Argument::None);
+    let Some(command) = meant else {
         return Err(format!(
             "there is no command `{run}`; {}",
-            suggestion(name, known.iter().map(|c| c.name))
+            suggestion(run, known.iter().map(|c| c.name))
         ));
     };
     match (command.argument, argument) {
@@ -233,10 +238,9 @@ fn checked(run: &str, vocabulary: &Vocabulary<'_>) -> Result<(), String> {
 
 fn describe(run: &str, vocabulary: &Vocabulary<'_>) -> Option<String> {
     let name = run.split(' ').next().unwrap_or(run);
-    vocabulary
-        .commands
-        .iter()
-        .find(|c| c.name == run || c.name == name)
+    let known = |wanted: &str| vocabulary.commands.iter().find(|c| c.name == wanted);
+    known(run)
+        .or_else(|| known(name))
         .map(|c| c.desc.to_owned())
 }
 
@@ -307,6 +311,8 @@ fn within_file(layer: &Layer, bindings: Vec<Binding>, problems: &mut Vec<Problem
     for binding in bindings {
         let hidden_by = kept.iter().find(|earlier| {
             earlier.scope == binding.scope
+                && earlier.run.is_some()
+                && binding.run.is_some()
                 && (overlap(&earlier.sequence, &binding.sequence)
                     || earlier.sequence == binding.sequence
                         && earlier.when.iter().all(|w| binding.when.contains(w)))

@@ -64,7 +64,10 @@ impl Keymap {
                 return self.decide(known, context);
             }
             if self.in_scope(here).any(|b| extends(b, keys)) {
-                return Resolution::Prefix(self.continuations(keys, &chain, context));
+                let next = self.continuations(keys, &chain, context);
+                if !next.is_empty() {
+                    return Resolution::Prefix(next);
+                }
             }
         }
         Resolution::None
@@ -125,8 +128,12 @@ impl Keymap {
         context: &[&str],
     ) -> Vec<Continuation> {
         let mut out: Vec<Continuation> = Vec::new();
+        let mut away: Vec<&[KeyPress]> = Vec::new();
         for binding in chain.iter().flat_map(|here| self.in_scope(here)) {
-            if !extends(binding, keys) || binding.run.is_none() {
+            if binding.run.is_none() {
+                away.push(&binding.sequence);
+            }
+            if !extends(binding, keys) || away.contains(&binding.sequence.as_slice()) {
                 continue;
             }
             let Some(key) = binding.sequence.get(keys.len()).copied() else {
@@ -180,9 +187,11 @@ impl Keymap {
     }
 }
 
-/// The binding's presses begin with these and go on.
+/// The binding gives a command whose presses begin with these and go on.
 fn extends(binding: &Binding, keys: &[KeyPress]) -> bool {
-    binding.sequence.len() > keys.len() && binding.sequence.starts_with(keys)
+    binding.run.is_some()
+        && binding.sequence.len() > keys.len()
+        && binding.sequence.starts_with(keys)
 }
 
 /// One of two different sequences begins with the other.
