@@ -113,6 +113,8 @@ pub struct ContextWorld {
     /// The operator's Leases.
     pub leases: Shelf<Lease>,
     engines: HashMap<(Arc<str>, Arc<str>), EngineRecord>,
+    /// When the `role` label of a pod was seen to change; nothing for one that has had its label since we look.
+    relabelled: HashMap<(Arc<str>, Arc<str>), Timestamp>,
 }
 
 impl ContextWorld {
@@ -141,6 +143,7 @@ impl ContextWorld {
             operator_pods: Shelf::default(),
             leases: Shelf::default(),
             engines: HashMap::new(),
+            relabelled: HashMap::new(),
         }
     }
 
@@ -183,6 +186,13 @@ impl ContextWorld {
     /// What is known of an engine.
     pub fn engine(&self, namespace: &str, pod: &str) -> Option<&EngineRecord> {
         self.engines.get(&(Arc::from(namespace), Arc::from(pod)))
+    }
+
+    /// When the `role` label of a pod was seen to change, by our clock.
+    pub fn relabelled(&self, namespace: &str, pod: &str) -> Option<Timestamp> {
+        self.relabelled
+            .get(&(Arc::from(namespace), Arc::from(pod)))
+            .copied()
     }
 
     /// Ids of its instances, by namespace and name.
@@ -272,6 +282,16 @@ impl ContextWorld {
                     // Another pod of the same name: nothing its predecessor said is true of it.
                     self.engines.remove(&key);
                 }
+                match self.pods.get(&key.0, &key.1) {
+                    Some(old) if old.value.meta.uid == o.meta.uid => {
+                        if old.value.label_role() != o.label_role() {
+                            self.relabelled.insert(key, at);
+                        }
+                    }
+                    _ => {
+                        self.relabelled.remove(&key);
+                    }
+                }
                 self.pods.put(o, at);
             }
             Object::StatefulSet(o) => self.stateful_sets.put(o, at),
@@ -298,8 +318,9 @@ impl ContextWorld {
                 .remove(namespace, name)
                 .map(Object::Dragonfly),
             Kind::Pod => {
-                self.engines
-                    .remove(&(Arc::from(namespace), Arc::from(name)));
+                let key = (Arc::from(namespace), Arc::from(name));
+                self.engines.remove(&key);
+                self.relabelled.remove(&key);
                 self.pods.remove(namespace, name).map(Object::Pod)
             }
             Kind::StatefulSet => self
@@ -452,6 +473,9 @@ impl World {
                 if std::mem::discriminant(&link) != std::mem::discriminant(&context.link) {
                     context.link_since = at;
                     touched.links.insert(context.id.clone());
+                } else if link.fault() != context.link.fault() {
+                    // Unreachable as before, but for another reason than before.
+                    touched.links.insert(context.id.clone());
                 }
                 touched.shown |= context.link != link;
                 context.link = link;
@@ -550,13 +574,21 @@ impl World {
                     source.since = at;
                     touched.links.insert(context.id.clone());
                 }
+                touched.shown |= source.access.as_ref() != Some(&access);
                 source.access = Some(access);
             }
             Fact::Unwatched { kind, scope, .. } => {
                 for (namespace, name) in context.keys(kind, &scope) {
-                    context.remove(kind, &namespace, &name);
+                    if let Some(gone) = context.remove(kind, &namespace, &name) {
+                        context.touch(&gone, &mut touched);
+                    }
                 }
-                context.sources.remove(&(kind, scope));
+                context
+                    .garbled
+                    .retain(|(k, ns, _), _| *k != kind || !scope.covers(ns));
+                if context.sources.remove(&(kind, scope)).is_some() {
+                    touched.links.insert(context.id.clone());
+                }
             }
             Fact::Probed { node, uid, probe } => {
                 if let Some(engine) = context.engine_of(&node, &uid) {
