@@ -238,5 +238,6 @@ fn limits_of(settings: &Settings) -> Limits {
         grace: seconds(bounds.grace),
         preparation: seconds(bounds.preparation),
         lease: seconds(bounds.lease),
+        ..Limits::default()
     }
 }

@@ -22,6 +22,8 @@ pub(super) fn charted<'v, 'a>(view: &'v InstanceView<'a>) -> Option<&'v NodeView
         .or_else(|| view.nodes.iter().find(|n| n.engine.is_some()))
 }
 
+type Format<'a> = &'a dyn Fn(f64) -> String;
+
 /// Draws them.
 pub(super) fn view(see: &See<'_>, view: &InstanceView<'_>, area: Rect, buf: &mut Buffer) {
     let Some((node, engine)) = charted(view).and_then(|n| Some((n, n.engine?))) else {
@@ -33,7 +35,7 @@ pub(super) fn view(see: &See<'_>, view: &InstanceView<'_>, area: Rect, buf: &mut
     let area = draw::right_of(area, 1);
     let count = |v: f64| text::count(whole(v));
     let bytes = |v: f64| text::bytes(whole(v));
-    let charts: [(&str, &Series, &dyn Fn(f64) -> String); 3] = [
+    let charts: [(&str, &Series, Format<'_>); 3] = [
         ("ops/s", &engine.ops, &count),
         ("memory", &engine.used, &bytes),
         ("lag", &engine.lag, &count),
