@@ -1,1 +1,1 @@
-fn x() {}
+mod screens;

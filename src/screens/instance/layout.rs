@@ -95,7 +95,9 @@ pub(super) fn places(area: Rect, wants: Wants, pane: Pane, tab: Pane, zoomed: bo
         return places;
     }
     let nodes = nodes.min(room / 2 + 1).min(rest.height);
-    let upper = topology.max(6).min(room.saturating_sub(nodes));
+    let upper = topology
+        .max((room / 4).clamp(6, 10))
+        .min(room.saturating_sub(nodes));
     let (top, below) = split(rest, upper);
     let (left, right) = beside(top, 60);
     let (middle, lower) = split(below, nodes);

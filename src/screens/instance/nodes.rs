@@ -58,7 +58,9 @@ pub(super) fn cells(see: &See<'_>, view: &InstanceView<'_>, node: &NodeView<'_>)
         let used = memory.used?;
         Some(match memory.max {
             Some(max) if max > 0 => {
-                format!("{}% {}", used.saturating_mul(100) / max, text::bytes(used))
+                // Rounded as the figures of the whole instance are.
+                let percent = (u128::from(used) * 100 + u128::from(max) / 2) / u128::from(max);
+                format!("{percent}% {}", text::bytes(used))
             }
             _ => text::bytes(used),
         })

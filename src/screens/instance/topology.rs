@@ -197,7 +197,7 @@ fn master_words(see: &See<'_>, view: &InstanceView<'_>, node: &NodeView<'_>) -> 
         Piece::new("master", Tone::Master),
     ];
     let sign = |glyph| see.sign(glyph);
-    let contested = view.engine_masters().count() > 1;
+    let contested = view.engine_masters().filter(|n| n.speaks()).count() > 1 && node.speaks();
     if contested {
         pieces.push(Piece::new(
             format!(" {} contested", sign(Glyph::Broken)),
