@@ -5,9 +5,13 @@
 
 pub mod app;
 pub mod checks;
+pub mod cli;
+pub mod connect;
 pub mod domain;
 pub mod lab;
 pub mod msg;
+pub mod observe;
+pub mod runtime;
 pub mod screens;
 pub mod settings;
 pub mod widgets;

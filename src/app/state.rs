@@ -228,8 +228,8 @@ impl Pending {
     }
 }
 
-/// The reader's bounds, in the words of the checks.
-fn limits_of(settings: &Settings) -> Limits {
+/// The reader's bounds, in the words of the checks. The headless verbs judge by the same.
+pub fn limits_of(settings: &Settings) -> Limits {
     let seconds = |d: std::time::Duration| i64::try_from(d.as_secs()).unwrap_or(i64::MAX);
     let bounds = &settings.limits;
     Limits {

@@ -61,12 +61,9 @@ fn run(case: &Case<'_>) -> Answer {
             continue;
         }
         replicas += 1;
-        match doing(case, instance, node) {
-            (Some(doing), until) => {
-                syncing.push((node, doing));
-                again = again.max(until);
-            }
-            (None, _) => {}
+        if let (Some(doing), until) = doing(case, instance, node) {
+            syncing.push((node, doing));
+            again = again.max(until);
         }
     }
     if syncing.is_empty() {

@@ -31,6 +31,12 @@ fn ids_are_unique_and_every_check_explains_itself() {
 }
 
 #[test]
+fn states_are_listed_from_best_to_worst() {
+    assert!(State::ALL.windows(2).all(|pair| pair[0] < pair[1]));
+    assert_eq!(State::ALL.last(), Some(&State::NoMaster));
+}
+
+#[test]
 fn the_worst_finding_decides() {
     for (name, spec, wanted) in [
         ("healthy", healthy(), State::Healthy),
