@@ -1,3 +1,4 @@
+mod screens;
 //! One test binary: stories of people who use darner, against real sockets, and the rules of the house.
 #![allow(
     clippy::unwrap_used,
