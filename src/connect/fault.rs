@@ -411,3 +411,7 @@ fn innermost_io(error: &(dyn StdError + 'static)) -> Option<std::io::ErrorKind> 
     }
     found
 }
+
+#[cfg(test)]
+#[path = "tests/fault.rs"]
+mod tests;
