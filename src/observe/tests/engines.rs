@@ -230,6 +230,47 @@ async fn a_question_that_hangs_hides_no_other_answer() {
 }
 
 #[tokio::test]
+async fn a_question_that_closes_the_connection_hides_no_other_answer() {
+    let hung_up_on = engine(|command| match command {
+        "INFO REPLICATION" => Does::Closes,
+        command => healthy(command),
+    });
+    let api = Api::start(cluster(vec![Act::Forward(hung_up_on)])).await;
+    let mut it = Followed::api(&api);
+    it.until("the others", |c| {
+        record(c, 0).is_some_and(|r| answers(r) == 8)
+    })
+    .await;
+    it.until("silence", |c| {
+        silence(c, Some(Question::Replication)).is_some()
+    })
+    .await;
+    let told = silence(it.context(), Some(Question::Replication)).unwrap();
+    assert_eq!(
+        told,
+        (
+            FaultKind::Unreachable,
+            "the connection to the engine was closed".to_owned()
+        )
+    );
+    assert_eq!(silence(it.context(), None), None);
+}
+
+#[tokio::test]
+async fn an_engine_that_closes_every_connection_is_silent_as_a_whole() {
+    let api = Api::start(cluster(vec![Act::Forward(engine(|_| Does::Closes))])).await;
+    let mut it = Followed::api(&api);
+    it.until("silent", |c| silence(c, None).is_some()).await;
+    assert_eq!(
+        silence(it.context(), None).unwrap(),
+        (
+            FaultKind::Unreachable,
+            "the connection to the engine was closed".to_owned()
+        )
+    );
+}
+
+#[tokio::test]
 async fn a_frozen_engine_is_silent_as_a_whole() {
     let api = Api::start(cluster(vec![Act::Forward(engine(|_| Does::Hangs))])).await;
     let mut it = Followed::api(&api);
