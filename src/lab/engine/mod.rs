@@ -97,9 +97,7 @@ impl Engine {
         node.load_at_start();
         node.spawn(serve::accept(Arc::clone(&node), data, Port::Data));
         node.spawn(serve::accept(Arc::clone(&node), admin, Port::Admin));
-        if !node.spec.snapshot_cron.is_empty() {
-            node.spawn(persistence::follow_cron(Arc::clone(&node)));
-        }
+        persistence::watch_cron(&node, &mut node.core());
         Ok(engine)
     }
 
