@@ -233,7 +233,10 @@ fn remove(value: &mut Value, path: &[String]) {
                 remove(item, rest);
             }
         }
-        (Some(("v", text)), Value::Array(items)) => items.retain(|item| item.to_string() != text),
+        (Some(("v", text)), Value::Array(items)) => items.retain(|item| {
+            let written = item.to_string();
+            written != text
+        }),
         _ => (),
     }
 }

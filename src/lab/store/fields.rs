@@ -129,10 +129,8 @@ pub(in crate::lab) fn walk<'v>(
 ) {
     match value {
         Value::Object(map) => {
-            if map.is_empty() || schema::is_map(names) {
-                if !path.is_empty() {
-                    visit(path, value, map.is_empty());
-                }
+            if !path.is_empty() && (map.is_empty() || schema::is_map(names)) {
+                visit(path, value, map.is_empty());
             }
             for (key, below) in map {
                 if names.is_empty() && (key == "apiVersion" || key == "kind") {

@@ -408,10 +408,10 @@ impl State {
             if !finalizers.is_empty() {
                 meta.insert("finalizers".into(), finalizers.into());
             }
-            if is(NAMESPACES) {
-                if let Some(status) = value.get_mut("status").and_then(Value::as_object_mut) {
-                    status.insert("phase".into(), "Terminating".into());
-                }
+            if is(NAMESPACES)
+                && let Some(status) = value.get_mut("status").and_then(Value::as_object_mut)
+            {
+                status.insert("phase".into(), "Terminating".into());
             }
             if value != before.value() {
                 // The registry counts a deletion mark as a change of what is wanted.
@@ -508,19 +508,14 @@ fn desired_changed(resource: &Resource, old: &Value, new: &Value) -> bool {
     differs(old, new) || differs(new, old)
 }
 
+/// Whether two states differ in nothing but the book of who wrote what.
 fn same_but_managed(a: &Value, b: &Value) -> bool {
-    fn strip(value: &Value) -> (Option<Map<String, Value>>, Option<Map<String, Value>>) {
-        let mut meta = value.get("metadata").and_then(Value::as_object).cloned();
-        if let Some(meta) = &mut meta {
-            meta.remove("managedFields");
-        }
-        let mut rest = value.as_object().cloned();
-        if let Some(rest) = &mut rest {
-            rest.remove("metadata");
-        }
-        (meta, rest)
+    fn stripped(value: &Value) -> Value {
+        let mut value = value.clone();
+        object::metadata(&mut value).remove("managedFields");
+        value
     }
-    strip(a) == strip(b)
+    stripped(a) == stripped(b)
 }
 
 fn text(map: &Map<String, Value>, key: &str) -> String {
