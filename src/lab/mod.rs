@@ -5,8 +5,19 @@
 //! [`kubelet_api`] (what stands behind a pod).
 pub mod api;
 pub mod clock;
+mod controllers;
+mod defaults;
+mod events;
+mod json;
+mod kubelet;
+mod operator;
+mod pods;
+mod redis;
+mod seed;
 pub mod kubelet_api;
 pub mod resources;
 mod schema;
 pub mod status;
 pub mod store;
+
+pub mod engine;

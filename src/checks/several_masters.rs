@@ -1,0 +1,155 @@
+//! More than one node acts as master: by the engines' own word, or by label.
+
+use super::words::{are, list};
+use super::{Answer, Case, Check, Finding, Instance, Node, Severity, Since, State, Word};
+use crate::domain::Role;
+
+/// The check.
+pub const CHECK: Check = Check {
+    id: "several-masters",
+    title: "Several masters",
+    why: "Two nodes that both take writes drift apart, and one side's writes will be thrown away.",
+    reads: "INFO replication and ROLE of every node, role labels, endpoints of the master Service",
+    run,
+};
+
+fn run(case: &Case<'_>) -> Answer {
+    let Some(instance) = case.judgeable() else {
+        return Answer::NOT_APPLICABLE;
+    };
+    let engines = instance.masters();
+    let labels: Vec<&Node<'_>> = instance
+        .nodes
+        .iter()
+        .filter(|n| n.view.label_role() == Some(Role::Master) && !n.is_going())
+        .collect();
+    if engines.len() < 2 && labels.len() < 2 {
+        // A node that is still starting as a master of its own is one more to come, if nobody takes it.
+        let starting = instance.nodes.iter().filter(|n| n.is_starting());
+        return Answer::PASS.again(starting.filter_map(|n| n.young_until).min());
+    }
+    if let Some(until) = on_its_way(case, &engines, &labels) {
+        let id = &instance.view.id;
+        let sentence = format!("{id} is changing its master");
+        let finding = case
+            .finding(&CHECK, Severity::Note, State::Syncing, sentence)
+            .about(engines.iter().chain(&labels).map(|n| n.name()));
+        return Answer::from(finding).again(Some(until));
+    }
+    let finding = if engines.len() >= 2 {
+        by_engine(case, instance, &engines)
+    } else {
+        by_label(case, instance, &engines, &labels)
+    };
+    finding
+        .resting_on(instance.endpoints_words(), "EndpointSlices", case.now)
+        .into()
+}
+
+/// During a role change the old master is a master by its last answer until it is asked again.
+fn on_its_way(
+    case: &Case<'_>,
+    engines: &[&Node<'_>],
+    labels: &[&Node<'_>],
+) -> Option<jiff::Timestamp> {
+    if engines.len() < 2 {
+        return labels.iter().filter_map(|n| case.unsettled_until(n)).max();
+    }
+    let turned = |node: &Node<'_>| node.view.engine.and_then(|e| e.role_changed);
+    engines
+        .iter()
+        .filter_map(|old| match old.word {
+            Word::Says { at, until, .. } => engines
+                .iter()
+                .any(|new| new.name() != old.name() && turned(new).is_some_and(|t| t > at))
+                .then_some(until),
+            Word::Silent { .. } => None,
+        })
+        .max()
+}
+
+fn by_engine(case: &Case<'_>, instance: &Instance<'_>, engines: &[&Node<'_>]) -> Finding {
+    let names: Vec<&str> = engines.iter().map(|n| n.name()).collect();
+    let both = if names.len() == 2 { "both" } else { "all" };
+    let mut finding = case
+        .finding(
+            &CHECK,
+            Severity::Critical,
+            State::SeveralMasters,
+            format!("{} {both} act as master; {}", list(&names), instance.endpoints_words()),
+        )
+        .meaning("Each takes writes that the others never see; when one is made a replica again, its own are lost.")
+        .about(names)
+        .since(Since::Seen(
+            engines
+                .iter()
+                .filter_map(|n| n.view.engine.and_then(|e| e.role_changed))
+                .max()
+                .unwrap_or(case.now),
+        ));
+    for node in engines {
+        if let Word::Says { at, .. } = node.word {
+            let replid = node
+                .replid()
+                .map_or(String::new(), |id| format!(", replication id {id}"));
+            finding = finding.resting_on(
+                format!("{} says role:master{replid}", node.name()),
+                format!("INFO replication of {}", node.name()),
+                at,
+            );
+        }
+        finding = finding.resting_on(
+            format!("{} is labelled {}", node.name(), label(node)),
+            format!("labels of pod {}", node.name()),
+            node.view.pod.changed,
+        );
+    }
+    finding
+}
+
+fn by_label(
+    case: &Case<'_>,
+    instance: &Instance<'_>,
+    engines: &[&Node<'_>],
+    labels: &[&Node<'_>],
+) -> Finding {
+    let names: Vec<&str> = labels.iter().map(|n| n.name()).collect();
+    let both = if names.len() == 2 { "both" } else { "all" };
+    let engine = match engines {
+        [one] => format!("only {}'s engine is one", one.name()),
+        _ => "no engine vouches for it".to_owned(),
+    };
+    let written = labels
+        .iter()
+        .filter_map(|n| n.view.pod.value.role_since)
+        .max();
+    let mut finding = case
+        .finding(
+            &CHECK,
+            Severity::Critical,
+            State::SeveralMasters,
+            format!(
+                "{} {} {both} labelled master, {engine}; {}",
+                list(&names),
+                are(names.len()),
+                instance.endpoints_words()
+            ),
+        )
+        .meaning(
+            "The Service may send clients to either; a replica refuses their writes with READONLY.",
+        )
+        .about(names)
+        .since(written.map_or(Since::Seen(case.now), Since::Exactly));
+    for node in labels {
+        finding = finding.resting_on(
+            format!("{} is labelled master", node.name()),
+            format!("labels of pod {}", node.name()),
+            node.view.pod.changed,
+        );
+    }
+    finding
+}
+
+fn label(node: &Node<'_>) -> &'static str {
+    node.view.label_role().map_or("with no role", Role::word)
+}

@@ -1,0 +1,3 @@
+mod journal;
+mod schedule;
+mod state;
