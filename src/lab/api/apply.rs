@@ -112,14 +112,7 @@ fn refuse(conflicts: &[Conflict]) -> Status {
         _ => {
             let lists: Vec<String> = by_manager
                 .iter()
-                .map(|(who, fields)| {
-                    let word = if fields.len() == 1 {
-                        "conflict"
-                    } else {
-                        "conflicts"
-                    };
-                    format!("{word} with {who}:\n- {}", fields.join("\n- "))
-                })
+                .map(|(who, fields)| format!("conflicts with {who}:\n- {}", fields.join("\n- ")))
                 .collect();
             format!("Apply failed with {total} conflicts: {}", lists.join("\n"))
         }

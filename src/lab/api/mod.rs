@@ -23,6 +23,7 @@ mod list;
 mod logs;
 mod openapi;
 mod patch;
+mod protobuf;
 mod proxy;
 mod reply;
 mod scale;

@@ -248,7 +248,7 @@ pub(super) fn record(
         .filter(|(path, at)| was.get(*path) != Some(at))
         .map(|(path, _)| path.clone())
         .collect();
-    let mut owned = old.map(entries).unwrap_or_default();
+    let mut owned = entries(value);
     let mine = |entry: &Owned| {
         entry.manager == by.manager
             && entry.applies == by.applied.is_some()
