@@ -3,6 +3,7 @@
 //! The lab is a stranger to the house: it imports nothing from other rooms and is reached only through the kubeconfig
 //! that it writes. Start reading at [`store`] (what a cluster holds), then [`api`] (how it is served over HTTP) and
 //! [`kubelet_api`] (what stands behind a pod).
+pub mod api;
 pub mod clock;
 mod controllers;
 mod defaults;
