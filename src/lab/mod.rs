@@ -21,3 +21,5 @@ pub mod resources;
 mod schema;
 pub mod status;
 pub mod store;
+
+pub mod engine;
