@@ -4,6 +4,7 @@
 //! that it writes. Start reading at [`store`] (what a cluster holds), then [`api`] (how it is served over HTTP) and
 //! [`kubelet_api`] (what stands behind a pod).
 mod base64;
+pub mod api;
 pub mod clock;
 mod controllers;
 mod defaults;

@@ -26,7 +26,9 @@ use tokio::sync::watch;
 
 pub use change::{Change, Happened, Watch};
 pub use fields::{FieldSet, Owned};
+pub(in crate::lab) use fields::{entries, item_step, leaves};
 pub use object::Object;
+pub(in crate::lab) use object::{map, metadata, partial};
 pub use write::{Delete, Deleted, Expect, Propagation, Writer};
 
 use super::clock::Clock;
@@ -192,7 +194,12 @@ impl Store {
             .iter()
             .rev()
             .take_while(|change| change.object.revision > revision)
-            .map(|change| ((change.object.namespace.clone(), change.object.name.clone()), Arc::clone(change)))
+            .map(|change| {
+                (
+                    (change.object.namespace.clone(), change.object.name.clone()),
+                    Arc::clone(change),
+                )
+            })
             .collect();
         for (key, change) in &keys {
             match &change.before {
