@@ -1,10 +1,12 @@
 //! Simulated clusters on real sockets.
 //!
 //! The lab is a stranger to the house: it imports nothing from other rooms and is reached only through the kubeconfig
-//! that it writes. Start reading at [`store`] (what a cluster holds), then [`api`] (how it is served over HTTP) and
-//! [`kubelet_api`] (what stands behind a pod).
-mod base64;
+//! that it writes. Start reading at [`store`] (what a cluster holds), then [`api`] (how it is served over HTTP),
+//! [`kubelet_api`] (what stands behind a pod), [`engine`] (the simulated servers), `controllers`, `kubelet` and
+//! `operator` (who moves things).
+
 pub mod api;
+mod base64;
 pub mod clock;
 mod controllers;
 mod defaults;
@@ -12,15 +14,13 @@ pub mod engine;
 mod events;
 mod json;
 mod kubelet;
+pub mod kubelet_api;
 mod operator;
 mod pods;
 mod redis;
-mod seed;
-mod tasks;
-pub mod kubelet_api;
 pub mod resources;
 mod schema;
+mod seed;
 pub mod status;
 pub mod store;
-
-pub mod engine;
+mod tasks;

@@ -138,6 +138,16 @@ impl Engine {
         self.0.freeze(frozen);
     }
 
+    /// Whether it is stopped by [`Engine::freeze`].
+    pub fn is_frozen(&self) -> bool {
+        self.0.frozen()
+    }
+
+    /// Completes when it gets stopped: how a kubelet learns that its probes will fail.
+    pub async fn froze(&self) {
+        self.0.froze().await;
+    }
+
     /// The exit status, once the process has ended.
     pub fn exit_code(&self) -> Option<i32> {
         self.0.exit_code()

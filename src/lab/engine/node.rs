@@ -138,6 +138,12 @@ impl Node {
         self.is_frozen.load(Ordering::Acquire)
     }
 
+    pub(super) async fn froze(&self) {
+        let mut seen = self.frozen.subscribe();
+        // The sender lives as long as the node.
+        let _ = seen.wait_for(|frozen| *frozen).await;
+    }
+
     /// Waits while the process is stopped.
     pub(super) async fn thaw(&self) {
         if self.frozen() {
