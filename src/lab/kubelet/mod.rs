@@ -139,10 +139,11 @@ impl Machines {
         for container in items(pod, "/spec/containers") {
             let container_name = text(container, "/name");
             let Some(now) = state.containers.iter().find(|one| one.name == container_name) else { continue };
-            if !matches!(now.now, state::Now::Running(_)) {
-                continue;
-            }
-            if let Ok(process) = shared.program(pod, container, &state.ip, now.restarts).await {
+            let age = match now.now {
+                state::Now::Running(since) => shared.store.now().duration_since(since).unsigned_abs(),
+                _ => continue,
+            };
+            if let Ok(process) = shared.program(pod, container, &state.ip, now.restarts, age).await {
                 let process = Arc::new(process);
                 shared.started(namespace, name, &object.uid, container_name, &process);
                 running.insert(container_name.to_owned(), process);
@@ -219,9 +220,12 @@ impl Machines {
         }
     }
 
-    /// Lets all containers start as they should.
+    /// Lets all containers start as they should, those that wait for it at once.
     pub(in crate::lab) fn mend_crashes(&self) {
         self.0.crashes().clear();
+        for entry in self.0.pods().values() {
+            let _ = entry.words.send(Word::Retry);
+        }
     }
 
     /// Lets the operator's workers stand still, or go on.
@@ -388,11 +392,18 @@ impl Shared {
     /// Connects to a port at a pod's address, as a peer in the cluster does.
     pub(in crate::lab) async fn dial_address(&self, ip: &str, port: u16) -> io::Result<TcpStream> {
         let engine = self.engine_at(ip).ok_or(io::ErrorKind::ConnectionRefused)?;
-        connect(&engine, port).await
+        engine.dial(port).await
     }
 
-    /// Starts what a container runs.
-    async fn program(self: &Arc<Self>, pod: &Value, container: &Value, ip: &str, restarts: u32) -> Result<Process, Refused> {
+    /// Starts what a container runs, as if it had been running for `age`.
+    async fn program(
+        self: &Arc<Self>,
+        pod: &Value,
+        container: &Value,
+        ip: &str,
+        restarts: u32,
+        age: Duration,
+    ) -> Result<Process, Refused> {
         let (namespace, name) = (text(pod, "/metadata/namespace"), text(pod, "/metadata/name"));
         let (image, container_name) = (text(container, "/image"), text(container, "/name"));
         let crash = self.crashes().iter().find(|crash| {
@@ -410,6 +421,8 @@ impl Shared {
             let mut spec = flags::engine_spec(name, container, address, secret)?;
             spec.seed = self.seed.number(&["engine", text(pod, "/metadata/uid")]);
             spec.restarts = restarts;
+            spec.listens = false;
+            spec.age = age;
             if let Some(claim) = claims_of(pod).into_iter().find(|claim| claim.starts_with("df-")) {
                 let volumes = self.volumes.lock().unwrap_or_else(PoisonError::into_inner);
                 spec.snapshot = volumes.get(&(namespace.to_owned(), claim)).cloned();
@@ -473,17 +486,6 @@ impl Shared {
     }
 }
 
-async fn connect(engine: &Engine, port: u16) -> io::Result<TcpStream> {
-    let address = match port {
-        port if port == engine.spec().data_port => engine.data_addr(),
-        port if port == engine.spec().admin_port => engine.admin_addr(),
-        _ => return Err(io::ErrorKind::ConnectionRefused.into()),
-    };
-    let stream = TcpStream::connect(address).await?;
-    stream.set_nodelay(true)?;
-    Ok(stream)
-}
-
 impl Kubelet for Machines {
     fn logs<'a>(
         &'a self,
@@ -526,7 +528,7 @@ impl Kubelet for Machines {
     fn dial<'a>(&'a self, namespace: &'a str, pod: &'a str, port: u16) -> Later<'a, io::Result<TcpStream>> {
         Box::pin(async move {
             let engine = self.engine(namespace, pod).ok_or(io::ErrorKind::ConnectionRefused)?;
-            connect(&engine, port).await
+            engine.dial(port).await
         })
     }
 }

@@ -30,6 +30,8 @@ pub(super) enum Word {
     Gone,
     /// Somebody changed the pod's conditions.
     Look,
+    /// Start what waits to be started again.
+    Retry,
 }
 
 /// What falls due.
@@ -154,7 +156,7 @@ impl Worker {
             }
             tokio::select! {
                 word = self.words.recv() => match word {
-                    Some(Word::Look) => {}
+                    Some(Word::Look | Word::Retry) => {}
                     other => return Err(other.unwrap_or(Word::Gone)),
                 },
                 _ = changes.next() => {}
@@ -232,7 +234,7 @@ impl Worker {
         let say = |kind: &str, reason: &str, sentence: &str| {
             self.shared.events.on(&self.node).now(&pod, kind, reason, sentence, &field);
         };
-        match self.shared.program(&pod, container, &ip, restarts).await {
+        match self.shared.program(&pod, container, &ip, restarts, Duration::ZERO).await {
             Ok(process) => {
                 say("Normal", "Pulled", &format!("Container image \"{image}\" already present on machine"));
                 say("Normal", "Created", &format!("Created container: {name}"));
@@ -308,6 +310,10 @@ impl Worker {
             let happened = tokio::select! {
                 word = self.words.recv() => match word {
                     Some(Word::Look) => None,
+                    Some(Word::Retry) => {
+                        self.retry();
+                        None
+                    }
                     other => return other.unwrap_or(Word::Gone),
                 },
                 ended = any_end(&self.running) => Some(ended),
@@ -334,6 +340,16 @@ impl Worker {
             }
             self.write();
         }
+    }
+
+    /// Forgets the back-off of what waits.
+    fn retry(&mut self) {
+        for (at, due) in &mut self.due {
+            if matches!(due, Due::Start(_)) {
+                *at = Instant::now();
+            }
+        }
+        self.crashes.clear();
     }
 
     /// Asks a container for its readiness.
@@ -474,7 +490,7 @@ impl Worker {
                     Some(Word::Stop(grace)) => {
                         until = until.min(Instant::now() + self.shared.scaled(Duration::from_secs(grace)));
                     }
-                    Some(Word::Look) => {}
+                    Some(Word::Look | Word::Retry) => {}
                     Some(Word::Gone) | None => return,
                 },
             }
@@ -518,7 +534,7 @@ impl Worker {
             tokio::select! {
                 () = tokio::time::sleep_until(until) => return Ok(()),
                 word = self.words.recv() => match word {
-                    Some(Word::Look) => {}
+                    Some(Word::Look | Word::Retry) => {}
                     other => return Err(other.unwrap_or(Word::Gone)),
                 },
             }

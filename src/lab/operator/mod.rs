@@ -28,6 +28,8 @@ use super::seed::Seed;
 use super::store::{Object, Store, Writer};
 use lease::Act;
 
+pub(in crate::lab) use pods::MASTER_ANNOTATION;
+
 /// The operator's version: the tag of its image.
 pub(in crate::lab) const VERSION: &str = "v1.6.1";
 /// Its image.
