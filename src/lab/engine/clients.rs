@@ -1,0 +1,280 @@
+//! Connections as CLIENT LIST shows them: real ones, and those that replication would hold.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::task::AbortHandle;
+
+use super::resp::Reply;
+
+/// Which listener a connection came through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Port {
+    Data,
+    Admin,
+}
+
+/// What a connection is doing, as `phase=`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    Read,
+    Process,
+    /// Waiting for the client to read its replies, since when.
+    Send(Duration),
+}
+
+/// One line of CLIENT LIST.
+#[derive(Debug)]
+pub(super) struct Client {
+    pub(super) id: u64,
+    pub(super) port: Port,
+    pub(super) addr: String,
+    pub(super) laddr: String,
+    pub(super) name: Option<String>,
+    pub(super) tid: usize,
+    pub(super) since: Duration,
+    pub(super) active: Duration,
+    pub(super) commands: u64,
+    pub(super) net_in: u64,
+    pub(super) reads: u64,
+    pub(super) dispatches: u64,
+    pub(super) db: u16,
+    pub(super) phase: Phase,
+    /// Commands read but not yet run, and their bytes.
+    pub(super) pipeline: (usize, usize),
+    pub(super) blocked: bool,
+    pub(super) channels: BTreeSet<Vec<u8>>,
+    pub(super) patterns: BTreeSet<Vec<u8>>,
+    pub(super) monitor: bool,
+    pub(super) lib: (String, String),
+    /// Where pushed messages go, once the client may get any.
+    pub(super) inbox: Option<UnboundedSender<Reply>>,
+    /// Ends the connection's task.
+    pub(super) task: Option<AbortHandle>,
+}
+
+impl Client {
+    pub(super) fn new(
+        id: u64,
+        port: Port,
+        addr: String,
+        laddr: String,
+        tid: usize,
+        now: Duration,
+    ) -> Self {
+        Self {
+            id,
+            port,
+            addr,
+            laddr,
+            name: None,
+            tid,
+            since: now,
+            active: now,
+            commands: 0,
+            net_in: 0,
+            reads: 0,
+            dispatches: 0,
+            db: 0,
+            phase: Phase::Read,
+            pipeline: (0, 0),
+            blocked: false,
+            channels: BTreeSet::new(),
+            patterns: BTreeSet::new(),
+            monitor: false,
+            lib: Default::default(),
+            inbox: None,
+            task: None,
+        }
+    }
+
+    /// The name, which is the id until somebody sets another.
+    pub(super) fn shown_name(&self) -> String {
+        self.name.clone().unwrap_or_else(|| self.id.to_string())
+    }
+
+    pub(super) fn subscribed(&self) -> usize {
+        self.channels.len() + self.patterns.len()
+    }
+
+    fn flags(&self) -> String {
+        let sending = matches!(self.phase, Phase::Send(_)) && self.pipeline.0 > 0;
+        let marks = [
+            ('a', sending),
+            ('b', self.blocked),
+            ('P', self.subscribed() > 0),
+        ];
+        marks
+            .iter()
+            .filter(|(_, on)| *on)
+            .map(|(mark, _)| *mark)
+            .collect()
+    }
+
+    fn line(&self, out: &mut String, now: Duration) {
+        let age = now.saturating_sub(self.since).as_secs();
+        let idle = now.saturating_sub(self.active).as_secs();
+        let _ = write!(
+            out,
+            "id={} addr={} laddr={} fd={} name={} ",
+            self.id,
+            self.addr,
+            self.laddr,
+            11 + self.id % 200,
+            self.shown_name()
+        );
+        if let Phase::Send(since) = self.phase {
+            let _ = write!(
+                out,
+                "send-wait-time={} ",
+                now.saturating_sub(since).as_secs()
+            );
+        }
+        let _ = write!(out, "tid={} irqmatch=1 ", self.tid);
+        if self.pipeline.0 > 0 {
+            let _ = write!(
+                out,
+                "pipeline={} pbuf={} ",
+                self.pipeline.0, self.pipeline.1
+            );
+        }
+        let _ = write!(
+            out,
+            "age={age} idle={idle} tot-cmds={} tot-net-in={} tot-read-calls={} tot-dispatches={} db={} ",
+            self.commands, self.net_in, self.reads, self.dispatches, self.db
+        );
+        let flags = self.flags();
+        if !flags.is_empty() {
+            let _ = write!(out, "flags={flags} ");
+        }
+        let phase = match self.phase {
+            Phase::Read => "readsock",
+            Phase::Process => "process",
+            Phase::Send(_) => "send",
+        };
+        let _ = writeln!(
+            out,
+            "phase={phase} lib-name={} lib-ver={}",
+            self.lib.0, self.lib.1
+        );
+    }
+}
+
+/// The connections of an engine.
+#[derive(Debug, Default)]
+pub(super) struct Clients {
+    last_id: u64,
+    pub(super) all: BTreeMap<u64, Client>,
+}
+
+impl Clients {
+    /// A new id, as every connection and replication flow takes one.
+    pub(super) fn next_id(&mut self) -> u64 {
+        self.last_id += 1;
+        self.last_id
+    }
+
+    /// The lines in the server's order: data port first, then by thread; `more` are the connections
+    /// that replicas would hold.
+    pub(super) fn list(&self, more: &[Client], now: Duration) -> String {
+        let mut clients: Vec<_> = self.all.values().chain(more).collect();
+        clients.sort_by_key(|client| (client.port, client.tid, client.id));
+        let mut out = String::new();
+        clients.iter().for_each(|client| client.line(&mut out, now));
+        out
+    }
+
+    /// One client's line, as CLIENT INFO gives it.
+    pub(super) fn line_of(&self, id: u64, now: Duration) -> String {
+        let mut out = String::new();
+        if let Some(client) = self.all.get(&id) {
+            client.line(&mut out, now);
+        }
+        out
+    }
+
+    pub(super) fn on(&self, port: Port) -> usize {
+        self.all
+            .values()
+            .filter(|client| client.port == port)
+            .count()
+    }
+
+    pub(super) fn blocked(&self) -> usize {
+        self.all.values().filter(|client| client.blocked).count()
+    }
+
+    /// A data client whose replies have been waiting for longer than `patience`.
+    pub(super) fn stuck(&self, now: Duration, patience: Duration) -> Option<u64> {
+        self.all.values().find_map(|client| match client.phase {
+            Phase::Send(since)
+                if client.port == Port::Data && now.saturating_sub(since) > patience =>
+            {
+                Some(client.id)
+            }
+            _ => None,
+        })
+    }
+
+    /// Ends the connections that `doomed` picks; how many.
+    pub(super) fn kill(&mut self, doomed: impl Fn(&Client) -> bool) -> usize {
+        let ids: Vec<_> = self
+            .all
+            .values()
+            .filter(|c| doomed(c))
+            .map(|c| c.id)
+            .collect();
+        for id in &ids {
+            if let Some(task) = self.all.remove(id).and_then(|client| client.task) {
+                task.abort();
+            }
+        }
+        ids.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_read_as_recorded() {
+        let second = Duration::from_secs;
+        let mut clients = Clients::default();
+        let mut add = |port, tid| {
+            let id = clients.next_id();
+            let client = Client::new(
+                id,
+                port,
+                "127.0.0.1:58058".into(),
+                "10.0.0.1:6379".into(),
+                tid,
+                second(1),
+            );
+            clients.all.insert(id, client);
+            id
+        };
+        let (admin, data) = (add(Port::Admin, 0), add(Port::Data, 1));
+        if let Some(client) = clients.all.get_mut(&data) {
+            client.phase = Phase::Send(second(2));
+            client.pipeline = (50, 14_000);
+        }
+        let list = clients.list(&[], second(7));
+        let lines: Vec<_> = list.lines().collect();
+        assert_eq!(
+            lines,
+            [
+                "id=2 addr=127.0.0.1:58058 laddr=10.0.0.1:6379 fd=13 name=2 send-wait-time=5 tid=1 irqmatch=1 \
+                 pipeline=50 pbuf=14000 age=6 idle=6 tot-cmds=0 tot-net-in=0 tot-read-calls=0 tot-dispatches=0 \
+                 db=0 flags=a phase=send lib-name= lib-ver=",
+                "id=1 addr=127.0.0.1:58058 laddr=10.0.0.1:6379 fd=12 name=1 tid=0 irqmatch=1 age=6 idle=6 \
+                 tot-cmds=0 tot-net-in=0 tot-read-calls=0 tot-dispatches=0 db=0 phase=readsock lib-name= lib-ver=",
+            ]
+        );
+        assert_eq!(clients.stuck(second(7), second(1)), Some(data));
+        assert_eq!(clients.kill(|client| client.id == admin), 1);
+        assert_eq!(clients.on(Port::Admin), 0);
+    }
+}
