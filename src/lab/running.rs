@@ -286,3 +286,6 @@ async fn adopt(furnisher: &Furnisher<'_>, pods: Vec<(Value, PodState)>) {
         furnisher.adopt(&pod, state).await;
     }
 }
+
+#[cfg(test)]
+mod tests;
