@@ -22,13 +22,21 @@ pub fn instances<'a>(
     if !found.is_empty() {
         return Ok(found);
     }
-    let names = known.iter().flat_map(|id| [id.name.to_string(), id.to_string()]);
+    let names = known
+        .iter()
+        .flat_map(|id| [id.name.to_string(), id.to_string()]);
     Err(match (nearest(address, names), known.is_empty()) {
-        (_, true) => format!("there is no instance {address}: none was found in the contexts that were opened"),
+        (_, true) => format!(
+            "there is no instance {address}: none was found in the contexts that were opened"
+        ),
         (Some(near), _) => format!("there is no instance {address}; did you mean {near}?"),
         (None, _) => format!(
             "there is no instance {address}; there are {}",
-            known.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+            known
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join(", ")
         ),
     })
 }
@@ -52,13 +60,26 @@ mod tests {
     #[test]
     fn an_address_finds_its_instances_or_the_nearest_name() {
         let id = |c: &str, ns: &str, n: &str| InstanceId::new(ContextId::new(c), ns, n);
-        let known = [id("a", "harbor", "cache"), id("a", "gitlab", "cache"), id("b", "df", "dragonfly")];
+        let known = [
+            id("a", "harbor", "cache"),
+            id("a", "gitlab", "cache"),
+            id("b", "df", "dragonfly"),
+        ];
         assert_eq!(instances("cache", &known).unwrap().len(), 2);
         assert_eq!(instances("harbor/cache", &known).unwrap(), [&known[0]]);
         for (address, answer) in [
-            ("dragonfyl", "there is no instance dragonfyl; did you mean dragonfly?"),
-            ("harbor/cahce", "there is no instance harbor/cahce; did you mean harbor/cache?"),
-            ("zzz", "there is no instance zzz; there are harbor/cache, gitlab/cache, df/dragonfly"),
+            (
+                "dragonfyl",
+                "there is no instance dragonfyl; did you mean dragonfly?",
+            ),
+            (
+                "harbor/cahce",
+                "there is no instance harbor/cahce; did you mean harbor/cache?",
+            ),
+            (
+                "zzz",
+                "there is no instance zzz; there are harbor/cache, gitlab/cache, df/dragonfly",
+            ),
         ] {
             assert_eq!(instances(address, &known).unwrap_err(), answer);
         }

@@ -9,7 +9,12 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 /// Without a command it opens the console over the contexts named by --context, else over `fleet` in the settings
 /// file, else over the kubeconfig's current context.
 #[derive(Debug, Parser)]
-#[command(name = "darner", version, about, after_help = "Exit codes of headless commands: 0 well, 1 findings, 2 could not judge, 64 wrong usage.\nTry it without a cluster: darner lab")]
+#[command(
+    name = "darner",
+    version,
+    about,
+    after_help = "Exit codes of headless commands: 0 well, 1 findings, 2 could not judge, 64 wrong usage.\nTry it without a cluster: darner lab"
+)]
 pub struct Cli {
     /// What to do; without it the console opens.
     #[command(subcommand)]
@@ -32,7 +37,12 @@ pub struct Reach {
     #[arg(long, value_name = "FILE", global = true)]
     pub kubeconfig: Option<PathBuf>,
     /// Confine what is watched to this namespace; repeat it for several.
-    #[arg(short = 'n', long = "namespace", value_name = "NAMESPACE", global = true)]
+    #[arg(
+        short = 'n',
+        long = "namespace",
+        value_name = "NAMESPACE",
+        global = true
+    )]
     pub namespaces: Vec<String>,
     /// Settings file, instead of settings.toml in the platform's configuration folder.
     #[arg(long, value_name = "FILE", global = true)]

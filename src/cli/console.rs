@@ -22,7 +22,9 @@ use crate::settings::{ColourDepth, GlyphSet, Keymap, Theme};
 /// When the terminal is lost.
 pub async fn run(reach: &Reach, looks: &Looks) -> color_eyre::Result<u8> {
     if !is_terminal() {
-        eprintln!("darner: the console needs a terminal; for a report without one there is: darner status");
+        eprintln!(
+            "darner: the console needs a terminal; for a report without one there is: darner status"
+        );
         return Ok(USAGE);
     }
     let folders = Folders::of_platform();
@@ -34,11 +36,23 @@ pub async fn run(reach: &Reach, looks: &Looks) -> color_eyre::Result<u8> {
             Ok(USAGE)
         }
         Err(Nothing::NoKubeconfig(searched)) => {
-            let places = if searched.is_empty() { "there is no home folder".to_owned() } else { searched.join(", ") };
-            println!("There is no kubeconfig (looked at KUBECONFIG, {places}, and for a pod's service account).");
-            println!("Press l to try darner on its lab, two simulated clusters on this machine; any other key leaves.");
+            let places = if searched.is_empty() {
+                "there is no home folder".to_owned()
+            } else {
+                searched.join(", ")
+            };
+            println!(
+                "There is no kubeconfig (looked at KUBECONFIG, {places}, and for a pod's service account)."
+            );
+            println!(
+                "Press l to try darner on its lab, two simulated clusters on this machine; any other key leaves."
+            );
             std::io::stdout().flush()?;
-            if pressed_l()? { lab::console(&lab::Beginning::default(), reach, looks).await } else { Ok(USAGE) }
+            if pressed_l()? {
+                lab::console(&lab::Beginning::default(), reach, looks).await
+            } else {
+                Ok(USAGE)
+            }
         }
     }
 }
@@ -47,11 +61,24 @@ pub async fn run(reach: &Reach, looks: &Looks) -> color_eyre::Result<u8> {
 ///
 /// # Errors
 /// When the terminal is lost.
-pub async fn open(fleet: fleet::Fleet, own: files::Own, folders: &Folders, looks: &Looks) -> color_eyre::Result<u8> {
-    let files::Own { mut settings, keymap: own_keys, keymaps, themes, mut problems } = own;
+pub async fn open(
+    fleet: fleet::Fleet,
+    own: files::Own,
+    folders: &Folders,
+    looks: &Looks,
+) -> color_eyre::Result<u8> {
+    let files::Own {
+        mut settings,
+        keymap: own_keys,
+        keymaps,
+        themes,
+        mut problems,
+    } = own;
     // The guard flushes the log when the console ends.
     let _log = match &folders.state {
-        Some(folder) => log::to_folder(folder).map_err(|problem| problems.push(problem)).ok(),
+        Some(folder) => log::to_folder(folder)
+            .map_err(|problem| problems.push(problem))
+            .ok(),
         None => None,
     };
     problems.extend(fleet.problems.iter().cloned());
@@ -64,11 +91,27 @@ pub async fn open(fleet: fleet::Fleet, own: files::Own, folders: &Folders, looks
     settings.ascii |= looks.ascii || !speaks_unicode();
 
     let depth = colour_depth();
-    let (theme, wrong) = Theme::load(if depth == ColourDepth::None { "mono" } else { &settings.theme }, &themes);
+    let (theme, wrong) = Theme::load(
+        if depth == ColourDepth::None {
+            "mono"
+        } else {
+            &settings.theme
+        },
+        &themes,
+    );
     problems.extend(wrong.iter().map(ToString::to_string));
-    let (keymap, wrong) = Keymap::load(&settings.keymap, &keymaps, own_keys.as_ref(), &app::vocabulary());
+    let (keymap, wrong) = Keymap::load(
+        &settings.keymap,
+        &keymaps,
+        own_keys.as_ref(),
+        &app::vocabulary(),
+    );
     problems.extend(wrong.iter().map(ToString::to_string));
-    let glyphs = if settings.ascii { GlyphSet::Ascii } else { GlyphSet::Unicode };
+    let glyphs = if settings.ascii {
+        GlyphSet::Ascii
+    } else {
+        GlyphSet::Unicode
+    };
 
     let (outlet, inbox) = inbox();
     let (focus, watching) = tokio::sync::watch::channel(Focus::default());
@@ -101,7 +144,11 @@ fn is_terminal() -> bool {
 
 fn colour_depth() -> ColourDepth {
     let var = |name| std::env::var(name).ok();
-    ColourDepth::told_by(var("NO_COLOR").as_deref(), var("COLORTERM").as_deref(), var("TERM").as_deref())
+    ColourDepth::told_by(
+        var("NO_COLOR").as_deref(),
+        var("COLORTERM").as_deref(),
+        var("TERM").as_deref(),
+    )
 }
 
 /// The locale says UTF-8, or says nothing at all (as in most containers, whose terminals do speak it).
@@ -120,7 +167,9 @@ fn pressed_l() -> std::io::Result<bool> {
     crossterm::terminal::enable_raw_mode()?;
     let answer = loop {
         match crossterm::event::read() {
-            Ok(Event::Key(key)) if key.kind == KeyEventKind::Press => break Ok(key.code == KeyCode::Char('l')),
+            Ok(Event::Key(key)) if key.kind == KeyEventKind::Press => {
+                break Ok(key.code == KeyCode::Char('l'));
+            }
             Ok(_) => {}
             Err(error) => break Err(error),
         }

@@ -22,7 +22,9 @@ impl Folders {
         let dirs = ProjectDirs::from("", "", "darner");
         Self {
             config: dirs.as_ref().map(|d| d.config_dir().to_owned()),
-            state: dirs.as_ref().map(|d| d.state_dir().unwrap_or_else(|| d.cache_dir()).to_owned()),
+            state: dirs
+                .as_ref()
+                .map(|d| d.state_dir().unwrap_or_else(|| d.cache_dir()).to_owned()),
         }
     }
 }
@@ -46,11 +48,14 @@ pub struct Own {
 pub fn read(folders: &Folders, settings: Option<&Path>) -> Own {
     let mut own = Own::default();
     let config = folders.config.as_deref();
-    let path = settings.map(Path::to_owned).or_else(|| Some(config?.join("settings.toml")));
+    let path = settings
+        .map(Path::to_owned)
+        .or_else(|| Some(config?.join("settings.toml")));
     if let Some(source) = path.and_then(|path| one(&path, settings.is_some(), &mut own.problems)) {
         let (read, problems) = Settings::read(&source);
         own.settings = read;
-        own.problems.extend(problems.iter().map(ToString::to_string));
+        own.problems
+            .extend(problems.iter().map(ToString::to_string));
     }
     if let Some(config) = config {
         own.keymap = one(&config.join("keymap.toml"), false, &mut own.problems);
@@ -63,27 +68,41 @@ pub fn read(folders: &Folders, settings: Option<&Path>) -> Own {
 fn one(path: &Path, must_exist: bool, problems: &mut Vec<String>) -> Option<Source> {
     match std::fs::read(path) {
         Ok(bytes) => {
-            let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+            let name = path
+                .file_stem()
+                .map(|stem| stem.to_string_lossy().into_owned())
+                .unwrap_or_default();
             let text = String::from_utf8(bytes).unwrap_or_else(|error| {
-                problems.push(format!("{}: it is not UTF-8; what is not is read as a question mark", path.display()));
+                problems.push(format!(
+                    "{}: it is not UTF-8; what is not is read as a question mark",
+                    path.display()
+                ));
                 String::from_utf8_lossy(error.as_bytes()).into_owned()
             });
             Some(Source::new(name, path.display().to_string(), text))
         }
         Err(error) if error.kind() == ErrorKind::NotFound && !must_exist => None,
         Err(error) => {
-            problems.push(format!("{}: cannot be read ({error}); the defaults hold", path.display()));
+            problems.push(format!(
+                "{}: cannot be read ({error}); the defaults hold",
+                path.display()
+            ));
             None
         }
     }
 }
 
 fn all(folder: &Path, problems: &mut Vec<String>) -> Vec<Source> {
-    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return Vec::new();
+    };
     let mut paths: Vec<PathBuf> = entries
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|path| path.extension().is_some_and(|ending| ending == "toml"))
         .collect();
     paths.sort();
-    paths.iter().filter_map(|path| one(path, true, problems)).collect()
+    paths
+        .iter()
+        .filter_map(|path| one(path, true, problems))
+        .collect()
 }

@@ -38,8 +38,13 @@ pub enum Nothing {
 ///
 /// # Errors
 /// [`Nothing`], when there is nothing to open.
-pub fn choose(reach: &Reach, settings: &Settings, mut problems: Vec<String>) -> Result<Fleet, Nothing> {
-    let (found, broken) = kubeconfig::load(reach.kubeconfig.as_deref(), &Surroundings::of_process());
+pub fn choose(
+    reach: &Reach,
+    settings: &Settings,
+    mut problems: Vec<String>,
+) -> Result<Fleet, Nothing> {
+    let (found, broken) =
+        kubeconfig::load(reach.kubeconfig.as_deref(), &Surroundings::of_process());
     problems.extend(broken.iter().map(ToString::to_string));
     if found.is_empty() {
         return Err(nothing(reach, &found, &problems));
@@ -47,7 +52,9 @@ pub fn choose(reach: &Reach, settings: &Settings, mut problems: Vec<String>) -> 
     let (entries, hint) = if !reach.contexts.is_empty() {
         let mut entries: Vec<Entry> = Vec::new();
         for name in &reach.contexts {
-            let entry = found.context(name).map_err(|unknown| Nothing::Wrong(unknown.to_string()))?;
+            let entry = found
+                .context(name)
+                .map_err(|unknown| Nothing::Wrong(unknown.to_string()))?;
             if !entries.iter().any(|e| e.id == entry.id) {
                 entries.push(entry.clone());
             }
@@ -71,13 +78,26 @@ pub fn choose(reach: &Reach, settings: &Settings, mut problems: Vec<String>) -> 
     } else {
         current(&found)?
     };
-    let plans = entries.into_iter().map(|entry| plan(entry, reach, settings)).collect();
-    Ok(Fleet { plans, limits: limits_of(settings), problems, hint })
+    let plans = entries
+        .into_iter()
+        .map(|entry| plan(entry, reach, settings))
+        .collect();
+    Ok(Fleet {
+        plans,
+        limits: limits_of(settings),
+        problems,
+        hint,
+    })
 }
 
 impl Fleet {
     /// Starts the one task of each context.
-    pub fn start(&self, supervisor: &mut Supervisor, outlet: &Outlet, focus: &watch::Receiver<Focus>) {
+    pub fn start(
+        &self,
+        supervisor: &mut Supervisor,
+        outlet: &Outlet,
+        focus: &watch::Receiver<Focus>,
+    ) {
         // All are opened first, so that the order of display is the order asked for.
         for plan in &self.plans {
             outlet.send(plan.opened());
@@ -96,7 +116,9 @@ fn current(found: &Kubeconfigs) -> Result<(Vec<Entry>, Option<String>), Nothing>
             names(found)
         )));
     };
-    let entry = found.context(name).map_err(|unknown| Nothing::Wrong(format!("current-context: {unknown}")))?;
+    let entry = found
+        .context(name)
+        .map_err(|unknown| Nothing::Wrong(format!("current-context: {unknown}")))?;
     let others = found.names().count().saturating_sub(1);
     let hint = (others > 0).then(|| {
         format!(
@@ -112,7 +134,11 @@ fn names(found: &Kubeconfigs) -> String {
 }
 
 fn nothing(reach: &Reach, found: &Kubeconfigs, problems: &[String]) -> Nothing {
-    let searched: Vec<String> = found.searched().iter().map(|path| path.display().to_string()).collect();
+    let searched: Vec<String> = found
+        .searched()
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
     if problems.is_empty() && reach.kubeconfig.is_none() {
         Nothing::NoKubeconfig(searched)
     } else if problems.is_empty() {
@@ -123,9 +149,14 @@ fn nothing(reach: &Reach, found: &Kubeconfigs, problems: &[String]) -> Nothing {
 }
 
 fn plan(entry: Entry, reach: &Reach, settings: &Settings) -> ContextPlan {
-    let member = settings.fleet.iter().find(|member| member.context == entry.id.as_str());
+    let member = settings
+        .fleet
+        .iter()
+        .find(|member| member.context == entry.id.as_str());
     let confined = if reach.namespaces.is_empty() {
-        member.map(|member| member.namespaces.clone()).unwrap_or_default()
+        member
+            .map(|member| member.namespaces.clone())
+            .unwrap_or_default()
     } else {
         reach.namespaces.clone()
     };

@@ -27,7 +27,13 @@ pub struct Gathering {
 impl Gathering {
     /// Of the facts that come out of that inbox.
     pub fn new(inbox: Inbox, limits: Limits) -> Self {
-        Self { world: World::default(), board: Board::default(), limits, inbox, batch: Vec::new() }
+        Self {
+            world: World::default(),
+            board: Board::default(),
+            limits,
+            inbox,
+            batch: Vec::new(),
+        }
     }
 
     /// Takes facts in until every source of every context has answered or failed. Returns whether it came to that
@@ -69,7 +75,8 @@ impl Gathering {
     }
 
     fn judge(&mut self, touched: &Touched) -> bool {
-        self.board.update(&self.world, touched, &self.limits, Timestamp::now())
+        self.board
+            .update(&self.world, touched, &self.limits, Timestamp::now())
     }
 }
 
@@ -98,18 +105,29 @@ pub fn is_settled(world: &World) -> bool {
 }
 
 fn sources_answered(context: &ContextWorld) -> bool {
-    let standing = Kind::ALL.iter().filter(|kind| !matches!(kind, Kind::Pdb | Kind::NetworkPolicy | Kind::Event));
+    let standing = Kind::ALL
+        .iter()
+        .filter(|kind| !matches!(kind, Kind::Pdb | Kind::NetworkPolicy | Kind::Event));
     let answered = |kind: Kind| {
-        let mut sources = context.sources.iter().filter(|((k, _), _)| *k == kind).peekable();
+        let mut sources = context
+            .sources
+            .iter()
+            .filter(|((k, _), _)| *k == kind)
+            .peekable();
         sources.peek().is_some() && sources.all(|(_, source)| source.access.is_some())
     };
     let per_namespace = [Kind::Pdb, Kind::NetworkPolicy, Kind::Event];
-    standing.copied().all(answered) && (context.dragonflies.is_empty() || per_namespace.into_iter().all(answered))
+    standing.copied().all(answered)
+        && (context.dragonflies.is_empty() || per_namespace.into_iter().all(answered))
 }
 
 fn engines_answered(context: &ContextWorld) -> bool {
     let reads_pods = !matches!(
-        context.sources.iter().find(|((kind, _), _)| *kind == Kind::Pod).map(|(_, s)| &s.access),
+        context
+            .sources
+            .iter()
+            .find(|((kind, _), _)| *kind == Kind::Pod)
+            .map(|(_, s)| &s.access),
         Some(Some(Access::Denied(_) | Access::Absent))
     );
     !reads_pods
@@ -117,8 +135,11 @@ fn engines_answered(context: &ContextWorld) -> bool {
             let pod = &held.value;
             let runs = pod.ip.is_some() && pod.phase == "Running" && pod.meta.deleting.is_none();
             !runs
-                || context.engine(&pod.meta.namespace, &pod.meta.name).is_some_and(|engine| {
-                    !engine.silent.is_empty() || (engine.replication.is_some() && engine.keyspace.is_some())
-                })
+                || context
+                    .engine(&pod.meta.namespace, &pod.meta.name)
+                    .is_some_and(|engine| {
+                        !engine.silent.is_empty()
+                            || (engine.replication.is_some() && engine.keyspace.is_some())
+                    })
         })
 }

@@ -41,7 +41,10 @@ pub fn run() -> color_eyre::Result<ExitCode> {
             return Ok(ExitCode::from(code));
         }
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
     let code = runtime.block_on(dispatch(cli))?;
     // A credential plugin or a name lookup that hangs in a blocking thread must not hold the exit.
     runtime.shutdown_background();

@@ -211,24 +211,41 @@ pub fn report(
     now: Timestamp,
     wanted: impl Fn(&InstanceId) -> bool,
 ) -> Report {
-    let contexts: Vec<Context> =
-        world.contexts().map(|context| context_of(world, board, context)).collect();
+    let contexts: Vec<Context> = world
+        .contexts()
+        .map(|context| context_of(world, board, context))
+        .collect();
     let mut judged: Vec<(State, Instance)> = world
         .instances()
         .filter(|id| wanted(id))
         .filter_map(|id| instance_of(world, board, &id))
         .collect();
     judged.sort_by(|a, b| {
-        (b.0, &a.1.context, &a.1.namespace, &a.1.name).cmp(&(a.0, &b.1.context, &b.1.namespace, &b.1.name))
+        (b.0, &a.1.context, &a.1.namespace, &a.1.name).cmp(&(
+            a.0,
+            &b.1.context,
+            &b.1.namespace,
+            &b.1.name,
+        ))
     });
     let instances: Vec<Instance> = judged.into_iter().map(|(_, instance)| instance).collect();
     let verdict = overall(&contexts, &instances, complete);
-    Report { version: VERSION, at: now, complete, verdict, contexts, instances }
+    Report {
+        version: VERSION,
+        at: now,
+        complete,
+        verdict,
+        contexts,
+        instances,
+    }
 }
 
 fn overall(contexts: &[Context], instances: &[Instance], complete: bool) -> Overall {
     let findings = || {
-        contexts.iter().flat_map(|c| &c.findings).chain(instances.iter().flat_map(|i| &i.findings))
+        contexts
+            .iter()
+            .flat_map(|c| &c.findings)
+            .chain(instances.iter().flat_map(|i| &i.findings))
     };
     if findings().any(|f| matches!(f.severity, "critical" | "warning")) {
         Overall::Findings
@@ -245,7 +262,11 @@ const UNJUDGED: &str = "unknown";
 fn finding_of(judged: &Judged) -> Finding {
     Finding {
         check: judged.check,
-        severity: if judged.state == State::Unknown { UNJUDGED } else { judged.severity.word() },
+        severity: if judged.state == State::Unknown {
+            UNJUDGED
+        } else {
+            judged.severity.word()
+        },
         sentence: judged.sentence.clone(),
         meaning: judged.meaning.clone(),
         since: judged.since.at(),
@@ -253,13 +274,20 @@ fn finding_of(judged: &Judged) -> Finding {
         evidence: judged
             .evidence
             .iter()
-            .map(|e| Evidence { text: e.text.clone(), source: e.source.clone(), at: e.at })
+            .map(|e| Evidence {
+                text: e.text.clone(),
+                source: e.source.clone(),
+                at: e.at,
+            })
             .collect(),
     }
 }
 
 fn findings_of(board: &Board, subject: &Subject) -> Vec<Finding> {
-    board.subject(subject).map(|j| j.findings.iter().map(finding_of).collect()).unwrap_or_default()
+    board
+        .subject(subject)
+        .map(|j| j.findings.iter().map(finding_of).collect())
+        .unwrap_or_default()
 }
 
 fn context_of(world: &World, board: &Board, context: &ContextWorld) -> Context {
@@ -267,10 +295,26 @@ fn context_of(world: &World, board: &Board, context: &ContextWorld) -> Context {
         Link::Connecting => ("connecting", Vec::new(), None),
         Link::Live { .. } => {
             let missing = rights_missing(context);
-            (if missing.is_empty() { "live" } else { "degraded" }, missing, None)
+            (
+                if missing.is_empty() {
+                    "live"
+                } else {
+                    "degraded"
+                },
+                missing,
+                None,
+            )
         }
-        Link::Unreachable { fault, .. } => ("unreachable", vec![fault.message.clone()], hint(&fault.hint)),
-        Link::LoginNeeded { fault, .. } => ("login-needed", vec![fault.message.clone()], hint(&fault.hint)),
+        Link::Unreachable { fault, .. } => (
+            "unreachable",
+            vec![fault.message.clone()],
+            hint(&fault.hint),
+        ),
+        Link::LoginNeeded { fault, .. } => (
+            "login-needed",
+            vec![fault.message.clone()],
+            hint(&fault.hint),
+        ),
         Link::Unusable { fault } => ("unusable", vec![fault.message.clone()], hint(&fault.hint)),
     };
     let mut findings = findings_of(board, &Subject::Context(context.id.clone()));
@@ -316,15 +360,31 @@ fn operator_of(context: &ContextWorld) -> Option<Operator> {
         ready: deployment.ready,
         wanted: deployment.replicas,
         version: deployment.version().map(str::to_owned),
-        leader: context.leases.iter().find_map(|held| held.value.holder.clone()),
+        leader: context
+            .leases
+            .iter()
+            .find_map(|held| held.value.holder.clone()),
     })
 }
 
 fn instance_of(world: &World, board: &Board, id: &InstanceId) -> Option<(State, Instance)> {
     let view = world.instance(id)?;
     let judgement = board.instance(id)?;
-    let Figures { master, ready, wanted, in_sync, replicas, lag, used, max, ops, keys, versions, clients, as_of } =
-        figures(&view);
+    let Figures {
+        master,
+        ready,
+        wanted,
+        in_sync,
+        replicas,
+        lag,
+        used,
+        max,
+        ops,
+        keys,
+        versions,
+        clients,
+        as_of,
+    } = figures(&view);
     let (master_is, master, contested) = match master {
         Master::None => ("none", None, Vec::new()),
         Master::One(name) => ("one", Some(name), Vec::new()),
@@ -376,13 +436,17 @@ fn node_of(_view: &InstanceView<'_>, node: &NodeView<'_>) -> Node {
             (false, false) => "down",
         }),
         offset: follower.and_then(|f| f.offset),
-        version: engine.and_then(|e| e.server.as_ref()).and_then(|k| k.value.version.clone()),
+        version: engine
+            .and_then(|e| e.server.as_ref())
+            .and_then(|k| k.value.version.clone()),
         restarts: node.pod.value.restarts(),
         heard: engine.and_then(|e| e.heard),
-        silent: engine.and_then(EngineRecord::first_silence).map(|(question, fault, _)| match question {
-            Some(question) => format!("{}: {fault}", question.command()),
-            None => fault.to_string(),
-        }),
+        silent: engine
+            .and_then(EngineRecord::first_silence)
+            .map(|(question, fault, _)| match question {
+                Some(question) => format!("{}: {fault}", question.command()),
+                None => fault.to_string(),
+            }),
     }
 }
 

@@ -42,9 +42,13 @@ pub async fn run(args: &StatusArgs, fleet: fleet::Fleet) -> color_eyre::Result<u
         }
     }
     let make = |gathering: &Gathering, complete| {
-        report(&gathering.world, &gathering.board, complete, Timestamp::now(), |id| {
-            wanted.is_empty() || wanted.contains(id)
-        })
+        report(
+            &gathering.world,
+            &gathering.board,
+            complete,
+            Timestamp::now(),
+            |id| wanted.is_empty() || wanted.contains(id),
+        )
     };
     let mut shown = make(&gathering, complete);
     print(&shown, args.output, args.watch)?;
@@ -68,9 +72,15 @@ pub async fn run(args: &StatusArgs, fleet: fleet::Fleet) -> color_eyre::Result<u
 fn says_the_same(a: &Report, b: &Report) -> bool {
     let bare = |report: &Report| {
         let rows: Vec<String> = report.instances.iter().map(|i| row(i).join(" ")).collect();
-        let findings: Vec<String> =
-            all_findings(report).into_iter().map(|(who, finding)| format!("{who} {}", finding.check)).collect();
-        let contexts: Vec<(String, &str)> = report.contexts.iter().map(|c| (c.name.clone(), c.state)).collect();
+        let findings: Vec<String> = all_findings(report)
+            .into_iter()
+            .map(|(who, finding)| format!("{who} {}", finding.check))
+            .collect();
+        let contexts: Vec<(String, &str)> = report
+            .contexts
+            .iter()
+            .map(|c| (c.name.clone(), c.state))
+            .collect();
         (rows, findings, contexts)
     };
     bare(a) == bare(b)
@@ -83,7 +93,11 @@ fn print(report: &Report, output: Output, watching: bool) -> color_eyre::Result<
         // One document a line while watching, so that a program can read line by line.
         Output::Json if watching => serde_json::to_string(report)? + "\n",
         Output::Json => serde_json::to_string_pretty(report)? + "\n",
-        Output::Yaml => format!("{}{}", if watching { "---\n" } else { "" }, serde_saphyr::to_string(report)?),
+        Output::Yaml => format!(
+            "{}{}",
+            if watching { "---\n" } else { "" },
+            serde_saphyr::to_string(report)?
+        ),
         Output::Markdown => markdown(report),
     };
     let mut out = std::io::stdout().lock();
@@ -94,8 +108,10 @@ fn print(report: &Report, output: Output, watching: bool) -> color_eyre::Result<
     }
 }
 
-const HEADS: [&str; 11] =
-    ["STATE", "CONTEXT", "INSTANCE", "MASTER", "NODES", "SYNC", "LAG", "MEM", "KEYS", "OPS/s", "VERSION"];
+const HEADS: [&str; 11] = [
+    "STATE", "CONTEXT", "INSTANCE", "MASTER", "NODES", "SYNC", "LAG", "MEM", "KEYS", "OPS/s",
+    "VERSION",
+];
 
 fn row(instance: &Instance) -> [String; 11] {
     let unknown = || "?".to_owned();
@@ -118,14 +134,22 @@ fn row(instance: &Instance) -> [String; 11] {
         memory(instance),
         instance.keys.map_or_else(unknown, text::count),
         instance.ops_per_second.map_or_else(unknown, text::count),
-        if instance.versions.is_empty() { unknown() } else { instance.versions.join(",") },
+        if instance.versions.is_empty() {
+            unknown()
+        } else {
+            instance.versions.join(",")
+        },
     ]
 }
 
 fn memory(instance: &Instance) -> String {
     match (instance.memory_used, instance.memory_max) {
         (Some(used), Some(max)) if max > 0 => {
-            format!("{}% {}", (used as f64 / max as f64 * 100.0).round(), text::bytes(used))
+            format!(
+                "{}% {}",
+                (used as f64 / max as f64 * 100.0).round(),
+                text::bytes(used)
+            )
         }
         (Some(used), _) => text::bytes(used),
         _ => "?".to_owned(),
@@ -145,7 +169,13 @@ fn table(report: &Report, wide: bool) -> String {
         out.push_str("\nno Dragonfly instance was found\n");
     } else {
         out.push('\n');
-        out.push_str(&aligned(&rows.iter().map(|r| r.iter().take(shown).cloned().collect()).collect::<Vec<_>>(), 0));
+        out.push_str(&aligned(
+            &rows
+                .iter()
+                .map(|r| r.iter().take(shown).cloned().collect())
+                .collect::<Vec<_>>(),
+            0,
+        ));
     }
     if wide {
         for instance in &report.instances {
@@ -158,8 +188,15 @@ fn table(report: &Report, wide: bool) -> String {
     }
     for (who, finding) in findings {
         let since = text::age(finding.since, report.at);
-        let since = if finding.since_is_exact { format!("since {since}") } else { format!("seen for {since}") };
-        out.push_str(&format!("{:<8} {who}: {} ({since})\n", finding.severity, finding.sentence));
+        let since = if finding.since_is_exact {
+            format!("since {since}")
+        } else {
+            format!("seen for {since}")
+        };
+        out.push_str(&format!(
+            "{:<8} {who}: {} ({since})\n",
+            finding.severity, finding.sentence
+        ));
     }
     if !report.complete {
         out.push_str("\nnot every source answered before the deadline; what is missing is unknown, not well\n");
@@ -179,7 +216,10 @@ fn context_line(context: &Context, now: Timestamp) -> String {
     }
     if let Some(operator) = &context.operator {
         let version = operator.version.as_deref().unwrap_or("of unknown version");
-        line.push_str(&format!(", operator {version} {}/{}", operator.ready, operator.wanted));
+        line.push_str(&format!(
+            ", operator {version} {}/{}",
+            operator.ready, operator.wanted
+        ));
     }
     if !context.reasons.is_empty() {
         line.push_str(&format!(" ({})", context.reasons.join("; ")));
@@ -191,8 +231,14 @@ fn context_line(context: &Context, now: Timestamp) -> String {
 }
 
 fn nodes_of(instance: &Instance, now: Timestamp) -> String {
-    let mut rows: Vec<Vec<String>> =
-        vec![["NODE", "LABEL", "ENGINE", "ENDPOINT", "READY", "LINK", "OFFSET", "VERSION", "RESTARTS", "HEARD"].map(str::to_owned).to_vec()];
+    let mut rows: Vec<Vec<String>> = vec![
+        [
+            "NODE", "LABEL", "ENGINE", "ENDPOINT", "READY", "LINK", "OFFSET", "VERSION",
+            "RESTARTS", "HEARD",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
+    ];
     for node in &instance.nodes {
         let heard = match (&node.silent, node.heard) {
             (Some(why), Some(at)) => format!("{} ago, now silent: {why}", text::age(at, now)),
@@ -207,22 +253,32 @@ fn nodes_of(instance: &Instance, now: Timestamp) -> String {
             if node.endpoint { "yes" } else { "no" }.to_owned(),
             if node.ready { "yes" } else { "no" }.to_owned(),
             node.link.unwrap_or("-").to_owned(),
-            node.offset.map_or_else(|| "-".to_owned(), |n| n.to_string()),
+            node.offset
+                .map_or_else(|| "-".to_owned(), |n| n.to_string()),
             node.version.clone().unwrap_or_else(|| "?".to_owned()),
             node.restarts.to_string(),
             heard,
         ]);
     }
-    format!("\n{}/{} in {}\n{}", instance.namespace, instance.name, instance.context, aligned(&rows, 2))
+    format!(
+        "\n{}/{} in {}\n{}",
+        instance.namespace,
+        instance.name,
+        instance.context,
+        aligned(&rows, 2)
+    )
 }
 
 fn all_findings(report: &Report) -> Vec<(String, &Finding)> {
-    let of_contexts =
-        report.contexts.iter().flat_map(|c| c.findings.iter().map(move |f| (c.name.clone(), f)));
-    let of_instances = report
-        .instances
+    let of_contexts = report
+        .contexts
         .iter()
-        .flat_map(|i| i.findings.iter().map(move |f| (format!("{}/{}", i.namespace, i.name), f)));
+        .flat_map(|c| c.findings.iter().map(move |f| (c.name.clone(), f)));
+    let of_instances = report.instances.iter().flat_map(|i| {
+        i.findings
+            .iter()
+            .map(move |f| (format!("{}/{}", i.namespace, i.name), f))
+    });
     of_contexts.chain(of_instances).collect()
 }
 
@@ -231,7 +287,13 @@ fn aligned(rows: &[Vec<String>], indent: usize) -> String {
     use unicode_width::UnicodeWidthStr;
     let columns = rows.first().map_or(0, Vec::len);
     let widths: Vec<usize> = (0..columns)
-        .map(|i| rows.iter().filter_map(|row| row.get(i)).map(|cell| cell.width()).max().unwrap_or(0))
+        .map(|i| {
+            rows.iter()
+                .filter_map(|row| row.get(i))
+                .map(|cell| cell.width())
+                .max()
+                .unwrap_or(0)
+        })
         .collect();
     let mut out = String::new();
     for row in rows {
@@ -248,16 +310,26 @@ fn aligned(rows: &[Vec<String>], indent: usize) -> String {
 
 fn markdown(report: &Report) -> String {
     let escape = |text: &str| text.replace('|', "\\|");
-    let mut out = format!("# Dragonfly status, {}\n\n", report.at.strftime("%Y-%m-%d %H:%M:%S UTC"));
+    let mut out = format!(
+        "# Dragonfly status, {}\n\n",
+        report.at.strftime("%Y-%m-%d %H:%M:%S UTC")
+    );
     for context in &report.contexts {
         out.push_str(&format!("- {}\n", context_line(context, report.at)));
     }
     if report.instances.is_empty() {
         out.push_str("\nNo Dragonfly instance was found.\n");
     } else {
-        out.push_str(&format!("\n| {} |\n|{}\n", HEADS.join(" | "), " --- |".repeat(HEADS.len())));
+        out.push_str(&format!(
+            "\n| {} |\n|{}\n",
+            HEADS.join(" | "),
+            " --- |".repeat(HEADS.len())
+        ));
         for instance in &report.instances {
-            out.push_str(&format!("| {} |\n", row(instance).map(|cell| escape(&cell)).join(" | ")));
+            out.push_str(&format!(
+                "| {} |\n",
+                row(instance).map(|cell| escape(&cell)).join(" | ")
+            ));
         }
     }
     let findings = all_findings(report);
@@ -265,12 +337,22 @@ fn markdown(report: &Report) -> String {
         out.push_str("\n## Findings\n\n");
     }
     for (who, finding) in findings {
-        out.push_str(&format!("- **{}** {who}: {}", finding.severity, finding.sentence));
+        out.push_str(&format!(
+            "- **{}** {who}: {}",
+            finding.severity, finding.sentence
+        ));
         if !finding.meaning.is_empty() {
             out.push_str(&format!(" {}", finding.meaning));
         }
-        let words = if finding.since_is_exact { "since" } else { "seen since" };
-        out.push_str(&format!(" ({words} {})\n", finding.since.strftime("%H:%M:%S UTC")));
+        let words = if finding.since_is_exact {
+            "since"
+        } else {
+            "seen since"
+        };
+        out.push_str(&format!(
+            " ({words} {})\n",
+            finding.since.strftime("%H:%M:%S UTC")
+        ));
         for evidence in &finding.evidence {
             out.push_str(&format!(
                 "  - {} ({}, {})\n",

@@ -9,13 +9,13 @@ mod defaults;
 mod events;
 mod json;
 mod kubelet;
+pub mod kubelet_api;
 mod operator;
 mod pods;
 mod redis;
-mod seed;
-pub mod kubelet_api;
 pub mod resources;
 mod schema;
+mod seed;
 pub mod status;
 pub mod store;
 

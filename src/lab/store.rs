@@ -192,7 +192,12 @@ impl Store {
             .iter()
             .rev()
             .take_while(|change| change.object.revision > revision)
-            .map(|change| ((change.object.namespace.clone(), change.object.name.clone()), Arc::clone(change)))
+            .map(|change| {
+                (
+                    (change.object.namespace.clone(), change.object.name.clone()),
+                    Arc::clone(change),
+                )
+            })
             .collect();
         for (key, change) in &keys {
             match &change.before {

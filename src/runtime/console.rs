@@ -46,7 +46,11 @@ pub async fn run(
 ) -> io::Result<Ended> {
     let mut signals = Signals::new()?;
     let mut supervisor = Supervisor::default();
-    let mut desk = Desk { frames: Frames::default(), focus, ended: None };
+    let mut desk = Desk {
+        frames: Frames::default(),
+        focus,
+        ended: None,
+    };
 
     let size = crossterm::terminal::size()?;
     desk.take(&mut state, &mut screen, Msg::Resize(size.0, size.1))?;
@@ -131,12 +135,18 @@ impl Desk {
             self.carry_out(state, screen, effect)?;
         }
         if state.is_dirty() {
-            self.frames.want(if urgent { KEY_FRAME } else { FACT_FRAME });
+            self.frames
+                .want(if urgent { KEY_FRAME } else { FACT_FRAME });
         }
         Ok(())
     }
 
-    fn carry_out(&mut self, state: &mut State, screen: &mut Screen, effect: Effect) -> io::Result<()> {
+    fn carry_out(
+        &mut self,
+        state: &mut State,
+        screen: &mut Screen,
+        effect: Effect,
+    ) -> io::Result<()> {
         match effect {
             Effect::Watch(instance) => {
                 self.focus.send_modify(|focus| focus.instance = instance);
@@ -144,7 +154,10 @@ impl Desk {
             Effect::Copy { what, text } => {
                 let outcome = match screen.copy(&text) {
                     Ok(()) => Outcome::Copied { what },
-                    Err(error) => Outcome::Failed { what, why: error.to_string() },
+                    Err(error) => Outcome::Failed {
+                        what,
+                        why: error.to_string(),
+                    },
                 };
                 self.take(state, screen, Msg::Outcome(outcome))?;
             }
@@ -167,7 +180,8 @@ impl Desk {
     fn draw(&mut self, state: &mut State, screen: &mut Screen) -> io::Result<()> {
         let begun = Instant::now();
         state.take_dirty();
-        screen.draw(|frame| app::view(state, Timestamp::now(), frame.area(), frame.buffer_mut()))?;
+        screen
+            .draw(|frame| app::view(state, Timestamp::now(), frame.area(), frame.buffer_mut()))?;
         self.frames.drawn();
         tracing::trace!(target: "darner::frame", micros = begun.elapsed().as_micros() as u64, "frame");
         Ok(())
@@ -260,7 +274,10 @@ fn message_of(event: Event) -> Option<Msg> {
         Event::FocusGained => Msg::FocusGained,
         Event::FocusLost => Msg::FocusLost,
         Event::Mouse(mouse) => Msg::Mouse(match mouse.kind {
-            MouseEventKind::Down(MouseButton::Left) => Mouse::Click { column: mouse.column, row: mouse.row },
+            MouseEventKind::Down(MouseButton::Left) => Mouse::Click {
+                column: mouse.column,
+                row: mouse.row,
+            },
             MouseEventKind::ScrollDown => Mouse::WheelDown,
             MouseEventKind::ScrollUp => Mouse::WheelUp,
             _ => return None,

@@ -21,7 +21,10 @@ pub struct Log {
 /// When the folder cannot be made or written to: the console then runs without a log and says so.
 pub fn to_folder(folder: &Path) -> Result<Log, String> {
     let refused = |error: &dyn std::fmt::Display| {
-        format!("no log is kept: {} cannot be written: {error}", folder.display())
+        format!(
+            "no log is kept: {} cannot be written: {error}",
+            folder.display()
+        )
     };
     std::fs::create_dir_all(folder).map_err(|e| refused(&e))?;
     let file = tracing_appender::rolling::Builder::new()
@@ -33,23 +36,32 @@ pub fn to_folder(folder: &Path) -> Result<Log, String> {
         .map_err(|e| refused(&e))?;
     let (writer, guard) = tracing_appender::non_blocking(file);
     install(writer, "info", false);
-    Ok(Log { _guard: guard, file: Some(folder.to_path_buf()) })
+    Ok(Log {
+        _guard: guard,
+        file: Some(folder.to_path_buf()),
+    })
 }
 
 /// Logs warnings to standard error.
 pub fn to_stderr() -> Log {
     let (writer, guard) = tracing_appender::non_blocking(std::io::stderr());
     install(writer, "warn", true);
-    Log { _guard: guard, file: None }
+    Log {
+        _guard: guard,
+        file: None,
+    }
 }
 
-fn install(
-    writer: tracing_appender::non_blocking::NonBlocking,
-    default: &str,
-    without_time: bool,
-) {
+fn install(writer: tracing_appender::non_blocking::NonBlocking, default: &str, without_time: bool) {
     let filter = EnvFilter::try_from_env(FILTER).unwrap_or_else(|_| EnvFilter::new(default));
-    let layer = tracing_subscriber::fmt().with_writer(writer).with_ansi(false).with_env_filter(filter);
+    let layer = tracing_subscriber::fmt()
+        .with_writer(writer)
+        .with_ansi(false)
+        .with_env_filter(filter);
     // A second installation in one process (tests) keeps the first.
-    let _ = if without_time { layer.without_time().try_init() } else { layer.try_init() };
+    let _ = if without_time {
+        layer.without_time().try_init()
+    } else {
+        layer.try_init()
+    };
 }

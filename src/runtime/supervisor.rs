@@ -24,13 +24,20 @@ pub struct Supervisor {
 
 impl Default for Supervisor {
     fn default() -> Self {
-        Self { tasks: JoinSet::new(), cancel: CancellationToken::new() }
+        Self {
+            tasks: JoinSet::new(),
+            cancel: CancellationToken::new(),
+        }
     }
 }
 
 impl Supervisor {
     /// Starts a task. It is dropped at its next await point when the supervisor stops; a panic in it ends only it.
-    pub fn spawn(&mut self, name: impl Into<String>, task: impl Future<Output = ()> + Send + 'static) {
+    pub fn spawn(
+        &mut self,
+        name: impl Into<String>,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) {
         let name = name.into();
         let cancel = self.cancel.clone();
         self.tasks.spawn(async move {
@@ -83,7 +90,13 @@ mod tests {
         supervisor.spawn("calm", std::future::pending());
         supervisor.spawn("wild", async { panic!("thrown") });
         let ended = supervisor.next_end().await;
-        assert_eq!(ended, Ended { task: "wild".into(), panic: Some("thrown".into()) });
+        assert_eq!(
+            ended,
+            Ended {
+                task: "wild".into(),
+                panic: Some("thrown".into())
+            }
+        );
         supervisor.stop().await;
     }
 }

@@ -31,7 +31,9 @@ impl Screen {
     /// When standard output is no terminal, or the terminal refuses raw mode.
     pub fn take(mouse: bool) -> io::Result<Self> {
         if !io::stdout().is_terminal() || !io::stdin().is_terminal() {
-            return Err(io::Error::other("standard input and output are no terminal"));
+            return Err(io::Error::other(
+                "standard input and output are no terminal",
+            ));
         }
         let terminal = Terminal::new(CrosstermBackend::new(io::stdout()))?;
         let mut screen = Self { terminal, mouse };

@@ -26,14 +26,27 @@ struct Inner {
 impl Journal {
     /// An empty log on the lab's clock.
     pub(in crate::lab) fn new(store: &Store) -> Self {
-        let inner = Inner { lines: Mutex::default(), live: broadcast::Sender::new(64) };
-        Self { store: store.clone(), inner: Arc::new(inner) }
+        let inner = Inner {
+            lines: Mutex::default(),
+            live: broadcast::Sender::new(64),
+        };
+        Self {
+            store: store.clone(),
+            inner: Arc::new(inner),
+        }
     }
 
     /// Appends a line.
     pub(in crate::lab) fn write(&self, text: impl Into<String>) {
-        let line = LogLine { at: self.store.now(), text: text.into() };
-        let mut lines = self.inner.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let line = LogLine {
+            at: self.store.now(),
+            text: text.into(),
+        };
+        let mut lines = self
+            .inner
+            .lines
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if lines.len() == KEPT {
             lines.pop_front();
         }
@@ -44,7 +57,11 @@ impl Journal {
 
     /// What was written so far, and what will be: nothing falls between the two.
     pub(in crate::lab) fn follow(&self) -> (Vec<LogLine>, broadcast::Receiver<LogLine>) {
-        let lines = self.inner.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let lines = self
+            .inner
+            .lines
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         (lines.iter().cloned().collect(), self.inner.live.subscribe())
     }
 

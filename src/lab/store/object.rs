@@ -36,16 +36,31 @@ pub struct Object {
 impl Object {
     pub(super) fn new(value: &Value, revision: u64, resource: &Arc<Resource>) -> Self {
         let meta = value.get("metadata").and_then(Value::as_object);
-        let text = |key: &str| meta.and_then(|m| m.get(key)).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let list = |key: &str| meta.and_then(|m| m.get(key)).and_then(Value::as_array).into_iter().flatten();
-        let labels = meta.and_then(|m| m.get("labels")).and_then(Value::as_object);
+        let text = |key: &str| {
+            meta.and_then(|m| m.get(key))
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned()
+        };
+        let list = |key: &str| {
+            meta.and_then(|m| m.get(key))
+                .and_then(Value::as_array)
+                .into_iter()
+                .flatten()
+        };
+        let labels = meta
+            .and_then(|m| m.get("labels"))
+            .and_then(Value::as_object);
         Self {
             namespace: text("namespace"),
             name: text("name"),
             uid: text("uid"),
             revision,
             deleting: meta.is_some_and(|m| m.contains_key("deletionTimestamp")),
-            finalizers: list("finalizers").filter_map(Value::as_str).map(str::to_owned).collect(),
+            finalizers: list("finalizers")
+                .filter_map(Value::as_str)
+                .map(str::to_owned)
+                .collect(),
             owners: list("ownerReferences")
                 .filter_map(|owner| owner.get("uid").and_then(Value::as_str))
                 .map(str::to_owned)
@@ -55,7 +70,11 @@ impl Object {
                 .flatten()
                 .map(|(key, value)| (key.clone(), value.as_str().unwrap_or_default().to_owned()))
                 .collect(),
-            fields: resource.fields.iter().map(|path| field(value, path)).collect(),
+            fields: resource
+                .fields
+                .iter()
+                .map(|path| field(value, path))
+                .collect(),
             resource: Arc::clone(resource),
             bare: bare(value),
             metadata_only: OnceLock::new(),
@@ -74,7 +93,12 @@ impl Object {
     /// Appends the object as JSON text, `kind` and `apiVersion` first.
     pub fn write_json(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(
-            format!("{{\"kind\":\"{}\",\"apiVersion\":\"{}\"", self.resource.kind, self.resource.api_version()).as_bytes(),
+            format!(
+                "{{\"kind\":\"{}\",\"apiVersion\":\"{}\"",
+                self.resource.kind,
+                self.resource.api_version()
+            )
+            .as_bytes(),
         );
         match self.bare.get(1..) {
             Some(rest) if rest.len() > 1 => {
@@ -87,17 +111,25 @@ impl Object {
 
     /// The JSON text as an item of a list: without `kind` and `apiVersion` for built-in kinds, as a real server answers.
     pub fn write_item(&self, out: &mut Vec<u8>) {
-        if self.resource.custom() { self.write_json(out) } else { out.extend_from_slice(&self.bare) }
+        if self.resource.custom() {
+            self.write_json(out)
+        } else {
+            out.extend_from_slice(&self.bare)
+        }
     }
 
     /// A `PartialObjectMetadata` as JSON text, made once.
     pub fn metadata_json(&self) -> &Bytes {
-        self.metadata_only.get_or_init(|| partial(&self.value()).to_string().into())
+        self.metadata_only
+            .get_or_init(|| partial(&self.value()).to_string().into())
     }
 
     /// One label.
     pub fn label(&self, key: &str) -> Option<&str> {
-        self.labels.iter().find(|(k, _)| k == key).map(|(_, value)| value.as_str())
+        self.labels
+            .iter()
+            .find(|(k, _)| k == key)
+            .map(|(_, value)| value.as_str())
     }
 
     /// All labels, sorted by key.
@@ -111,7 +143,11 @@ impl Object {
             "metadata.name" => Some(&self.name),
             "metadata.namespace" => Some(&self.namespace),
             _ => {
-                let at = self.resource.fields.iter().position(|known| *known == path)?;
+                let at = self
+                    .resource
+                    .fields
+                    .iter()
+                    .position(|known| *known == path)?;
                 self.fields.get(at).map(String::as_str)
             }
         }
@@ -125,7 +161,11 @@ impl Object {
 
 impl fmt::Debug for Object {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}/{}@{}", self.resource.plural, self.namespace, self.name, self.revision)
+        write!(
+            f,
+            "{} {}/{}@{}",
+            self.resource.plural, self.namespace, self.name, self.revision
+        )
     }
 }
 

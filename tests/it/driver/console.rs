@@ -34,7 +34,11 @@ struct SeenState {
 impl Default for SeenState {
     fn default() -> Self {
         let size = |n: u16| n.try_into().unwrap();
-        Self { parser: vt100::Parser::new(size(40), size(120), 0), bytes: Vec::new(), closed: false }
+        Self {
+            parser: vt100::Parser::new(size(40), size(120), 0),
+            bytes: Vec::new(),
+            closed: false,
+        }
     }
 }
 
@@ -90,7 +94,12 @@ impl Opening {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, text).unwrap();
         }
-        let size = PtySize { rows: self.rows, cols: self.cols, pixel_width: 0, pixel_height: 0 };
+        let size = PtySize {
+            rows: self.rows,
+            cols: self.cols,
+            pixel_width: 0,
+            pixel_height: 0,
+        };
         let pair = native_pty_system().openpty(size).unwrap();
         let mut command = CommandBuilder::new(binary());
         command.args(&self.args);
@@ -142,14 +151,22 @@ impl Opening {
             }
         });
         let keys = pair.master.take_writer().unwrap();
-        Console { child, master: pair.master, keys, seen, home }
+        Console {
+            child,
+            master: pair.master,
+            keys,
+            seen,
+            home,
+        }
     }
 }
 
 impl Console {
     /// Waits until the screen shows all of these texts at once.
     pub fn expect_all(&self, texts: &[&str]) -> &Self {
-        self.wait(&format!("{texts:?}"), |screen| texts.iter().all(|text| screen.contains(text)))
+        self.wait(&format!("{texts:?}"), |screen| {
+            texts.iter().all(|text| screen.contains(text))
+        })
     }
 
     /// Waits until the screen shows that text.
@@ -159,13 +176,17 @@ impl Console {
 
     /// Waits until the screen does not show that text any more.
     pub fn expect_gone(&self, text: &str) -> &Self {
-        self.wait(&format!("the end of {text}"), |screen| !screen.contains(text))
+        self.wait(&format!("the end of {text}"), |screen| {
+            !screen.contains(text)
+        })
     }
 
     /// Waits until one line of the screen contains all of these words.
     pub fn expect_row(&self, words: &[&str]) -> &Self {
         self.wait(&format!("a row with {words:?}"), |screen| {
-            screen.lines().any(|line| words.iter().all(|word| line.contains(word)))
+            screen
+                .lines()
+                .any(|line| words.iter().all(|word| line.contains(word)))
         })
     }
 
@@ -179,9 +200,21 @@ impl Console {
                 return self;
             }
             let left = deadline.saturating_duration_since(Instant::now());
-            assert!(!left.is_zero(), "waited for {what}; the screen shows:\n{screen}\n{}", self.log_tail());
-            assert!(!state.closed, "the console ended while waiting for {what}; last screen:\n{screen}");
-            state = self.seen.changed.wait_timeout(state, left.min(Duration::from_secs(1))).unwrap().0;
+            assert!(
+                !left.is_zero(),
+                "waited for {what}; the screen shows:\n{screen}\n{}",
+                self.log_tail()
+            );
+            assert!(
+                !state.closed,
+                "the console ended while waiting for {what}; last screen:\n{screen}"
+            );
+            state = self
+                .seen
+                .changed
+                .wait_timeout(state, left.min(Duration::from_secs(1)))
+                .unwrap()
+                .0;
         }
     }
 
@@ -212,7 +245,9 @@ impl Console {
 
     /// Pastes text, bracketed as terminals do.
     pub fn paste(&mut self, text: &str) -> &mut Self {
-        self.keys.write_all(format!("\x1b[200~{text}\x1b[201~").as_bytes()).unwrap();
+        self.keys
+            .write_all(format!("\x1b[200~{text}\x1b[201~").as_bytes())
+            .unwrap();
         self.keys.flush().unwrap();
         self
     }
@@ -226,14 +261,24 @@ impl Console {
             .parser
             .screen_mut()
             .set_size(rows.try_into().unwrap(), cols.try_into().unwrap());
-        self.master.resize(PtySize { rows, cols, pixel_width: 0, pixel_height: 0 }).unwrap();
+        self.master
+            .resize(PtySize {
+                rows,
+                cols,
+                pixel_width: 0,
+                pixel_height: 0,
+            })
+            .unwrap();
         self
     }
 
     /// Sends a signal, by its name as `kill` spells it.
     pub fn signal(&mut self, name: &str) -> &mut Self {
         let pid = self.child.process_id().unwrap().to_string();
-        let sent = std::process::Command::new("kill").args(["-s", name, &pid]).status().unwrap();
+        let sent = std::process::Command::new("kill")
+            .args(["-s", name, &pid])
+            .status()
+            .unwrap();
         assert!(sent.success());
         self
     }
@@ -266,7 +311,11 @@ impl Console {
         let mut state = self.seen.state.lock().unwrap();
         while !state.closed {
             let left = deadline.saturating_duration_since(Instant::now());
-            assert!(!left.is_zero(), "it did not end; screen:\n{}", state.parser.screen().contents());
+            assert!(
+                !left.is_zero(),
+                "it did not end; screen:\n{}",
+                state.parser.screen().contents()
+            );
             state = self.seen.changed.wait_timeout(state, left).unwrap().0;
         }
         drop(state);
@@ -304,7 +353,10 @@ impl Console {
     fn log_tail(&self) -> String {
         let log = self.log();
         let lines: Vec<&str> = log.lines().collect();
-        format!("log:\n{}", lines[lines.len().saturating_sub(25)..].join("\n"))
+        format!(
+            "log:\n{}",
+            lines[lines.len().saturating_sub(25)..].join("\n")
+        )
     }
 }
 
