@@ -19,6 +19,8 @@ pub struct Status {
     pub message: String,
     /// `details`, or null.
     pub details: Value,
+    /// List metadata, mostly null: an expired list tells there where it can go on.
+    pub metadata: Value,
 }
 
 /// One field that was wrong, for [`Status::invalid`].
@@ -39,6 +41,7 @@ impl Status {
             reason,
             message,
             details: Value::Null,
+            metadata: Value::Null,
         }
     }
 
@@ -300,7 +303,7 @@ impl Status {
         let mut value = json!({
             "kind": "Status",
             "apiVersion": "v1",
-            "metadata": {},
+            "metadata": if self.metadata.is_null() { json!({}) } else { self.metadata.clone() },
             "status": "Failure",
             "message": self.message,
             "reason": self.reason,

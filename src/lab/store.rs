@@ -26,7 +26,9 @@ use tokio::sync::watch;
 
 pub use change::{Change, Happened, Watch};
 pub use fields::{FieldSet, Owned};
+pub(in crate::lab) use fields::{entries, item_step, leaves};
 pub use object::Object;
+pub(in crate::lab) use object::{map, metadata, partial};
 pub use write::{Delete, Deleted, Expect, Propagation, Writer};
 
 use super::clock::Clock;
@@ -334,10 +336,11 @@ impl State {
             },
             self.history,
         );
-        if id.0 == DEFINITIONS.group && id.1 == DEFINITIONS.plural {
-            if let Some(resource) = resources::from_definition(value) {
-                self.serve(resource);
-            }
+        if id.0 == DEFINITIONS.group
+            && id.1 == DEFINITIONS.plural
+            && let Some(resource) = resources::from_definition(value)
+        {
+            self.serve(resource);
         }
         Some(object)
     }
@@ -363,10 +366,11 @@ impl State {
             },
             history,
         );
-        if id.0 == DEFINITIONS.group && id.1 == DEFINITIONS.plural {
-            if let Some(resource) = resources::from_definition(&value) {
-                self.tables.remove(&self::id(resource.id()));
-            }
+        if id.0 == DEFINITIONS.group
+            && id.1 == DEFINITIONS.plural
+            && let Some(resource) = resources::from_definition(&value)
+        {
+            self.tables.remove(&self::id(resource.id()));
         }
         Some(object)
     }

@@ -89,7 +89,7 @@ impl Watch {
             })
             .cloned()
             .collect();
-        self.seen = state.revision;
+        self.seen = self.seen.max(state.revision);
         Ok(changes)
     }
 

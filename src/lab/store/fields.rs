@@ -1,6 +1,6 @@
 //! `metadata.managedFields`: who wrote which field last, and when.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
@@ -129,10 +129,8 @@ pub(in crate::lab) fn walk<'v>(
 ) {
     match value {
         Value::Object(map) => {
-            if map.is_empty() || schema::is_map(names) {
-                if !path.is_empty() {
-                    visit(path, value, map.is_empty());
-                }
+            if !path.is_empty() && (map.is_empty() || schema::is_map(names)) {
+                visit(path, value, map.is_empty());
             }
             for (key, below) in map {
                 if names.is_empty() && (key == "apiVersion" || key == "kind") {
@@ -216,6 +214,22 @@ pub(in crate::lab) fn entries(value: &Value) -> Vec<Owned> {
         .collect()
 }
 
+/// Every field of an object with its value; null stands for what is told by the fields below it.
+pub(in crate::lab) fn leaves(value: &Value, custom: bool) -> BTreeMap<Vec<String>, Value> {
+    let mut all = BTreeMap::new();
+    walk(
+        value,
+        custom,
+        &mut Vec::new(),
+        &mut Vec::new(),
+        &mut |path, at, whole| {
+            let own = if whole { at.clone() } else { Value::Null };
+            all.insert(path.to_vec(), own);
+        },
+    );
+    all
+}
+
 /// Notes a write: changed fields go to the writer and leave everybody else; what an apply sent is the writer's whole set.
 pub(super) fn record(
     value: &mut Value,
@@ -225,53 +239,42 @@ pub(super) fn record(
     now: Timestamp,
 ) {
     let custom = resource.custom();
-    let flat = |value: &Value| {
-        let mut all = std::collections::BTreeMap::new();
-        walk(
-            value,
-            custom,
-            &mut Vec::new(),
-            &mut Vec::new(),
-            &mut |path, at, whole| {
-                let own = if whole { at.clone() } else { Value::Null };
-                all.insert(path.to_vec(), own);
-            },
-        );
-        all
-    };
-    let (was, is) = (old.map(&flat).unwrap_or_default(), flat(value));
+    let (was, is) = (
+        old.map(|old| leaves(old, custom)).unwrap_or_default(),
+        leaves(value, custom),
+    );
     let changed: BTreeSet<Vec<String>> = is
         .iter()
         .filter(|(path, at)| was.get(*path) != Some(at))
         .map(|(path, _)| path.clone())
         .collect();
-    let mut owned = old.map(entries).unwrap_or_default();
+    let mut owned = entries(value);
+    let mine = |entry: &Owned| {
+        entry.manager == by.manager
+            && entry.applies == by.applied.is_some()
+            && entry.subresource == by.subresource
+    };
     for entry in &mut owned {
-        let own = entry.manager == by.manager;
+        let own = mine(entry);
         entry
             .fields
             .0
             .retain(|path| is.contains_key(path) && (own || !changed.contains(path)));
     }
-    let same = |entry: &&mut Owned| {
-        entry.manager == by.manager
-            && entry.applies == by.applied.is_some()
-            && entry.subresource == by.subresource
-    };
     let before = owned
-        .iter_mut()
-        .find(same)
+        .iter()
+        .find(|entry| mine(entry))
         .map(|entry| entry.fields.clone())
         .unwrap_or_default();
     let after = match by.applied {
         Some(set) => set.clone(),
         None => FieldSet(before.0.union(&changed).cloned().collect()),
     };
-    let changed_set = before != after || !changed.is_empty();
-    match owned.iter_mut().find(same) {
+    let news = before != after || !changed.is_empty();
+    match owned.iter_mut().find(|entry| mine(entry)) {
         Some(entry) => {
             entry.fields = after;
-            if changed_set {
+            if news {
                 entry.time = clock::seconds(now);
             }
         }

@@ -153,6 +153,13 @@ impl Object {
         }
     }
 
+    /// The same object with another `resourceVersion`.
+    pub(in crate::lab) fn at_revision(&self, revision: u64) -> Self {
+        let mut value = self.value();
+        set_revision(&mut value, revision);
+        Self::new(&value, revision, &self.resource)
+    }
+
     /// The kind.
     pub fn resource(&self) -> &Arc<Resource> {
         &self.resource

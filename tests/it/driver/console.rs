@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use portable_pty::{Child, CommandBuilder, ExitStatus, MasterPty, PtySize, native_pty_system};
@@ -23,6 +23,13 @@ pub struct Console {
 struct Seen {
     state: Mutex<SeenState>,
     changed: Condvar,
+}
+
+impl Seen {
+    /// A test that failed while it looked must not take the reader with it.
+    fn lock(&self) -> MutexGuard<'_, SeenState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 struct SeenState {
@@ -122,7 +129,7 @@ impl Opening {
         drop(pair.slave);
         let seen = Arc::new(Seen::default());
         {
-            let mut state = seen.state.lock().unwrap();
+            let mut state = seen.lock();
             state
                 .parser
                 .screen_mut()
@@ -134,7 +141,7 @@ impl Opening {
             let mut buffer = [0; 8192];
             loop {
                 let read = output.read(&mut buffer);
-                let mut state = writer.state.lock().unwrap();
+                let mut state = writer.lock();
                 match read {
                     Ok(n) if n > 0 => {
                         state.parser.process(&buffer[..n]);
@@ -193,7 +200,7 @@ impl Console {
     /// Waits for a state of the screen.
     pub fn wait(&self, what: &str, reached: impl Fn(&str) -> bool) -> &Self {
         let deadline = Instant::now() + PATIENCE;
-        let mut state = self.seen.state.lock().unwrap();
+        let mut state = self.seen.lock();
         loop {
             let screen = state.parser.screen().contents();
             if reached(&screen) {
@@ -213,7 +220,7 @@ impl Console {
                 .seen
                 .changed
                 .wait_timeout(state, left.min(Duration::from_secs(1)))
-                .unwrap()
+                .unwrap_or_else(PoisonError::into_inner)
                 .0;
         }
     }
@@ -255,9 +262,7 @@ impl Console {
     /// Changes the size of the terminal.
     pub fn resize(&mut self, cols: u16, rows: u16) -> &mut Self {
         self.seen
-            .state
             .lock()
-            .unwrap()
             .parser
             .screen_mut()
             .set_size(rows.try_into().unwrap(), cols.try_into().unwrap());
@@ -285,22 +290,22 @@ impl Console {
 
     /// What the screen shows now.
     pub fn screen(&self) -> String {
-        self.seen.state.lock().unwrap().parser.screen().contents()
+        self.seen.lock().parser.screen().contents()
     }
 
     /// A picture of the screen.
     pub fn picture(&self) -> String {
-        super::picture::svg(self.seen.state.lock().unwrap().parser.screen())
+        super::picture::svg(self.seen.lock().parser.screen())
     }
 
     /// Everything that the program wrote to the terminal.
     pub fn bytes(&self) -> Vec<u8> {
-        self.seen.state.lock().unwrap().bytes.clone()
+        self.seen.lock().bytes.clone()
     }
 
     /// The terminal is in its ordinary state: main screen, visible cursor, no paste or focus mode.
     pub fn terminal_is_restored(&self) -> bool {
-        let state = self.seen.state.lock().unwrap();
+        let state = self.seen.lock();
         let screen = state.parser.screen();
         !screen.alternate_screen() && !screen.hide_cursor() && !screen.bracketed_paste()
     }
@@ -308,7 +313,7 @@ impl Console {
     /// Waits for its end.
     pub fn ended(&mut self) -> ExitStatus {
         let deadline = Instant::now() + PATIENCE;
-        let mut state = self.seen.state.lock().unwrap();
+        let mut state = self.seen.lock();
         while !state.closed {
             let left = deadline.saturating_duration_since(Instant::now());
             assert!(
