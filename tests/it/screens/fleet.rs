@@ -43,7 +43,15 @@ fn broken(story: &mut Story) {
     for context in ["infra", "apps"] {
         story.told(operator(context, 2, story.now));
     }
-    for db in [dragonfly(), gitlab(), orders(), queue(), cache(), search(), sessions()] {
+    for db in [
+        dragonfly(),
+        gitlab(),
+        orders(),
+        queue(),
+        cache(),
+        search(),
+        sessions(),
+    ] {
         story.told(db.answers());
     }
     story.after(2);
@@ -58,7 +66,13 @@ fn before_anything_is_known() {
 #[test]
 fn while_connecting() {
     let hint = "only the current context is open; name others with --context, or list them as `fleet` in the settings";
-    let mut story = Story::with(100, 24, GlyphSet::Unicode, Vec::new(), Some(hint.to_owned()));
+    let mut story = Story::with(
+        100,
+        24,
+        GlyphSet::Unicode,
+        Vec::new(),
+        Some(hint.to_owned()),
+    );
     story.told(vec![opened("infra")]).after(3);
     assert_snapshot!(story.screen());
 }
@@ -105,7 +119,13 @@ fn too_small_to_show() {
 
 #[test]
 fn ascii() {
-    let mut story = Story::with(100, 30, GlyphSet::Ascii, vec!["settings.toml:3: no".to_owned()], None);
+    let mut story = Story::with(
+        100,
+        30,
+        GlyphSet::Ascii,
+        vec!["settings.toml:3: no".to_owned()],
+        None,
+    );
     broken(&mut story);
     story.press("enter");
     story.says("- Topology -");
@@ -131,7 +151,9 @@ fn one_context_is_unreachable_and_its_rows_are_old() {
 #[test]
 fn contexts_that_show_nothing_say_why() {
     let mut story = Story::new(150, 24);
-    let contexts = ["starting", "empty", "bare", "shut", "dark", "locked", "bent"];
+    let contexts = [
+        "starting", "empty", "bare", "shut", "dark", "locked", "bent",
+    ];
     story.told(contexts.map(opened).to_vec());
     story.told(["empty", "bare", "shut"].map(|c| live(c, 9)).to_vec());
     story.told(lists("empty", &[]));
@@ -139,19 +161,29 @@ fn contexts_that_show_nothing_say_why() {
         listed("bare", Kind::Crd, Vec::new()),
         denied("shut", Kind::Dragonfly),
         denied("shut", Kind::Event),
-        unreachable("dark", "connection refused", start() + SignedDuration::from_secs(9)),
+        unreachable(
+            "dark",
+            "connection refused",
+            start() + SignedDuration::from_secs(9),
+        ),
         linked(
             "locked",
             Link::LoginNeeded {
-                fault: Fault::new(FaultKind::Unauthenticated, "`corp-login` says: token expired")
-                    .with_hint("run `corp-login refresh`"),
+                fault: Fault::new(
+                    FaultKind::Unauthenticated,
+                    "`corp-login` says: token expired",
+                )
+                .with_hint("run `corp-login refresh`"),
                 retry_at: start() + SignedDuration::from_secs(60),
             },
         ),
         linked(
             "bent",
             Link::Unusable {
-                fault: Fault::new(FaultKind::Unusable, "kubeconfig names a cluster that is not in it"),
+                fault: Fault::new(
+                    FaultKind::Unusable,
+                    "kubeconfig names a cluster that is not in it",
+                ),
             },
         ),
     ]);
@@ -166,7 +198,10 @@ fn contexts_that_show_nothing_say_why() {
         story.press("esc j");
     }
     assert!(seen.contains("run `corp-login refresh`"), "{seen}");
-    assert!(seen.contains("deadline has elapsed"), "the raw cause: {seen}");
+    assert!(
+        seen.contains("deadline has elapsed"),
+        "the raw cause: {seen}"
+    );
 }
 
 #[test]
@@ -179,7 +214,9 @@ fn two_contexts_of_one_cluster_are_shown_once() {
         version: Some("v1.33.1".to_owned()),
     };
     story.told(vec![identified("infra"), identified("apps")]);
-    story.says("apps = same cluster as infra").says("1 instance, none ill");
+    story
+        .says("apps = same cluster as infra")
+        .says("1 instance, none ill");
     assert_snapshot!(story.text());
 }
 
@@ -189,8 +226,15 @@ fn rows_stand_still_when_figures_change_and_are_worst_first() {
     broken(&mut story);
     let order = |story: &Story| -> Vec<String> {
         let text = story.table();
-        let names = ["dragonfly-system/gitlab", "shop/orders", "shop/queue", "search/index", "web/sessions",
-            "dragonfly-system/dragonfly", "harbor/cache"];
+        let names = [
+            "dragonfly-system/gitlab",
+            "shop/orders",
+            "shop/queue",
+            "search/index",
+            "web/sessions",
+            "dragonfly-system/dragonfly",
+            "harbor/cache",
+        ];
         let mut found: Vec<(usize, &str)> = names
             .iter()
             .map(|name| (text.lines().position(|l| l.contains(name)).unwrap(), *name))
@@ -202,19 +246,33 @@ fn rows_stand_still_when_figures_change_and_are_worst_first() {
     assert_eq!(before[0], "shop/orders", "no master is the worst");
     assert_eq!(before[1], "dragonfly-system/gitlab");
     for ops in [5, 90_000, 12] {
-        let busy = db("apps", "harbor", "cache").node(master().ops(ops)).node(replica());
+        let busy = db("apps", "harbor", "cache")
+            .node(master().ops(ops))
+            .node(replica());
         story.told(busy.answers());
         assert_eq!(order(&story), before);
     }
     // Another role: the row moves, the selection stays on its instance.
     story.press("G");
-    assert!(story.selected_line().contains("harbor/cache"), "{}", story.text());
+    assert!(
+        story.selected_line().contains("harbor/cache"),
+        "{}",
+        story.text()
+    );
     let split = db("apps", "harbor", "cache").node(master()).node(master());
     story.told(split.answers());
     story.after(6).told(split.answers());
     assert_ne!(order(&story), before);
-    assert!(story.selected_line().contains("harbor/cache"), "{}", story.text());
-    assert!(story.selected_line().contains("several masters"), "{}", story.text());
+    assert!(
+        story.selected_line().contains("harbor/cache"),
+        "{}",
+        story.text()
+    );
+    assert!(
+        story.selected_line().contains("several masters"),
+        "{}",
+        story.text()
+    );
 }
 
 #[test]
@@ -228,11 +286,19 @@ fn a_sort_goes_by_the_column_that_is_named_and_what_is_unknown_comes_last() {
     assert!(first(&story).contains("search/index"), "{}", story.text());
     story.press("=").says("LAG▲");
     assert!(!first(&story).contains("–"), "{}", story.text());
-    assert!(last(&story).contains("–"), "unknown is last: {}", story.text());
+    assert!(
+        last(&story).contains("–"),
+        "unknown is last: {}",
+        story.text()
+    );
     story.press(">").says("MEM▼").press("<").says("LAG▼");
     story.press(":").type_text("sort instance").press("enter");
     story.says("INSTANCE▲");
-    assert!(first(&story).contains("dragonfly-system/dragonfly"), "{}", story.text());
+    assert!(
+        first(&story).contains("dragonfly-system/dragonfly"),
+        "{}",
+        story.text()
+    );
     story.press(":").type_text("sort lagg").press("enter");
     story.says("there is no column `lagg`; did you mean `lag`?");
 }
@@ -244,14 +310,30 @@ fn the_filter_holds_while_it_is_typed_and_esc_takes_it_back() {
     story.press("/").type_text("ctx:apps");
     story.says("harbor/cache").says("ctx:apps shows 3");
     assert!(!story.table().contains("shop/orders"), "{}", story.text());
-    story.type_text(" lag>100").says("search/index").says_not("harbor/cache");
-    story.press("enter").says("open").says("ctx:apps lag>100 shows 1");
-    story.press("/").type_text(" nonsense:1").says("there is no field `nonsense:`");
+    story
+        .type_text(" lag>100")
+        .says("search/index")
+        .says_not("harbor/cache");
+    story
+        .press("enter")
+        .says("open")
+        .says("ctx:apps lag>100 shows 1");
+    story
+        .press("/")
+        .type_text(" nonsense:1")
+        .says("there is no field `nonsense:`");
     story.press("esc").says("ctx:apps lag>100 shows 1");
     story.press("esc").says_not("shows 1");
     assert!(story.table().contains("shop/orders"), "{}", story.text());
-    story.press("/").type_text("zzz").press("enter").says("nothing matches the filter");
-    story.press("esc !").says("ill only shows 5").says_not("harbor/cache");
+    story
+        .press("/")
+        .type_text("zzz")
+        .press("enter")
+        .says("nothing matches the filter");
+    story
+        .press("esc !")
+        .says("ill only shows 5")
+        .says_not("harbor/cache");
     story.press("!").says("harbor/cache");
 }
 
@@ -265,8 +347,17 @@ fn attention_can_be_walked_and_opened() {
     assert_ne!(story.selected_line(), first);
     story.press("k");
     assert_eq!(story.selected_line(), first);
-    story.press("enter").says("Topology").press("esc").says("─ Fleet");
-    story.press("+").says_not("─ Fleet").says("─ Attention").press("esc").says("─ Fleet");
+    story
+        .press("enter")
+        .says("Topology")
+        .press("esc")
+        .says("─ Fleet");
+    story
+        .press("+")
+        .says_not("─ Fleet")
+        .says("─ Attention")
+        .press("esc")
+        .says("─ Fleet");
 }
 
 #[test]
@@ -275,16 +366,23 @@ fn an_instance_that_appears_or_goes_changes_the_table_at_once() {
     fleet(&mut story, &[], &[cache()]);
     story.says("no Dragonfly in this cluster");
     for object in dragonfly().objects() {
-        story.told(vec![Fact::Seen { context: ctx("infra"), object }]);
+        story.told(vec![Fact::Seen {
+            context: ctx("infra"),
+            object,
+        }]);
     }
-    story.says_not("no Dragonfly in this cluster").says("dragonfly-system/dragonfly");
+    story
+        .says_not("no Dragonfly in this cluster")
+        .says("dragonfly-system/dragonfly");
     story.told(vec![Fact::Gone {
         context: ctx("infra"),
         kind: Kind::Dragonfly,
         namespace: "dragonfly-system".into(),
         name: "dragonfly".into(),
     }]);
-    story.says("no Dragonfly in this cluster").says_not("dragonfly-system/dragonfly");
+    story
+        .says("no Dragonfly in this cluster")
+        .says_not("dragonfly-system/dragonfly");
 }
 
 #[test]
