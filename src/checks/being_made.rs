@@ -44,3 +44,42 @@ fn run(case: &Case<'_>) -> Answer {
     );
     Answer::from(finding.since(since)).again(Some(until))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+    use crate::checks::fixture::*;
+    use crate::domain::fixture::*;
+
+    #[test]
+    fn a_young_instance_is_not_broken() {
+        table(
+            &CHECK,
+            vec![
+                ("old", healthy(), "n/a"),
+                ("young and complete", healthy().young(20), "pass"),
+                (
+                    "no pods yet",
+                    instance("orders").wanting(3).young(5),
+                    "note syncing: shop/orders is being made: 0 of 3 pods are ready",
+                ),
+                (
+                    "no master yet",
+                    instance("orders").node(replica()).node(replica()).young(20),
+                    "note syncing: shop/orders is being made: no master is elected yet",
+                ),
+                (
+                    "made in the future: a clock that differs",
+                    instance("orders").wanting(1).young(-30),
+                    "note syncing: shop/orders is being made: 0 of 1 pods are ready",
+                ),
+                (
+                    "made in a far future: a clock that is wrong hides nothing",
+                    instance("orders").young(-9_000),
+                    "n/a",
+                ),
+            ],
+        );
+    }
+}

@@ -225,3 +225,6 @@ impl Board {
         self.judged.values().filter_map(|j| j.again_at).min()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -83,3 +83,88 @@ fn with_fault(finding: Finding, link: &Link, at: Timestamp) -> Finding {
         at,
     )
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+    use crate::checks::fixture::*;
+    use crate::domain::fixture::*;
+    use crate::domain::{Fact, Fault, FaultKind};
+
+    fn linked(link: Link) -> String {
+        let mut f = healthy().build();
+        f.tell(
+            Fact::Linked {
+                context: infra(),
+                link,
+            },
+            ago(5),
+        );
+        line(&answer_about(&CHECK, &f, &Subject::Context(infra())))
+    }
+
+    #[test]
+    fn each_sort_of_trouble_has_its_words() {
+        let fault = || Fault::new(FaultKind::Timeout, "dial timeout");
+        assert_eq!(
+            linked(Link::Live {
+                rtt: std::time::Duration::ZERO
+            }),
+            "pass"
+        );
+        assert_eq!(
+            linked(Link::Unreachable {
+                fault: fault(),
+                retry_at: now()
+            }),
+            "warning unknown: infra is not reachable (dial timeout): nothing there is being watched"
+        );
+        assert_eq!(
+            linked(Link::LoginNeeded {
+                fault: Fault::new(FaultKind::Unauthenticated, "aws: expired"),
+                retry_at: now()
+            }),
+            "warning unknown: infra wants a login (aws: expired): nothing there is being watched"
+        );
+        assert_eq!(
+            linked(Link::Unusable {
+                fault: Fault::new(FaultKind::Unusable, "no server")
+            }),
+            "warning unknown: infra cannot be opened (no server): nothing there is being watched"
+        );
+        assert_eq!(
+            linked(Link::Connecting),
+            "warning unknown: infra is being connected again: nothing there is being watched"
+        );
+    }
+
+    #[test]
+    fn an_instance_of_a_cut_off_context_is_unknown_since_it_was_last_heard() {
+        let f = instance("orders")
+            .node(master())
+            .node(master())
+            .unreachable()
+            .build();
+        let judged = judgement(&f);
+        assert_eq!(judged.state, State::Unknown);
+        let [finding] = judged.findings.as_slice() else {
+            panic!("{:?}", judged.findings)
+        };
+        assert_eq!(
+            finding.sentence,
+            "infra is not reachable (dial timeout); last heard at 11:59:22 UTC"
+        );
+        assert_eq!(finding.since, Since::Seen(ago(38)));
+        let told: Vec<&str> = finding.evidence.iter().map(|e| e.text.as_str()).collect();
+        assert!(
+            told.contains(&"several masters when it was last heard"),
+            "{told:?}"
+        );
+        assert!(
+            told.iter()
+                .any(|t| t.starts_with("orders-0 and orders-1 both act as master")),
+            "{told:?}"
+        );
+    }
+}

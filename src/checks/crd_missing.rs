@@ -82,3 +82,77 @@ pub(super) fn followed(case: &Case<'_>, kind: Kind) -> bool {
         });
     any && all
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+    use crate::checks::fixture::*;
+    use crate::domain::fixture::*;
+    use std::sync::Arc;
+
+    use crate::domain::object::{Crd, Deployment, Meta};
+    use crate::domain::{Fact, Object, Scope};
+
+    #[test]
+    fn the_crd_is_held_against_the_operator() {
+        let crd = |established, served: &[&str]| {
+            Object::Crd(Arc::new(Crd {
+                meta: Meta {
+                    name: Arc::from("dragonflies.dragonflydb.io"),
+                    ..Meta::default()
+                },
+                established,
+                served: served.iter().map(|s| (*s).to_owned()).collect(),
+                spec_fields: Vec::new(),
+            }))
+        };
+        let operator = || {
+            Object::OperatorDeployment(Arc::new(Deployment {
+                meta: Meta {
+                    name: Arc::from("operator"),
+                    ..Meta::default()
+                },
+                replicas: 1,
+                ready: 1,
+                ..Deployment::default()
+            }))
+        };
+        for (crds, operators, wanted) in [
+            (vec![crd(true, &["v1alpha1"])], vec![operator()], "pass"),
+            (vec![], vec![], "n/a"),
+            (
+                vec![],
+                vec![operator()],
+                "critical degraded: infra has an operator, but not the CRD dragonflies.dragonflydb.io",
+            ),
+            (
+                vec![crd(false, &["v1alpha1"])],
+                vec![],
+                "critical degraded: the CRD of infra is not established",
+            ),
+            (
+                vec![crd(true, &["v2"])],
+                vec![],
+                "critical degraded: the CRD of infra does not serve v1alpha1, but v2",
+            ),
+        ] {
+            let mut f = healthy().build();
+            for (kind, objects) in [(Kind::Crd, crds), (Kind::OperatorDeployment, operators)] {
+                f.tell(
+                    Fact::Listed {
+                        context: infra(),
+                        kind,
+                        scope: Scope::Cluster,
+                        objects,
+                    },
+                    ago(9),
+                );
+            }
+            assert_eq!(
+                line(&answer_about(&CHECK, &f, &Subject::Operator(infra()))),
+                wanted
+            );
+        }
+    }
+}

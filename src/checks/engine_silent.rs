@@ -195,3 +195,107 @@ fn told(u: &Unheard<'_>) -> String {
         _ => format!("{name} does not answer{reason}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+    use crate::checks::fixture::*;
+    use crate::domain::fixture::*;
+
+    #[test]
+    fn every_node_that_runs_must_be_heard() {
+        let no = "pods/portforward is forbidden";
+        table(
+            &CHECK,
+            vec![
+                ("healthy", healthy(), "pass"),
+                (
+                    "never asked",
+                    instance("orders").node(master()).node(replica().unasked()),
+                    "note unknown: orders-1 was not asked yet how it stands",
+                ),
+                (
+                    "a frozen master",
+                    instance("orders")
+                        .node(master().falls_silent(None, 8).heard(10))
+                        .node(replica()),
+                    "warning unknown: orders-0 does not answer (timed out)",
+                ),
+                (
+                    "one lost reply is no silence",
+                    instance("orders")
+                        .node(master().falls_silent(None, 1).heard(3))
+                        .node(replica()),
+                    "pass",
+                ),
+                (
+                    "not heard for too long, whatever the reason",
+                    instance("orders").node(master().heard(31)).node(replica()),
+                    "warning unknown: orders-0 does not answer",
+                ),
+                (
+                    "nobody may be asked",
+                    instance("orders")
+                        .node(master().unreachable(FaultKind::Forbidden, no))
+                        .node(replica().unreachable(FaultKind::Forbidden, no)),
+                    "note unknown: the engines of shop/orders may not be asked (pods/portforward is forbidden): only \
+                     labels and endpoints are known",
+                ),
+                (
+                    "all of them",
+                    instance("orders")
+                        .node(master().falls_silent(None, 8).heard(10))
+                        .node(replica().falls_silent(None, 8).heard(10)),
+                    "warning unknown: no engine of shop/orders answers (timed out)",
+                ),
+                (
+                    "a container that does not run cannot answer",
+                    instance("orders")
+                        .node(master())
+                        .node(replica().waiting("CrashLoopBackOff")),
+                    "pass",
+                ),
+                (
+                    "nor one that is starting",
+                    instance("orders")
+                        .node(master())
+                        .node(replica().unasked().unready().young(12)),
+                    "pass",
+                ),
+                (
+                    "nor one that is going",
+                    instance("orders")
+                        .node(master())
+                        .node(replica().unasked().deleting()),
+                    "pass",
+                ),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_stuck_takeover_answers_ping_but_not_replication() {
+        let f = instance("orders")
+            .node(master())
+            .node(
+                replica()
+                    .heard(12)
+                    .falls_silent(Some(Question::Replication), 10),
+            )
+            .build();
+        assert_eq!(
+            line(&answer_of(&CHECK, &f)),
+            "warning unknown: orders-1 answers PING, but not INFO REPLICATION (timed out)"
+        );
+    }
+
+    #[test]
+    fn it_is_asked_again_when_the_oldest_answer_grows_too_old() {
+        let f = instance("orders")
+            .node(master().heard(12))
+            .node(replica().heard(3))
+            .build();
+        assert_eq!(answer_of(&CHECK, &f).again_at, Some(ago(-18)));
+    }
+}

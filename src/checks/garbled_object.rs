@@ -49,3 +49,37 @@ fn run(case: &Case<'_>) -> Answer {
     }
     finding.into()
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+    use crate::checks::fixture::*;
+    use crate::domain::fixture::*;
+    use crate::domain::{Fact, Kind};
+    use std::sync::Arc;
+
+    #[test]
+    fn what_cannot_be_read_is_named() {
+        let mut f = healthy().build();
+        let about = Subject::Context(infra());
+        assert_eq!(line(&answer_about(&CHECK, &f, &about)), "pass");
+        for (namespace, name) in [("shop", ""), ("", "x")] {
+            f.tell(
+                Fact::Garbled {
+                    context: infra(),
+                    kind: Kind::Dragonfly,
+                    namespace: Arc::from(namespace),
+                    name: Arc::from(name),
+                    problem: "it has no metadata.name".to_owned(),
+                },
+                ago(1),
+            );
+        }
+        assert_eq!(
+            line(&answer_about(&CHECK, &f, &about)),
+            "warning degraded: one of the Dragonfly objects (x) and one of the Dragonfly objects (without a name in \
+             shop) in infra cannot be understood"
+        );
+    }
+}

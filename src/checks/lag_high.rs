@@ -60,3 +60,54 @@ fn run(case: &Case<'_>) -> Answer {
         );
     finding.into()
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+    use crate::checks::fixture::*;
+    use crate::domain::fixture::*;
+
+    #[test]
+    fn only_what_is_far_behind_counts() {
+        table(
+            &CHECK,
+            vec![
+                ("healthy", healthy(), "pass"),
+                (
+                    "as under load",
+                    instance("orders")
+                        .node(master())
+                        .node(replica().lagging(1_450)),
+                    "pass",
+                ),
+                (
+                    "at the limit",
+                    instance("orders")
+                        .node(master())
+                        .node(replica().lagging(10_000)),
+                    "pass",
+                ),
+                (
+                    "beyond",
+                    instance("orders")
+                        .node(master())
+                        .node(replica().lagging(40_000)),
+                    "warning degraded: orders-1 is 40.0k records behind orders-0",
+                ),
+                (
+                    "the figure means nothing outside stable sync",
+                    instance("orders")
+                        .node(master())
+                        .node(replica().full_sync(30, 1).lagging(99_999)),
+                    "pass",
+                ),
+                (
+                    "no master",
+                    instance("orders").node(replica().lagging(99_999)),
+                    "n/a",
+                ),
+            ],
+        );
+    }
+}

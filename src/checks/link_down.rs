@@ -177,3 +177,101 @@ fn whom(instance: &Instance<'_>, host: &str) -> String {
         .node_at(host)
         .map_or_else(|| host.to_owned(), |n| n.name().to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+    use crate::checks::fixture::*;
+    use crate::domain::fixture::*;
+
+    #[test]
+    fn a_replica_that_does_not_replicate_is_found() {
+        table(
+            &CHECK,
+            vec![
+                ("healthy", healthy(), "pass"),
+                (
+                    "the link is down",
+                    instance("orders")
+                        .node(master())
+                        .node(replica().cut_off(30)),
+                    "warning degraded: orders-1 is cut off from its master orders-0",
+                ),
+                (
+                    "for a moment only",
+                    instance("orders").node(master()).node(replica().cut_off(4)),
+                    "pass",
+                ),
+                (
+                    "the master restarted in place: another history, and in preparation for ever",
+                    instance("orders").node(master().replid("new")).node(
+                        replica()
+                            .cut_off(30)
+                            .listed(Some(LinkState::Preparation))
+                            .replid("old"),
+                    ),
+                    "critical degraded: orders-1 has stopped replicating for good: its master orders-0 is not the one \
+                     that it followed",
+                ),
+                (
+                    "in preparation for a moment is syncing",
+                    instance("orders")
+                        .node(master())
+                        .node(replica().listed(Some(LinkState::Preparation))),
+                    "pass",
+                ),
+                (
+                    "follows another",
+                    instance("orders")
+                        .node(master())
+                        .node(replica())
+                        .node(replica().follows("10.0.0.2")),
+                    "warning degraded: orders-2 follows orders-1, but the master is orders-0",
+                ),
+                (
+                    "follows nobody we know",
+                    instance("orders")
+                        .node(master())
+                        .node(replica().follows("10.7.7.7")),
+                    "warning degraded: orders-1 follows 10.7.7.7, but the master is orders-0",
+                ),
+                (
+                    "its master does not know it",
+                    instance("orders")
+                        .node(master())
+                        .node(replica().listed(None)),
+                    "warning degraded: orders-0 does not list orders-1 among its replicas",
+                ),
+                (
+                    "cancelled",
+                    instance("orders")
+                        .node(master())
+                        .node(replica().listed(Some(LinkState::Cancelled))),
+                    "warning degraded: orders-0 has cancelled the replication of orders-1",
+                ),
+                (
+                    "without a master every link is down",
+                    instance("orders").node(replica().cut_off(30)),
+                    "n/a",
+                ),
+                (
+                    "full sync is told elsewhere",
+                    instance("orders")
+                        .node(master())
+                        .node(replica().full_sync(60, 1)),
+                    "pass",
+                ),
+            ],
+        );
+    }
+
+    #[test]
+    fn it_is_asked_again_when_a_short_break_grows_long() {
+        let f = instance("orders")
+            .node(master())
+            .node(replica().cut_off(4))
+            .build();
+        assert_eq!(answer_of(&CHECK, &f).again_at, Some(ago(-6)));
+    }
+}

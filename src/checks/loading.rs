@@ -64,3 +64,45 @@ fn run(case: &Case<'_>) -> Answer {
     }
     finding.into()
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+    use crate::checks::fixture::*;
+    use crate::domain::fixture::*;
+
+    #[test]
+    fn a_loading_master_refuses_clients() {
+        table(
+            &CHECK,
+            vec![
+                ("healthy", healthy(), "pass"),
+                (
+                    "the master",
+                    instance("orders").node(master().loading()).node(replica()),
+                    "critical degraded: orders-0 is loading a snapshot",
+                ),
+                (
+                    "a replica",
+                    instance("orders").node(master()).node(replica().loading()),
+                    "note syncing: orders-1 is loading a snapshot",
+                ),
+                (
+                    "full sync is told elsewhere",
+                    instance("orders")
+                        .node(master())
+                        .node(replica().full_sync(30, 10)),
+                    "pass",
+                ),
+                (
+                    "a node that loads before the operator makes it a replica",
+                    instance("orders")
+                        .node(master())
+                        .node(replica().unlabelled().engine_master().loading()),
+                    "note syncing: orders-1 is loading a snapshot",
+                ),
+            ],
+        );
+    }
+}

@@ -22,6 +22,7 @@ mod no_master;
 mod not_permitted;
 mod operator_down;
 mod pods_missing;
+pub mod reference;
 mod replica_syncing;
 mod role_missing;
 mod roles_disagree;
@@ -303,6 +304,36 @@ pub enum State {
 }
 
 impl State {
+    /// Every state, from best to worst.
+    pub const ALL: &[State] = &[
+        State::Healthy,
+        State::Syncing,
+        State::Degraded,
+        State::Unknown,
+        State::RolesDisagree,
+        State::ServiceElsewhere,
+        State::SeveralMasters,
+        State::NoMaster,
+    ];
+
+    /// What it means, as a legend explains it.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            State::Healthy => {
+                "one master, agreed on by label, engine and Service; every replica in stable sync; all pods there"
+            }
+            State::Syncing => {
+                "a replica is in full or partial sync, a role change is on its way, or the instance is being made"
+            }
+            State::Degraded => "fewer healthy nodes than wanted; clients are served",
+            State::Unknown => "it cannot be told: a source is silent",
+            State::RolesDisagree => "label and engine disagree about a node's role",
+            State::ServiceElsewhere => "the Service's endpoints are not the engine's master",
+            State::SeveralMasters => "more than one node acts as master",
+            State::NoMaster => "no node acts as master",
+        }
+    }
+
     /// The word shown.
     pub fn word(self) -> &'static str {
         match self {

@@ -158,3 +158,110 @@ fn since(case: &Case<'_>, instance: &Instance<'_>) -> Since {
         .max()
         .map_or(Since::Seen(case.now), Since::Exactly)
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+    use crate::checks::fixture::*;
+    use crate::domain::fixture::*;
+
+    #[test]
+    fn it_is_said_only_when_certain() {
+        table(
+            &CHECK,
+            vec![
+                ("healthy", healthy(), "pass"),
+                (
+                    "all replicas, and the Service sends nowhere",
+                    instance("orders").node(replica()).node(replica()),
+                    "critical no-master: shop/orders has no master: orders-0 and orders-1 are replicas; the Service \
+                     sends nowhere",
+                ),
+                (
+                    "labelled master is a replica by its own word",
+                    instance("orders")
+                        .node(master().engine_replica())
+                        .node(replica()),
+                    "critical no-master: shop/orders has no master: orders-0 and orders-1 are replicas; the Service \
+                     sends to orders-0",
+                ),
+                (
+                    "the master's container does not run",
+                    instance("orders")
+                        .node(master().waiting("CrashLoopBackOff"))
+                        .node(replica()),
+                    "critical no-master: shop/orders has no master: orders-1 is a replica, orders-0 is not running; \
+                     the Service sends nowhere",
+                ),
+                (
+                    "no pods at all",
+                    instance("orders").wanting(3),
+                    "critical no-master: shop/orders has no pods, so no master",
+                ),
+                (
+                    "scaled to nothing",
+                    instance("orders").wanting(0),
+                    "note no-master: shop/orders is scaled to nothing: it has no pods, as wanted",
+                ),
+                (
+                    "a silent master that traffic is sent to is not known to be lost",
+                    instance("orders")
+                        .node(master().falls_silent(None, 20).heard(40))
+                        .node(replica()),
+                    "n/a",
+                ),
+                (
+                    "a silent master without an endpoint is lost to clients",
+                    instance("orders")
+                        .node(master().falls_silent(None, 20).heard(40).unready())
+                        .node(replica()),
+                    "critical no-master: shop/orders has no master: orders-1 is a replica, orders-0 does not answer; \
+                     the Service sends nowhere",
+                ),
+                (
+                    "nobody may be asked, but labels and endpoints show it",
+                    instance("orders")
+                        .node(replica().unreachable(crate::domain::FaultKind::Forbidden, "no"))
+                        .node(replica().unreachable(crate::domain::FaultKind::Forbidden, "no")),
+                    "critical no-master: shop/orders has no master: orders-0 and orders-1 do not answer; the Service \
+                     sends nowhere",
+                ),
+                (
+                    "a young instance is being made",
+                    instance("orders").node(replica()).young(20),
+                    "n/a",
+                ),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_new_label_waits_for_the_engine_to_be_asked() {
+        let mut f = instance("orders").node(replica()).node(replica()).build();
+        f.send_to(&["orders-1"], ago(0));
+        f.relabel("orders-1", Some(Role::Master), ago(0));
+        let answer = answer_of(&CHECK, &f);
+        assert_eq!(
+            line(&answer),
+            "note syncing: shop/orders is changing its master"
+        );
+        assert!(answer.again_at.unwrap() > now());
+    }
+
+    #[test]
+    fn since_when_is_told_by_the_containers_end() {
+        let f = instance("orders")
+            .node(master().ended("OOMKilled", 137).waiting("CrashLoopBackOff"))
+            .node(replica())
+            .build();
+        let Answer {
+            verdict: super::super::Verdict::Finding(finding),
+            ..
+        } = answer_of(&CHECK, &f)
+        else {
+            panic!()
+        };
+        assert_eq!(finding.since, Since::Exactly(ago(50)));
+    }
+}

@@ -99,3 +99,59 @@ fn lost(kind: Kind) -> &'static str {
         Kind::OperatorLease => "which operator pod leads",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+    use crate::checks::fixture::*;
+    use crate::domain::fixture::*;
+    use crate::domain::{Fact, Fault, FaultKind};
+    use std::sync::Arc;
+
+    #[test]
+    fn each_right_is_named_with_what_is_lost() {
+        let mut f = healthy().build();
+        let about = Subject::Context(infra());
+        assert_eq!(line(&answer_about(&CHECK, &f, &about)), "pass");
+        let mut deny = |kind, scope| {
+            f.tell(
+                Fact::Watched {
+                    context: infra(),
+                    kind,
+                    scope,
+                    access: Access::Denied(Fault::new(FaultKind::Forbidden, "is forbidden")),
+                },
+                ago(9),
+            );
+        };
+        deny(Kind::Event, Scope::Namespace(Arc::from("shop")));
+        deny(Kind::Event, Scope::Namespace(Arc::from("harbor")));
+        deny(Kind::Pdb, Scope::Cluster);
+        assert_eq!(
+            line(&answer_about(&CHECK, &f, &about)),
+            "note degraded: in infra we may not read PodDisruptionBudgets and events in harbor and shop"
+        );
+        f.tell(
+            Fact::Watched {
+                context: infra(),
+                kind: Kind::Pod,
+                scope: Scope::Cluster,
+                access: Access::Denied(Fault::new(FaultKind::Forbidden, "is forbidden")),
+            },
+            ago(9),
+        );
+        let answer = answer_about(&CHECK, &f, &about);
+        assert!(
+            line(&answer)
+                .starts_with("warning degraded: in infra we may not read Dragonfly pods, ")
+        );
+        let super::super::Verdict::Finding(finding) = answer.verdict else {
+            panic!()
+        };
+        assert_eq!(finding.since, Since::Seen(ago(9)));
+        assert_eq!(finding.evidence.len(), 4);
+        // What is not judged by the missing right stays judged.
+        assert_eq!(line(&answer_of(&CHECK, &f)), "n/a");
+    }
+}

@@ -220,3 +220,178 @@ fn stale(case: &Case<'_>, held: &Held<Lease>, renewed: Timestamp) -> Finding {
         held.changed,
     )
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+    use crate::checks::fixture::*;
+    use crate::domain::fixture::*;
+    use std::sync::Arc;
+
+    use crate::domain::fixture::Fixture;
+    use crate::domain::object::{Condition, Container, Meta};
+    use crate::domain::{Fact, Fault, FaultKind, Object, Scope};
+
+    fn deployment(replicas: i64, ready: i64) -> Object {
+        Object::OperatorDeployment(Arc::new(Deployment {
+            meta: Meta {
+                name: Arc::from("operator"),
+                ..Meta::default()
+            },
+            replicas,
+            ready,
+            conditions: vec![Condition {
+                name: "Available".to_owned(),
+                status: if ready > 0 { "True" } else { "False" }.to_owned(),
+                since: Some(ago(77)),
+                ..Condition::default()
+            }],
+            ..Deployment::default()
+        }))
+    }
+
+    fn pod(ready: bool, waiting: &str) -> Object {
+        Object::OperatorPod(Arc::new(Pod {
+            meta: Meta {
+                name: Arc::from("operator-x"),
+                ..Meta::default()
+            },
+            phase: "Running".to_owned(),
+            conditions: vec![Condition {
+                name: "Ready".to_owned(),
+                status: if ready { "True" } else { "False" }.to_owned(),
+                ..Condition::default()
+            }],
+            containers: vec![Container {
+                name: "manager".to_owned(),
+                state: ContainerState::Waiting {
+                    reason: waiting.to_owned(),
+                    message: String::new(),
+                },
+                ..Container::default()
+            }],
+            ..Pod::default()
+        }))
+    }
+
+    fn lease_renewed(seconds: i64) -> Object {
+        Object::OperatorLease(Arc::new(Lease {
+            meta: Meta {
+                name: Arc::from("31079dea.dragonflydb.io"),
+                ..Meta::default()
+            },
+            holder: Some("operator-x_1234".to_owned()),
+            renewed: Some(ago(seconds)),
+            ..Lease::default()
+        }))
+    }
+
+    fn listed(f: &mut Fixture, kind: Kind, objects: Vec<Object>) {
+        f.tell(
+            Fact::Listed {
+                context: infra(),
+                kind,
+                scope: Scope::Cluster,
+                objects,
+            },
+            ago(9),
+        );
+    }
+
+    #[test]
+    fn deployment_pods_and_lease_are_heard() {
+        for (deployments, pods, leases, wanted) in [
+            (
+                vec![deployment(1, 1)],
+                vec![pod(true, "")],
+                vec![lease_renewed(3)],
+                "pass",
+            ),
+            (vec![deployment(1, 1)], vec![pod(true, "")], vec![], "pass"),
+            (
+                vec![],
+                vec![],
+                vec![],
+                "warning degraded: no operator was found in infra",
+            ),
+            (
+                vec![deployment(0, 0)],
+                vec![],
+                vec![lease_renewed(300)],
+                "warning degraded: the operator operator of infra is scaled to 0",
+            ),
+            (
+                vec![deployment(1, 0)],
+                vec![pod(false, "CrashLoopBackOff")],
+                vec![lease_renewed(3)],
+                "warning degraded: no pod of the operator of infra is ready: operator-x waits in CrashLoopBackOff",
+            ),
+            (
+                vec![deployment(1, 0)],
+                vec![],
+                vec![],
+                "warning degraded: the operator of infra has no pod",
+            ),
+            (
+                vec![deployment(1, 1)],
+                vec![pod(true, "")],
+                vec![lease_renewed(31)],
+                "warning degraded: the operator of infra has no leader: operator-x does not renew its Lease",
+            ),
+        ] {
+            let mut f = healthy().build();
+            listed(&mut f, Kind::OperatorDeployment, deployments);
+            listed(&mut f, Kind::OperatorPod, pods);
+            listed(&mut f, Kind::OperatorLease, leases);
+            assert_eq!(
+                line(&answer_about(&CHECK, &f, &Subject::Operator(infra()))),
+                wanted
+            );
+        }
+    }
+
+    #[test]
+    fn a_lease_is_looked_at_again_when_it_would_grow_stale() {
+        let mut f = healthy().build();
+        listed(&mut f, Kind::OperatorDeployment, vec![deployment(1, 1)]);
+        listed(&mut f, Kind::OperatorPod, vec![pod(true, "")]);
+        listed(&mut f, Kind::OperatorLease, vec![lease_renewed(3)]);
+        let answer = answer_about(&CHECK, &f, &Subject::Operator(infra()));
+        assert_eq!(answer.again_at, Some(ago(-27)));
+    }
+
+    #[test]
+    fn what_may_not_be_read_is_unknown_and_a_cluster_of_consumers_needs_none() {
+        let mut f = healthy().build();
+        assert_eq!(
+            line(&answer_about(&CHECK, &f, &Subject::Operator(infra()))),
+            "note unknown: the operator of infra is still being looked for"
+        );
+        for kind in [Kind::OperatorDeployment, Kind::OperatorPod] {
+            let access =
+                Access::Denied(Fault::new(FaultKind::Forbidden, "deployments is forbidden"));
+            f.tell(
+                Fact::Watched {
+                    context: infra(),
+                    kind,
+                    scope: Scope::Cluster,
+                    access,
+                },
+                ago(9),
+            );
+        }
+        assert_eq!(
+            line(&answer_about(&CHECK, &f, &Subject::Operator(infra()))),
+            "note unknown: whether an operator runs in infra cannot be told (deployments is forbidden)"
+        );
+        let mut f = healthy().build();
+        listed(&mut f, Kind::Dragonfly, vec![]);
+        listed(&mut f, Kind::OperatorDeployment, vec![]);
+        listed(&mut f, Kind::OperatorPod, vec![]);
+        assert_eq!(
+            line(&answer_about(&CHECK, &f, &Subject::Operator(infra()))),
+            "n/a"
+        );
+    }
+}

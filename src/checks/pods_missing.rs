@@ -185,3 +185,84 @@ fn evidence(node: &Node<'_>) -> Vec<(String, String)> {
     }
     told
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+    use crate::checks::fixture::*;
+    use crate::domain::fixture::*;
+
+    #[test]
+    fn the_reason_is_named() {
+        table(
+            &CHECK,
+            vec![
+                ("healthy", healthy(), "pass"),
+                (
+                    "does not exist",
+                    instance("orders").node(master()).node(replica()).wanting(3),
+                    "warning degraded: 2 of 3 pods are ready: one pod does not exist",
+                ),
+                (
+                    "crash loop after running out of memory",
+                    instance("orders").node(master()).node(
+                        replica()
+                            .ended("OOMKilled", 137)
+                            .waiting("CrashLoopBackOff"),
+                    ),
+                    "warning degraded: 1 of 2 pods are ready: orders-1 waits in CrashLoopBackOff (last run ended \
+                     OOMKilled, exit code 137)",
+                ),
+                (
+                    "no machine",
+                    instance("orders").node(master()).node(
+                        pending().unschedulable("0/3 nodes are available: 3 Insufficient memory."),
+                    ),
+                    "warning degraded: 1 of 2 pods are ready: orders-1 has no machine (0/3 nodes are available: 3 \
+                     Insufficient memory.)",
+                ),
+                (
+                    "bad image",
+                    instance("orders")
+                        .node(master())
+                        .node(replica().waiting("ImagePullBackOff")),
+                    "warning degraded: 1 of 2 pods are ready: orders-1 waits in ImagePullBackOff",
+                ),
+                (
+                    "just made",
+                    instance("orders").node(master()).node(pending().young(12)),
+                    "note degraded: 1 of 2 pods are ready: orders-1 is starting (ContainerCreating)",
+                ),
+                (
+                    "going",
+                    instance("orders").node(master()).node(replica().deleting()),
+                    "warning degraded: 1 of 2 pods are ready: orders-1 is being deleted",
+                ),
+                (
+                    "runs but is not ready",
+                    instance("orders").node(master()).node(replica().unready()),
+                    "warning degraded: 1 of 2 pods are ready: orders-1 runs but is not ready (ContainersNotReady)",
+                ),
+                (
+                    "being made",
+                    instance("orders").node(master()).wanting(3).young(20),
+                    "n/a",
+                ),
+                ("more than wanted", healthy().wanting(2), "pass"),
+            ],
+        );
+    }
+
+    #[test]
+    fn since_when_is_the_clusters_own_word() {
+        let f = instance("orders")
+            .node(master())
+            .node(replica().unready())
+            .build();
+        let super::super::Verdict::Finding(finding) = answer_of(&CHECK, &f).verdict else {
+            panic!()
+        };
+        assert_eq!(finding.since, Since::Exactly(ago(40)));
+    }
+}

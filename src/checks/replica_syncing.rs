@@ -61,12 +61,9 @@ fn run(case: &Case<'_>) -> Answer {
             continue;
         }
         replicas += 1;
-        match doing(case, instance, node) {
-            (Some(doing), until) => {
-                syncing.push((node, doing));
-                again = again.max(until);
-            }
-            (None, _) => {}
+        if let (Some(doing), until) = doing(case, instance, node) {
+            syncing.push((node, doing));
+            again = again.max(until);
         }
     }
     if syncing.is_empty() {
@@ -219,4 +216,87 @@ fn progress(instance: &Instance<'_>, node: &Node<'_>) -> Option<u64> {
     let keys = |n: &Node<'_>| Some(n.view.engine?.keyspace.as_ref()?.value.keys);
     let (has, wants) = (keys(node)?, keys(instance.master()?)?);
     (wants > 0).then(|| (u128::from(has.min(wants)) * 100 / u128::from(wants)) as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+    use crate::checks::fixture::*;
+    use crate::domain::fixture::*;
+
+    #[test]
+    fn what_a_replica_is_doing_is_told() {
+        table(
+            &CHECK,
+            vec![
+                ("healthy", healthy(), "pass"),
+                ("alone", instance("orders").node(master()), "n/a"),
+                (
+                    "full sync",
+                    instance("dragonfly")
+                        .node(master())
+                        .node(replica())
+                        .node(replica().full_sync(184, 710)),
+                    "warning syncing: dragonfly-2 is in full sync (71 %)",
+                ),
+                (
+                    "two at once",
+                    instance("orders")
+                        .node(master())
+                        .node(replica().full_sync(4, 710))
+                        .node(replica().full_sync(4, 20)),
+                    "warning syncing: orders-1 is in full sync (71 %) and orders-2 is in full sync (2 %)",
+                ),
+                (
+                    "preparing",
+                    instance("orders")
+                        .node(master())
+                        .node(replica().listed(Some(LinkState::Preparation))),
+                    "warning syncing: orders-1 is preparing to sync",
+                ),
+                (
+                    "both connecting",
+                    instance("orders")
+                        .node(master())
+                        .node(replica().cut_off(3))
+                        .node(replica().cut_off(3)),
+                    "warning syncing: orders-1 and orders-2 are connecting to their master",
+                ),
+                (
+                    "cut off is told elsewhere",
+                    instance("orders")
+                        .node(master())
+                        .node(replica().cut_off(30)),
+                    "pass",
+                ),
+                (
+                    "started, and not made a replica yet",
+                    instance("orders")
+                        .node(master())
+                        .node(replica().unlabelled().engine_master().young(10)),
+                    "note syncing: orders-1 is waiting to be made a replica",
+                ),
+                (
+                    "without a master it does not matter",
+                    instance("orders")
+                        .node(replica().cut_off(3))
+                        .node(replica()),
+                    "n/a",
+                ),
+            ],
+        );
+    }
+
+    #[test]
+    fn since_when_we_saw_it_out_of_sync() {
+        let f = instance("orders")
+            .node(master())
+            .node(replica().full_sync(184, 710))
+            .build();
+        let super::super::Verdict::Finding(finding) = answer_of(&CHECK, &f).verdict else {
+            panic!()
+        };
+        assert_eq!(finding.since, Since::Seen(ago(184)));
+    }
 }

@@ -18,6 +18,7 @@ fn run(case: &Case<'_>) -> Answer {
         return Answer::NOT_APPLICABLE;
     };
     let mut again = None;
+    let mut waiting: Vec<&str> = Vec::new();
     let mut found: Vec<(&Node<'_>, Option<jiff::Timestamp>)> = Vec::new();
     for node in &instance.nodes {
         if node.view.label_role().is_some() || !node.is_ready() {
@@ -29,12 +30,25 @@ fn run(case: &Case<'_>) -> Answer {
         match case.still(from, case.limits.grace) {
             Some(until) if until <= later(case.now, case.limits.grace) => {
                 again = again.max(Some(until));
+                waiting.push(node.name());
             }
             _ => found.push((node, ready_since)),
         }
     }
     if found.is_empty() {
-        return Answer::PASS.again(again);
+        if waiting.is_empty() {
+            return Answer::PASS;
+        }
+        let (has, roles) = if waiting.len() == 1 {
+            ("has", "role")
+        } else {
+            ("have", "roles")
+        };
+        let sentence = format!("{} {has} no {roles} yet", list(&waiting));
+        let finding = case
+            .finding(&CHECK, Severity::Note, State::Syncing, sentence)
+            .about(waiting);
+        return Answer::from(finding).again(again);
     }
     let names: Vec<&str> = found.iter().map(|(node, _)| node.name()).collect();
     let engines: Vec<String> = found
@@ -77,5 +91,53 @@ fn article(role: Role) -> &'static str {
     match role {
         Role::Master => "a master",
         Role::Replica => "a replica",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+    use crate::checks::fixture::*;
+    use crate::domain::fixture::*;
+
+    #[test]
+    fn a_ready_pod_needs_a_role() {
+        table(
+            &CHECK,
+            vec![
+                ("healthy", healthy(), "pass"),
+                (
+                    "one without, ready since 40 s of the 60 that are given",
+                    instance("orders")
+                        .node(master())
+                        .node(replica().unlabelled()),
+                    "note syncing: orders-1 has no role yet",
+                ),
+                (
+                    "not ready yet",
+                    instance("orders")
+                        .node(master())
+                        .node(replica().unlabelled().unready()),
+                    "pass",
+                ),
+            ],
+        );
+        // In fixtures a pod became ready 40 s ago; a minute is given.
+        let f = instance("orders")
+            .node(master())
+            .node(replica().unlabelled())
+            .build();
+        assert_eq!(answer_of(&CHECK, &f).again_at, Some(ago(-20)));
+        let mut f = instance("orders")
+            .node(master())
+            .node(replica())
+            .node(replica())
+            .build();
+        f.relabel("orders-1", None, ago(70));
+        assert_eq!(
+            line(&answer_of(&CHECK, &f)),
+            "warning degraded: orders-1 is ready but has no role label; orders-1 runs as a replica"
+        );
     }
 }

@@ -19,7 +19,9 @@ fn run(case: &Case<'_>) -> Answer {
     let Some(instance) = case.judgeable() else {
         return Answer::NOT_APPLICABLE;
     };
-    if instance.young_until.is_some() {
+    let unfinished = instance.masters().is_empty() || instance.endpoints.as_deref() == Some(&[]);
+    if instance.young_until.is_some() && unfinished {
+        // `being-made` speaks for it.
         return Answer::NOT_APPLICABLE.again(instance.young_until);
     }
     if service_is_absent(case, instance) {
@@ -254,4 +256,117 @@ fn changed(slices: &[&Held<EndpointSlice>]) -> Option<jiff::Timestamp> {
         .filter(|slice| slice.changed > slice.first_seen)
         .map(|slice| slice.changed)
         .max()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+    use crate::checks::fixture::*;
+    use crate::domain::fixture::*;
+
+    #[test]
+    fn endpoints_are_held_against_the_engines_master() {
+        table(
+            &CHECK,
+            vec![
+                ("healthy", healthy(), "pass"),
+                (
+                    "to a replica",
+                    instance("orders")
+                        .node(master().endpoint(false))
+                        .node(replica().endpoint(true)),
+                    "critical service-elsewhere: the Service orders sends to orders-1 (a replica), but the master is \
+                     orders-0",
+                ),
+                (
+                    "to both",
+                    instance("orders")
+                        .node(master())
+                        .node(replica().endpoint(true)),
+                    "critical service-elsewhere: the Service orders sends to orders-1 (a replica) besides the master \
+                     orders-0",
+                ),
+                (
+                    "to a stranger",
+                    instance("orders")
+                        .node(master().endpoint(false))
+                        .sends_to("10.9.9.9"),
+                    "critical service-elsewhere: the Service orders sends to 10.9.9.9 (none of its pods), but the \
+                     master is orders-0",
+                ),
+                (
+                    "to the master by address alone",
+                    instance("orders")
+                        .node(master().endpoint(false))
+                        .sends_to("10.0.0.1"),
+                    "pass",
+                ),
+                (
+                    "nowhere, because the master has no label",
+                    instance("orders")
+                        .node(master().unlabelled())
+                        .node(replica()),
+                    "critical service-elsewhere: the Service orders sends nowhere, though orders-0 acts as master, \
+                     which lacks the label role=master",
+                ),
+                (
+                    "nowhere, because the master is not ready",
+                    instance("orders").node(master().unready()).node(replica()),
+                    "critical service-elsewhere: the Service orders sends nowhere, though orders-0 acts as master, \
+                     which is not ready",
+                ),
+                (
+                    "no Service",
+                    healthy().without_service(),
+                    "critical service-elsewhere: the Service orders of shop/orders does not exist",
+                ),
+                (
+                    "the master is silent, the endpoint is a replica",
+                    instance("orders")
+                        .node(master().endpoint(false).falls_silent(None, 20).heard(40))
+                        .node(replica().endpoint(true)),
+                    "critical service-elsewhere: the Service orders sends to orders-1 (a replica)",
+                ),
+                (
+                    "several masters are told by their own check",
+                    instance("orders").node(master()).node(master()),
+                    "n/a",
+                ),
+                (
+                    "no master is told by its own check",
+                    instance("orders").node(master().engine_replica()),
+                    "n/a",
+                ),
+            ],
+        );
+    }
+
+    #[test]
+    fn endpoints_are_given_time_to_follow() {
+        let mut f = healthy().build();
+        f.send_to(&[], ago(2));
+        let answer = answer_of(&CHECK, &f);
+        assert_eq!(
+            line(&answer),
+            "note syncing: the Service of shop/orders is following its new master"
+        );
+        assert_eq!(answer.again_at, Some(ago(-3)));
+        let mut f = healthy().build();
+        f.send_to(&[], ago(6));
+        let told = line(&answer_of(&CHECK, &f));
+        assert_eq!(
+            told,
+            "critical service-elsewhere: the Service orders sends nowhere, though orders-0 acts as master"
+        );
+    }
+
+    #[test]
+    fn without_endpoints_being_followed_nothing_is_said() {
+        let fault = crate::domain::Fault::new(crate::domain::FaultKind::Forbidden, "no");
+        let spec = instance("orders")
+            .node(master().endpoint(false))
+            .source(Kind::EndpointSlice, crate::domain::Access::Denied(fault));
+        table(&CHECK, vec![("denied", spec, "n/a")]);
+    }
 }

@@ -153,3 +153,147 @@ fn by_label(
 fn label(node: &Node<'_>) -> &'static str {
     node.view.label_role().map_or("with no role", Role::word)
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+    use crate::checks::fixture::*;
+    use crate::domain::engine::Probe;
+    use crate::domain::fixture::*;
+
+    #[test]
+    fn engines_and_labels_are_both_heard() {
+        table(
+            &CHECK,
+            vec![
+                ("healthy", healthy(), "pass"),
+                (
+                    "two engines",
+                    instance("gitlab")
+                        .node(master())
+                        .node(replica())
+                        .node(replica().engine_master()),
+                    "critical several-masters: gitlab-0 and gitlab-2 both act as master; the Service sends to gitlab-0",
+                ),
+                (
+                    "two engines and two labels",
+                    instance("gitlab").node(master()).node(master()),
+                    "critical several-masters: gitlab-0 and gitlab-1 both act as master; the Service sends to gitlab-0 \
+                     and gitlab-1",
+                ),
+                (
+                    "two labels, one engine",
+                    instance("gitlab")
+                        .node(master())
+                        .node(master().engine_replica().endpoint(false)),
+                    "critical several-masters: gitlab-0 and gitlab-1 are both labelled master, only gitlab-0's engine \
+                     is one; the Service sends to gitlab-0",
+                ),
+                (
+                    "three engines",
+                    instance("gitlab")
+                        .node(master())
+                        .node(replica().engine_master())
+                        .node(replica().engine_master()),
+                    "critical several-masters: gitlab-0, gitlab-1 and gitlab-2 all act as master; the Service sends to \
+                     gitlab-0",
+                ),
+                (
+                    "a young container without a label is only starting",
+                    instance("gitlab")
+                        .node(master())
+                        .node(replica().unlabelled().engine_master().young(20)),
+                    "pass",
+                ),
+                (
+                    "so is a replica's that was just restarted",
+                    instance("gitlab")
+                        .node(master())
+                        .node(replica().engine_master().young(20).ended("Error", 1)),
+                    "pass",
+                ),
+                (
+                    "but one that was a replica in the same run was promoted",
+                    instance("gitlab")
+                        .node(master())
+                        .node(replica().engine_master().young(20).was(Role::Replica)),
+                    "critical several-masters: gitlab-0 and gitlab-1 both act as master; the Service sends to gitlab-0",
+                ),
+                (
+                    "and so was one that traffic is sent to",
+                    instance("gitlab")
+                        .node(master())
+                        .node(replica().engine_master().young(20).endpoint(true)),
+                    "critical several-masters: gitlab-0 and gitlab-1 both act as master; the Service sends to gitlab-0 \
+                     and gitlab-1",
+                ),
+                (
+                    "an old one without a label may be a master that was left behind",
+                    instance("gitlab")
+                        .node(master())
+                        .node(replica().unlabelled().engine_master()),
+                    "critical several-masters: gitlab-0 and gitlab-1 both act as master; the Service sends to gitlab-0",
+                ),
+                (
+                    "a label on a pod that is going counts no more",
+                    instance("gitlab")
+                        .node(master())
+                        .node(master().engine_replica().deleting()),
+                    "pass",
+                ),
+                (
+                    "a second master that fell silent is not known to be one",
+                    instance("gitlab")
+                        .node(master())
+                        .node(replica().engine_master().heard(60)),
+                    "pass",
+                ),
+            ],
+        );
+    }
+
+    #[test]
+    fn the_old_masters_last_word_is_not_held_against_the_new_one() {
+        let mut f = instance("gitlab")
+            .node(master().heard(4))
+            .node(replica())
+            .build();
+        f.answers("gitlab-1", Probe::Replication(bare_master()), ago(0));
+        let answer = answer_of(&CHECK, &f);
+        assert_eq!(
+            line(&answer),
+            "note syncing: shop/gitlab is changing its master"
+        );
+        // Asked again, the old one still says so.
+        f.answers("gitlab-0", Probe::Replication(bare_master()), now());
+        let told = line(&answer_of(&CHECK, &f));
+        assert!(told.starts_with("critical several-masters"), "{told}");
+    }
+
+    #[test]
+    fn two_labels_are_as_old_as_the_second() {
+        let f = instance("gitlab")
+            .node(master().labelled_since(900))
+            .node(master().engine_replica().labelled_since(72))
+            .build();
+        let super::super::Verdict::Finding(finding) = answer_of(&CHECK, &f).verdict else {
+            panic!()
+        };
+        assert_eq!(finding.since, Since::Exactly(ago(72)));
+    }
+
+    #[test]
+    fn both_replication_ids_are_evidence() {
+        let f = instance("gitlab")
+            .node(master().replid("aaa"))
+            .node(master().replid("bbb"))
+            .build();
+        let super::super::Verdict::Finding(finding) = answer_of(&CHECK, &f).verdict else {
+            panic!()
+        };
+        let told: Vec<&str> = finding.evidence.iter().map(|e| e.text.as_str()).collect();
+        assert!(told.iter().any(|t| t.contains("aaa")), "{told:?}");
+        assert!(told.iter().any(|t| t.contains("bbb")), "{told:?}");
+    }
+}

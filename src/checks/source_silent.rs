@@ -100,3 +100,99 @@ fn finding(
         None => finding,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+    use crate::checks::fixture::*;
+    use crate::domain::fault::{Fault, FaultKind};
+    use crate::domain::fixture::*;
+
+    #[test]
+    fn each_needed_list_is_named() {
+        let denied = || Access::Denied(Fault::new(FaultKind::Forbidden, "forbidden"));
+        let broken = || Access::Broken(Fault::new(FaultKind::Refused, "503"));
+        table(
+            &CHECK,
+            vec![
+                ("healthy", healthy(), "pass"),
+                (
+                    "pods denied",
+                    healthy().source(Kind::Pod, denied()),
+                    "warning unknown: Dragonfly pods of shop may not be read: which nodes there are cannot be told",
+                ),
+                (
+                    "endpoints denied",
+                    healthy().source(Kind::EndpointSlice, denied()),
+                    "warning unknown: EndpointSlices of shop may not be read: where the Service sends traffic cannot \
+                     be told",
+                ),
+                (
+                    "pods broken",
+                    healthy().source(Kind::Pod, broken()),
+                    "warning unknown: Dragonfly pods of shop are not being followed (503): which nodes there are \
+                     cannot be told",
+                ),
+                (
+                    "Dragonfly objects broken",
+                    healthy().source(Kind::Dragonfly, broken()),
+                    "warning unknown: Dragonfly objects of shop are not being followed (503): what is wanted may have \
+                     changed",
+                ),
+                (
+                    "events are no need",
+                    healthy().source(Kind::Event, denied()),
+                    "pass",
+                ),
+            ],
+        );
+    }
+
+    #[test]
+    fn before_the_first_list_nothing_is_judged() {
+        let mut f = healthy().build();
+        f.tell(
+            crate::domain::Fact::Unwatched {
+                context: infra(),
+                kind: Kind::Pod,
+                scope: crate::domain::Scope::Cluster,
+            },
+            ago(1),
+        );
+        let judged = judgement(&f);
+        assert_eq!(judged.state, State::Unknown);
+        let sentences: Vec<&str> = judged
+            .findings
+            .iter()
+            .map(|f| f.sentence.as_str())
+            .collect();
+        assert_eq!(
+            sentences,
+            ["Dragonfly pods of shop are still being listed: which nodes there are cannot be told"]
+        );
+    }
+
+    #[test]
+    fn a_short_break_is_forgiven() {
+        let mut f = healthy().build();
+        f.tell(
+            crate::domain::Fact::Watched {
+                context: infra(),
+                kind: Kind::Pod,
+                scope: crate::domain::Scope::Cluster,
+                access: broken_now(),
+            },
+            ago(2),
+        );
+        let answer = answer_of(&CHECK, &f);
+        assert_eq!(
+            (line(&answer).as_str(), answer.again_at),
+            ("pass", Some(ago(-3)))
+        );
+    }
+
+    fn broken_now() -> Access {
+        Access::Broken(Fault::new(FaultKind::Refused, "503"))
+    }
+}

@@ -43,6 +43,7 @@ pub fn clock(at: jiff::Timestamp) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]

@@ -227,7 +227,7 @@ async fn read_at_most(pipe: Option<impl AsyncRead + Unpin>, most: u64) -> Vec<u8
 async fn kill_group(child: &Child) {
     let Some(pid) = child.id() else { return };
     let kill = Command::new("sh")
-        .args(["-c", &format!("kill -9 -- -{pid}")])
+        .args(["-c", &format!("kill -9 -{pid}")])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -351,3 +351,7 @@ fn base64(bytes: &[u8]) -> String {
     }
     out
 }
+
+#[cfg(all(test, unix))]
+#[path = "tests/credential.rs"]
+mod tests;

@@ -129,7 +129,7 @@ fn of_alien(code: StatusCode, body: &[u8], asked: &Asked<'_>) -> Fault {
     let text = String::from_utf8_lossy(body.get(..512).unwrap_or(body)).into_owned();
     let text = text.trim();
     // The API server answers some refusals in plain text ("too many requests", "404 page not found").
-    let plain = !text.starts_with(['<', '{', '[']) && text.len() < 200 && !text.is_empty();
+    let plain = !text.starts_with(['<', '{', '[']) && text.len() < 200;
     match code.as_u16() {
         401 | 403 | 404 | 410 | 429 if plain => of_status(code.as_u16(), text, asked),
         number => {
@@ -316,6 +316,7 @@ pub fn of_transport(error: &(dyn StdError + 'static)) -> Fault {
                 "incomplete message",
                 "before message completed",
                 "unexpected eof",
+                "end of file before",
                 "connection closed",
                 "unexpected end of file",
             ]) =>
@@ -411,3 +412,7 @@ fn innermost_io(error: &(dyn StdError + 'static)) -> Option<std::io::ErrorKind> 
     }
     found
 }
+
+#[cfg(test)]
+#[path = "tests/fault.rs"]
+mod tests;

@@ -694,3 +694,7 @@ fn decode_text(bytes: &[u8]) -> Option<String> {
         _ => String::from_utf8(bytes.to_vec()).ok(),
     }
 }
+
+#[cfg(test)]
+#[path = "tests/kubeconfig.rs"]
+mod tests;

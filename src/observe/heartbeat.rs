@@ -23,16 +23,16 @@ pub(super) async fn keep(door: &Door, desk: &Desk, line: &watch::Sender<Line>) {
     let pace = desk.pace;
     let mut jitter = Jitter::of(&format!("{}/heartbeat", desk.context));
     let mut backoff = Backoff::new(pace.retry_least, pace.retry_most, jitter.clone());
-    let mut failures = 0_u32;
+    // Whether what was heard before can still be trusted, and beats missed in a row.
+    let (mut void, mut missed) = (true, 0_u32);
     let mut epoch = 0;
     tell(desk, Link::Connecting);
     loop {
         match beat(door, desk).await {
             Ok(beat) => {
-                // One missed beat cuts no watch; after more, nothing that was heard before is trusted.
-                let came_back = epoch == 0 || failures > 1;
+                let came_back = std::mem::take(&mut void);
                 epoch += u64::from(came_back);
-                failures = 0;
+                missed = 0;
                 backoff.reset();
                 let client = beat.client.clone();
                 line.send_if_modified(|line| {
@@ -49,7 +49,11 @@ pub(super) async fn keep(door: &Door, desk: &Desk, line: &watch::Sender<Line>) {
                 }
             }
             Err(fault) => {
-                failures = failures.saturating_add(1);
+                missed = missed.saturating_add(1);
+                // A server that was slow or busy once is still the same, and no watch is cut for it. One that was away
+                // may have come back with other contents.
+                let busy = matches!(fault.kind, FaultKind::Timeout | FaultKind::Refused);
+                void |= missed > 1 || !busy;
                 debug!(context = %desk.context, fault = %fault, detail = %fault.detail, "heartbeat failed");
                 line.send_if_modified(|line| line.client.take().is_some());
                 let pause = backoff.pause();

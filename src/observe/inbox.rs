@@ -260,3 +260,7 @@ fn slot_of(fact: &Fact) -> Option<Slot> {
         } => Slot::Answer(node.clone(), unanswered.question),
     })
 }
+
+#[cfg(test)]
+#[path = "tests/inbox.rs"]
+mod tests;

@@ -128,3 +128,6 @@ pub struct Focus {
     /// Raised when the reader asks to try again now: a wait for the next try ends at once.
     pub nudges: u64,
 }
+
+#[cfg(test)]
+mod tests;

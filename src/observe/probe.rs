@@ -81,8 +81,10 @@ struct Shared {
     /// Rounds of engines not in view that run at once.
     background: Arc<Semaphore>,
     /// Namespaces where port-forwards are not permitted, and until when that is believed.
-    forbidden: Arc<Mutex<BTreeMap<Arc<str>, (Fault, Instant)>>>,
+    forbidden: Arc<Mutex<Forbidden>>,
 }
+
+type Forbidden = BTreeMap<Arc<str>, (Fault, Instant)>;
 
 /// One engine that is being asked.
 struct Node {
@@ -232,7 +234,6 @@ impl Node {
                     }
                 })
                 .await;
-            heard |= answered > 0;
             let (place, fault, late) = match ended {
                 Ended::Answered => {
                     self.engine = Some(engine);
@@ -242,24 +243,22 @@ impl Node {
                 Ended::Broken(place, fault) => (place, fault, false),
             };
             drop(engine);
-            let garbage = fault.kind == FaultKind::Protocol;
-            let question = pending.get(place).copied();
-            if late || garbage {
-                if let Some(question) = question {
-                    self.suspects.insert(question);
-                    self.tell_silent(Some(question), fault.clone());
-                }
-                pending.drain(..=place.min(pending.len().saturating_sub(1)));
-            } else {
-                pending.drain(..place.min(pending.len()));
+            // A connection that had been idle may have died of it: that says nothing of the engine, nor of the question.
+            let died_idle = was_open && !late && answered == 0;
+            // A question at fault: it hung, drew nonsense, or closed a fresh connection where others had answers.
+            let at_fault =
+                late || fault.kind == FaultKind::Protocol || (answered == 0 && heard && !died_idle);
+            pending.drain(..place.min(pending.len()));
+            if at_fault && !pending.is_empty() {
+                let question = pending.remove(0);
+                self.suspects.insert(question);
+                self.tell_silent(Some(question), fault.clone());
             }
+            heard |= answered > 0;
             if pending.is_empty() {
                 break;
             }
-            // A connection that had been idle may have died of it: that alone says nothing of the engine.
-            if answered == 0 && !(was_open && !late) {
-                mute += 1;
-            }
+            mute += usize::from(answered == 0 && !died_idle);
             if mute >= 2 && !heard {
                 self.tell_silent(None, if late { mute_engine(budget) } else { fault });
                 break;

@@ -29,8 +29,8 @@ use crate::wire::{self, Undecodable};
 const PAGE: usize = 500;
 /// How long a question that was refused, or whose API is absent, rests.
 const REST: Duration = Duration::from_secs(30);
-/// How much longer than it was asked for a watch may run before it counts as dead.
-const GRACE: Duration = Duration::from_secs(5);
+/// By which part of its time a watch may overrun before it counts as dead: 5 s of a minute.
+const GRACE: u32 = 12;
 /// Longest line of a watch: one object, bounded by what etcd stores.
 const LONGEST_LINE: usize = 16 << 20;
 /// Tries to go on with a watch before everything is listed anew.
@@ -306,7 +306,7 @@ impl Watch {
         self.tell_access(Access::Live);
         let mut chunks = answer.into_body().into_data_stream();
         let mut lines = Lines::default();
-        let over = sleep(asked_for + GRACE);
+        let over = sleep(asked_for + asked_for / GRACE);
         tokio::pin!(over);
         let mut line = self.desk.line.clone();
         loop {

@@ -115,7 +115,7 @@ impl Screen for Fleet {
             }
             Command::Scroll(Side::Left) => self.shift = self.shift.saturating_sub(1),
             Command::Scroll(Side::Right) => {
-                self.shift = (self.shift + 1).min(columns::columns().len());
+                self.shift = (self.shift + 1).min(columns::columns(true).len());
             }
             Command::Sort(sorting) => return self.sort_by(sorting, see),
             Command::Find(turn) => self.find_ill(*turn),
@@ -195,7 +195,7 @@ impl Screen for Fleet {
     }
 
     fn view(&self, see: &See<'_>, area: Rect, buf: &mut Buffer) {
-        let (table, list) = self.layout(see.zoomed, area);
+        let (table, list) = self.layout(see.zoomed, see.hint.is_some(), area);
         let body = self.view_table(see, table, buf);
         let lines = self.view_attention(see, list, buf);
         self.drawn.set((body, lines));
@@ -392,7 +392,7 @@ impl Fleet {
     }
 
     fn sort_by(&mut self, sorting: &Sorting, see: &See<'_>) -> Vec<Intent> {
-        let columns = columns::columns();
+        let columns = columns::columns(true);
         let (column, descending) = self.sort;
         let at = columns.iter().position(|c| c.id == column).unwrap_or(0);
         let to = match sorting {
@@ -448,7 +448,7 @@ impl Fleet {
     }
 
     /// The areas of the table and of the attention list, headings included.
-    fn layout(&self, zoomed: bool, area: Rect) -> (Rect, Rect) {
+    fn layout(&self, zoomed: bool, has_hint: bool, area: Rect) -> (Rect, Rect) {
         let none = Rect { height: 0, ..area };
         if zoomed {
             return match self.pane {
@@ -456,14 +456,15 @@ impl Fleet {
                 Pane::Attention => (none, area),
             };
         }
-        // Attention takes what its findings need, up to a third, and leaves the table the rows that it needs.
-        let wanted = u16::try_from(self.notices.len()).unwrap_or(u16::MAX);
-        let table_wants = u16::try_from(self.order.len())
-            .unwrap_or(u16::MAX)
-            .saturating_add(3);
-        let spare = area.height.saturating_sub(table_wants);
-        let most = (area.height / 3).max(spare);
-        let list = wanted.saturating_add(1).min(most).min(area.height);
+        // The table takes the rows that it needs, with room for a hint beneath; attention stands below it and has as
+        // many lines as there are findings, up to a third of the screen where both cannot be shown in full.
+        let rows = |n: usize| u16::try_from(n).unwrap_or(u16::MAX);
+        let hint = u16::from(has_hint) * 2;
+        let table = rows(self.order.len().max(1)).saturating_add(3 + hint);
+        let wanted = rows(self.notices.len()).saturating_add(1);
+        let list = wanted
+            .min(area.height / 3)
+            .max(area.height.saturating_sub(table));
         let table = Rect {
             height: area.height - list,
             ..area
@@ -480,7 +481,7 @@ impl Fleet {
             .focused(focused)
             .right(self.summary(see))
             .render(&see.look, area, buf);
-        let columns = columns::columns();
+        let columns = columns::columns(see.world.shown_contexts().count() > 1);
         let row = |at: usize| {
             let row = self.order.get(at).and_then(|key| self.rows.get(key));
             row.map(|row| columns::cells(see, row)).unwrap_or_default()
@@ -548,7 +549,7 @@ impl Fleet {
             .focused(focused)
             .right(attention::summary(see, self.notices.len()))
             .render(&see.look, area, buf);
-        let columns = attention::columns();
+        let columns = attention::columns(&self.notices);
         let row = |at: usize| {
             let notice = self.notices.get(at);
             notice

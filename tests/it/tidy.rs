@@ -12,20 +12,47 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("settings", &["domain"]),
     ("msg", &["domain", "settings"]),
     ("widgets", &["settings", "domain"]),
-    ("screens", &["domain", "checks", "msg", "settings", "widgets"]),
-    ("app", &["domain", "checks", "msg", "settings", "widgets", "screens"]),
+    (
+        "screens",
+        &["domain", "checks", "msg", "settings", "widgets"],
+    ),
+    (
+        "app",
+        &["domain", "checks", "msg", "settings", "widgets", "screens"],
+    ),
     ("connect", &["domain", "settings"]),
     ("observe", &["domain", "wire", "settings", "connect"]),
-    ("runtime", &["domain", "checks", "msg", "settings", "app", "observe", "connect"]),
-    ("cli", &["domain", "checks", "msg", "settings", "widgets", "screens", "app", "observe", "connect", "runtime", "lab"]),
+    (
+        "runtime",
+        &[
+            "domain", "checks", "msg", "settings", "app", "observe", "connect",
+        ],
+    ),
+    (
+        "cli",
+        &[
+            "domain", "checks", "msg", "settings", "widgets", "screens", "app", "observe",
+            "connect", "runtime", "lab",
+        ],
+    ),
     ("lab", &[]),
 ];
 
 /// Rooms without IO, clock, tasks or logging.
-const PURE: &[&str] = &["domain", "wire", "checks", "msg", "settings", "widgets", "screens", "app"];
+const PURE: &[&str] = &[
+    "domain", "wire", "checks", "msg", "settings", "widgets", "screens", "app",
+];
 
 /// Words that no pure room contains.
-const IMPURE: &[&str] = &["async fn", "async move", "tokio", "std::fs", "std::net", "now()", "tracing"];
+const IMPURE: &[&str] = &[
+    "async fn",
+    "async move",
+    "tokio",
+    "std::fs",
+    "std::net",
+    "now()",
+    "tracing",
+];
 
 /// The only rooms that draw.
 const DRAWING: &[&str] = &["settings", "widgets", "screens", "app", "runtime"];
@@ -63,13 +90,19 @@ fn sources() -> Vec<Source> {
             let inside = path.strip_prefix(&src).unwrap();
             let room = inside.components().next()?.as_os_str().to_str()?.to_owned();
             let is_test = inside.components().any(|c| {
-                matches!(c.as_os_str().to_str(), Some("tests.rs" | "tests" | "fixture.rs"))
+                matches!(
+                    c.as_os_str().to_str(),
+                    Some("tests.rs" | "tests" | "fixture.rs")
+                )
             });
             if room.ends_with(".rs") || is_test {
                 return None;
             }
             let text = std::fs::read_to_string(&path).unwrap();
-            let code = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
+            let code = text
+                .split("#[cfg(test)]\nmod tests")
+                .next()
+                .unwrap_or_default();
             let code = code
                 .lines()
                 .filter(|line| !line.trim_start().starts_with("//"))
@@ -85,7 +118,9 @@ fn sources() -> Vec<Source> {
 /// Rooms that a piece of code names: `crate::room`, and `crate::{room, ...}`.
 fn rooms_named(code: &str) -> Vec<String> {
     let word = |text: &str| -> String {
-        text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
+        text.chars()
+            .take_while(|c| c.is_alphanumeric() || *c == '_')
+            .collect()
     };
     let mut named = Vec::new();
     for (at, _) in code.match_indices("crate::") {
@@ -119,12 +154,22 @@ fn arrows_between_rooms_are_the_drawn_ones_and_have_no_circle() {
     let mut wrong = Vec::new();
     for source in sources() {
         let Some(may) = allowed.get(source.room.as_str()) else {
-            wrong.push(format!("{}: the room has no entry among the arrows", source.path.display()));
+            wrong.push(format!(
+                "{}: the room has no entry among the arrows",
+                source.path.display()
+            ));
             continue;
         };
         for named in rooms_named(&source.code) {
-            if allowed.contains_key(named.as_str()) && named != source.room && !may.contains(&named.as_str()) {
-                wrong.push(format!("{}: {} must not know {named}", source.path.display(), source.room));
+            if allowed.contains_key(named.as_str())
+                && named != source.room
+                && !may.contains(&named.as_str())
+            {
+                wrong.push(format!(
+                    "{}: {} must not know {named}",
+                    source.path.display(),
+                    source.room
+                ));
             }
         }
     }
@@ -133,7 +178,10 @@ fn arrows_between_rooms_are_the_drawn_ones_and_have_no_circle() {
     for (i, (room, may)) in ARROWS.iter().enumerate() {
         for target in *may {
             let place = ARROWS.iter().position(|(r, _)| r == target).unwrap();
-            assert!(place < i || *target == "lab", "{room} -> {target} points upwards");
+            assert!(
+                place < i || *target == "lab",
+                "{room} -> {target} points upwards"
+            );
         }
     }
 }
@@ -145,7 +193,12 @@ fn rooms_do_not_know_words_that_are_not_theirs() {
         let mut ban = |word: &str, why: &str| {
             for (i, line) in code.lines().enumerate() {
                 if line.contains(word) {
-                    wrong.push(format!("{} (code line {}): {why}: {}", path.display(), i + 1, line.trim()));
+                    wrong.push(format!(
+                        "{} (code line {}): {why}: {}",
+                        path.display(),
+                        i + 1,
+                        line.trim()
+                    ));
                 }
             }
         };

@@ -20,13 +20,15 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 pub(in crate::lab) use budgets::{Budgets, status as budget_status};
-pub(in crate::lab) use claims::{Claims, bound as bound_claim};
+pub(in crate::lab) use claims::{
+    Claims, DEFAULT_CLASS, PROVISIONER, SELECTED_NODE, bound as bound_claim, claims_of,
+};
 pub(in crate::lab) use deployments::{
     Deployments, ReplicaSets, deployment_status, replica_set_of, replica_set_pod,
     replica_set_status,
 };
 pub(in crate::lab) use endpoints::{Endpoints, slice};
-pub(in crate::lab) use services::Services;
+pub(in crate::lab) use services::{Services, give_address};
 pub(in crate::lab) use stateful_sets::{
     StatefulSets, claim as set_claim, pod as set_pod, revision_of, status as set_status,
 };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::core::{Progress, State};
+use super::core::{Core, Progress, State};
 use super::node::Node;
 use super::resp::Reply;
 use super::snapshot::Snapshot;
@@ -33,6 +33,7 @@ pub(super) struct Saves {
     pub(super) total: u64,
     pub(super) failed: u64,
     pub(super) kept: Option<Snapshot>,
+    cron_watched: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -58,6 +59,7 @@ impl Saves {
             total: 0,
             failed: 0,
             kept: None,
+            cron_watched: false,
         }
     }
 }
@@ -262,8 +264,17 @@ impl Node {
     }
 }
 
+/// Has somebody follow the cron, if there is one and nobody does.
+pub(super) fn watch_cron(node: &Arc<Node>, core: &mut Core) {
+    let wanted = !core.config.text("snapshot_cron").is_empty();
+    if wanted && !core.saves.cron_watched {
+        core.saves.cron_watched = true;
+        node.spawn(follow_cron(Arc::clone(node)));
+    }
+}
+
 /// Saves whenever the cron says so; asks once per lab minute.
-pub(super) async fn follow_cron(node: Arc<Node>) {
+async fn follow_cron(node: Arc<Node>) {
     loop {
         let into = node.clock.unix_ms() % 60_000;
         let rest = u64::try_from(60_000 - into).unwrap_or(60_000);

@@ -10,6 +10,7 @@ use super::info;
 use super::keys;
 use super::lists::pop_any;
 use super::node::Node;
+use super::persistence;
 use super::replication::loading;
 use super::resp::Reply;
 use super::table::{COMMANDS, Verb};
@@ -34,7 +35,11 @@ pub(super) fn run(
             return Step::Wait(Pending::Shutdown { save });
         }
         Verb::Role => Ok(role(core)),
-        Verb::Config => config(core, args),
+        Verb::Config => {
+            let answer = config(core, args);
+            persistence::watch_cron(node, core);
+            answer
+        }
         Verb::DbSize => Ok(Reply::Int(
             i64::try_from(db_size(core, session.db)).unwrap_or(i64::MAX),
         )),

@@ -237,12 +237,11 @@ impl Container {
             Now::Ended(end) => json!({"terminated": ended(end, self.restarts)}),
         };
         // While it waits to be started again, the container of the last start is what the status names.
-        let named = match self.now {
-            Now::Waiting(..) => self.last.as_ref().map(|_| self.restarts.saturating_sub(1)),
-            _ => Some(self.restarts),
-        };
+        let waiting = matches!(self.now, Now::Waiting(..));
+        let named = (!waiting || self.last.is_some()).then_some(self.restarts);
+        let before = if waiting { self.restarts } else { self.restarts.saturating_sub(1) };
         let last = match &self.last {
-            Some(end) => json!({"terminated": ended(end, self.restarts.saturating_sub(1))}),
+            Some(end) => json!({"terminated": ended(end, before)}),
             None => json!({}),
         };
         let mut value = json!({

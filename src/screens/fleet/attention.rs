@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use crate::checks::{Finding, Since, State, Subject};
 use crate::screens::parts::{See, state_sign, state_tone};
 use crate::settings::{Glyph, Tone};
-use crate::widgets::{Column, Piece, Row};
+use crate::widgets::{Column, Piece, Row, draw};
 
 /// What is kept of a finding: enough for its line, and to find it again.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,23 +35,31 @@ impl Notice {
     }
 }
 
-/// The columns of the list; they have no headings.
-pub(super) fn columns() -> Vec<Column> {
+/// The columns of the list; they have no headings. The names of what is ill seldom change, so their column is as wide
+/// as they need.
+pub(super) fn columns(notices: &[Notice]) -> Vec<Column> {
+    let names = notices.iter().map(|notice| draw::width(&subject(notice)));
+    let wide = u16::try_from(names.max().unwrap_or(0)).unwrap_or(u16::MAX);
+    let wide = wide.saturating_add(2).clamp(8, 26);
     vec![
-        Column::new("subject", "").width(12, 26).cut_middle(),
+        Column::new("subject", "").width(wide, wide).cut_middle(),
         Column::new("sentence", "").width(20, 40).fill(),
         Column::new("since", "").width(14, 18).right().priority(2),
     ]
 }
 
-/// The cells of a line.
-pub(super) fn cells(see: &See<'_>, notice: &Notice) -> Row {
-    let tone = state_tone(notice.state);
-    let name = match &notice.subject {
+fn subject(notice: &Notice) -> String {
+    match &notice.subject {
         Subject::Context(id) => id.to_string(),
         Subject::Operator(id) => format!("operator {id}"),
         Subject::Instance(id) => id.name.to_string(),
-    };
+    }
+}
+
+/// The cells of a line.
+pub(super) fn cells(see: &See<'_>, notice: &Notice) -> Row {
+    let tone = state_tone(notice.state);
+    let name = subject(notice);
     let since = match notice.since {
         Since::Exactly(at) => format!("since {}", see.age(at)),
         Since::Seen(_) => see.since(notice.since),

@@ -7,24 +7,33 @@ use crate::screens::parts::See;
 use crate::settings::{Glyph, Tone};
 use crate::widgets::{Column, Piece, Row};
 
-/// Every column, from left to right. Each can be sorted by.
-pub(super) fn columns() -> Vec<Column> {
+/// Every column, from left to right. Each can be sorted by. Where only one context is open, its name is on the top line
+/// and not in every row.
+pub(super) fn columns(several_contexts: bool) -> Vec<Column> {
+    let mut columns = all();
+    if !several_contexts && let Some(column) = columns.iter_mut().find(|c| c.id == "context") {
+        column.priority = 9;
+    }
+    columns
+}
+
+fn all() -> Vec<Column> {
     vec![
-        Column::new("state", "STATE").width(13, 19),
+        Column::new("state", "STATE").width(17, 19),
         Column::new("since", "SINCE")
             .width(6, 6)
             .right()
-            .priority(2),
+            .priority(4),
         Column::new("context", "CONTEXT")
-            .width(8, 12)
+            .width(7, 12)
             .cut_middle()
             .priority(1),
         Column::new("instance", "INSTANCE")
-            .width(14, 30)
+            .width(20, 30)
             .fill()
             .cut_middle(),
         Column::new("master", "MASTER")
-            .width(9, 18)
+            .width(11, 18)
             .cut_middle()
             .priority(1),
         Column::new("nodes", "NODES")
@@ -32,20 +41,20 @@ pub(super) fn columns() -> Vec<Column> {
             .right()
             .priority(2),
         Column::new("sync", "SYNC").width(6, 6).right().priority(3),
-        Column::new("lag", "LAG").width(6, 6).right().priority(3),
-        Column::new("mem", "MEM").width(12, 12).right().priority(4),
-        Column::new("ops", "OPS/S").width(6, 6).right().priority(5),
+        Column::new("lag", "LAG").width(6, 6).right().priority(4),
+        Column::new("mem", "MEM").width(12, 12).right().priority(5),
+        Column::new("ops", "OPS/S").width(6, 6).right().priority(6),
         Column::new("as-of", "AS OF")
             .width(6, 6)
             .right()
-            .priority(4),
+            .priority(3),
         Column::new("keys", "KEYS").width(6, 6).right().priority(7),
         Column::new("version", "VERSION").width(8, 9).priority(8),
         Column::new("restarts", "RESTARTS")
             .width(8, 8)
             .right()
             .priority(9),
-        Column::new("age", "AGE").width(6, 6).right().priority(6),
+        Column::new("age", "AGE").width(6, 6).right().priority(7),
     ]
 }
 

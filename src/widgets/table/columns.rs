@@ -14,6 +14,10 @@ pub enum Align {
 /// Columns between two columns.
 const GAP: u16 = 2;
 
+/// Columns of a priority above this one are extras: they are shown only where nothing more important has to be cut for
+/// them.
+const EXTRA: u8 = 3;
+
 /// A column of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Column {
@@ -112,7 +116,7 @@ pub fn fit_columns(columns: &[Column], width: u16, shift: usize) -> Vec<Placed> 
             !away
         })
         .collect();
-    while least(&kept) > u32::from(width) {
+    while needed(&kept) > u32::from(width) {
         let worst = kept
             .iter()
             .enumerate()
@@ -143,11 +147,31 @@ pub fn fit_columns(columns: &[Column], width: u16, shift: usize) -> Vec<Placed> 
     placed
 }
 
+/// Columns that a set needs: the least of each, and all that a column wants beside which a lesser extra is shown.
+fn needed(kept: &[(usize, &Column)]) -> u32 {
+    let last = kept
+        .iter()
+        .map(|(_, column)| column.priority)
+        .max()
+        .unwrap_or(0);
+    let text: u32 = kept
+        .iter()
+        .map(|(_, column)| {
+            let whole = last > EXTRA && column.priority < last;
+            u32::from(if whole { column.ideal } else { column.min })
+        })
+        .sum();
+    text + gaps(kept)
+}
+
 /// Columns that a set needs at the least.
 fn least(kept: &[(usize, &Column)]) -> u32 {
     let text: u32 = kept.iter().map(|(_, column)| u32::from(column.min)).sum();
-    let gaps = u32::try_from(kept.len().saturating_sub(1)).unwrap_or(0) * u32::from(GAP);
-    text + gaps
+    text + gaps(kept)
+}
+
+fn gaps(kept: &[(usize, &Column)]) -> u32 {
+    u32::try_from(kept.len().saturating_sub(1)).unwrap_or(0) * u32::from(GAP)
 }
 
 /// Everybody's least, then everybody's ideal in the order of their priority, then the rest to those that fill.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use portable_pty::{Child, CommandBuilder, ExitStatus, MasterPty, PtySize, native_pty_system};
@@ -25,6 +25,13 @@ struct Seen {
     changed: Condvar,
 }
 
+impl Seen {
+    /// A test that failed while it looked must not take the reader with it.
+    fn lock(&self) -> MutexGuard<'_, SeenState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 struct SeenState {
     parser: vt100::Parser,
     bytes: Vec<u8>,
@@ -34,7 +41,11 @@ struct SeenState {
 impl Default for SeenState {
     fn default() -> Self {
         let size = |n: u16| n.try_into().unwrap();
-        Self { parser: vt100::Parser::new(size(40), size(120), 0), bytes: Vec::new(), closed: false }
+        Self {
+            parser: vt100::Parser::new(size(40), size(120), 0),
+            bytes: Vec::new(),
+            closed: false,
+        }
     }
 }
 
@@ -90,7 +101,12 @@ impl Opening {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, text).unwrap();
         }
-        let size = PtySize { rows: self.rows, cols: self.cols, pixel_width: 0, pixel_height: 0 };
+        let size = PtySize {
+            rows: self.rows,
+            cols: self.cols,
+            pixel_width: 0,
+            pixel_height: 0,
+        };
         let pair = native_pty_system().openpty(size).unwrap();
         let mut command = CommandBuilder::new(binary());
         command.args(&self.args);
@@ -113,7 +129,7 @@ impl Opening {
         drop(pair.slave);
         let seen = Arc::new(Seen::default());
         {
-            let mut state = seen.state.lock().unwrap();
+            let mut state = seen.lock();
             state
                 .parser
                 .screen_mut()
@@ -125,7 +141,7 @@ impl Opening {
             let mut buffer = [0; 8192];
             loop {
                 let read = output.read(&mut buffer);
-                let mut state = writer.state.lock().unwrap();
+                let mut state = writer.lock();
                 match read {
                     Ok(n) if n > 0 => {
                         state.parser.process(&buffer[..n]);
@@ -142,14 +158,22 @@ impl Opening {
             }
         });
         let keys = pair.master.take_writer().unwrap();
-        Console { child, master: pair.master, keys, seen, home }
+        Console {
+            child,
+            master: pair.master,
+            keys,
+            seen,
+            home,
+        }
     }
 }
 
 impl Console {
     /// Waits until the screen shows all of these texts at once.
     pub fn expect_all(&self, texts: &[&str]) -> &Self {
-        self.wait(&format!("{texts:?}"), |screen| texts.iter().all(|text| screen.contains(text)))
+        self.wait(&format!("{texts:?}"), |screen| {
+            texts.iter().all(|text| screen.contains(text))
+        })
     }
 
     /// Waits until the screen shows that text.
@@ -159,29 +183,45 @@ impl Console {
 
     /// Waits until the screen does not show that text any more.
     pub fn expect_gone(&self, text: &str) -> &Self {
-        self.wait(&format!("the end of {text}"), |screen| !screen.contains(text))
+        self.wait(&format!("the end of {text}"), |screen| {
+            !screen.contains(text)
+        })
     }
 
     /// Waits until one line of the screen contains all of these words.
     pub fn expect_row(&self, words: &[&str]) -> &Self {
         self.wait(&format!("a row with {words:?}"), |screen| {
-            screen.lines().any(|line| words.iter().all(|word| line.contains(word)))
+            screen
+                .lines()
+                .any(|line| words.iter().all(|word| line.contains(word)))
         })
     }
 
     /// Waits for a state of the screen.
     pub fn wait(&self, what: &str, reached: impl Fn(&str) -> bool) -> &Self {
         let deadline = Instant::now() + PATIENCE;
-        let mut state = self.seen.state.lock().unwrap();
+        let mut state = self.seen.lock();
         loop {
             let screen = state.parser.screen().contents();
             if reached(&screen) {
                 return self;
             }
             let left = deadline.saturating_duration_since(Instant::now());
-            assert!(!left.is_zero(), "waited for {what}; the screen shows:\n{screen}\n{}", self.log_tail());
-            assert!(!state.closed, "the console ended while waiting for {what}; last screen:\n{screen}");
-            state = self.seen.changed.wait_timeout(state, left.min(Duration::from_secs(1))).unwrap().0;
+            assert!(
+                !left.is_zero(),
+                "waited for {what}; the screen shows:\n{screen}\n{}",
+                self.log_tail()
+            );
+            assert!(
+                !state.closed,
+                "the console ended while waiting for {what}; last screen:\n{screen}"
+            );
+            state = self
+                .seen
+                .changed
+                .wait_timeout(state, left.min(Duration::from_secs(1)))
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
         }
     }
 
@@ -212,7 +252,9 @@ impl Console {
 
     /// Pastes text, bracketed as terminals do.
     pub fn paste(&mut self, text: &str) -> &mut Self {
-        self.keys.write_all(format!("\x1b[200~{text}\x1b[201~").as_bytes()).unwrap();
+        self.keys
+            .write_all(format!("\x1b[200~{text}\x1b[201~").as_bytes())
+            .unwrap();
         self.keys.flush().unwrap();
         self
     }
@@ -220,42 +262,50 @@ impl Console {
     /// Changes the size of the terminal.
     pub fn resize(&mut self, cols: u16, rows: u16) -> &mut Self {
         self.seen
-            .state
             .lock()
-            .unwrap()
             .parser
             .screen_mut()
             .set_size(rows.try_into().unwrap(), cols.try_into().unwrap());
-        self.master.resize(PtySize { rows, cols, pixel_width: 0, pixel_height: 0 }).unwrap();
+        self.master
+            .resize(PtySize {
+                rows,
+                cols,
+                pixel_width: 0,
+                pixel_height: 0,
+            })
+            .unwrap();
         self
     }
 
     /// Sends a signal, by its name as `kill` spells it.
     pub fn signal(&mut self, name: &str) -> &mut Self {
         let pid = self.child.process_id().unwrap().to_string();
-        let sent = std::process::Command::new("kill").args(["-s", name, &pid]).status().unwrap();
+        let sent = std::process::Command::new("kill")
+            .args(["-s", name, &pid])
+            .status()
+            .unwrap();
         assert!(sent.success());
         self
     }
 
     /// What the screen shows now.
     pub fn screen(&self) -> String {
-        self.seen.state.lock().unwrap().parser.screen().contents()
+        self.seen.lock().parser.screen().contents()
     }
 
     /// A picture of the screen.
     pub fn picture(&self) -> String {
-        super::picture::svg(self.seen.state.lock().unwrap().parser.screen())
+        super::picture::svg(self.seen.lock().parser.screen())
     }
 
     /// Everything that the program wrote to the terminal.
     pub fn bytes(&self) -> Vec<u8> {
-        self.seen.state.lock().unwrap().bytes.clone()
+        self.seen.lock().bytes.clone()
     }
 
     /// The terminal is in its ordinary state: main screen, visible cursor, no paste or focus mode.
     pub fn terminal_is_restored(&self) -> bool {
-        let state = self.seen.state.lock().unwrap();
+        let state = self.seen.lock();
         let screen = state.parser.screen();
         !screen.alternate_screen() && !screen.hide_cursor() && !screen.bracketed_paste()
     }
@@ -263,10 +313,14 @@ impl Console {
     /// Waits for its end.
     pub fn ended(&mut self) -> ExitStatus {
         let deadline = Instant::now() + PATIENCE;
-        let mut state = self.seen.state.lock().unwrap();
+        let mut state = self.seen.lock();
         while !state.closed {
             let left = deadline.saturating_duration_since(Instant::now());
-            assert!(!left.is_zero(), "it did not end; screen:\n{}", state.parser.screen().contents());
+            assert!(
+                !left.is_zero(),
+                "it did not end; screen:\n{}",
+                state.parser.screen().contents()
+            );
             state = self.seen.changed.wait_timeout(state, left).unwrap().0;
         }
         drop(state);
@@ -304,7 +358,10 @@ impl Console {
     fn log_tail(&self) -> String {
         let log = self.log();
         let lines: Vec<&str> = log.lines().collect();
-        format!("log:\n{}", lines[lines.len().saturating_sub(25)..].join("\n"))
+        format!(
+            "log:\n{}",
+            lines[lines.len().saturating_sub(25)..].join("\n")
+        )
     }
 }
 

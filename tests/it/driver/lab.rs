@@ -17,7 +17,13 @@ impl LabProcess {
     pub fn start(scenario: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut child = Command::new(binary())
-            .args(["lab", "--serve", "--scenario", scenario, "--write-kubeconfig"])
+            .args([
+                "lab",
+                "--serve",
+                "--scenario",
+                scenario,
+                "--write-kubeconfig",
+            ])
             .arg(folder.path().join("kubeconfig"))
             .env("HOME", folder.path())
             .env("XDG_RUNTIME_DIR", folder.path())
@@ -31,7 +37,10 @@ impl LabProcess {
         loop {
             let mut line = String::new();
             let read = output.read_line(&mut line).unwrap();
-            assert!(read > 0, "the lab ended before it was ready; it said:\n{said}");
+            assert!(
+                read > 0,
+                "the lab ended before it was ready; it said:\n{said}"
+            );
             said.push_str(&line);
             if line.starts_with("ready") {
                 break;
@@ -55,13 +64,19 @@ impl LabProcess {
             .env("XDG_RUNTIME_DIR", self.folder.path())
             .output()
             .unwrap();
-        assert!(output.status.success(), "fault {name}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "fault {name}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
     }
 
     /// The address of its infra cluster's API server: `http://127.0.0.1:PORT`.
     pub fn server(&self) -> String {
         let text = std::fs::read_to_string(self.kubeconfig()).unwrap();
-        let line = text.lines().find_map(|line| line.trim().trim_start_matches("- ").strip_prefix("server:"));
+        let line = text
+            .lines()
+            .find_map(|line| line.trim().trim_start_matches("- ").strip_prefix("server:"));
         line.unwrap().trim().trim_matches(['"', '\'']).to_owned()
     }
 
@@ -70,7 +85,11 @@ impl LabProcess {
         let server = self.server();
         let host = server.trim_start_matches("http://");
         let mut stream = std::net::TcpStream::connect(host).unwrap();
-        let kind = if method == "PATCH" { "application/merge-patch+json" } else { "application/json" };
+        let kind = if method == "PATCH" {
+            "application/merge-patch+json"
+        } else {
+            "application/json"
+        };
         let length = body.len();
         write!(
             stream,
@@ -79,7 +98,10 @@ impl LabProcess {
         .unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
-        assert!(answer.starts_with("HTTP/1.1 2"), "{method} {path}: {answer}");
+        assert!(
+            answer.starts_with("HTTP/1.1 2"),
+            "{method} {path}: {answer}"
+        );
     }
 
     /// Its folder, which is also its home.

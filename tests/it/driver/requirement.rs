@@ -9,7 +9,9 @@ use std::path::PathBuf;
 /// When `DARNER_REQUIRE` names the need and it is missing.
 pub fn program(need: &str, program: &str) -> Option<PathBuf> {
     let found = std::env::var_os("PATH").and_then(|path| {
-        std::env::split_paths(&path).map(|dir| dir.join(program)).find(|file| file.is_file())
+        std::env::split_paths(&path)
+            .map(|dir| dir.join(program))
+            .find(|file| file.is_file())
     });
     found.or_else(|| missing(need, &format!("{program} is not on PATH")))
 }

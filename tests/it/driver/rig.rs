@@ -14,10 +14,18 @@ impl Rig {
     /// Brings one up, with the published CRD or without; `None` after saying that the test is skipped.
     pub fn up(with_crd: bool) -> Option<Self> {
         let assets = std::env::var_os("KUBEBUILDER_ASSETS").map(PathBuf::from);
-        if !assets.as_ref().is_some_and(|dir| dir.join("kube-apiserver").is_file()) {
-            return requirement::missing("apiserver", "KUBEBUILDER_ASSETS names no folder with kube-apiserver (tests/cluster/build makes one)");
+        if !assets
+            .as_ref()
+            .is_some_and(|dir| dir.join("kube-apiserver").is_file())
+        {
+            return requirement::missing(
+                "apiserver",
+                "KUBEBUILDER_ASSETS names no folder with kube-apiserver (tests/cluster/build makes one)",
+            );
         }
-        let rig = Self { folder: tempfile::tempdir().unwrap() };
+        let rig = Self {
+            folder: tempfile::tempdir().unwrap(),
+        };
         let mut up = rig.script("up");
         up.args(["--while", &std::process::id().to_string()]);
         if !with_crd {
@@ -40,8 +48,15 @@ impl Rig {
     /// Runs kubectl on it as its administrator.
     pub fn kubectl(&self, args: &[&str]) -> String {
         let kubectl = self.state().join("assets/kubectl");
-        let kubectl = if kubectl.is_file() { kubectl } else { PathBuf::from("kubectl") };
-        run(Command::new(kubectl).arg("--kubeconfig").arg(self.kubeconfig()).args(args))
+        let kubectl = if kubectl.is_file() {
+            kubectl
+        } else {
+            PathBuf::from("kubectl")
+        };
+        run(Command::new(kubectl)
+            .arg("--kubeconfig")
+            .arg(self.kubeconfig())
+            .args(args))
     }
 
     /// Its kubeconfig: contexts `rig` and `rig-limited`.
@@ -54,7 +69,9 @@ impl Rig {
     }
 
     fn script(&self, name: &str) -> Command {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cluster").join(name);
+        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/cluster")
+            .join(name);
         let mut command = Command::new(path);
         command.arg("--state").arg(self.state());
         command

@@ -11,7 +11,11 @@ use crate::driver::{LabProcess, binary};
 fn headless(args: &[&str], kubeconfig: Option<&std::path::Path>) -> Output {
     let home = tempfile::tempdir().unwrap();
     let mut command = Command::new(binary());
-    command.args(args).env_remove("KUBECONFIG").env("HOME", home.path()).env("RUST_BACKTRACE", "0");
+    command
+        .args(args)
+        .env_remove("KUBECONFIG")
+        .env("HOME", home.path())
+        .env("RUST_BACKTRACE", "0");
     if let Some(path) = kubeconfig {
         command.env("KUBECONFIG", path);
     }
@@ -19,14 +23,20 @@ fn headless(args: &[&str], kubeconfig: Option<&std::path::Path>) -> Output {
 }
 
 fn said(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
 }
 
 #[test]
 fn without_a_kubeconfig_it_says_so_and_offers_the_lab_with_one_key() {
     let mut console = Opening::new([] as [&str; 0]).open();
     console.expect_all(&["kubeconfig", "lab"]);
-    console.press(&["l"]).expect_row(&["harbor/cache", "1 of 1"]);
+    console
+        .press(&["l"])
+        .expect_row(&["harbor/cache", "1 of 1"]);
     console.quit();
 }
 
@@ -49,9 +59,16 @@ fn without_a_terminal_the_console_says_what_to_use_instead() {
 #[test]
 fn an_unknown_context_is_answered_with_the_nearest_name() {
     let lab = LabProcess::start("healthy");
-    let output = headless(&["status", "--context", "lab-infar"], Some(&lab.kubeconfig()));
+    let output = headless(
+        &["status", "--context", "lab-infar"],
+        Some(&lab.kubeconfig()),
+    );
     assert_eq!(output.status.code(), Some(64));
-    assert!(said(&output).contains("did you mean \"lab-infra\"?"), "{}", said(&output));
+    assert!(
+        said(&output).contains("did you mean \"lab-infra\"?"),
+        "{}",
+        said(&output)
+    );
 }
 
 #[test]
@@ -65,9 +82,19 @@ fn a_half_broken_kubeconfig_opens_what_is_whole() {
     .unwrap();
     let garbage = lab.folder().join("garbage");
     std::fs::write(&garbage, "{{{ not: [yaml").unwrap();
-    let all = format!("{}:{}:{}", garbage.display(), broken.display(), lab.kubeconfig().display());
-    let console = Opening::new(["--context", "torn", "--context", "lab-infra"]).env("KUBECONFIG", all).open();
-    console.expect_row(&["healthy", "harbor/cache", "1 of 1"]).expect_row(&["torn"]).expect("nowhere");
+    let all = format!(
+        "{}:{}:{}",
+        garbage.display(),
+        broken.display(),
+        lab.kubeconfig().display()
+    );
+    let console = Opening::new(["--context", "torn", "--context", "lab-infra"])
+        .env("KUBECONFIG", all)
+        .open();
+    console
+        .expect_row(&["healthy", "harbor/cache", "1 of 1"])
+        .expect_row(&["torn"])
+        .expect("nowhere");
     console.quit();
 }
 
@@ -81,7 +108,12 @@ fn wrong_usage_is_64_and_help_is_0() {
         (vec!["--version"], 0),
     ] {
         let output = headless(&args, None);
-        assert_eq!(output.status.code(), Some(code), "{args:?}: {}", said(&output));
+        assert_eq!(
+            output.status.code(),
+            Some(code),
+            "{args:?}: {}",
+            said(&output)
+        );
     }
     let output = headless(&["lab", "--scenario", "two-mastres", "--serve"], None);
     assert!(said(&output).contains("two-masters"), "{}", said(&output));
@@ -123,7 +155,11 @@ fn a_server_that_speaks_html_closes_half_way_or_never_answers_is_told_beside_a_l
     let html: fn(&mut TcpStream) = |stream| {
         while request(stream) > 0 {
             let body = "<html><body>Welcome to the \u{1b}[31mproxy</body></html>";
-            let _ = write!(stream, "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+            let _ = write!(
+                stream,
+                "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {}\r\n\r\n{body}",
+                body.len()
+            );
         }
     };
     let half: fn(&mut TcpStream) = |stream| {
@@ -134,8 +170,13 @@ fn a_server_that_speaks_html_closes_half_way_or_never_answers_is_told_beside_a_l
     for (how, words) in [(html, "HTML"), (half, "half"), (never, "no answer")] {
         let (_folder, path) = alien(how);
         let both = format!("{}:{}", path.display(), lab.kubeconfig().display());
-        let console = Opening::new(["--context", "alien", "--context", "lab-infra"]).env("KUBECONFIG", both).size(200, 40).open();
-        console.expect_row(&["healthy", "harbor/cache", "1 of 1"]).expect_row(&["alien", "unreachable"]);
+        let console = Opening::new(["--context", "alien", "--context", "lab-infra"])
+            .env("KUBECONFIG", both)
+            .size(200, 40)
+            .open();
+        console
+            .expect_row(&["healthy", "harbor/cache", "1 of 1"])
+            .expect_row(&["alien", "unreachable"]);
         console.wait(words, |screen| screen.contains(words));
         console.quit();
     }
@@ -145,7 +186,12 @@ fn a_server_that_speaks_html_closes_half_way_or_never_answers_is_told_beside_a_l
 fn a_credential_plugin_never_reaches_the_screen_and_its_last_line_is_told() {
     let lab = LabProcess::start("healthy");
     let text = std::fs::read_to_string(lab.kubeconfig()).unwrap();
-    let server = text.lines().find_map(|line| line.trim().strip_prefix("server:")).unwrap().trim().to_owned();
+    let server = text
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("server:"))
+        .unwrap()
+        .trim()
+        .to_owned();
     let path = lab.folder().join("plugin-kubeconfig");
     std::fs::write(
         &path,
@@ -156,8 +202,13 @@ fn a_credential_plugin_never_reaches_the_screen_and_its_last_line_is_told() {
         ),
     )
     .unwrap();
-    let console = Opening::new(["--context", "sso"]).kubeconfig(&path).size(160, 40).open();
-    console.expect_row(&["sso", "login needed"]).expect("your session expired");
+    let console = Opening::new(["--context", "sso"])
+        .kubeconfig(&path)
+        .size(160, 40)
+        .open();
+    console
+        .expect_row(&["sso", "login needed"])
+        .expect("your session expired");
     assert!(!String::from_utf8_lossy(&console.bytes()).contains("NOISE-ON-STDERR"));
     console.quit();
 }
@@ -167,8 +218,13 @@ fn broken_settings_and_keymaps_are_told_with_their_line_and_stop_nothing() {
     let lab = LabProcess::start("healthy");
     let console = Opening::new(["--context", "lab-infra"])
         .kubeconfig(&lab.kubeconfig())
-        .file(".config/darner/settings.toml", "theme = \"dark\"\nthmee = \"light\"\n[limits]\nlag = \"many\"\n")
+        .file(
+            ".config/darner/settings.toml",
+            "theme = \"dark\"\nthmee = \"light\"\n[limits]\nlag = \"many\"\n",
+        )
         .open();
-    console.expect_row(&["harbor/cache", "1 of 1"]).expect("settings.toml:2");
+    console
+        .expect_row(&["harbor/cache", "1 of 1"])
+        .expect("settings.toml:2");
     console.quit();
 }
