@@ -239,7 +239,11 @@ impl Container {
         // While it waits to be started again, the container of the last start is what the status names.
         let waiting = matches!(self.now, Now::Waiting(..));
         let named = (!waiting || self.last.is_some()).then_some(self.restarts);
-        let before = if waiting { self.restarts } else { self.restarts.saturating_sub(1) };
+        let before = if waiting {
+            self.restarts
+        } else {
+            self.restarts.saturating_sub(1)
+        };
         let last = match &self.last {
             Some(end) => json!({"terminated": ended(end, before)}),
             None => json!({}),
