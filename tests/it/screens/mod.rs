@@ -8,4 +8,5 @@
 )]
 
 mod fleet;
+mod instance;
 mod world;

@@ -371,6 +371,16 @@ impl Db {
         self
     }
 
+    /// Its masters do that much.
+    pub fn busy(mut self, ops: u64) -> Self {
+        for node in &mut self.nodes {
+            if node.engine == Some(Role::Master) {
+                node.ops = ops;
+            }
+        }
+        self
+    }
+
     pub fn wanting(mut self, pods: i64) -> Self {
         self.wanted = Some(pods);
         self
