@@ -23,8 +23,8 @@ pub(super) fn columns(view: &InstanceView<'_>) -> Vec<Column> {
         Column::new("label", "LABEL").width(7, 7),
         Column::new("engine", "ENGINE").width(9, 9),
         Column::new("service", "SERVICE").width(7, 7),
-        Column::new("pod", "POD").width(9, 16).priority(2),
-        Column::new("link", "LINK").width(14, 30).fill().priority(1),
+        Column::new("pod", "POD").width(9, 11).priority(2),
+        Column::new("link", "LINK").width(14, 18).fill().priority(1),
         Column::new("lag", "LAG").width(6, 6).right().priority(2),
         Column::new("memory", "MEMORY")
             .width(12, 12)

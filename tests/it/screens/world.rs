@@ -104,6 +104,13 @@ impl Story {
         self.send(Msg::Resize(columns, rows))
     }
 
+    /// Draws, and looks at nothing.
+    pub fn draw(&self) {
+        let (width, height) = self.size;
+        let area = Rect::new(0, 0, width, height);
+        view(&self.state, self.now, area, &mut Buffer::empty(area));
+    }
+
     fn buffer(&self) -> Buffer {
         let (width, height) = self.size;
         let area = Rect::new(0, 0, width, height);
