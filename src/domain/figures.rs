@@ -122,11 +122,12 @@ pub fn figures(view: &InstanceView<'_>) -> Figures {
             .max_by_key(|n| memory(n).and_then(|m| m.used))
     });
     Figures {
-        master: master(view, &masters, &speaking),
+        master: who_is_master(view, &masters, &speaking),
         ready,
         wanted,
         in_sync: speaking
             .iter()
+            .filter(|n| n.pod.value.meta.deleting.is_none())
             .filter(|n| masters.iter().any(|m| in_sync(view, m, n)))
             .count(),
         replicas: all.saturating_sub(1),
@@ -148,7 +149,7 @@ pub fn figures(view: &InstanceView<'_>) -> Figures {
     }
 }
 
-fn master(
+fn who_is_master(
     view: &InstanceView<'_>,
     masters: &[&NodeView<'_>],
     speaking: &[&NodeView<'_>],
@@ -194,4 +195,185 @@ fn versions(view: &InstanceView<'_>) -> Vec<String> {
     versions.sort();
     versions.dedup();
     versions
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::domain::FaultKind;
+    use crate::domain::engine::LinkState;
+    use crate::domain::fixture::*;
+
+    fn of(spec: InstanceSpec) -> Figures {
+        let f = spec.build();
+        figures(&f.world.instance(&f.id).unwrap())
+    }
+
+    #[test]
+    fn a_healthy_instance_in_figures() {
+        let figures = of(instance("orders")
+            .node(master())
+            .node(replica().lagging(7))
+            .node(replica().lagging(40).heard(9)));
+        assert_eq!(
+            figures,
+            Figures {
+                master: Master::One("orders-0".to_owned()),
+                ready: 3,
+                wanted: Some(3),
+                in_sync: 2,
+                replicas: 2,
+                lag: Some(40),
+                used: Some(600 << 20),
+                max: Some(1 << 30),
+                ops: Some(1_200),
+                keys: Some(1_000),
+                versions: vec!["v1.39.0".to_owned()],
+                clients: Some(7),
+                as_of: Some(ago(9)),
+            }
+        );
+        assert_eq!(figures.used_percent(), Some(59));
+        assert_eq!(figures.sync_words(), "2 of 2");
+        assert_eq!(figures.nodes_words(), "3/3");
+    }
+
+    #[test]
+    fn who_is_master_as_far_as_it_can_be_told() {
+        let no = FaultKind::Forbidden;
+        for (spec, words) in [
+            (healthy(), "orders-0"),
+            (
+                instance("orders").node(master()).node(master()),
+                "contested",
+            ),
+            (instance("orders").node(replica()), "none"),
+            (instance("orders").node(master().engine_replica()), "none"),
+            (
+                instance("orders").node(master().unreachable(no, "no")),
+                "orders-0 by label",
+            ),
+            (
+                instance("orders").node(master().unasked()).node(replica()),
+                "orders-0 by label",
+            ),
+            (
+                instance("orders").node(replica()).node(replica().unasked()),
+                "?",
+            ),
+            (
+                instance("orders").node(master().heard(12).falls_silent(None, 9)),
+                "orders-0 by label",
+            ),
+            (
+                // A second one that fell silent does not contest the one that speaks.
+                instance("orders")
+                    .node(master())
+                    .node(master().heard(12).falls_silent(None, 9)),
+                "orders-0",
+            ),
+            (instance("orders"), "?"),
+        ] {
+            assert_eq!(of(spec.clone()).master.words(), words, "{spec:?}");
+        }
+    }
+
+    #[test]
+    fn in_sync_needs_the_word_of_both_ends() {
+        for (spec, words) in [
+            (healthy(), "2 of 2"),
+            (
+                instance("o").node(master()).node(replica()).wanting(3),
+                "1 of 2",
+            ),
+            (
+                instance("o").node(master()).node(replica().full_sync(9, 1)),
+                "0 of 1",
+            ),
+            (
+                instance("o").node(master()).node(replica().cut_off(9)),
+                "0 of 1",
+            ),
+            (
+                instance("o").node(master()).node(replica().listed(None)),
+                "0 of 1",
+            ),
+            (
+                instance("o")
+                    .node(master())
+                    .node(replica().listed(Some(LinkState::Preparation))),
+                "0 of 1",
+            ),
+            (
+                instance("o")
+                    .node(master().heard(12).falls_silent(None, 9))
+                    .node(replica()),
+                "0 of 1",
+            ),
+            (
+                instance("o")
+                    .node(master())
+                    .node(replica().heard(12).falls_silent(None, 9)),
+                "0 of 1",
+            ),
+            (instance("o").node(master()), "0 of 0"),
+            (
+                instance("o")
+                    .node(master())
+                    .node(replica())
+                    .node(replica().deleting())
+                    .wanting(2),
+                "1 of 1",
+            ),
+        ] {
+            assert_eq!(of(spec.clone()).sync_words(), words, "{spec:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_known_is_not_zero() {
+        let figures = of(instance("orders").wanting(3));
+        assert_eq!((figures.ready, figures.wanted), (0, Some(3)));
+        assert_eq!(
+            (figures.lag, figures.used, figures.keys, figures.as_of),
+            (None, None, None, None)
+        );
+        // Without exactly one master there is no lag, but the fullest node's memory.
+        let figures = of(instance("orders").node(master()).node(master()));
+        assert_eq!(
+            (figures.lag, figures.ops, figures.used),
+            (None, None, Some(600 << 20))
+        );
+        // A master alone has no lag.
+        assert_eq!(of(instance("orders").node(master())).lag, None);
+    }
+
+    #[test]
+    fn lines_over_a_proxy_stand_for_the_nodes_that_are_left() {
+        let mut f = instance("o")
+            .node(master())
+            .node(replica())
+            .node(replica())
+            .build();
+        let line = |ip: &str, lag| crate::domain::engine::ReplicaLine {
+            ip: ip.to_owned(),
+            port: 6379,
+            state: LinkState::Online,
+            lag,
+        };
+        let side = crate::domain::engine::Side::Master {
+            connected: 2,
+            replicas: vec![line("127.0.0.6", 5), line(&ip(1), 9)],
+        };
+        let replication = crate::domain::Replication { replid: None, side };
+        f.answers("o-0", crate::domain::Probe::Replication(replication), now());
+        let view = f.world.instance(&f.id).unwrap();
+        let lag = |i: usize| {
+            view.line_for(view.nodes.first().unwrap(), view.nodes.get(i).unwrap())
+                .map(|l| l.lag)
+        };
+        assert_eq!((lag(0), lag(1), lag(2)), (None, Some(9), Some(5)));
+        assert_eq!(figures(&view).in_sync, 2);
+    }
 }

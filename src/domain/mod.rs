@@ -11,6 +11,8 @@ pub mod engine;
 pub mod fact;
 pub mod fault;
 pub mod figures;
+#[cfg(test)]
+pub(crate) mod fixture;
 pub mod id;
 pub mod object;
 pub mod text;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::{Undecodable, read};
@@ -40,11 +41,22 @@ pub fn decode(kind: Kind, value: &Value) -> Result<Meta, Undecodable> {
         revision: Arc::from(read::line_or_empty(value, &["metadata", "resourceVersion"]).as_str()),
         generation: read::whole_or_zero(value, &["metadata", "generation"]),
         created: read::time(value, &["metadata", "creationTimestamp"]),
-        deleting: read::time(value, &["metadata", "deletionTimestamp"]),
+        deleting: deleting(value),
         labels: read::map(value, &["metadata", "labels"]),
         annotations,
         owner: owner(value),
     })
+}
+
+/// `deletionTimestamp` is the moment by which the object should be gone; its deletion was asked for a grace period
+/// earlier.
+fn deleting(value: &Value) -> Option<Timestamp> {
+    let due = read::time(value, &["metadata", "deletionTimestamp"])?;
+    let grace = read::whole_or_zero(value, &["metadata", "deletionGracePeriodSeconds"]);
+    Some(
+        due.checked_sub(SignedDuration::from_secs(grace.clamp(0, 86_400)))
+            .unwrap_or(due),
+    )
 }
 
 /// The controlling owner, else the first one.

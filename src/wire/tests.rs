@@ -152,7 +152,8 @@ fn a_pod_tells_its_containers_ends_claims_and_when_its_role_was_written() {
         &json!({
             "metadata": {
                 "name": "orders-0", "namespace": "shop", "labels": {"role": "master"},
-                "deletionTimestamp": "2026-01-02T00:10:00Z",
+                "deletionTimestamp": "2026-01-02T00:10:30Z",
+                "deletionGracePeriodSeconds": 30,
                 "ownerReferences": [
                     {"kind": "Other", "name": "other"},
                     {"kind": "StatefulSet", "name": "orders", "uid": "s", "controller": true},

@@ -70,6 +70,8 @@ pub struct EngineRecord {
     pub role_changed: Option<Timestamp>,
     /// Since when the replication link is not in stable sync, as far as seen by us.
     pub unsynced_since: Option<Timestamp>,
+    /// On a master: each listed replica's address with its link state, and since when we have seen that state.
+    pub line_since: BTreeMap<String, (LinkState, Timestamp)>,
     /// Operations a second.
     pub ops: Series,
     /// Memory used, bytes.
@@ -95,6 +97,7 @@ impl EngineRecord {
             heard: None,
             role_changed: None,
             unsynced_since: None,
+            line_since: BTreeMap::new(),
             ops: Series::default(),
             used: Series::default(),
             lag: Series::default(),
@@ -199,6 +202,9 @@ impl EngineRecord {
     }
 
     fn note_sync(&mut self, replication: &Replication, at: Timestamp) {
+        if replication.role() == Role::Replica {
+            self.line_since.clear();
+        }
         match &replication.side {
             Side::Replica(f) if !f.link_up || f.syncing || f.offset.is_none() => {
                 self.unsynced_since.get_or_insert(at);
@@ -208,6 +214,16 @@ impl EngineRecord {
                 self.unsynced_since = None;
                 let online = replicas.iter().filter(|r| r.state == LinkState::Online);
                 self.lag.push(online.map(|r| r.lag).max().unwrap_or(0));
+                self.line_since = replicas
+                    .iter()
+                    .map(|line| {
+                        let since = match self.line_since.get(&line.ip) {
+                            Some((state, since)) if *state == line.state => *since,
+                            _ => at,
+                        };
+                        (line.ip.clone(), (line.state.clone(), since))
+                    })
+                    .collect();
             }
         }
     }
