@@ -8,16 +8,60 @@
 //!
 //! Start with [`Check`], then read any file beside this one. To add a check: write the file, add one line to [`ALL`].
 
+mod being_made;
 mod board;
+mod case;
+mod context_unreachable;
+mod crd_missing;
+mod engine_silent;
+mod garbled_object;
+mod lag_high;
+mod link_down;
+mod loading;
+mod no_master;
+mod not_permitted;
+mod operator_down;
+mod pods_missing;
+pub mod reference;
+mod replica_syncing;
+mod role_missing;
+mod roles_disagree;
+mod service_elsewhere;
+mod several_masters;
+mod source_silent;
+mod words;
+
+#[cfg(test)]
+pub(crate) mod fixture;
 
 use jiff::Timestamp;
 
-use crate::domain::{ContextId, InstanceId, World};
+use crate::domain::{ContextId, InstanceId};
 
-pub use board::{Board, Judgement};
+pub use board::{Board, Judgement, judge};
+pub use case::{Case, Instance, Node, Word};
 
 /// Every check. The order is the order of judgement; display is by severity.
-pub const ALL: &[&Check] = &[];
+pub const ALL: &[&Check] = &[
+    &context_unreachable::CHECK,
+    &not_permitted::CHECK,
+    &garbled_object::CHECK,
+    &crd_missing::CHECK,
+    &operator_down::CHECK,
+    &source_silent::CHECK,
+    &being_made::CHECK,
+    &no_master::CHECK,
+    &several_masters::CHECK,
+    &service_elsewhere::CHECK,
+    &roles_disagree::CHECK,
+    &role_missing::CHECK,
+    &engine_silent::CHECK,
+    &pods_missing::CHECK,
+    &loading::CHECK,
+    &link_down::CHECK,
+    &replica_syncing::CHECK,
+    &lag_high::CHECK,
+];
 
 /// What a check is about.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -51,7 +95,7 @@ pub struct Check {
     /// What it reads.
     pub reads: &'static str,
     /// The judgement. Pure.
-    pub run: fn(&World, &Subject, &Limits, Timestamp) -> Answer,
+    pub run: fn(&Case<'_>) -> Answer,
 }
 
 /// A check's answer, and when time alone can change it.
@@ -63,12 +107,43 @@ pub struct Answer {
     pub again_at: Option<Timestamp>,
 }
 
+impl Answer {
+    /// As it should be.
+    pub const PASS: Self = Self {
+        verdict: Verdict::Pass,
+        again_at: None,
+    };
+    /// The question does not arise.
+    pub const NOT_APPLICABLE: Self = Self {
+        verdict: Verdict::NotApplicable,
+        again_at: None,
+    };
+
+    /// The same, to be asked again at that moment.
+    #[must_use]
+    pub fn again(mut self, at: Option<Timestamp>) -> Self {
+        self.again_at = at;
+        self
+    }
+}
+
 impl From<Verdict> for Answer {
     fn from(verdict: Verdict) -> Self {
         Self {
             verdict,
             again_at: None,
         }
+    }
+}
+
+impl From<Finding> for Answer {
+    /// A finding in state unknown is a verdict of unknown.
+    fn from(finding: Finding) -> Self {
+        match finding.state {
+            State::Unknown => Verdict::Unknown(finding),
+            _ => Verdict::Finding(finding),
+        }
+        .into()
     }
 }
 
@@ -104,6 +179,47 @@ pub struct Finding {
     pub evidence: Vec<Evidence>,
     /// Since when.
     pub since: Since,
+    /// Names of the pods that it speaks of; empty when it is about its subject as a whole.
+    pub about: Vec<String>,
+}
+
+impl Finding {
+    /// The same, with what it means for clients.
+    #[must_use]
+    pub fn meaning(mut self, meaning: impl Into<String>) -> Self {
+        self.meaning = meaning.into();
+        self
+    }
+
+    /// The same, resting on one more fact.
+    #[must_use]
+    pub fn resting_on(
+        mut self,
+        text: impl Into<String>,
+        source: impl Into<String>,
+        at: Timestamp,
+    ) -> Self {
+        self.evidence.push(Evidence {
+            text: text.into(),
+            source: source.into(),
+            at,
+        });
+        self
+    }
+
+    /// The same, so since then.
+    #[must_use]
+    pub fn since(mut self, since: Since) -> Self {
+        self.since = since;
+        self
+    }
+
+    /// The same, speaking of these pods.
+    #[must_use]
+    pub fn about(mut self, pods: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.about = pods.into_iter().map(Into::into).collect();
+        self
+    }
 }
 
 /// One fact behind a finding.
@@ -188,6 +304,36 @@ pub enum State {
 }
 
 impl State {
+    /// Every state, from best to worst.
+    pub const ALL: &[State] = &[
+        State::Healthy,
+        State::Syncing,
+        State::Degraded,
+        State::Unknown,
+        State::RolesDisagree,
+        State::ServiceElsewhere,
+        State::SeveralMasters,
+        State::NoMaster,
+    ];
+
+    /// What it means, as a legend explains it.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            State::Healthy => {
+                "one master, agreed on by label, engine and Service; every replica in stable sync; all pods there"
+            }
+            State::Syncing => {
+                "a replica is in full or partial sync, a role change is on its way, or the instance is being made"
+            }
+            State::Degraded => "fewer healthy nodes than wanted; clients are served",
+            State::Unknown => "it cannot be told: a source is silent",
+            State::RolesDisagree => "label and engine disagree about a node's role",
+            State::ServiceElsewhere => "the Service's endpoints are not the engine's master",
+            State::SeveralMasters => "more than one node acts as master",
+            State::NoMaster => "no node acts as master",
+        }
+    }
+
     /// The word shown.
     pub fn word(self) -> &'static str {
         match self {
@@ -231,6 +377,11 @@ pub struct Limits {
     pub preparation: i64,
     /// An operator Lease renewed longer ago than this has no leader, seconds.
     pub lease: i64,
+    /// A role change is given this long to reach labels, endpoints and engines, seconds.
+    pub settling: i64,
+    /// An engine's last answer is believed this long though the question after it failed, seconds: one lost reply is
+    /// no silence.
+    pub patience: i64,
 }
 
 impl Default for Limits {
@@ -241,6 +392,8 @@ impl Default for Limits {
             grace: 60,
             preparation: 10,
             lease: 30,
+            settling: 5,
+            patience: 5,
         }
     }
 }

@@ -60,6 +60,18 @@ pub enum Link {
     },
 }
 
+impl Link {
+    /// What is wrong with it, if anything is.
+    pub fn fault(&self) -> Option<&Fault> {
+        match self {
+            Link::Connecting | Link::Live { .. } => None,
+            Link::Unreachable { fault, .. }
+            | Link::LoginNeeded { fault, .. }
+            | Link::Unusable { fault } => Some(fault),
+        }
+    }
+}
+
 /// How one standing question stands.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Access {

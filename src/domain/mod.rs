@@ -10,6 +10,9 @@
 pub mod engine;
 pub mod fact;
 pub mod fault;
+pub mod figures;
+#[cfg(test)]
+pub(crate) mod fixture;
 pub mod id;
 pub mod object;
 pub mod text;
@@ -19,6 +22,7 @@ pub mod world;
 pub use engine::{Probe, Replication, Role};
 pub use fact::{Access, Fact, Link, Scope};
 pub use fault::{Fault, FaultKind};
+pub use figures::{Figures, Master, figures};
 pub use id::{ContextId, InstanceId, Kind, NodeId, ObjectId};
 pub use object::Object;
 pub use view::{InstanceView, NodeView};

@@ -25,7 +25,8 @@ pub struct Meta {
     pub generation: i64,
     /// When it was created.
     pub created: Option<Timestamp>,
-    /// When its deletion was asked for; set while it is Terminating.
+    /// When its deletion was asked for (`deletionTimestamp` less the grace period that it includes); set while it is
+    /// Terminating.
     pub deleting: Option<Timestamp>,
     /// All labels.
     pub labels: BTreeMap<String, String>,

@@ -41,6 +41,8 @@ pub struct NodeView<'a> {
     pub engine: Option<&'a EngineRecord>,
     /// The master Service's ready endpoints contain it.
     pub is_endpoint: bool,
+    /// When its `role` label was seen to change, by our clock.
+    pub relabelled: Option<jiff::Timestamp>,
 }
 
 impl NodeView<'_> {
@@ -52,6 +54,12 @@ impl NodeView<'_> {
     /// What the engine says.
     pub fn engine_role(&self) -> Option<Known<Role>> {
         self.engine.and_then(EngineRecord::engine_role)
+    }
+
+    /// It has told its role, and the question after it is not unanswered at present. (Whether an answer is too old is
+    /// a matter of limits, and so for `checks`.)
+    pub fn speaks(&self) -> bool {
+        self.engine.is_some_and(EngineRecord::speaks)
     }
 
     /// The pod's address.
@@ -81,6 +89,7 @@ impl<'a> InstanceView<'a> {
                     pod,
                     engine: context.engine(ns, &meta.name),
                     is_endpoint: sends_to(&slices, &pod.value),
+                    relabelled: context.relabelled(ns, &meta.name),
                 }
             })
             .collect();
@@ -151,7 +160,8 @@ impl<'a> InstanceView<'a> {
             .collect()
     }
 
-    /// What a node that calls itself master lists about another node: its line, matched by address.
+    /// What a node that calls itself master lists about another node: its line, matched by address. Over a mesh or a
+    /// proxy a line's address can be nobody's; such lines stand for the nodes that are left, in order.
     pub fn line_for(
         &self,
         master: &NodeView<'a>,
@@ -160,8 +170,22 @@ impl<'a> InstanceView<'a> {
         let Side::Master { replicas, .. } = &master.engine?.replication.as_ref()?.value.side else {
             return None;
         };
-        let ip = replica.ip()?;
-        replicas.iter().find(|line| line.ip == ip)
+        if replica.id == master.id {
+            return None;
+        }
+        let has = |node: &NodeView<'_>, line: &ReplicaLine| node.ip() == Some(line.ip.as_str());
+        if let Some(own) = replicas.iter().find(|line| has(replica, line)) {
+            return Some(own);
+        }
+        let place = self
+            .nodes
+            .iter()
+            .filter(|node| node.id != master.id && !replicas.iter().any(|line| has(node, line)))
+            .position(|node| node.id == replica.id)?;
+        replicas
+            .iter()
+            .filter(|line| !self.nodes.iter().any(|node| has(node, line)))
+            .nth(place)
     }
 
     /// Events about the instance and what belongs to it, newest first.

@@ -89,8 +89,10 @@ pub(in crate::lab) fn admitted_pod_spec(spec: &mut Value, token: &str) {
         "node.kubernetes.io/unreachable",
     ] {
         if !tolerations.iter().any(|one| text(one, "/key") == key) {
-            tolerations.push(json!({"effect": "NoExecute", "key": key, "operator": "Exists",
-                "tolerationSeconds": 300}));
+            tolerations.push(
+                json!({"effect": "NoExecute", "key": key, "operator": "Exists",
+                "tolerationSeconds": 300}),
+            );
         }
     }
     list_at(spec, &["volumes"]).push(json!({

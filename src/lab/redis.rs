@@ -44,7 +44,12 @@ pub(in crate::lab) struct Client {
 impl Client {
     /// Speaks over a connection; a reply may take `patience`.
     pub(in crate::lab) fn new(stream: TcpStream, patience: Duration) -> Self {
-        Self { stream, buffer: Vec::new(), at: 0, patience }
+        Self {
+            stream,
+            buffer: Vec::new(),
+            at: 0,
+            patience,
+        }
     }
 
     /// Sends one command and waits for its reply.
@@ -72,9 +77,16 @@ impl Client {
         at: &mut usize,
         depth: usize,
     ) -> io::Result<Reply> {
-        let bad = |what: &str| io::Error::new(io::ErrorKind::InvalidData, format!("{what} is no RESP reply"));
+        let bad = |what: &str| {
+            io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("{what} is no RESP reply"),
+            )
+        };
         let line = Self::line(stream, buffer, at).await?;
-        let (kind, rest) = line.split_at_checked(1).ok_or_else(|| bad("an empty line"))?;
+        let (kind, rest) = line
+            .split_at_checked(1)
+            .ok_or_else(|| bad("an empty line"))?;
         let count = || rest.parse::<i64>().map_err(|_| bad(&line));
         match kind {
             "+" => Ok(Reply::Simple(rest.to_owned())),
@@ -107,18 +119,26 @@ impl Client {
         }
     }
 
-    async fn line(stream: &mut TcpStream, buffer: &mut Vec<u8>, at: &mut usize) -> io::Result<String> {
+    async fn line(
+        stream: &mut TcpStream,
+        buffer: &mut Vec<u8>,
+        at: &mut usize,
+    ) -> io::Result<String> {
         // What was read before is done with.
         buffer.drain(..*at);
         *at = 0;
         loop {
             if let Some(end) = buffer.windows(2).position(|pair| pair == b"\r\n") {
-                let line = String::from_utf8_lossy(buffer.get(..end).unwrap_or_default()).into_owned();
+                let line =
+                    String::from_utf8_lossy(buffer.get(..end).unwrap_or_default()).into_owned();
                 *at = end + 2;
                 return Ok(line);
             }
             if buffer.len() > 1 << 20 {
-                return Err(io::Error::new(io::ErrorKind::InvalidData, "a line of more than 1 MiB"));
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    "a line of more than 1 MiB",
+                ));
             }
             Self::more(stream, buffer).await?;
         }
@@ -134,12 +154,15 @@ impl Client {
 
 /// `INFO` text as its keys and values.
 pub(in crate::lab) fn fields(info: &str) -> impl Iterator<Item = (&str, &str)> {
-    info.lines().filter_map(|line| line.trim_end().split_once(':'))
+    info.lines()
+        .filter_map(|line| line.trim_end().split_once(':'))
 }
 
 /// One value of an `INFO` text.
 pub(in crate::lab) fn field<'a>(info: &'a str, key: &str) -> Option<&'a str> {
-    fields(info).find(|(name, _)| *name == key).map(|(_, value)| value)
+    fields(info)
+        .find(|(name, _)| *name == key)
+        .map(|(_, value)| value)
 }
 
 #[cfg(test)]
@@ -161,7 +184,9 @@ mod tests {
             let _ = stream.read_to_end(&mut rest).await;
         });
         let stream = TcpStream::connect(address).await.unwrap();
-        Client::new(stream, Duration::from_millis(300)).call(&["PING"]).await
+        Client::new(stream, Duration::from_millis(300))
+            .call(&["PING"])
+            .await
     }
 
     #[tokio::test]
@@ -176,7 +201,10 @@ mod tests {
                 b"*2\r\n$6\r\nmaster\r\n*1\r\n*2\r\n:1\r\n$1\r\nx\r\n",
                 Reply::List(Some(vec![
                     bulk("master"),
-                    Reply::List(Some(vec![Reply::List(Some(vec![Reply::Number(1), bulk("x")]))])),
+                    Reply::List(Some(vec![Reply::List(Some(vec![
+                        Reply::Number(1),
+                        bulk("x"),
+                    ]))])),
                 ])),
             ),
         ];
@@ -187,8 +215,14 @@ mod tests {
 
     #[tokio::test]
     async fn garbage_and_silence_are_errors() {
-        assert_eq!(answered(b"<html>\r\n").await.unwrap_err().kind(), io::ErrorKind::InvalidData);
-        assert_eq!(answered(b"$5\r\nab").await.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert_eq!(
+            answered(b"<html>\r\n").await.unwrap_err().kind(),
+            io::ErrorKind::InvalidData
+        );
+        assert_eq!(
+            answered(b"$5\r\nab").await.unwrap_err().kind(),
+            io::ErrorKind::TimedOut
+        );
     }
 
     #[test]

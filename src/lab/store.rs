@@ -336,10 +336,11 @@ impl State {
             },
             self.history,
         );
-        if id.0 == DEFINITIONS.group && id.1 == DEFINITIONS.plural {
-            if let Some(resource) = resources::from_definition(value) {
-                self.serve(resource);
-            }
+        if id.0 == DEFINITIONS.group
+            && id.1 == DEFINITIONS.plural
+            && let Some(resource) = resources::from_definition(value)
+        {
+            self.serve(resource);
         }
         Some(object)
     }
@@ -365,10 +366,11 @@ impl State {
             },
             history,
         );
-        if id.0 == DEFINITIONS.group && id.1 == DEFINITIONS.plural {
-            if let Some(resource) = resources::from_definition(&value) {
-                self.tables.remove(&self::id(resource.id()));
-            }
+        if id.0 == DEFINITIONS.group
+            && id.1 == DEFINITIONS.plural
+            && let Some(resource) = resources::from_definition(&value)
+        {
+            self.tables.remove(&self::id(resource.id()));
         }
         Some(object)
     }

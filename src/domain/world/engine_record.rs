@@ -70,6 +70,8 @@ pub struct EngineRecord {
     pub role_changed: Option<Timestamp>,
     /// Since when the replication link is not in stable sync, as far as seen by us.
     pub unsynced_since: Option<Timestamp>,
+    /// On a master: each listed replica's address with its link state, and since when we have seen that state.
+    pub line_since: BTreeMap<String, (LinkState, Timestamp)>,
     /// Operations a second.
     pub ops: Series,
     /// Memory used, bytes.
@@ -95,6 +97,7 @@ impl EngineRecord {
             heard: None,
             role_changed: None,
             unsynced_since: None,
+            line_since: BTreeMap::new(),
             ops: Series::default(),
             used: Series::default(),
             lag: Series::default(),
@@ -115,6 +118,26 @@ impl EngineRecord {
             (Some(a), Some(b)) => Some(if a.at >= b.at { a } else { b }),
             (a, b) => a.or(b),
         }
+    }
+
+    /// It has told its role, and is not silent about it at present.
+    pub fn speaks(&self) -> bool {
+        self.engine_role().is_some() && self.role_silence().is_none()
+    }
+
+    /// Why its role cannot be asked at present: no way to it at all, or neither INFO replication nor ROLE is answered.
+    pub fn role_silence(&self) -> Option<(Option<Question>, &Fault, Timestamp)> {
+        let silence = |question: Option<Question>| {
+            let (fault, since) = self.silent.get(&question)?;
+            Some((question, fault, *since))
+        };
+        silence(None).or_else(|| {
+            let info = silence(Some(Question::Replication))?;
+            match &self.role {
+                Some(_) => silence(Some(Question::Role)).and(Some(info)),
+                None => Some(info),
+            }
+        })
     }
 
     /// Its half of the replication link, if it says it is a replica.
@@ -179,6 +202,9 @@ impl EngineRecord {
     }
 
     fn note_sync(&mut self, replication: &Replication, at: Timestamp) {
+        if replication.role() == Role::Replica {
+            self.line_since.clear();
+        }
         match &replication.side {
             Side::Replica(f) if !f.link_up || f.syncing || f.offset.is_none() => {
                 self.unsynced_since.get_or_insert(at);
@@ -188,6 +214,16 @@ impl EngineRecord {
                 self.unsynced_since = None;
                 let online = replicas.iter().filter(|r| r.state == LinkState::Online);
                 self.lag.push(online.map(|r| r.lag).max().unwrap_or(0));
+                self.line_since = replicas
+                    .iter()
+                    .map(|line| {
+                        let since = match self.line_since.get(&line.ip) {
+                            Some((state, since)) if *state == line.state => *since,
+                            _ => at,
+                        };
+                        (line.ip.clone(), (line.state.clone(), since))
+                    })
+                    .collect();
             }
         }
     }

@@ -22,7 +22,7 @@ pub struct Held<T> {
 }
 
 /// Objects of one kind.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Shelf<T> {
     held: BTreeMap<Key, Held<T>>,
     group_of: Option<fn(&T) -> Option<&str>>,

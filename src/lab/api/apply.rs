@@ -112,14 +112,7 @@ fn refuse(conflicts: &[Conflict]) -> Status {
         _ => {
             let lists: Vec<String> = by_manager
                 .iter()
-                .map(|(who, fields)| {
-                    let word = if fields.len() == 1 {
-                        "conflict"
-                    } else {
-                        "conflicts"
-                    };
-                    format!("{word} with {who}:\n- {}", fields.join("\n- "))
-                })
+                .map(|(who, fields)| format!("conflicts with {who}:\n- {}", fields.join("\n- ")))
                 .collect();
             format!("Apply failed with {total} conflicts: {}", lists.join("\n"))
         }
@@ -209,13 +202,12 @@ fn remove(value: &mut Value, path: &[String]) {
     match (step.split_once(':'), value) {
         (Some(("f", name)), Value::Object(map)) => {
             if rest.is_empty() {
-                // A map that others still have entries in stays.
-                let full = matches!(map.get(name), Some(Value::Object(below)) if !below.is_empty());
-                if !full {
-                    map.remove(name);
-                }
+                map.remove(name);
             } else if let Some(below) = map.get_mut(name) {
                 remove(below, rest);
+                if below.as_object().is_some_and(serde_json::Map::is_empty) {
+                    map.remove(name);
+                }
             }
         }
         (Some(("k", keys)), Value::Array(items)) => {
@@ -233,7 +225,10 @@ fn remove(value: &mut Value, path: &[String]) {
                 remove(item, rest);
             }
         }
-        (Some(("v", text)), Value::Array(items)) => items.retain(|item| item.to_string() != text),
+        (Some(("v", text)), Value::Array(items)) => items.retain(|item| {
+            let written = item.to_string();
+            written != text
+        }),
         _ => (),
     }
 }

@@ -9,8 +9,10 @@ use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
-use tokio_tungstenite::tungstenite::protocol::Role;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role};
 
 use super::reply::{self, Reply};
 use crate::lab::status::Status;
@@ -108,9 +110,17 @@ impl Pending {
 }
 
 /// One frame.
-pub(super) fn frame(channel: u8, bytes: &[u8]) -> tokio_tungstenite::tungstenite::Message {
+pub(super) fn frame(channel: u8, bytes: &[u8]) -> Message {
     let mut frame = Vec::with_capacity(bytes.len() + 1);
     frame.push(channel);
     frame.extend_from_slice(bytes);
-    tokio_tungstenite::tungstenite::Message::Binary(frame.into())
+    Message::Binary(frame.into())
+}
+
+/// The last frame: all went as it should.
+pub(super) fn ended() -> Message {
+    Message::Close(Some(CloseFrame {
+        code: CloseCode::Normal,
+        reason: "".into(),
+    }))
 }

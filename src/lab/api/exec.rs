@@ -11,7 +11,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use super::Desk;
 use super::call::Call;
-use super::channels::{CLOSE, Socket, Upgrade, V4, V5, frame};
+use super::channels::{self, CLOSE, Socket, Upgrade, V4, V5, frame};
 use super::logs;
 use super::reply::Reply;
 use crate::lab::kubelet_api::{Exec, Output};
@@ -165,7 +165,7 @@ impl Session {
             }
             if ended {
                 // The client may have closed already.
-                let _ = out.close().await;
+                let _ = out.send(channels::ended()).await;
                 return;
             }
         }

@@ -16,7 +16,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use super::Desk;
 use super::call::Call;
-use super::channels::{CLOSE, Socket, Upgrade, V4, V5, frame};
+use super::channels::{self, CLOSE, Socket, Upgrade, V4, V5, frame};
 use super::logs;
 use super::reply::Reply;
 use crate::lab::resources::PODS;
@@ -41,9 +41,10 @@ pub(super) fn answer(
             call.name, call.namespace
         )));
     }
-    let ports = ports(&call)?;
     // A kubelet knows version 4 only; version 5 is for clients that offer nothing else.
-    let (reply, protocol, pending) = Upgrade::agree(request, &[V4, V5])?.split();
+    let upgrade = Upgrade::agree(request, &[V4, V5])?;
+    let ports = ports(&call)?;
+    let (reply, protocol, pending) = upgrade.split();
     let desk = Arc::clone(desk);
     let uid = object.uid.clone();
     tokio::spawn(async move {
@@ -145,7 +146,7 @@ impl Forward {
                     }
                     None => {
                         // Every port has ended. The client may have closed already.
-                        let _ = out.close().await;
+                        let _ = out.send(channels::ended()).await;
                         return;
                     }
                 },

@@ -103,7 +103,9 @@ fn behind(desk: &Desk, call: &Call, name: &str, port: &str) -> Result<(String, u
     let wanted = ports.into_iter().flatten().find(|one| {
         let is = |key: &str| match one.get(key) {
             Some(Value::String(text)) => text == port,
-            Some(value) => value.to_string() == port,
+            Some(value) => value
+                .as_u64()
+                .is_some_and(|number| port.parse() == Ok(number)),
             None => false,
         };
         port.is_empty() || is("name") || is("port")

@@ -206,7 +206,7 @@ mod tests {
         let first = json!({"name": "c", "image": "i:1", "args": ["a"], "env": [{"name": "E", "value": "1"}]});
         let with = |key: &str, value: Value| {
             let mut first = first.clone();
-            first[key] = value;
+            crate::lab::store::map(&mut first).insert(key.into(), value);
             first
         };
         let table = [

@@ -354,6 +354,7 @@ fn fit_object(map: &mut Map<String, Value>, schema: &Value, path: &str, seen: &m
             map.insert(key.clone(), default.clone());
         }
     }
+    let untyped = properties.is_none() && free.is_none() && schema.get("type").is_none();
     let mut gone = Vec::new();
     for (key, value) in map.iter_mut() {
         let at = format!("{path}.{key}");
@@ -369,12 +370,7 @@ fn fit_object(map: &mut Map<String, Value>, schema: &Value, path: &str, seen: &m
             }
             (None, Some(Value::Object(_))) => fit(value, free.unwrap_or(&Value::Null), &at, seen),
             (None, Some(Value::Bool(true))) => (),
-            (None, _)
-                if keeps
-                    || (properties.is_none() && free.is_none() && schema.get("type").is_none()) =>
-            {
-                ()
-            }
+            (None, _) if keeps || untyped => (),
             (None, _) => {
                 seen.unknown.push(at);
                 gone.push(key.clone());

@@ -4,9 +4,12 @@ use serde_json::{Value, json};
 
 use super::call::Call;
 use super::reply::{self, Reply};
-use super::{Desk, apply, defaults, list, patch, shape, validate};
+use super::{Desk, apply, defaults, list, patch, protobuf, shape, validate};
 use crate::lab::status::Status;
 use crate::lab::store::{Delete, Deleted, Expect, FieldSet, Object, Propagation, Writer, metadata};
+
+/// What a create or update may be sent as.
+const ACCEPTED: &str = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
 
 /// Reads a body as JSON, or YAML where the client says so.
 pub(super) fn parse(body: &[u8], call: &Call) -> Result<Value, Status> {
@@ -23,11 +26,12 @@ pub(super) fn parse(body: &[u8], call: &Call) -> Result<Value, Status> {
                 ))
             })?
         }
-        _ => {
-            return Err(Status::unsupported_media_type(
-                "application/json, application/yaml",
-            ));
-        }
+        protobuf::CONTENT_TYPE => protobuf::read(body).ok_or_else(|| {
+            Status::unsupported_media_type(
+                "application/json, application/yaml (protobuf of this kind is not read)",
+            )
+        })?,
+        _ => return Err(Status::unsupported_media_type(ACCEPTED)),
     };
     Ok(value)
 }

@@ -124,9 +124,7 @@ mod tests {
     use crate::lab::json::text;
 
     fn pods(ready: usize, unready: usize) -> Vec<Value> {
-        let pod = |word: &str| {
-            json!({"status": {"phase": "Running", "conditions": [{"type": "Ready", "status": word}]}})
-        };
+        let pod = |word: &str| json!({"status": {"phase": "Running", "conditions": [{"type": "Ready", "status": word}]}});
         let mut all: Vec<Value> = (0..ready).map(|_| pod("True")).collect();
         all.extend((0..unready).map(|_| pod("False")));
         all
@@ -143,8 +141,16 @@ mod tests {
         ];
         for (spec, selected, (desired, allowed)) in table {
             let status = status(&json!({"spec": spec}), &selected, Timestamp::UNIX_EPOCH);
-            assert_eq!(number(&status, "/desiredHealthy").unwrap(), desired, "{spec}");
-            assert_eq!(number(&status, "/disruptionsAllowed").unwrap(), allowed, "{spec}");
+            assert_eq!(
+                number(&status, "/desiredHealthy").unwrap(),
+                desired,
+                "{spec}"
+            );
+            assert_eq!(
+                number(&status, "/disruptionsAllowed").unwrap(),
+                allowed,
+                "{spec}"
+            );
             let word = if allowed > 0 { "True" } else { "False" };
             assert_eq!(text(&status, "/conditions/0/status"), word);
         }

@@ -46,7 +46,9 @@ impl Claims {
         let _ = self.store.create(VOLUMES, "", volume, PROVISIONER);
         let bound = self
             .store
-            .update(CLAIMS, namespace, name, PROVISIONER, |claim| *claim = wanted);
+            .update(CLAIMS, namespace, name, PROVISIONER, |claim| {
+                *claim = wanted
+            });
         if bound.is_ok() {
             self.events.normal(
                 claim,
@@ -74,7 +76,11 @@ impl Controller for Claims {
             return vec![key(object)];
         }
         // A pod matters only when it goes: a deleted claim may wait for that.
-        if self.store.get(PODS, &object.namespace, &object.name).is_ok() {
+        if self
+            .store
+            .get(PODS, &object.namespace, &object.name)
+            .is_ok()
+        {
             return Vec::new();
         }
         let names = claims_of(&object.value());
@@ -98,11 +104,15 @@ impl Controller for Claims {
         if object.deleting {
             if !self.used(namespace, name) {
                 let volume = text(&claim, "/spec/volumeName");
-                let _ = self
-                    .store
-                    .update(CLAIMS, namespace, name, "kube-controller-manager", |claim| {
+                let _ = self.store.update(
+                    CLAIMS,
+                    namespace,
+                    name,
+                    "kube-controller-manager",
+                    |claim| {
                         set(claim, &["metadata", "finalizers"], Value::Null);
-                    });
+                    },
+                );
                 let _ = self.store.delete(VOLUMES, "", volume, &Delete::now());
             }
         } else if text(&claim, "/status/phase") != "Bound" {
@@ -113,9 +123,15 @@ impl Controller for Claims {
             != claim.pointer("/spec/resources/requests/storage")
         {
             let size = claim.pointer("/spec/resources/requests/storage").cloned();
-            let _ = self.store.update(CLAIMS, namespace, name, PROVISIONER, |claim| {
-                set(claim, &["status", "capacity", "storage"], size.unwrap_or_default());
-            });
+            let _ = self
+                .store
+                .update(CLAIMS, namespace, name, PROVISIONER, |claim| {
+                    set(
+                        claim,
+                        &["status", "capacity", "storage"],
+                        size.unwrap_or_default(),
+                    );
+                });
         }
         None
     }
@@ -138,7 +154,10 @@ pub(in crate::lab) fn bound(claim: &mut Value) -> Value {
         .pointer("/spec/resources/requests/storage")
         .cloned()
         .unwrap_or_else(|| "1Gi".into());
-    let modes = claim.pointer("/spec/accessModes").cloned().unwrap_or_default();
+    let modes = claim
+        .pointer("/spec/accessModes")
+        .cloned()
+        .unwrap_or_default();
     let node = text(
         claim,
         "/metadata/annotations/volume.kubernetes.io~1selected-node",

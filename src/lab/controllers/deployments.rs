@@ -305,10 +305,15 @@ pub(in crate::lab) fn replica_set_of(deployment: &Value, replicas: i64) -> Value
 pub(in crate::lab) fn replica_set_pod(replica_set: &Value, number: u32, seed: Seed) -> Value {
     let (namespace, name) = names(replica_set);
     let count = number.to_string();
-    let pod_name = format!("{name}-{}", seed.suffix(5, &["pod", namespace, name, &count]));
+    let pod_name = format!(
+        "{name}-{}",
+        seed.suffix(5, &["pod", namespace, name, &count])
+    );
     let uid = text(replica_set, "/metadata/uid");
     let owner = controller_reference("apps/v1", "ReplicaSet", name, uid);
-    let template = replica_set.pointer("/spec/template").unwrap_or(&Value::Null);
+    let template = replica_set
+        .pointer("/spec/template")
+        .unwrap_or(&Value::Null);
     let mut pod = pods::from_template(template, namespace, &pod_name, &json!({}), owner, seed);
     extend(
         &mut pod,
@@ -355,7 +360,8 @@ pub(in crate::lab) fn deployment_status(
         sum("readyReplicas", false),
         sum("replicas", true),
     );
-    let mut status = json!({"observedGeneration": number(deployment, "/metadata/generation").unwrap_or(1)});
+    let mut status =
+        json!({"observedGeneration": number(deployment, "/metadata/generation").unwrap_or(1)});
     for (field, count) in [
         ("replicas", all),
         ("updatedReplicas", updated),
@@ -387,7 +393,12 @@ pub(in crate::lab) fn deployment_status(
     };
     let minimum = |has: &str| format!("Deployment {has} minimum availability.");
     let first = match available {
-        true => condition("Available", true, "MinimumReplicasAvailable", minimum("has")),
+        true => condition(
+            "Available",
+            true,
+            "MinimumReplicasAvailable",
+            minimum("has"),
+        ),
         false => condition(
             "Available",
             false,

@@ -80,7 +80,9 @@ impl Controller for Endpoints {
             .iter()
             .map(|pod| pod.value())
             .collect();
-        let mut wanted = slice(&service, &selected, self.seed, |node| zone(&self.store, node));
+        let mut wanted = slice(&service, &selected, self.seed, |node| {
+            zone(&self.store, node)
+        });
         let have = self.store.labelled(
             ENDPOINT_SLICES,
             Some(namespace),
@@ -102,20 +104,20 @@ impl Controller for Endpoints {
         if same {
             return None;
         }
-        let _ = self.store.update(
-            ENDPOINT_SLICES,
-            namespace,
-            &have.name,
-            MANAGER,
-            |slice| {
+        let _ = self
+            .store
+            .update(ENDPOINT_SLICES, namespace, &have.name, MANAGER, |slice| {
                 for part in ["endpoints", "ports"] {
-                    set(slice, &[part], wanted.get(part).cloned().unwrap_or_default());
+                    set(
+                        slice,
+                        &[part],
+                        wanted.get(part).cloned().unwrap_or_default(),
+                    );
                 }
                 let labels = wanted.pointer("/metadata/labels").cloned();
                 set(slice, &["metadata", "labels"], labels.unwrap_or_default());
                 extend(slice, &["metadata", "annotations"], &annotations);
-            },
-        );
+            });
         None
     }
 }
@@ -123,10 +125,7 @@ impl Controller for Endpoints {
 fn zone(store: &Store, node: &str) -> String {
     let node = store.get(NODES, "", node);
     node.ok()
-        .and_then(|node| {
-            node.label("topology.kubernetes.io/zone")
-                .map(str::to_owned)
-        })
+        .and_then(|node| node.label("topology.kubernetes.io/zone").map(str::to_owned))
         .unwrap_or_default()
 }
 
@@ -140,7 +139,10 @@ pub(in crate::lab) fn slice(
     let name = text(service, "/metadata/name");
     let namespace = text(service, "/metadata/namespace");
     let uid = text(service, "/metadata/uid");
-    let slice_name = format!("{name}-{}", seed.suffix(5, &["slice", namespace, name, uid]));
+    let slice_name = format!(
+        "{name}-{}",
+        seed.suffix(5, &["slice", namespace, name, uid])
+    );
     let endpoints: Vec<Value> = selected
         .iter()
         .filter(|pod| {

@@ -125,9 +125,10 @@ impl StatefulSets {
             return;
         }
         let update = revision_of(set);
-        let old = (0..wanted).rev().filter_map(by_ordinal).find(|pod| {
-            pods::deleting(pod) || !pods::ready(pod) || revision_label(pod) != update
-        });
+        let old = (0..wanted)
+            .rev()
+            .filter_map(by_ordinal)
+            .find(|pod| pods::deleting(pod) || !pods::ready(pod) || revision_label(pod) != update);
         if let Some(pod) = old.filter(|pod| !pods::deleting(pod) && revision_label(pod) != update) {
             self.delete_pod(set, pod);
         }

@@ -36,9 +36,14 @@ pub(in crate::lab) fn choose(
     for node in nodes {
         let name = text(node, "/metadata/name");
         let all = placed.iter().filter(|one| one.node == name).count();
-        let same = placed.iter().filter(|one| one.node == name && one.app == app).count();
+        let same = placed
+            .iter()
+            .filter(|one| one.node == name && one.app == app)
+            .count();
         let wrong_label = pairs(pod, "/spec/nodeSelector").any(|(key, value)| {
-            let have = node.pointer("/metadata/labels").and_then(|labels| labels.get(key));
+            let have = node
+                .pointer("/metadata/labels")
+                .and_then(|labels| labels.get(key));
             have.and_then(Value::as_str) != Some(value)
         });
         let reason = if is_true(node, "/spec/unschedulable") {
@@ -60,7 +65,10 @@ pub(in crate::lab) fn choose(
     if let Some((_, _, name)) = fits.iter().min() {
         return Ok((*name).to_owned());
     }
-    let reasons: Vec<String> = against.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
+    let reasons: Vec<String> = against
+        .iter()
+        .map(|(reason, count)| format!("{count} {reason}"))
+        .collect();
     Err(format!(
         "0/{total} nodes are available: {reasons}. preemption: 0/{total} nodes are available: {total} Preemption is not \
          helpful for scheduling.",
@@ -93,7 +101,10 @@ struct Used {
 impl Addresses {
     /// Addresses of the form `10.CLUSTER.machine.pod`.
     pub(in crate::lab) fn new(cluster: u8) -> Self {
-        Self { cluster, used: Mutex::default() }
+        Self {
+            cluster,
+            used: Mutex::default(),
+        }
     }
 
     /// An address for a pod on this machine.
@@ -124,7 +135,11 @@ impl Addresses {
     /// Gives an address back.
     pub(in crate::lab) fn free(&self, address: &str) {
         if let Ok(address) = address.parse() {
-            self.used.lock().unwrap_or_else(PoisonError::into_inner).taken.remove(&address);
+            self.used
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .taken
+                .remove(&address);
         }
     }
 }
@@ -145,11 +160,17 @@ mod tests {
     fn pods_of_one_application_are_spread() {
         let nodes = ["a", "b", "c"].map(|name| node(name, false));
         let pod = json!({"metadata": {"labels": {"app": "orders"}}});
-        let mut placed = vec![Placed { node: "a".into(), app: "other".into() }];
+        let mut placed = vec![Placed {
+            node: "a".into(),
+            app: "other".into(),
+        }];
         let mut chosen = Vec::new();
         for _ in 0..4 {
             let node = choose(&pod, &nodes, &placed, None).unwrap();
-            placed.push(Placed { node: node.clone(), app: "orders".into() });
+            placed.push(Placed {
+                node: node.clone(),
+                app: "orders".into(),
+            });
             chosen.push(node);
         }
         assert_eq!(chosen, ["b", "c", "a", "b"]);
@@ -159,7 +180,11 @@ mod tests {
     fn a_pod_that_fits_nowhere_gets_the_schedulers_sentence() {
         let nodes = [node("a", true), node("b", false)];
         let table = [
-            (json!({}), Some("a"), "1 node(s) had volume node affinity conflict, 1 node(s) were unschedulable"),
+            (
+                json!({}),
+                Some("a"),
+                "1 node(s) had volume node affinity conflict, 1 node(s) were unschedulable",
+            ),
             (
                 json!({"spec": {"nodeSelector": {"kubernetes.io/hostname": "x"}}}),
                 None,
@@ -168,7 +193,10 @@ mod tests {
         ];
         for (pod, tied, words) in table {
             let error = choose(&pod, &nodes, &[], tied).unwrap_err();
-            assert!(error.starts_with("0/2 nodes are available: ") && error.contains(words), "{error}");
+            assert!(
+                error.starts_with("0/2 nodes are available: ") && error.contains(words),
+                "{error}"
+            );
         }
         assert_eq!(choose(&json!({}), &nodes, &[], Some("b")).unwrap(), "b");
     }

@@ -58,7 +58,12 @@ impl Ended {
     /// An end with an exit code, and the word that goes with it.
     pub(in crate::lab) fn new(code: i32, started: Timestamp, finished: Timestamp) -> Self {
         let reason = if code == 0 { "Completed" } else { "Error" };
-        Self { code, reason, started, finished }
+        Self {
+            code,
+            reason,
+            started,
+            finished,
+        }
     }
 }
 
@@ -76,7 +81,12 @@ impl PodState {
                 restarts: 0,
             })
             .collect();
-        Self { host: host.to_owned(), ip: ip.to_owned(), started: now, containers }
+        Self {
+            host: host.to_owned(),
+            ip: ip.to_owned(),
+            started: now,
+            containers,
+        }
     }
 
     /// A pod that has run and been ready since `since`.
@@ -103,14 +113,24 @@ impl PodState {
     /// A pod whose containers have all ended is over only when nobody starts them again: because it is going.
     fn phase(&self, deleting: bool) -> &'static str {
         let begun = |container: &Container| {
-            !matches!(container.now, Now::Waiting(..)) || container.last.is_some() || container.restarts > 0
+            !matches!(container.now, Now::Waiting(..))
+                || container.last.is_some()
+                || container.restarts > 0
         };
         let ended = |container: &Container| matches!(container.now, Now::Ended(_));
         if deleting && self.containers.iter().all(ended) {
             let failed = |one: &Container| matches!(&one.now, Now::Ended(end) if end.code != 0);
-            return if self.containers.iter().any(failed) { "Failed" } else { "Succeeded" };
+            return if self.containers.iter().any(failed) {
+                "Failed"
+            } else {
+                "Succeeded"
+            };
         }
-        if self.containers.iter().all(begun) { "Running" } else { "Pending" }
+        if self.containers.iter().all(begun) {
+            "Running"
+        } else {
+            "Pending"
+        }
     }
 
     /// The `status` of `pod`. Conditions of others (readiness gates, disruption) are kept.
@@ -159,8 +179,12 @@ impl PodState {
             .filter(|container| !container.ready)
             .map(|container| container.name.as_str())
             .collect();
-        let containers = (!unready.is_empty())
-            .then(|| ("ContainersNotReady", format!("containers with unready status: [{}]", unready.join(" "))));
+        let containers = (!unready.is_empty()).then(|| {
+            (
+                "ContainersNotReady",
+                format!("containers with unready status: [{}]", unready.join(" ")),
+            )
+        });
         let closed: Vec<&str> = items(pod, "/spec/readinessGates")
             .iter()
             .map(|gate| text(gate, "/conditionType"))
@@ -180,7 +204,11 @@ impl PodState {
         vec![
             condition("PodReadyToStartContainers", !self.ip.is_empty(), &None),
             condition("Initialized", true, &None),
-            condition("Ready", ready && gates.is_none(), &if ready { gates } else { containers.clone() }),
+            condition(
+                "Ready",
+                ready && gates.is_none(),
+                &if ready { gates } else { containers.clone() },
+            ),
             condition("ContainersReady", ready, &containers),
             condition("PodScheduled", true, &None),
         ]
@@ -189,14 +217,23 @@ impl PodState {
 
 impl Container {
     fn status(&self, uid: &str, seed: Seed) -> Value {
-        let id = |start: u32| format!("containerd://{}", seed.hex(64, &["container", uid, &self.name, &start.to_string()]));
+        let id = |start: u32| {
+            format!(
+                "containerd://{}",
+                seed.hex(64, &["container", uid, &self.name, &start.to_string()])
+            )
+        };
         let ended = |end: &Ended, start: u32| {
             json!({"containerID": id(start), "exitCode": end.code, "reason": end.reason,
                 "startedAt": clock::seconds(end.started), "finishedAt": clock::seconds(end.finished)})
         };
         let state = match &self.now {
-            Now::Waiting(reason, message) if message.is_empty() => json!({"waiting": {"reason": reason}}),
-            Now::Waiting(reason, message) => json!({"waiting": {"message": message, "reason": reason}}),
+            Now::Waiting(reason, message) if message.is_empty() => {
+                json!({"waiting": {"reason": reason}})
+            }
+            Now::Waiting(reason, message) => {
+                json!({"waiting": {"message": message, "reason": reason}})
+            }
             Now::Running(since) => json!({"running": {"startedAt": clock::seconds(*since)}}),
             Now::Ended(end) => json!({"terminated": ended(end, self.restarts)}),
         };
@@ -219,9 +256,16 @@ impl Container {
             "state": state,
         });
         if let Some(start) = named {
-            let repository = self.image.rsplit_once(':').map_or(self.image.as_str(), |(name, _)| name);
+            let repository = self
+                .image
+                .rsplit_once(':')
+                .map_or(self.image.as_str(), |(name, _)| name);
             let digest = Seed(0).hex(64, &["image", &self.image]);
-            set(&mut value, &["imageID"], format!("{repository}@sha256:{digest}").into());
+            set(
+                &mut value,
+                &["imageID"],
+                format!("{repository}@sha256:{digest}").into(),
+            );
             set(&mut value, &["containerID"], id(start).into());
         }
         value
@@ -249,13 +293,19 @@ mod tests {
         let mut state = PodState::creating(&pod, "10.0.0.1", "", then);
         let status = shown(&state, &pod);
         assert_eq!(status["phase"], "Pending");
-        assert_eq!(status["containerStatuses"][0]["state"]["waiting"]["reason"], "ContainerCreating");
+        assert_eq!(
+            status["containerStatuses"][0]["state"]["waiting"]["reason"],
+            "ContainerCreating"
+        );
         assert!(!pods::ready(&json!({"status": status})));
         state.ip = "10.42.1.2".into();
         state.with("dragonfly", |one| one.now = Now::Running(then));
         let status = shown(&state, &pod);
         assert_eq!(status["phase"], "Running");
-        assert!(!pods::condition(&json!({"status": status}), "ContainersReady"));
+        assert!(!pods::condition(
+            &json!({"status": status}),
+            "ContainersReady"
+        ));
         state.with("dragonfly", |one| one.ready = true);
         let status = shown(&state, &pod);
         assert!(pods::ready(&json!({"status": status})));
@@ -277,7 +327,10 @@ mod tests {
         assert_eq!(status["phase"], "Running");
         let container = &status["containerStatuses"][0];
         assert_eq!(container["lastState"]["terminated"]["exitCode"], 1);
-        assert_eq!(container["lastState"]["terminated"]["containerID"], container["containerID"]);
+        assert_eq!(
+            container["lastState"]["terminated"]["containerID"],
+            container["containerID"]
+        );
         assert_eq!(container["restartCount"], 3);
     }
 
@@ -299,16 +352,26 @@ mod tests {
         let then = "2026-11-21T09:00:00Z".parse().unwrap();
         let table = [
             (json!([]), false, "does not exist"),
-            (json!([{"type": gate, "status": "False"}]), false, "but False"),
+            (
+                json!([{"type": gate, "status": "False"}]),
+                false,
+                "but False",
+            ),
             (json!([{"type": gate, "status": "True"}]), true, ""),
         ];
         for (conditions, ready, words) in table {
             let pod = pod(gates.clone(), conditions);
             let status = shown(&PodState::running(&pod, "h", "i", then), &pod);
-            let found = items(&status, "/conditions").iter().find(|one| one["type"] == "Ready").unwrap();
+            let found = items(&status, "/conditions")
+                .iter()
+                .find(|one| one["type"] == "Ready")
+                .unwrap();
             assert_eq!(text(found, "/status") == "True", ready);
             assert!(text(found, "/message").contains(words), "{found}");
-            assert!(pods::condition(&json!({"status": status}), "ContainersReady"));
+            assert!(pods::condition(
+                &json!({"status": status}),
+                "ContainersReady"
+            ));
         }
     }
 }

@@ -51,7 +51,12 @@ pub(in crate::lab) fn definition() -> Value {
 
 fn spec() -> Value {
     let meta = || object(json!({"annotations": texts(), "labels": texts()}));
-    let key = || required(json!({"key": text(), "name": text(), "optional": flag()}), "key");
+    let key = || {
+        required(
+            json!({"key": text(), "name": text(), "optional": flag()}),
+            "key",
+        )
+    };
     json!({
         "type": "object",
         "properties": {

@@ -62,7 +62,10 @@ impl Labelled {
 
 /// The master by label. During a rollout only pods of the update revision count, if any of them carries the label.
 pub(in crate::lab) fn labelled(pods: &[Candidate], rolling: bool) -> Labelled {
-    let mut masters: Vec<&Candidate> = pods.iter().filter(|pod| pod.role == Some(Role::Master)).collect();
+    let mut masters: Vec<&Candidate> = pods
+        .iter()
+        .filter(|pod| pod.role == Some(Role::Master))
+        .collect();
     if rolling && masters.iter().any(|pod| pod.updated) {
         masters.retain(|pod| pod.updated);
     }
@@ -81,7 +84,11 @@ pub(in crate::lab) fn labelled(pods: &[Candidate], rolling: bool) -> Labelled {
 pub(in crate::lab) fn elect(pods: &[Candidate]) -> Option<&Candidate> {
     pods.iter().filter(|pod| pod.ready).min_by_key(|pod| {
         let no_replica = pod.role != Some(Role::Replica);
-        (no_replica, std::cmp::Reverse(pod.offset.unwrap_or(0)), pod.ordinal)
+        (
+            no_replica,
+            std::cmp::Reverse(pod.offset.unwrap_or(0)),
+            pod.ordinal,
+        )
     })
 }
 

@@ -28,7 +28,9 @@ pub(in crate::lab) enum Act {
 
 /// The decision of `me`, who has seen the Lease unchanged since `seen`.
 pub(in crate::lab) fn act(lease: Option<&Value>, me: &str, seen: Timestamp, now: Timestamp) -> Act {
-    let Some(lease) = lease else { return Act::Create };
+    let Some(lease) = lease else {
+        return Act::Create;
+    };
     match text(lease, "/spec/holderIdentity") {
         holder if holder == me => Act::Renew,
         "" => Act::Take,

@@ -4,9 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::lab::defaults;
 use crate::lab::json::{extend, is_true, items, list_at, number, pairs, set, text};
-use crate::lab::resources::{
-    BUDGETS, GroupResource, NETWORK_POLICIES, SERVICES, STATEFUL_SETS,
-};
+use crate::lab::resources::{BUDGETS, GroupResource, NETWORK_POLICIES, SERVICES, STATEFUL_SETS};
 
 /// The server version this operator was built with: its label, and the image of an instance that names none.
 pub(in crate::lab) const SERVER_VERSION: &str = "v1.39.0";
@@ -218,7 +216,10 @@ fn stateful_set(df: &Value) -> Result<Value, String> {
             set(&mut pod, &[field], value.clone());
         }
     }
-    merge_named(list_at(&mut pod, &["containers"]), items(spec, "/additionalContainers"));
+    merge_named(
+        list_at(&mut pod, &["containers"]),
+        items(spec, "/additionalContainers"),
+    );
     merge_named(&mut volumes, items(spec, "/additionalVolumes"));
     if !volumes.is_empty() {
         set(&mut pod, &["volumes"], volumes.into());
@@ -258,7 +259,11 @@ fn snapshot(df: &Value) -> Result<Snapshot, String> {
     let (mut claims, mut mounts, mut args) = (Vec::new(), Vec::new(), Vec::new());
     if let Some(wanted) = spec.pointer("/tiering/persistentVolumeClaimSpec") {
         let meta = metadata(df, "tiering");
-        claims.push(claim("tiering", meta.get("labels").cloned().unwrap_or_default(), wanted));
+        claims.push(claim(
+            "tiering",
+            meta.get("labels").cloned().unwrap_or_default(),
+            wanted,
+        ));
         mounts.push(json!({"mountPath": "/dragonfly/tiering", "name": "tiering"}));
     }
     if spec.get("tiering").is_some() {
@@ -314,7 +319,8 @@ fn secrets(
     };
     if spec.get("aclFromSecret").is_some() {
         let item = json!([{"key": key("/aclFromSecret"), "path": "dragonfly.acl"}]);
-        let source = json!({"defaultMode": 420, "secretName": secret("/aclFromSecret"), "items": item});
+        let source =
+            json!({"defaultMode": 420, "secretName": secret("/aclFromSecret"), "items": item});
         mount("dragonfly-acl", "/var/lib/dragonfly", source, false);
         args.push("--aclfile=/var/lib/dragonfly/dragonfly.acl".into());
     }
@@ -351,7 +357,12 @@ fn pod_metadata(spec: &Value, meta: &mut Value) {
     ] {
         let mut all = Map::new();
         for more in places.iter().filter_map(|place| spec.pointer(place)) {
-            all.extend(more.as_object().into_iter().flatten().map(|(k, v)| (k.clone(), v.clone())));
+            all.extend(
+                more.as_object()
+                    .into_iter()
+                    .flatten()
+                    .map(|(k, v)| (k.clone(), v.clone())),
+            );
         }
         if let Some(own) = meta.get(kind).and_then(Value::as_object) {
             all.extend(own.clone());
@@ -365,7 +376,10 @@ fn pod_metadata(spec: &Value, meta: &mut Value) {
 /// An item of the same name replaces the operator's.
 fn merge_named(list: &mut Vec<Value>, more: &[Value]) {
     for item in more {
-        match list.iter_mut().find(|have| have.get("name") == item.get("name")) {
+        match list
+            .iter_mut()
+            .find(|have| have.get("name") == item.get("name"))
+        {
             Some(have) => *have = item.clone(),
             None => list.push(item.clone()),
         }
@@ -387,7 +401,11 @@ fn service(df: &Value, name: &str) -> Value {
         "selector": {"app": own, "app.kubernetes.io/name": "dragonfly", "role": "master"},
     });
     if !text(df, "/spec/serviceSpec/type").is_empty() {
-        set(&mut spec, &["type"], text(df, "/spec/serviceSpec/type").into());
+        set(
+            &mut spec,
+            &["type"],
+            text(df, "/spec/serviceSpec/type").into(),
+        );
     }
     defaults::service_spec(&mut spec);
     let mut meta = metadata(df, name);
@@ -402,7 +420,10 @@ fn service(df: &Value, name: &str) -> Value {
 fn budget(df: &Value) -> Value {
     let name = text(df, "/metadata/name");
     let mut spec = json!({"selector": {"matchLabels": selector(name)}});
-    match (df.pointer("/spec/pdb/minAvailable"), df.pointer("/spec/pdb/maxUnavailable")) {
+    match (
+        df.pointer("/spec/pdb/minAvailable"),
+        df.pointer("/spec/pdb/maxUnavailable"),
+    ) {
         (Some(least), _) => set(&mut spec, &["minAvailable"], least.clone()),
         (None, Some(most)) => set(&mut spec, &["maxUnavailable"], most.clone()),
         (None, None) => set(&mut spec, &["maxUnavailable"], 1.into()),
@@ -465,10 +486,16 @@ mod tests {
         assert_eq!(set.value["spec"]["serviceName"], "orders");
         assert_eq!(set.value["spec"]["updateStrategy"]["type"], "OnDelete");
         let container = &set.value["spec"]["template"]["spec"]["containers"][0];
-        assert_eq!(container["image"], "docker.dragonflydb.io/dragonflydb/dragonfly:v1.39.0");
+        assert_eq!(
+            container["image"],
+            "docker.dragonflydb.io/dragonflydb/dragonfly:v1.39.0"
+        );
         assert_eq!(container["imagePullPolicy"], "Always");
         assert_eq!(container["ports"][1]["containerPort"], 9999);
-        assert_eq!(set.value["spec"]["template"]["spec"]["securityContext"]["fsGroup"], 999);
+        assert_eq!(
+            set.value["spec"]["template"]["spec"]["securityContext"]["fsGroup"],
+            999
+        );
         assert_eq!(service.value["spec"]["selector"]["role"], "master");
         assert_eq!(service.value["spec"]["type"], "ClusterIP");
         assert_eq!(budget.value["spec"]["maxUnavailable"], 1);
@@ -478,7 +505,10 @@ mod tests {
         );
         for one in &made {
             assert_eq!(one.value["metadata"]["ownerReferences"][0]["uid"], "u");
-            assert_eq!(one.value["metadata"]["labels"]["app.kubernetes.io/version"], "v1.39.0");
+            assert_eq!(
+                one.value["metadata"]["labels"]["app.kubernetes.io/version"],
+                "v1.39.0"
+            );
         }
     }
 
@@ -508,7 +538,10 @@ mod tests {
         ] {
             assert!(args.contains(&wanted), "{wanted} in {args:?}");
         }
-        assert_eq!(set["spec"]["volumeClaimTemplates"][0]["metadata"]["name"], "df");
+        assert_eq!(
+            set["spec"]["volumeClaimTemplates"][0]["metadata"]["name"],
+            "df"
+        );
         let env = items(set, "/spec/template/spec/containers/0/env");
         assert!(env.iter().any(|one| one["name"] == "DFLY_requirepass"
             && one["valueFrom"]["secretKeyRef"]["name"] == "auth"));

@@ -49,9 +49,16 @@ pub(in crate::lab) fn next(pods: &[Rolling], replicas: usize) -> Step {
             return Step::Wait(format!("pod {name} has no role"));
         }
     }
-    let labelled: Vec<&Rolling> = pods.iter().filter(|one| one.pod.role == Some(Role::Replica)).collect();
+    let labelled: Vec<&Rolling> = pods
+        .iter()
+        .filter(|one| one.pod.role == Some(Role::Replica))
+        .collect();
     if labelled.len() != replicas.saturating_sub(1) {
-        return Step::Wait(format!("{} of {} replicas", labelled.len(), replicas.saturating_sub(1)));
+        return Step::Wait(format!(
+            "{} of {} replicas",
+            labelled.len(),
+            replicas.saturating_sub(1)
+        ));
     }
     if let Some(one) = labelled.iter().find(|one| one.pod.updated && !one.stable) {
         return Step::Wait(format!("replica {} is not stable", one.pod.name));
@@ -63,7 +70,10 @@ pub(in crate::lab) fn next(pods: &[Rolling], replicas: usize) -> Step {
         return Step::DeleteReplica(one.pod.name.clone());
     }
     let masters = || pods.iter().filter(|one| one.pod.role == Some(Role::Master));
-    let old: Vec<String> = masters().filter(|one| !one.pod.updated).map(|one| one.pod.name.clone()).collect();
+    let old: Vec<String> = masters()
+        .filter(|one| !one.pod.updated)
+        .map(|one| one.pod.name.clone())
+        .collect();
     if masters().any(|one| one.pod.updated) {
         return Step::Finish(old);
     }
@@ -72,7 +82,10 @@ pub(in crate::lab) fn next(pods: &[Rolling], replicas: usize) -> Step {
     };
     let master = master.pod.name.clone();
     match labelled.iter().find(|one| one.pod.updated) {
-        Some(replica) => Step::TakeOver { replica: replica.pod.name.clone(), master },
+        Some(replica) => Step::TakeOver {
+            replica: replica.pod.name.clone(),
+            master,
+        },
         None => Step::DeleteMaster(master),
     }
 }
@@ -116,7 +129,13 @@ mod tests {
             ("m -+ r", wait("pod df-1 has no role")),
             ("m r+~ r", wait("replica df-1 is not stable")),
             ("m r+ r", Step::DeleteReplica("df-2".into())),
-            ("m r+ r+", Step::TakeOver { replica: "df-1".into(), master: "df-0".into() }),
+            (
+                "m r+ r+",
+                Step::TakeOver {
+                    replica: "df-1".into(),
+                    master: "df-0".into(),
+                },
+            ),
             ("m+ r+ r+", Step::Finish(vec![])),
         ];
         for (text, wanted) in table {
@@ -124,6 +143,9 @@ mod tests {
         }
         assert_eq!(next(&pods("m"), 1), Step::DeleteMaster("df-0".into()));
         assert_eq!(next(&pods("m+"), 1), Step::Finish(vec![]));
-        assert_eq!(next(&pods("mx r+ m+"), 2), Step::Finish(vec!["df-0".into()]));
+        assert_eq!(
+            next(&pods("mx r+ m+"), 2),
+            Step::Finish(vec!["df-0".into()])
+        );
     }
 }

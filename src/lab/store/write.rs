@@ -241,7 +241,8 @@ impl Store {
             object::metadata(&mut value).insert("generation".into(), count.into());
         }
         let applies = by.applied.is_some();
-        if !applies && same_but_managed(&value, &old) {
+        let rewritten = value.pointer(BOOK) != old.pointer(BOOK);
+        if !applies && !rewritten && same_but_managed(&value, &old) {
             return Ok(before);
         }
         fields::record(&mut value, Some(&old), by, &resource, now);
@@ -411,10 +412,10 @@ impl State {
             if !finalizers.is_empty() {
                 meta.insert("finalizers".into(), finalizers.into());
             }
-            if is(NAMESPACES) {
-                if let Some(status) = value.get_mut("status").and_then(Value::as_object_mut) {
-                    status.insert("phase".into(), "Terminating".into());
-                }
+            if is(NAMESPACES)
+                && let Some(status) = value.get_mut("status").and_then(Value::as_object_mut)
+            {
+                status.insert("phase".into(), "Terminating".into());
             }
             if value != before.value() {
                 // The registry counts a deletion mark as a change of what is wanted.
@@ -460,6 +461,8 @@ fn pod_grace(pod: &Value, asked: Option<u64>) -> u64 {
     asked.or(own).unwrap_or(30)
 }
 
+const BOOK: &str = "/metadata/managedFields";
+
 /// What a write may not change.
 fn keep_identity(value: &mut Value, old: &Value) {
     for key in ["apiVersion", "kind"] {
@@ -479,12 +482,25 @@ fn keep_identity(value: &mut Value, old: &Value) {
         "resourceVersion",
         "generation",
         "generateName",
-        "managedFields",
     ] {
         match was.and_then(|was| was.get(key)) {
             Some(was) => meta.insert(key.into(), was.clone()),
             None => meta.remove(key),
         };
+    }
+    // Who leaves the book of managers out, or empty, leaves it as it is; who writes one rewrites it. `[{}]` clears it.
+    let book = meta.get("managedFields").and_then(Value::as_array);
+    match (
+        book.is_some_and(|book| !book.is_empty()),
+        was.and_then(|was| was.get("managedFields")),
+    ) {
+        (true, _) => (),
+        (false, Some(was)) => {
+            meta.insert("managedFields".into(), was.clone());
+        }
+        (false, None) => {
+            meta.remove("managedFields");
+        }
     }
     for key in ["labels", "annotations", "finalizers", "ownerReferences"] {
         let empty = match meta.get(key) {
@@ -511,19 +527,14 @@ fn desired_changed(resource: &Resource, old: &Value, new: &Value) -> bool {
     differs(old, new) || differs(new, old)
 }
 
+/// Whether two states differ in nothing but the book of who wrote what.
 fn same_but_managed(a: &Value, b: &Value) -> bool {
-    fn strip(value: &Value) -> (Option<Map<String, Value>>, Option<Map<String, Value>>) {
-        let mut meta = value.get("metadata").and_then(Value::as_object).cloned();
-        if let Some(meta) = &mut meta {
-            meta.remove("managedFields");
-        }
-        let mut rest = value.as_object().cloned();
-        if let Some(rest) = &mut rest {
-            rest.remove("metadata");
-        }
-        (meta, rest)
+    fn stripped(value: &Value) -> Value {
+        let mut value = value.clone();
+        object::metadata(&mut value).remove("managedFields");
+        value
     }
-    strip(a) == strip(b)
+    stripped(a) == stripped(b)
 }
 
 fn text(map: &Map<String, Value>, key: &str) -> String {
