@@ -52,6 +52,10 @@ fn tick(state: &mut State, now: Timestamp) {
         judge(state, Touched::default(), now);
     }
     let outdated = state.clock.next().is_some_and(|at| at <= now);
+    if outdated {
+        // What is drawn next notes anew when it goes out of date; until then nobody needs to be woken again for it.
+        state.clock.clear();
+    }
     let hinted = state.pending.as_ref().is_some_and(|p| p.is_hinted(now));
     state.dirty |= outdated || hinted;
 }

@@ -27,6 +27,9 @@ impl Asked<'_> {
     /// `list pods in namespace shop`, `list pods in all namespaces`.
     fn words(&self) -> String {
         match self.namespace {
+            Some(namespace) if self.resource == "pods/portforward" => {
+                format!("port-forward to pods in namespace {namespace}")
+            }
             Some(namespace) => {
                 format!("{} {} in namespace {namespace}", self.verb, self.resource)
             }
@@ -194,7 +197,10 @@ fn of_status(code: u16, message: &str, asked: &Asked<'_>) -> Fault {
             };
             Fault::new(FaultKind::Forbidden, format!("may not {doing}")).with_hint(hint)
         }
-        404 => Fault::new(FaultKind::NotFound, format!("cannot {doing}: not found")),
+        404 => {
+            let said = if said.is_empty() { "not found" } else { &said };
+            Fault::new(FaultKind::NotFound, format!("cannot {doing}: {said}"))
+        }
         409 => Fault::new(
             FaultKind::Conflict,
             format!("cannot {doing}: somebody else changed it first"),

@@ -35,6 +35,7 @@ pub async fn follow(plan: ContextPlan, outlet: Outlet, focus: watch::Receiver<Fo
         focus,
         roster: Arc::new(watch::Sender::new(Roster::default())),
         lists: Arc::new(Semaphore::new(LISTS)),
+        alarm: Arc::default(),
     };
     let namespaces = fallback(&plan);
     let wide = standing::WIDE.iter().map(|kind| {

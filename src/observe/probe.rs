@@ -96,6 +96,8 @@ struct Node {
     engine: Option<Engine>,
     /// Questions that hung: asked last.
     suspects: BTreeSet<Question>,
+    /// The API server could not be reached for a port-forward, and the heartbeat has been asked to look.
+    away: bool,
     backoff: Backoff,
     jitter: Jitter,
 }
@@ -108,6 +110,8 @@ enum Round {
     Silent,
     /// It may not be asked.
     Forbidden,
+    /// The API server could not be reached, which is not the engine's fault.
+    Away,
 }
 
 impl Node {
@@ -123,6 +127,7 @@ impl Node {
             backoff: Backoff::new(desk.pace.retry_least, desk.pace.retry_most, jitter.clone()),
             engine: None,
             suspects: BTreeSet::new(),
+            away: false,
             desk,
             shared,
             target,
@@ -152,6 +157,7 @@ impl Node {
                     (pace.probe_focused, pause.max(pace.probe_background))
                 }
                 Round::Forbidden => (REST, REST),
+                Round::Away => (pace.retry_least, pace.retry_least),
             };
             let spread = self.jitter.about(Duration::from_secs(1)).as_secs_f64();
             self.wait(began, focused.mul_f64(spread), background.mul_f64(spread))
@@ -276,8 +282,19 @@ impl Node {
         let deadline = self.desk.pace.connect_deadline;
         let (namespace, pod) = (&self.id.namespace, &self.id.pod);
         let opened = match forward::forward(client, namespace, pod, ADMIN_PORT, deadline).await {
-            Ok(way) => Engine::over(way.stream, Some(way.tether), deadline).await,
-            Err(refusal) => Err(refusal.fault),
+            Ok(way) => {
+                self.away = false;
+                Engine::over(way.stream, Some(way.tether), deadline).await
+            }
+            Err(refusal) => {
+                // Either the way is lost, which the heartbeat will tell, or it is not: then this is the engine's silence.
+                let away = refusal.code.is_none() && refusal.fault.kind == FaultKind::Unreachable;
+                if away && !std::mem::replace(&mut self.away, true) {
+                    self.desk.alarm.notify_one();
+                    return Err(Round::Away);
+                }
+                Err(refusal.fault)
+            }
         };
         opened.map_err(|fault| {
             let forbidden = fault.kind == FaultKind::Forbidden;

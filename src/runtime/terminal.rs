@@ -1,6 +1,7 @@
 //! The terminal, taken and always given back: on quit, panic, SIGTERM, SIGHUP and suspend.
 
 use std::io::{self, IsTerminal, Stdout, Write};
+use std::mem::ManuallyDrop;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossterm::event::{
@@ -20,7 +21,9 @@ static TAKEN: AtomicBool = AtomicBool::new(false);
 
 /// The terminal while it is ours. Dropping it gives it back.
 pub struct Screen {
-    terminal: Terminal<CrosstermBackend<Stdout>>,
+    /// Never dropped: ratatui's own drop shows the cursor, and on a terminal that is gone it prints that this failed, which
+    /// panics. [`give_back`] shows the cursor.
+    terminal: ManuallyDrop<Terminal<CrosstermBackend<Stdout>>>,
     mouse: bool,
 }
 
@@ -35,7 +38,7 @@ impl Screen {
                 "standard input and output are no terminal",
             ));
         }
-        let terminal = Terminal::new(CrosstermBackend::new(io::stdout()))?;
+        let terminal = ManuallyDrop::new(Terminal::new(CrosstermBackend::new(io::stdout()))?);
         let mut screen = Self { terminal, mouse };
         screen.enter()?;
         Ok(screen)
@@ -180,7 +183,8 @@ pub fn install_panic_hook() -> color_eyre::Result<()> {
         } else {
             give_back();
             tracing::error!(target: "darner::panic", "{panic}");
-            eprintln!("{}", panic_hook.panic_report(panic));
+            // Standard error may be gone with the terminal, and a panic in here would abort.
+            let _ = writeln!(io::stderr(), "{}", panic_hook.panic_report(panic));
         }
     }));
     Ok(())

@@ -56,7 +56,7 @@ fn every_refusal_has_its_kind_and_a_line() {
             404,
             "404 page not found\n".to_owned(),
             NotFound,
-            "cannot list pods in the whole cluster: not found",
+            "cannot list pods in the whole cluster: 404 page not found",
         ),
         (
             409,
@@ -163,7 +163,7 @@ fn a_missing_right_names_the_smallest_role() {
                 group: "",
                 namespace: Some("shop"),
             },
-            "may not get,create pods/portforward in namespace shop",
+            "may not port-forward to pods in namespace shop",
             "the right is missing: kubectl -n shop create role darner --verb=get,create --resource=pods/portforward, and bind it",
         ),
     ] {

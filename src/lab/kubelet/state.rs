@@ -240,7 +240,11 @@ impl Container {
         // While it waits to be started again, the container of the last start is what the status names.
         let waiting = matches!(self.now, Now::Waiting(..));
         let named = (!waiting || self.last.is_some()).then_some(self.restarts);
-        let before = if waiting { self.restarts } else { self.restarts.saturating_sub(1) };
+        let before = if waiting {
+            self.restarts
+        } else {
+            self.restarts.saturating_sub(1)
+        };
         let last = match &self.last {
             Some(end) => json!({"terminated": ended(end, before)}),
             None => json!({}),
@@ -339,9 +343,15 @@ mod tests {
         let mut pod = pod(Value::Null, Value::Null);
         let then = "2026-11-21T09:00:00Z".parse().unwrap();
         let mut state = PodState::running(&pod, "h", "i", then);
-        state.with("dragonfly", |one| one.now = Now::Ended(Ended::new(137, then, then)));
+        state.with("dragonfly", |one| {
+            one.now = Now::Ended(Ended::new(137, then, then))
+        });
         assert_eq!(shown(&state, &pod)["phase"], "Running");
-        set(&mut pod, &["metadata", "deletionTimestamp"], "2026-11-21T10:00:00Z".into());
+        set(
+            &mut pod,
+            &["metadata", "deletionTimestamp"],
+            "2026-11-21T10:00:00Z".into(),
+        );
         assert_eq!(shown(&state, &pod)["phase"], "Failed");
     }
 

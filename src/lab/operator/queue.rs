@@ -48,7 +48,12 @@ impl Queue {
     }
 
     /// Notes what became of it; a change that came meanwhile goes first.
-    pub(super) fn settle(&mut self, key: Key, outcome: &Outcome, mut scaled: impl FnMut(Duration) -> Duration) {
+    pub(super) fn settle(
+        &mut self,
+        key: Key,
+        outcome: &Outcome,
+        mut scaled: impl FnMut(Duration) -> Duration,
+    ) {
         let after = match outcome {
             Outcome::Done => {
                 self.failures.remove(&key);
@@ -65,7 +70,9 @@ impl Queue {
                 doubled.min(LONGEST)
             }
         };
-        self.due.entry(key).or_insert_with(|| Instant::now() + scaled(after));
+        self.due
+            .entry(key)
+            .or_insert_with(|| Instant::now() + scaled(after));
     }
 }
 

@@ -1,4 +1,9 @@
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
 
 mod faults;
 mod lives;
@@ -33,21 +38,36 @@ impl Drop for Bench {
 
 async fn client(lab: &Lab, context: &str) -> Client {
     let kubeconfig = Kubeconfig::from_yaml(&lab.kubeconfig()).unwrap();
-    let options = KubeConfigOptions { context: Some(context.to_owned()), ..Default::default() };
-    let mut config = Config::from_custom_kubeconfig(kubeconfig, &options).await.unwrap();
+    let options = KubeConfigOptions {
+        context: Some(context.to_owned()),
+        ..Default::default()
+    };
+    let mut config = Config::from_custom_kubeconfig(kubeconfig, &options)
+        .await
+        .unwrap();
     config.default_retry = false;
     Client::try_from(config).unwrap()
 }
 
 async fn bench(scenario: &str) -> Bench {
-    let options = LabOptions { scenario: scenario.to_owned(), seed: 7, speed: SPEED };
+    let options = LabOptions {
+        scenario: scenario.to_owned(),
+        seed: 7,
+        speed: SPEED,
+    };
     let lab = Lab::start(options).await.unwrap();
-    let (infra, apps) = (client(&lab, "lab-infra").await, client(&lab, "lab-apps").await);
+    let (infra, apps) = (
+        client(&lab, "lab-infra").await,
+        client(&lab, "lab-apps").await,
+    );
     Bench { lab, infra, apps }
 }
 
 /// Asks again until the answer is yes; says what it was waiting for when it never is.
-async fn eventually<F: Future<Output = Result<(), String>>>(what: &str, mut ask: impl FnMut() -> F) {
+async fn eventually<F: Future<Output = Result<(), String>>>(
+    what: &str,
+    mut ask: impl FnMut() -> F,
+) {
     let until = Instant::now() + PATIENCE;
     loop {
         let Err(why) = ask().await else { return };
@@ -73,22 +93,38 @@ struct Seen {
 impl Bench {
     async fn pods(&self, namespace: &str, app: &str) -> Vec<Pod> {
         let labels = ListParams::default().labels(&format!("app={app}"));
-        Api::<Pod>::namespaced(self.infra.clone(), namespace).list(&labels).await.unwrap().items
+        Api::<Pod>::namespaced(self.infra.clone(), namespace)
+            .list(&labels)
+            .await
+            .unwrap()
+            .items
     }
 
     async fn seen(&self, namespace: &str, app: &str) -> Seen {
         let pods = self.pods(namespace, app).await;
         let labelled = |role: &str| {
-            let has = |pod: &&Pod| pod.metadata.labels.as_ref().is_some_and(|all| all.get("role").is_some_and(|r| r == role));
+            let has = |pod: &&Pod| {
+                pod.metadata
+                    .labels
+                    .as_ref()
+                    .is_some_and(|all| all.get("role").is_some_and(|r| r == role))
+            };
             pods.iter().filter(has).map(name).collect()
         };
         let service = ListParams::default().labels(&format!("kubernetes.io/service-name={app}"));
-        let slices = Api::<EndpointSlice>::namespaced(self.infra.clone(), namespace).list(&service).await.unwrap();
+        let slices = Api::<EndpointSlice>::namespaced(self.infra.clone(), namespace)
+            .list(&service)
+            .await
+            .unwrap();
         let endpoints = slices
             .items
             .iter()
             .flat_map(|slice| &slice.endpoints)
-            .filter(|one| one.conditions.as_ref().is_some_and(|all| all.ready == Some(true)))
+            .filter(|one| {
+                one.conditions
+                    .as_ref()
+                    .is_some_and(|all| all.ready == Some(true))
+            })
             .filter_map(|one| one.target_ref.as_ref()?.name.clone())
             .collect();
         let state = self.lab.state();
@@ -96,10 +132,20 @@ impl Bench {
             .as_array()
             .unwrap()
             .iter()
-            .filter(|engine| engine["namespace"] == namespace && engine["pod"].as_str().unwrap().starts_with(&format!("{app}-")))
+            .filter(|engine| {
+                engine["namespace"] == namespace
+                    && engine["pod"]
+                        .as_str()
+                        .unwrap()
+                        .starts_with(&format!("{app}-"))
+            })
             .collect();
         let named = |wanted: &dyn Fn(&Value) -> bool| {
-            engines.iter().filter(|one| wanted(one)).map(|one| one["pod"].as_str().unwrap().to_owned()).collect()
+            engines
+                .iter()
+                .filter(|one| wanted(one))
+                .map(|one| one["pod"].as_str().unwrap().to_owned())
+                .collect()
         };
         Seen {
             masters: labelled("master"),
@@ -120,7 +166,11 @@ impl Bench {
             && seen.acting == seen.masters
             && seen.in_sync == seen.replicas
             && seen.ready == replicas;
-        if well { Ok(()) } else { Err(format!("{seen:?}")) }
+        if well {
+            Ok(())
+        } else {
+            Err(format!("{seen:?}"))
+        }
     }
 
     async fn story_is_well(&self) -> Result<(), String> {
@@ -130,7 +180,13 @@ impl Bench {
     }
 
     fn engine(&self, namespace: &str, pod: &str) -> crate::lab::engine::Engine {
-        self.lab.0.stage.infra.machines.engine(namespace, pod).unwrap()
+        self.lab
+            .0
+            .stage
+            .infra
+            .machines
+            .engine(namespace, pod)
+            .unwrap()
     }
 }
 
@@ -139,8 +195,14 @@ fn name(pod: &Pod) -> String {
 }
 
 fn is_ready(pod: &Pod) -> bool {
-    let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_ref());
-    let ready = conditions.is_some_and(|all| all.iter().any(|one| one.type_ == "Ready" && one.status == "True"));
+    let conditions = pod
+        .status
+        .as_ref()
+        .and_then(|status| status.conditions.as_ref());
+    let ready = conditions.is_some_and(|all| {
+        all.iter()
+            .any(|one| one.type_ == "Ready" && one.status == "True")
+    });
     ready && pod.metadata.deletion_timestamp.is_none()
 }
 
@@ -152,29 +214,59 @@ async fn a_healthy_lab_is_well_from_the_first_answer() {
     assert!(keys("dragonfly-0") > 400_000);
     eventually("the replica has every key", || async {
         let (master, replica) = (keys("dragonfly-0"), keys("dragonfly-2"));
-        if master.abs_diff(replica) < 50 { Ok(()) } else { Err(format!("{master} and {replica}")) }
+        if master.abs_diff(replica) < 50 {
+            Ok(())
+        } else {
+            Err(format!("{master} and {replica}"))
+        }
     })
     .await;
-    let consumers = Api::<Pod>::all(bench.apps.clone()).list(&ListParams::default()).await.unwrap();
-    assert_eq!(consumers.items.iter().filter(|pod| is_ready(pod)).count(), 13);
+    let consumers = Api::<Pod>::all(bench.apps.clone())
+        .list(&ListParams::default())
+        .await
+        .unwrap();
+    assert_eq!(
+        consumers.items.iter().filter(|pod| is_ready(pod)).count(),
+        13
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_same_seed_tells_the_same_story() {
     let told = |seed| async move {
-        let lab = Lab::start(LabOptions { seed, ..LabOptions::default() }).await.unwrap();
+        let lab = Lab::start(LabOptions {
+            seed,
+            ..LabOptions::default()
+        })
+        .await
+        .unwrap();
         let infra = client(&lab, "lab-infra").await;
-        let pods = Api::<Pod>::all(infra).list(&ListParams::default()).await.unwrap();
+        let pods = Api::<Pod>::all(infra)
+            .list(&ListParams::default())
+            .await
+            .unwrap();
         let mut story: Vec<String> = pods
             .items
             .iter()
             .map(|pod| {
                 let status = pod.status.as_ref().unwrap();
-                format!("{} {:?} {:?} {:?}", name(pod), pod.metadata.uid, status.pod_ip, pod.spec.as_ref().unwrap().node_name)
+                format!(
+                    "{} {:?} {:?} {:?}",
+                    name(pod),
+                    pod.metadata.uid,
+                    status.pod_ip,
+                    pod.spec.as_ref().unwrap().node_name
+                )
             })
             .collect();
         let state = lab.state();
-        story.extend(state["engines"].as_array().unwrap().iter().map(|one| one["replid"].to_string()));
+        story.extend(
+            state["engines"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|one| one["replid"].to_string()),
+        );
         story.extend(lab.contexts().into_iter().map(|context| context.token));
         lab.shutdown();
         story
@@ -182,7 +274,10 @@ async fn the_same_seed_tells_the_same_story() {
     let first = told(11).await;
     assert_eq!(first, told(11).await);
     let other = told(12).await;
-    assert!(first.iter().zip(&other).all(|(a, b)| a != b), "{first:?}\n{other:?}");
+    assert!(
+        first.iter().zip(&other).all(|(a, b)| a != b),
+        "{first:?}\n{other:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -190,11 +285,18 @@ async fn many_instances_are_there_at_once() {
     let bench = bench("scale:40").await;
     bench.story_is_well().await.unwrap();
     let servers = ListParams::default().labels("app.kubernetes.io/name=dragonfly");
-    let pods = Api::<Pod>::all(bench.infra.clone()).list(&servers).await.unwrap().items;
+    let pods = Api::<Pod>::all(bench.infra.clone())
+        .list(&servers)
+        .await
+        .unwrap()
+        .items;
     assert_eq!(pods.len(), 8 + 120);
     assert!(pods.iter().all(is_ready));
     bench.is_well("team-02", "cache-040", 3).await.unwrap();
-    let addresses: std::collections::BTreeSet<_> = pods.iter().map(|pod| pod.status.as_ref().unwrap().pod_ip.clone()).collect();
+    let addresses: std::collections::BTreeSet<_> = pods
+        .iter()
+        .map(|pod| pod.status.as_ref().unwrap().pod_ip.clone())
+        .collect();
     assert_eq!(addresses.len(), pods.len());
 }
 
@@ -202,12 +304,27 @@ async fn many_instances_are_there_at_once() {
 /// with `DARNER_LAB_SCENARIO` if wanted. Without the variable there is nothing to do.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn serve_by_hand() {
-    let Ok(path) = std::env::var("DARNER_LAB_SERVE") else { return };
+    let Ok(path) = std::env::var("DARNER_LAB_SERVE") else {
+        return;
+    };
     let scenario = std::env::var("DARNER_LAB_SCENARIO").unwrap_or_else(|_| "healthy".into());
     let began = Instant::now();
-    let lab = Lab::start(LabOptions { scenario, ..LabOptions::default() }).await.unwrap();
+    let lab = Lab::start(LabOptions {
+        scenario,
+        ..LabOptions::default()
+    })
+    .await
+    .unwrap();
     std::fs::write(&path, lab.kubeconfig()).unwrap();
-    let control = lab.serve_control(&std::path::Path::new(&path).with_extension("lab")).await.unwrap();
-    println!("up after {:?}; {} {}", began.elapsed(), path, control.file().display());
+    let control = lab
+        .serve_control(&std::path::Path::new(&path).with_extension("lab"))
+        .await
+        .unwrap();
+    println!(
+        "up after {:?}; {} {}",
+        began.elapsed(),
+        path,
+        control.file().display()
+    );
     lab.ended().await;
 }

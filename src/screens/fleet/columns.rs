@@ -1,39 +1,40 @@
 //! The columns of the Fleet table, and the cells of a row.
 
-use super::row::{FleetRow, RowKey, master_cell};
+use jiff::Timestamp;
+
+use super::row::{FleetRow, master_cell};
 use crate::checks::Since;
 use crate::domain::{Figures, text};
 use crate::screens::parts::See;
 use crate::settings::{Glyph, Tone};
 use crate::widgets::{Column, Piece, Row};
 
-/// Every column, from left to right. Each can be sorted by. Where only one context is open, its name is on the top line
-/// and not in every row.
-pub(super) fn columns(several_contexts: bool) -> Vec<Column> {
-    let mut columns = all();
-    if !several_contexts && let Some(column) = columns.iter_mut().find(|c| c.id == "context") {
-        column.priority = 9;
-    }
-    columns
-}
+/// Columns from which names are shown in full before more columns come.
+const ROOMY: u16 = 118;
 
-fn all() -> Vec<Column> {
+/// Every column, from left to right. Each can be sorted by. Where only one context is open, its name is on the top line
+/// and not in every row; how old figures are stands there only where some are.
+pub(super) fn columns(width: u16, several_contexts: bool, any_old: bool) -> Vec<Column> {
+    let roomy = width >= ROOMY;
+    let least = |narrow, wide| if roomy { wide } else { narrow };
+    let context = if several_contexts { 1 } else { 9 };
+    let as_of = if any_old { 2 } else { 10 };
     vec![
-        Column::new("state", "STATE").width(17, 19),
+        Column::new("state", "STATE").width(least(17, 19), 19),
         Column::new("since", "SINCE")
             .width(6, 6)
             .right()
             .priority(4),
         Column::new("context", "CONTEXT")
-            .width(7, 12)
+            .width(least(7, 9), 14)
             .cut_middle()
-            .priority(1),
+            .priority(context),
         Column::new("instance", "INSTANCE")
-            .width(20, 30)
+            .width(least(20, 28), 36)
             .fill()
             .cut_middle(),
         Column::new("master", "MASTER")
-            .width(11, 18)
+            .width(least(11, 14), 20)
             .cut_middle()
             .priority(1),
         Column::new("nodes", "NODES")
@@ -47,7 +48,7 @@ fn all() -> Vec<Column> {
         Column::new("as-of", "AS OF")
             .width(6, 6)
             .right()
-            .priority(3),
+            .priority(as_of),
         Column::new("keys", "KEYS").width(6, 6).right().priority(7),
         Column::new("version", "VERSION").width(8, 9).priority(8),
         Column::new("restarts", "RESTARTS")
@@ -56,6 +57,14 @@ fn all() -> Vec<Column> {
             .priority(9),
         Column::new("age", "AGE").width(6, 6).right().priority(7),
     ]
+}
+
+/// Ids of all columns, from left to right.
+pub(super) fn ids() -> Vec<&'static str> {
+    columns(0, true, true)
+        .iter()
+        .map(|column| column.id)
+        .collect()
 }
 
 /// A way of sorting that makes sense first: figures from the most, names from the first.
@@ -83,14 +92,12 @@ pub(super) fn cells(see: &See<'_>, row: &FleetRow) -> Row {
         }
     };
     let context = Piece::muted(row.key.context().as_str());
-    let name_tone = match row.key {
-        RowKey::Instance(_) => Tone::Strong,
-        RowKey::Context(_) => Tone::Muted,
-    };
-    let name = Piece::new(row.name.clone(), name_tone);
     let Some(figures) = &row.figures else {
-        return Row::new(vec![state, since, context, name]);
+        // Why a context shows no instance, in a sentence over the columns of an instance.
+        let why = Piece::muted(row.name.clone());
+        return Row::new(vec![state, since, context, why]).spanning();
     };
+    let name = Piece::new(row.name.clone(), Tone::Strong);
     let (master_tone, master) = master_cell(see, &figures.master);
     let number = |figure: Option<u64>| figure.map_or_else(dash, |n| Piece::text(text::count(n)));
     Row::new(vec![
@@ -104,7 +111,7 @@ pub(super) fn cells(see: &See<'_>, row: &FleetRow) -> Row {
         lag(see, figures).unwrap_or_else(dash),
         memory(figures).unwrap_or_else(dash),
         number(figures.ops),
-        as_of(see, row, figures),
+        old_since(see, row).map_or_else(Piece::default, |at| Piece::new(see.age(at), Tone::Stale)),
         number(figures.keys),
         version(figures).unwrap_or_else(dash),
         restarts(row),
@@ -157,15 +164,12 @@ fn memory(figures: &Figures) -> Option<Piece> {
     })
 }
 
-/// How old the figures are, where they are older than they should be.
-fn as_of(see: &See<'_>, row: &FleetRow, figures: &Figures) -> Piece {
-    if let Some(at) = row.stale_since {
-        return Piece::new(see.age(at), Tone::Stale);
-    }
-    match figures.as_of {
-        Some(at) if see.is_older(at, see.period()) => Piece::new(see.age(at), Tone::Stale),
-        _ => Piece::default(),
-    }
+/// When the figures of a row are from, where they are older than they should be.
+pub(super) fn old_since(see: &See<'_>, row: &FleetRow) -> Option<Timestamp> {
+    row.stale_since.or_else(|| {
+        let at = row.figures.as_ref()?.as_of?;
+        see.is_older(at, see.period()).then_some(at)
+    })
 }
 
 fn version(figures: &Figures) -> Option<Piece> {

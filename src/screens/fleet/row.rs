@@ -362,6 +362,11 @@ pub(super) fn master_cell(see: &See<'_>, master: &Master) -> (Tone, String) {
             Tone::Broken,
             format!("{} {}", see.sign(Glyph::Unknown), master.words()),
         ),
-        Master::Labelled(_) | Master::Unknown => (Tone::Unknown, master.words()),
+        // No engine vouches for it.
+        Master::Labelled(name) => (
+            Tone::Unknown,
+            format!("{} {name}", see.sign(Glyph::Unknown)),
+        ),
+        Master::Unknown => (Tone::Unknown, master.words()),
     }
 }

@@ -128,7 +128,7 @@ impl Story {
 
     /// The screen says this somewhere.
     #[track_caller]
-    pub fn says(&self, what: &str) -> &Self {
+    pub fn says(&mut self, what: &str) -> &mut Self {
         let text = self.text();
         assert!(
             text.contains(what),
@@ -139,7 +139,7 @@ impl Story {
 
     /// The screen says this nowhere.
     #[track_caller]
-    pub fn says_not(&self, what: &str) -> &Self {
+    pub fn says_not(&mut self, what: &str) -> &mut Self {
         let text = self.text();
         assert!(!text.contains(what), "the screen says {what:?}:\n{text}");
         self
@@ -154,11 +154,18 @@ impl Story {
             .to_owned()
     }
 
+    /// The Fleet table alone.
+    pub fn table(&self) -> String {
+        let text = self.text();
+        let end = text.find("─ Attention").unwrap_or(text.len());
+        text[..end].to_owned()
+    }
+
     /// The line that carries the marker of the selection.
     #[track_caller]
     pub fn selected_line(&self) -> String {
         let text = self.text();
-        let line = text.lines().find(|line| line.starts_with('▸'));
+        let line = text.lines().rfind(|line| line.starts_with('▸'));
         line.unwrap_or_else(|| panic!("nothing is selected:\n{text}"))
             .to_owned()
     }
@@ -628,12 +635,12 @@ pub fn lists(context: &str, dbs: &[Db]) -> Vec<Fact> {
         let of_kind = objects.iter().filter(|o| o.kind() == kind).cloned();
         facts.push(listed(context, kind, of_kind.collect()));
     }
-    facts.extend(operator(context, 2));
+    facts.extend(operator(context, 2, start()));
     facts
 }
 
-/// The operator with so many of its two pods ready.
-pub fn operator(context: &str, ready: i64) -> Vec<Fact> {
+/// The operator with so many of its two pods ready, and its Lease renewed then.
+pub fn operator(context: &str, ready: i64, renewed: Timestamp) -> Vec<Fact> {
     let meta = |name: &str| Meta {
         namespace: Arc::from("dragonfly-operator-system"),
         name: Arc::from(name),
@@ -676,7 +683,7 @@ pub fn operator(context: &str, ready: i64) -> Vec<Fact> {
             vec![Object::OperatorLease(Arc::new(Lease {
                 meta: meta("31079dea.dragonflydb.io"),
                 holder: Some("dragonfly-operator-b8d9-7f9c_8a1f".to_owned()),
-                renewed: Some(start()),
+                renewed: Some(renewed),
                 acquired: Some(start() - SignedDuration::from_secs(864_000)),
                 duration: Some(15),
                 transitions: Some(3),

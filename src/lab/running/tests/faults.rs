@@ -20,7 +20,11 @@ async fn shows(bench: &Bench, scenario: &str) -> Result<(), String> {
         }
         "no-master" => {
             let seen = bench.seen(SYSTEM, "gitlab").await;
-            if seen.masters.is_empty() && seen.acting.is_empty() && seen.endpoints.is_empty() && seen.in_sync.is_empty() {
+            if seen.masters.is_empty()
+                && seen.acting.is_empty()
+                && seen.endpoints.is_empty()
+                && seen.in_sync.is_empty()
+            {
                 Ok(())
             } else {
                 wrong(format!("{seen:?}"))
@@ -29,7 +33,8 @@ async fn shows(bench: &Bench, scenario: &str) -> Result<(), String> {
         "two-masters" => {
             let seen = bench.seen(SYSTEM, "gitlab").await;
             let replid = |pod: &str| bench.engine(SYSTEM, pod).replid();
-            let apart = |acting: &[String]| acting.len() == 2 && replid(&acting[0]) != replid(&acting[1]);
+            let apart =
+                |acting: &[String]| acting.len() == 2 && replid(&acting[0]) != replid(&acting[1]);
             if seen.masters.len() == 1
                 && seen.endpoints == seen.masters
                 && seen.acting.contains(&seen.masters[0])
@@ -41,15 +46,34 @@ async fn shows(bench: &Bench, scenario: &str) -> Result<(), String> {
             }
         }
         "operator-down" => {
-            let pods = Api::<Pod>::namespaced(bench.infra.clone(), NAMESPACE).list(&ListParams::default()).await.unwrap();
-            let ready: Vec<String> = pods.items.iter().filter(|pod| is_ready(pod)).map(name).collect();
-            if pods.items.len() == 2 && ready.is_empty() { Ok(()) } else { wrong(format!("ready: {ready:?}")) }
+            let pods = Api::<Pod>::namespaced(bench.infra.clone(), NAMESPACE)
+                .list(&ListParams::default())
+                .await
+                .unwrap();
+            let ready: Vec<String> = pods
+                .items
+                .iter()
+                .filter(|pod| is_ready(pod))
+                .map(name)
+                .collect();
+            if pods.items.len() == 2 && ready.is_empty() {
+                Ok(())
+            } else {
+                wrong(format!("ready: {ready:?}"))
+            }
         }
         "operator-stalled" => {
             let leases = Api::<Lease>::namespaced(bench.infra.clone(), NAMESPACE);
-            leases.get("31079dea.dragonflydb.io").await.map(|_| ()).map_err(|error| error.to_string())
+            leases
+                .get("31079dea.dragonflydb.io")
+                .await
+                .map(|_| ())
+                .map_err(|error| error.to_string())
         }
-        "context-unreachable" => match Api::<Pod>::all(bench.apps.clone()).list(&ListParams::default()).await {
+        "context-unreachable" => match Api::<Pod>::all(bench.apps.clone())
+            .list(&ListParams::default())
+            .await
+        {
             Err(error) if !error.to_string().contains("timed out") => Ok(()),
             other => wrong(format!("{other:?}")),
         },
@@ -61,32 +85,51 @@ async fn shows(bench: &Bench, scenario: &str) -> Result<(), String> {
         }
         "forbidden" => {
             let pods = Api::<Pod>::namespaced(bench.infra.clone(), SYSTEM);
-            pods.get("dragonfly-0").await.map_err(|error| error.to_string())?;
+            pods.get("dragonfly-0")
+                .await
+                .map_err(|error| error.to_string())?;
             match pods.portforward("dragonfly-0", &[9999]).await {
                 Err(_) => Ok(()),
                 Ok(_) => wrong("port-forward works".into()),
             }
         }
         "forbidden-lists" => {
-            let within = Api::<Pod>::namespaced(bench.infra.clone(), SYSTEM).list(&ListParams::default()).await;
+            let within = Api::<Pod>::namespaced(bench.infra.clone(), SYSTEM)
+                .list(&ListParams::default())
+                .await;
             within.map_err(|error| error.to_string())?;
-            match Api::<Pod>::all(bench.infra.clone()).list(&ListParams::default()).await {
+            match Api::<Pod>::all(bench.infra.clone())
+                .list(&ListParams::default())
+                .await
+            {
                 Err(kube::Error::Api(status)) if status.code == 403 => Ok(()),
                 other => wrong(format!("{:?}", other.map(|list| list.items.len()))),
             }
         }
         "slow-api" => {
             let began = Instant::now();
-            let asked = Api::<Pod>::namespaced(bench.infra.clone(), SYSTEM).get("dragonfly-0").await;
+            let asked = Api::<Pod>::namespaced(bench.infra.clone(), SYSTEM)
+                .get("dragonfly-0")
+                .await;
             asked.map_err(|error| error.to_string())?;
-            if began.elapsed() > Duration::from_millis(1400) { Ok(()) } else { wrong("quick".into()) }
+            if began.elapsed() > Duration::from_millis(1400) {
+                Ok(())
+            } else {
+                wrong("quick".into())
+            }
         }
         "watch-expired" => {
             use futures::{StreamExt, TryStreamExt};
             let pods = Api::<Pod>::namespaced(bench.infra.clone(), SYSTEM);
-            let listed = pods.list(&ListParams::default()).await.map_err(|error| error.to_string())?;
+            let listed = pods
+                .list(&ListParams::default())
+                .await
+                .map_err(|error| error.to_string())?;
             let revision = listed.metadata.resource_version.unwrap();
-            let stream = pods.watch(&WatchParams::default(), &revision).await.map_err(|error| error.to_string())?;
+            let stream = pods
+                .watch(&WatchParams::default(), &revision)
+                .await
+                .map_err(|error| error.to_string())?;
             let mut stream = stream.boxed();
             let until = tokio::time::sleep(Duration::from_secs(20));
             tokio::pin!(until);
@@ -106,14 +149,20 @@ async fn shows(bench: &Bench, scenario: &str) -> Result<(), String> {
 }
 
 fn faults() -> impl Iterator<Item = &'static str> {
-    SCENARIOS.iter().filter(|scenario| scenario.when == Use::Both).map(|scenario| scenario.name)
+    SCENARIOS
+        .iter()
+        .filter(|scenario| scenario.when == Use::Both)
+        .map(|scenario| scenario.name)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lab_starts_in_every_scenario() {
     for scenario in faults() {
         let bench = bench(scenario).await;
-        eventually(&format!("a lab started as {scenario} shows it"), || shows(&bench, scenario)).await;
+        eventually(&format!("a lab started as {scenario} shows it"), || {
+            shows(&bench, scenario)
+        })
+        .await;
         assert_eq!(bench.lab.state()["scenario"], scenario);
     }
 }
@@ -122,14 +171,24 @@ async fn a_lab_starts_in_every_scenario() {
 async fn every_fault_befalls_a_running_lab_and_heals() {
     let bench = bench("healthy").await;
     for scenario in faults() {
-        bench.lab.fault(scenario).await.unwrap_or_else(|error| panic!("{scenario}: {error}"));
+        bench
+            .lab
+            .fault(scenario)
+            .await
+            .unwrap_or_else(|error| panic!("{scenario}: {error}"));
         eventually(&format!("{scenario} shows"), || shows(&bench, scenario)).await;
         assert_eq!(bench.lab.state()["faults"], json!([scenario]));
         bench.lab.fault("heal").await.unwrap();
         assert_eq!(bench.lab.state()["faults"], json!([]));
-        eventually(&format!("all is well after {scenario}"), || bench.story_is_well()).await;
+        eventually(&format!("all is well after {scenario}"), || {
+            bench.story_is_well()
+        })
+        .await;
         let operators = || async {
-            let pods = Api::<Pod>::namespaced(bench.infra.clone(), NAMESPACE).list(&ListParams::default()).await.unwrap();
+            let pods = Api::<Pod>::namespaced(bench.infra.clone(), NAMESPACE)
+                .list(&ListParams::default())
+                .await
+                .unwrap();
             match pods.items.iter().filter(|pod| is_ready(pod)).count() {
                 2 => Ok(()),
                 ready => Err(format!("{ready} ready")),
@@ -138,7 +197,10 @@ async fn every_fault_befalls_a_running_lab_and_heals() {
         eventually(&format!("the operator is well after {scenario}"), operators).await;
         let apps = Api::<Pod>::all(bench.apps.clone());
         eventually(&format!("lab-apps answers after {scenario}"), || async {
-            apps.list(&ListParams::default()).await.map(|_| ()).map_err(|error| error.to_string())
+            apps.list(&ListParams::default())
+                .await
+                .map(|_| ())
+                .map_err(|error| error.to_string())
         })
         .await;
     }
@@ -146,7 +208,12 @@ async fn every_fault_befalls_a_running_lab_and_heals() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn names_are_refused_where_they_make_no_sense() {
-    let start = |scenario: &str| Lab::start(LabOptions { scenario: scenario.to_owned(), ..LabOptions::default() });
+    let start = |scenario: &str| {
+        Lab::start(LabOptions {
+            scenario: scenario.to_owned(),
+            ..LabOptions::default()
+        })
+    };
     let error = |result: Result<Lab, LabError>| result.err().unwrap().to_string();
     assert!(error(start("two-master").await).contains("did you mean 'two-masters'?"));
     assert!(error(start("heal").await).contains("runs already"));
@@ -154,8 +221,16 @@ async fn names_are_refused_where_they_make_no_sense() {
     let refused = bench.lab.fault("scale:3").await.unwrap_err().to_string();
     assert!(refused.contains("when a lab is started"), "{refused}");
     bench.lab.fault("no-master").await.unwrap();
-    let refused = bench.lab.fault("two-masters").await.unwrap_err().to_string();
-    assert!(refused.contains("cannot be played") && refused.contains("heal"), "{refused}");
+    let refused = bench
+        .lab
+        .fault("two-masters")
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(
+        refused.contains("cannot be played") && refused.contains("heal"),
+        "{refused}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -167,12 +242,23 @@ async fn another_process_finds_the_lab_by_its_file() {
 
     let bench = bench("healthy").await;
     let control = bench.lab.serve_control(&file).await.unwrap();
-    assert!(send_fault(&file, "operator-stalled").await.unwrap().contains("no work"));
+    assert!(
+        send_fault(&file, "operator-stalled")
+            .await
+            .unwrap()
+            .contains("no work")
+    );
     let state = read_state(&file).await.unwrap();
     assert_eq!(state["faults"], json!(["operator-stalled"]));
     assert!(state["contexts"][0]["revision"].as_u64().unwrap() > 10);
-    let wrong = send_fault(&file, "operator-stall").await.unwrap_err().to_string();
-    assert!(wrong.contains("did you mean 'operator-stalled'?"), "{wrong}");
+    let wrong = send_fault(&file, "operator-stall")
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(
+        wrong.contains("did you mean 'operator-stalled'?"),
+        "{wrong}"
+    );
     assert!(send_fault(&file, "../state").await.is_err());
 
     // Without the key nothing is done.
@@ -181,11 +267,22 @@ async fn another_process_finds_the_lab_by_its_file() {
     std::fs::write(&other, text.replace("\"key\":\"", "\"key\":\"0")).unwrap();
     let refused = send_fault(&other, "heal").await.unwrap_err().to_string();
     assert!(refused.contains("key"), "{refused}");
-    assert_eq!(read_state(&file).await.unwrap()["faults"], json!(["operator-stalled"]));
+    assert_eq!(
+        read_state(&file).await.unwrap()["faults"],
+        json!(["operator-stalled"])
+    );
 
     send_stop(&file).await.unwrap();
-    tokio::time::timeout(PATIENCE, bench.lab.ended()).await.unwrap();
-    assert!(send_fault(&file, "heal").await.unwrap_err().to_string().contains("no lab is running"));
+    tokio::time::timeout(PATIENCE, bench.lab.ended())
+        .await
+        .unwrap();
+    assert!(
+        send_fault(&file, "heal")
+            .await
+            .unwrap_err()
+            .to_string()
+            .contains("no lab is running")
+    );
     drop(control);
     assert!(!file.exists());
 }
