@@ -141,10 +141,10 @@ fn nodes(figures: &Figures) -> Piece {
 }
 
 fn sync(figures: &Figures) -> Piece {
-    let tone = if figures.in_sync < figures.replicas {
-        Tone::Degraded
-    } else {
-        Tone::Text
+    let tone = match figures.in_sync {
+        None => Tone::Unknown,
+        Some(in_sync) if in_sync < figures.replicas => Tone::Degraded,
+        Some(_) => Tone::Text,
     };
     Piece::new(figures.sync_words(), tone)
 }

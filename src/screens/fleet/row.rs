@@ -205,7 +205,7 @@ fn figure_of(row: &FleetRow, column: &str) -> Option<f64> {
             // The share of replicas in sync; an instance without replicas lacks none.
             return Some(match figures.replicas {
                 0 => 1.0,
-                all => figures.in_sync as f64 / all as f64,
+                all => figures.in_sync? as f64 / all as f64,
             });
         }
         _ => return None,
