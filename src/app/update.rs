@@ -121,8 +121,7 @@ fn on_mouse(state: &mut State, mouse: Mouse, now: Timestamp, effects: &mut Vec<E
         Mouse::Click { column, row } => {
             state.dirty = true;
             if state.over.is_empty() {
-                let intents =
-                    state.with_screen(now, |screen, see| screen.click(column, row, see));
+                let intents = state.with_screen(now, |screen, see| screen.click(column, row, see));
                 intend(state, intents.unwrap_or_default(), now, effects);
             }
         }

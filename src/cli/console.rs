@@ -138,7 +138,8 @@ pub async fn open(
     })
 }
 
-fn is_terminal() -> bool {
+/// Both standard input and output are a terminal.
+pub fn is_terminal() -> bool {
     std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
 }
 

@@ -48,7 +48,7 @@ pub fn list_shape(custom: bool, path: &[&str]) -> ListShape {
         }
         "conditions" if parent == Some(&"status") => Keyed(&["type"]),
         "addresses" if path == ["status", "addresses"] => Keyed(&["type"]),
-        "podIPs" | "hostIPs" if parent == Some(&"status") => Keyed(&["ip"]),
+        "podIPs" if parent == Some(&"status") => Keyed(&["ip"]),
         "secrets" if path == ["secrets"] => Keyed(&["name"]),
         "finalizers" if path == ["spec", "finalizers"] => Atomic,
         "accessModes" if parent == Some(&"spec") => Atomic,
@@ -56,24 +56,48 @@ pub fn list_shape(custom: bool, path: &[&str]) -> ListShape {
     }
 }
 
-/// Whether the object at a path is a map with free keys (so `managedFields` own the map itself too).
-pub fn is_map(path: &[&str]) -> bool {
-    matches!(
-        path.last(),
-        Some(
-            &("labels"
-                | "annotations"
-                | "data"
-                | "stringData"
-                | "binaryData"
-                | "nodeSelector"
-                | "matchLabels"
-                | "limits"
-                | "requests"
-                | "capacity"
-                | "allocatable")
-        )
-    )
+/// Whether the object at a path is one value to its owners: written as a whole, by one.
+pub fn is_atomic(custom: bool, path: &[&str]) -> bool {
+    let Some(last) = path.last() else {
+        return false;
+    };
+    let item_of_owners = path == ["metadata", "ownerReferences"];
+    item_of_owners
+        || (!custom
+            && path.len() > 1
+            && matches!(
+                *last,
+                "selector"
+                    | "podSelector"
+                    | "namespaceSelector"
+                    | "labelSelector"
+                    | "nodeSelector"
+                    | "claimRef"
+                    | "fieldRef"
+                    | "secretKeyRef"
+                    | "configMapKeyRef"
+                    | "resourceFieldRef"
+                    | "dataSource"
+            ))
+        || (!custom && matches!(path, ["involvedObject" | "roleRef"]))
+}
+
+/// Whether the field at a path is there in every object of its kind, be it empty: nobody owns it by making it.
+pub fn is_always_there(custom: bool, path: &[&str]) -> bool {
+    match path {
+        ["metadata"] => true,
+        _ if custom => false,
+        ["spec" | "status"] => true,
+        [
+            "spec",
+            "strategy" | "updateStrategy" | "resources" | "template" | "containers",
+        ] => true,
+        ["spec", "template", "metadata" | "spec"] | ["spec", "template", "spec", "containers"] => {
+            true
+        }
+        ["status", "loadBalancer"] => true,
+        _ => false,
+    }
 }
 
 #[cfg(test)]

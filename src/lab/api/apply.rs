@@ -202,13 +202,12 @@ fn remove(value: &mut Value, path: &[String]) {
     match (step.split_once(':'), value) {
         (Some(("f", name)), Value::Object(map)) => {
             if rest.is_empty() {
-                // A map that others still have entries in stays.
-                let full = matches!(map.get(name), Some(Value::Object(below)) if !below.is_empty());
-                if !full {
-                    map.remove(name);
-                }
+                map.remove(name);
             } else if let Some(below) = map.get_mut(name) {
                 remove(below, rest);
+                if below.as_object().is_some_and(serde_json::Map::is_empty) {
+                    map.remove(name);
+                }
             }
         }
         (Some(("k", keys)), Value::Array(items)) => {

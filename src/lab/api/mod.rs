@@ -54,7 +54,7 @@ use super::kubelet_api::Kubelet;
 use super::store::Store;
 
 /// The version that `/version` tells.
-pub const VERSION: &str = "v1.32.4";
+pub const VERSION: &str = "v1.33.13";
 
 /// How often an idle watch that asked for bookmarks gets one; a kube-apiserver does it about once a minute.
 pub const BOOKMARKS: Duration = Duration::from_secs(60);

@@ -139,14 +139,31 @@ impl<'b> Reader<'b> {
             let Some((_, name, kind)) = message.iter().find(|(known, _, _)| *known == number)
             else {
                 // Go writes empty fields too; one that says something would be lost.
-                match wire {
-                    Wire::Number(0) | Wire::Bytes([]) => continue,
-                    _ => return None,
+                if hollow(&wire, depth) {
+                    continue;
                 }
+                return None;
             };
             put(&mut out, name, *kind, wire, depth)?;
         }
         Some(Value::Object(out))
+    }
+}
+
+/// Whether a field says nothing: zero, empty, or a message of such fields.
+fn hollow(wire: &Wire<'_>, depth: usize) -> bool {
+    match wire {
+        Wire::Number(number) => *number == 0,
+        Wire::Bytes(bytes) => {
+            let mut reader = Reader(bytes);
+            while depth < DEEPEST && !reader.0.is_empty() {
+                let field = reader.key().and_then(|(_, wire)| reader.wire(wire));
+                if !field.is_some_and(|field| hollow(&field, depth + 1)) {
+                    return false;
+                }
+            }
+            reader.0.is_empty()
+        }
     }
 }
 

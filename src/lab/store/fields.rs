@@ -48,7 +48,7 @@ const UNOWNED: &[&str] = &[
 ];
 
 impl FieldSet {
-    /// Every field that `value` sets.
+    /// Every field that `value` sets, as a server-side apply owns them: objects and lists that are merged belong to nobody.
     pub fn of(value: &Value, custom: bool) -> Self {
         let mut set = Self::default();
         walk(
@@ -56,8 +56,10 @@ impl FieldSet {
             custom,
             &mut Vec::new(),
             &mut Vec::new(),
-            &mut |path, _, _| {
-                set.0.insert(path.to_vec());
+            &mut |path, _, part| {
+                if part != Part::Node {
+                    set.0.insert(path.to_vec());
+                }
             },
         );
         set
@@ -118,55 +120,81 @@ fn fold(value: &mut Value) {
     map.values_mut().for_each(fold);
 }
 
-/// Calls `visit` for every field that can be owned, with its value, and whether that value is owned as a whole (else its
-/// children tell of it).
-pub(in crate::lab) fn walk<'v>(
+/// What an owned field is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(in crate::lab) enum Part {
+    /// A value without fields of its own.
+    Whole,
+    /// An object or list whose parts are owned one by one.
+    Node,
+    /// An item of such a list.
+    Item,
+}
+
+/// Calls `visit` for every field that can be owned, with its value.
+fn walk<'v>(
     value: &'v Value,
     custom: bool,
     names: &mut Vec<&'v str>,
     path: &mut Vec<String>,
-    visit: &mut dyn FnMut(&[String], &Value, bool),
+    visit: &mut dyn FnMut(&[String], &Value, Part),
 ) {
     match value {
         Value::Object(map) => {
-            if !path.is_empty() && (map.is_empty() || schema::is_map(names)) {
-                visit(path, value, map.is_empty());
+            if !path.is_empty() && (map.is_empty() || schema::is_atomic(custom, names)) {
+                visit(path, value, Part::Whole);
+                return;
             }
-            for (key, below) in map {
-                if names.is_empty() && (key == "apiVersion" || key == "kind") {
-                    continue;
-                }
-                if names.len() == 1
-                    && names.first() == Some(&"metadata")
-                    && UNOWNED.contains(&key.as_str())
-                {
-                    continue;
-                }
-                names.push(key);
-                path.push(format!("f:{key}"));
-                walk(below, custom, names, path, visit);
-                path.pop();
-                names.pop();
+            if !path.is_empty() && !schema::is_always_there(custom, names) {
+                visit(path, value, Part::Node);
             }
+            fields(map, custom, names, path, visit);
         }
         Value::Array(items) => match schema::list_shape(custom, names) {
-            ListShape::Atomic => visit(path, value, true),
+            ListShape::Atomic => visit(path, value, Part::Whole),
+            _ if items.is_empty() => visit(path, value, Part::Whole),
             shape => {
-                let keyed = matches!(shape, ListShape::Keyed(_));
-                if keyed || items.is_empty() {
-                    visit(path, value, items.is_empty());
+                let keyed =
+                    matches!(shape, ListShape::Keyed(_)) && !schema::is_atomic(custom, names);
+                if !schema::is_always_there(custom, names) {
+                    visit(path, value, Part::Node);
                 }
                 for item in items {
                     path.push(item_step(shape, item));
-                    visit(path, item, !keyed);
-                    if keyed {
-                        walk(item, custom, names, path, visit);
+                    match item.as_object().filter(|_| keyed) {
+                        Some(map) => {
+                            visit(path, item, Part::Item);
+                            fields(map, custom, names, path, visit);
+                        }
+                        None => visit(path, item, Part::Whole),
                     }
                     path.pop();
                 }
             }
         },
-        _ => visit(path, value, true),
+        _ => visit(path, value, Part::Whole),
+    }
+}
+
+fn fields<'v>(
+    map: &'v Map<String, Value>,
+    custom: bool,
+    names: &mut Vec<&'v str>,
+    path: &mut Vec<String>,
+    visit: &mut dyn FnMut(&[String], &Value, Part),
+) {
+    for (key, below) in map {
+        if names.is_empty() && (key == "apiVersion" || key == "kind") {
+            continue;
+        }
+        if *names == ["metadata"] && UNOWNED.contains(&key.as_str()) {
+            continue;
+        }
+        names.push(key);
+        path.push(format!("f:{key}"));
+        walk(below, custom, names, path, visit);
+        path.pop();
+        names.pop();
     }
 }
 
@@ -222,8 +250,12 @@ pub(in crate::lab) fn leaves(value: &Value, custom: bool) -> BTreeMap<Vec<String
         custom,
         &mut Vec::new(),
         &mut Vec::new(),
-        &mut |path, at, whole| {
-            let own = if whole { at.clone() } else { Value::Null };
+        &mut |path, at, part| {
+            let own = if part == Part::Whole {
+                at.clone()
+            } else {
+                Value::Null
+            };
             all.insert(path.to_vec(), own);
         },
     );
@@ -231,6 +263,7 @@ pub(in crate::lab) fn leaves(value: &Value, custom: bool) -> BTreeMap<Vec<String
 }
 
 /// Notes a write: changed fields go to the writer and leave everybody else; what an apply sent is the writer's whole set.
+/// Changes of `status` are noted apart, as those of the subresource they come from.
 pub(super) fn record(
     value: &mut Value,
     old: Option<&Value>,
@@ -249,43 +282,47 @@ pub(super) fn record(
         .map(|(path, _)| path.clone())
         .collect();
     let mut owned = entries(value);
-    let mine = |entry: &Owned| {
-        entry.manager == by.manager
-            && entry.applies == by.applied.is_some()
-            && entry.subresource == by.subresource
+    let of_status =
+        |path: &[String]| resource.status && path.first().is_some_and(|step| step == "f:status");
+    let (status, main): (BTreeSet<_>, BTreeSet<_>) =
+        changed.iter().cloned().partition(|path| of_status(path));
+    let parts = match by.subresource {
+        // What the server fills into the status of a new object belongs to nobody.
+        "" if old.is_none() => vec![("", main), ("status", without_birth(status))],
+        "" => vec![("", main), ("status", status)],
+        other => vec![(other, changed.clone())],
     };
     for entry in &mut owned {
-        let own = mine(entry);
-        entry
-            .fields
-            .0
-            .retain(|path| is.contains_key(path) && (own || !changed.contains(path)));
+        let own = |part: &str| {
+            entry.manager == by.manager
+                && entry.applies == by.applied.is_some()
+                && entry.subresource == part
+        };
+        let mine = parts
+            .iter()
+            .find(|(part, _)| own(part))
+            .map(|(_, changed)| changed);
+        entry.fields.0.retain(|path| {
+            is.contains_key(path)
+                && (!changed.contains(path) || mine.is_some_and(|mine| mine.contains(path)))
+        });
     }
-    let before = owned
-        .iter()
-        .find(|entry| mine(entry))
-        .map(|entry| entry.fields.clone())
-        .unwrap_or_default();
-    let after = match by.applied {
-        Some(set) => set.clone(),
-        None => FieldSet(before.0.union(&changed).cloned().collect()),
-    };
-    let news = before != after || !changed.is_empty();
-    match owned.iter_mut().find(|entry| mine(entry)) {
-        Some(entry) => {
-            entry.fields = after;
-            if news {
-                entry.time = clock::seconds(now);
-            }
+    for (subresource, changed) in parts {
+        let applied = by.applied.filter(|_| subresource == by.subresource);
+        if applied.is_none() && changed.is_empty() {
+            continue;
         }
-        None => owned.push(Owned {
-            manager: by.manager.to_owned(),
-            applies: by.applied.is_some(),
-            subresource: by.subresource.to_owned(),
-            api_version: resource.api_version(),
-            time: clock::seconds(now),
-            fields: after,
-        }),
+        note(
+            &mut owned,
+            Note {
+                by,
+                subresource,
+                applied,
+                changed,
+                now,
+                resource,
+            },
+        );
     }
     owned.retain(|entry| !entry.fields.0.is_empty());
     // Applies first, then by time: the order an API server keeps.
@@ -301,6 +338,60 @@ pub(super) fn record(
         meta.remove("managedFields");
     } else {
         meta.insert("managedFields".into(), list.into());
+    }
+}
+
+fn without_birth(mut status: BTreeSet<Vec<String>>) -> BTreeSet<Vec<String>> {
+    status.retain(|path| {
+        !matches!(
+            path.get(1).map(String::as_str),
+            Some("f:phase" | "f:qosClass")
+        )
+    });
+    status
+}
+
+struct Note<'n> {
+    by: Writer<'n>,
+    subresource: &'n str,
+    applied: Option<&'n FieldSet>,
+    changed: BTreeSet<Vec<String>>,
+    now: Timestamp,
+    resource: &'n Resource,
+}
+
+/// Puts the writer's part into its entry, or into a new one.
+fn note(owned: &mut Vec<Owned>, note: Note<'_>) {
+    let mine = |entry: &Owned| {
+        entry.manager == note.by.manager
+            && entry.applies == note.by.applied.is_some()
+            && entry.subresource == note.subresource
+    };
+    let before = owned
+        .iter()
+        .find(|entry| mine(entry))
+        .map(|entry| entry.fields.clone())
+        .unwrap_or_default();
+    let after = match note.applied {
+        Some(set) => set.clone(),
+        None => FieldSet(before.0.union(&note.changed).cloned().collect()),
+    };
+    let news = before != after || !note.changed.is_empty();
+    match owned.iter_mut().find(|entry| mine(entry)) {
+        Some(entry) => {
+            entry.fields = after;
+            if news {
+                entry.time = clock::seconds(note.now);
+            }
+        }
+        None => owned.push(Owned {
+            manager: note.by.manager.to_owned(),
+            applies: note.by.applied.is_some(),
+            subresource: note.subresource.to_owned(),
+            api_version: note.resource.api_version(),
+            time: clock::seconds(note.now),
+            fields: after,
+        }),
     }
 }
 
