@@ -78,7 +78,7 @@ fn settle(state: &mut State, now: Timestamp, effects: &mut Vec<Effect>) {
     let frozen = state.frozen.is_some();
     if let Some(desk) = state.desk_mut()
         && !desk.fresh.is_empty()
-        && (!frozen || desk.fresh.everything)
+        && (!frozen || desk.fresh.everything || desk.fresh.sieved)
     {
         let fresh = std::mem::take(&mut desk.fresh);
         let everything = fresh.everything;

@@ -104,10 +104,10 @@ impl Screen for Fleet {
             changed |= notices != self.notices;
             self.notices = notices;
         }
-        if changed || fresh.everything {
+        if changed || fresh.everything || fresh.sieved {
             self.arrange(see);
         }
-        changed
+        changed || fresh.sieved
     }
 
     fn on(&mut self, command: &Command, see: &See<'_>) -> Vec<Intent> {

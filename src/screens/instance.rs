@@ -126,6 +126,7 @@ impl Screen for Instance {
         // Everything is worked out when it is drawn: it is one instance only.
         let Some(id) = &self.id else { return true };
         fresh.everything
+            || fresh.sieved
             || fresh.judged
             || fresh.touched.instances.contains(id)
             || fresh.touched.links.contains(&id.context)

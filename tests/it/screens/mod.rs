@@ -11,4 +11,5 @@ mod anything;
 mod fleet;
 mod flows;
 mod instance;
+mod scale;
 mod world;
