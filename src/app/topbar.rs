@@ -19,12 +19,12 @@ pub(super) fn view(state: &State, see: &See<'_>, now: Timestamp, area: Rect, buf
         Piece::new("darner", Tone::Accent),
     ])];
     for (at, context) in see.world.contexts().enumerate() {
-        if at > 0 {
-            let mut rule = Segment::new(vec![Piece::new(see.sign(Glyph::Vertical), Tone::Border)]);
-            rule.priority = 3;
-            segments.push(rule);
+        let mut of_context = of_context(see, context);
+        if let Some(first) = of_context.first_mut().filter(|_| at > 0) {
+            let rule = format!("{}  ", see.sign(Glyph::Vertical));
+            first.pieces.insert(0, Piece::new(rule, Tone::Border));
         }
-        segments.extend(of_context(see, context));
+        segments.extend(of_context);
     }
     segments.extend(modes(state, see, now));
     Strip::new(segments).render(&see.look, area, buf);

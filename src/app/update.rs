@@ -52,6 +52,10 @@ fn tick(state: &mut State, now: Timestamp) {
         judge(state, Touched::default(), now);
     }
     let outdated = state.clock.next().is_some_and(|at| at <= now);
+    if outdated {
+        // What is drawn next notes anew when it goes out of date; until then nobody needs to be woken again for it.
+        state.clock.clear();
+    }
     let hinted = state.pending.as_ref().is_some_and(|p| p.is_hinted(now));
     state.dirty |= outdated || hinted;
 }
@@ -117,10 +121,7 @@ fn on_mouse(state: &mut State, mouse: Mouse, now: Timestamp, effects: &mut Vec<E
         Mouse::Click { column, row } => {
             state.dirty = true;
             if state.over.is_empty() {
-                // The top bar is above the screen.
-                let intents = row.checked_sub(1).and_then(|row| {
-                    state.with_screen(now, |screen, see| screen.click(column, row, see))
-                });
+                let intents = state.with_screen(now, |screen, see| screen.click(column, row, see));
                 intend(state, intents.unwrap_or_default(), now, effects);
             }
         }

@@ -28,7 +28,11 @@ pub struct Beginning {
 
 impl Default for Beginning {
     fn default() -> Self {
-        Self { scenario: "healthy".to_owned(), seed: 1, kubeconfig: None }
+        Self {
+            scenario: "healthy".to_owned(),
+            seed: 1,
+            kubeconfig: None,
+        }
     }
 }
 
@@ -45,18 +49,31 @@ pub async fn run(args: &LabArgs, reach: &Reach, looks: &Looks) -> color_eyre::Re
         Some(LabVerb::Fault { name }) => return fault(name).await,
         None => {}
     }
-    let beginning =
-        Beginning { scenario: args.scenario.clone(), seed: args.seed, kubeconfig: args.write_kubeconfig.clone() };
-    if args.serve { serve(&beginning).await } else { console(&beginning, reach, looks).await }
+    let beginning = Beginning {
+        scenario: args.scenario.clone(),
+        seed: args.seed,
+        kubeconfig: args.write_kubeconfig.clone(),
+    };
+    if args.serve {
+        serve(&beginning).await
+    } else {
+        console(&beginning, reach, looks).await
+    }
 }
 
 /// Opens the console over a lab of its own.
 ///
 /// # Errors
 /// When a file cannot be written or the terminal is lost.
-pub async fn console(beginning: &Beginning, reach: &Reach, looks: &Looks) -> color_eyre::Result<u8> {
+pub async fn console(
+    beginning: &Beginning,
+    reach: &Reach,
+    looks: &Looks,
+) -> color_eyre::Result<u8> {
     if !super::console::is_terminal() {
-        eprintln!("darner: the console needs a terminal; to run the lab without one: darner lab --serve");
+        eprintln!(
+            "darner: the console needs a terminal; to run the lab without one: darner lab --serve"
+        );
         return Ok(USAGE);
     }
     let lab = match start(beginning).await {
@@ -76,7 +93,11 @@ pub async fn console(beginning: &Beginning, reach: &Reach, looks: &Looks) -> col
     let mut reach = reach.clone();
     reach.kubeconfig = Some(kubeconfig);
     if reach.contexts.is_empty() {
-        reach.contexts = lab.contexts().iter().map(|context| context.name.clone()).collect();
+        reach.contexts = lab
+            .contexts()
+            .iter()
+            .map(|context| context.name.clone())
+            .collect();
     }
     let code = match fleet::choose(&reach, &own.settings, Vec::new()) {
         Ok(fleet) => super::console::open(fleet, own, &folders, looks).await?,
@@ -107,9 +128,19 @@ async fn serve(beginning: &Beginning) -> color_eyre::Result<u8> {
             None
         }
     };
-    let names: Vec<String> = lab.contexts().iter().map(|context| context.name.clone()).collect();
+    let names: Vec<String> = lab
+        .contexts()
+        .iter()
+        .map(|context| context.name.clone())
+        .collect();
     let mut out = io::stdout().lock();
-    writeln!(out, "contexts {}, scenario {}, seed {}", names.join(" and "), beginning.scenario, beginning.seed)?;
+    writeln!(
+        out,
+        "contexts {}, scenario {}, seed {}",
+        names.join(" and "),
+        beginning.scenario,
+        beginning.seed
+    )?;
     writeln!(out, "ready; export KUBECONFIG={}", kubeconfig.display())?;
     out.flush()?;
     drop(out);
@@ -126,8 +157,11 @@ async fn serve(beginning: &Beginning) -> color_eyre::Result<u8> {
 }
 
 async fn start(beginning: &Beginning) -> Result<Lab, LabError> {
-    let options =
-        LabOptions { scenario: beginning.scenario.clone(), seed: beginning.seed, ..LabOptions::default() };
+    let options = LabOptions {
+        scenario: beginning.scenario.clone(),
+        seed: beginning.seed,
+        ..LabOptions::default()
+    };
     Lab::start(options).await
 }
 
@@ -151,8 +185,12 @@ impl Kubeconfig {
                 (passing.0.join("kubeconfig"), Some(passing))
             }
         };
-        write_private(&path, &lab.kubeconfig())
-            .wrap_err_with(|| format!("the lab's kubeconfig cannot be written to {}", path.display()))?;
+        write_private(&path, &lab.kubeconfig()).wrap_err_with(|| {
+            format!(
+                "the lab's kubeconfig cannot be written to {}",
+                path.display()
+            )
+        })?;
         Ok((path, passing))
     }
 }
@@ -163,7 +201,8 @@ struct Passing(PathBuf);
 impl Passing {
     fn new() -> color_eyre::Result<Self> {
         let path = std::env::temp_dir().join(format!("darner-lab-{}", std::process::id()));
-        std::fs::create_dir_all(&path).wrap_err_with(|| format!("{} cannot be made", path.display()))?;
+        std::fs::create_dir_all(&path)
+            .wrap_err_with(|| format!("{} cannot be made", path.display()))?;
         Ok(Self(path))
     }
 }
@@ -176,14 +215,23 @@ impl Drop for Passing {
 
 fn write_private(path: &Path, text: &str) -> io::Result<()> {
     use std::os::unix::fs::OpenOptionsExt;
-    let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)?;
     file.write_all(text.as_bytes())
 }
 
 /// Where another process finds the lab that runs: the last one that was started.
 fn door_file() -> Option<PathBuf> {
     let dirs = ProjectDirs::from("", "", "darner")?;
-    Some(dirs.runtime_dir().unwrap_or_else(|| dirs.cache_dir()).join("lab.json"))
+    Some(
+        dirs.runtime_dir()
+            .unwrap_or_else(|| dirs.cache_dir())
+            .join("lab.json"),
+    )
 }
 
 async fn door(lab: &Lab) -> Result<Control, LabError> {
@@ -212,7 +260,11 @@ async fn fault(name: &str) -> color_eyre::Result<u8> {
         Err(error) => {
             eprintln!("darner: {error}");
             // A running lab refuses what it does not know, or cannot do as things are.
-            Ok(if matches!(error, LabError::Refused(_)) { USAGE } else { 1 })
+            Ok(if matches!(error, LabError::Refused(_)) {
+                USAGE
+            } else {
+                1
+            })
         }
     }
 }

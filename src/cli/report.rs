@@ -349,6 +349,11 @@ fn rights_missing(context: &ContextWorld) -> Vec<String> {
             Some(Access::Denied(fault)) => Some(fault.message.clone()),
             _ => None,
         })
+        .chain(
+            context
+                .engines_forbidden()
+                .map(|fault| fault.message.clone()),
+        )
         .collect()
 }
 

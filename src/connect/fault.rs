@@ -27,6 +27,9 @@ impl Asked<'_> {
     /// `list pods in namespace shop`, `list pods in all namespaces`.
     fn words(&self) -> String {
         match self.namespace {
+            Some(namespace) if self.resource == "pods/portforward" => {
+                format!("port-forward to pods in namespace {namespace}")
+            }
             Some(namespace) => {
                 format!("{} {} in namespace {namespace}", self.verb, self.resource)
             }
@@ -130,6 +133,14 @@ fn of_alien(code: StatusCode, body: &[u8], asked: &Asked<'_>) -> Fault {
     let text = text.trim();
     // The API server answers some refusals in plain text ("too many requests", "404 page not found").
     let plain = !text.starts_with(['<', '{', '[']) && text.len() < 200;
+    if text.contains("HTTP request to an HTTPS server") {
+        return Fault::new(
+            FaultKind::Protocol,
+            "the server wants TLS on that port, and the kubeconfig says http",
+        )
+        .with_detail(text)
+        .with_hint("write the server as https:// in the kubeconfig");
+    }
     match code.as_u16() {
         401 | 403 | 404 | 410 | 429 if plain => of_status(code.as_u16(), text, asked),
         number => {
@@ -194,7 +205,10 @@ fn of_status(code: u16, message: &str, asked: &Asked<'_>) -> Fault {
             };
             Fault::new(FaultKind::Forbidden, format!("may not {doing}")).with_hint(hint)
         }
-        404 => Fault::new(FaultKind::NotFound, format!("cannot {doing}: not found")),
+        404 => {
+            let said = if said.is_empty() { "not found" } else { &said };
+            Fault::new(FaultKind::NotFound, format!("cannot {doing}: {said}"))
+        }
         409 => Fault::new(
             FaultKind::Conflict,
             format!("cannot {doing}: somebody else changed it first"),

@@ -47,7 +47,13 @@ impl Cluster {
             speed: common.speed,
             addresses,
         });
-        Self { name, store, machines, seed, tasks: common.tasks.clone() }
+        Self {
+            name,
+            store,
+            machines,
+            seed,
+            tasks: common.tasks.clone(),
+        }
     }
 
     /// Starts the machines and controllers.
@@ -68,7 +74,11 @@ impl Cluster {
     /// # Errors
     /// When no port can be opened.
     pub(in crate::lab) async fn open(&self) -> io::Result<Server> {
-        let server = Server::start(self.store.clone(), std::sync::Arc::new(self.machines.clone())).await?;
+        let server = Server::start(
+            self.store.clone(),
+            std::sync::Arc::new(self.machines.clone()),
+        )
+        .await?;
         server.rights().add_token(&self.token(), &self.user());
         Ok(server)
     }

@@ -63,7 +63,10 @@ impl Lab {
     /// # Errors
     /// When no port can be opened or the file cannot be written.
     pub async fn serve_control(&self, file: &Path) -> Result<Control, LabError> {
-        let port = |source| LabError::Port { what: "its control endpoint", source };
+        let port = |source| LabError::Port {
+            what: "its control endpoint",
+            source,
+        };
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(port)?;
         let address = listener.local_addr().map_err(port)?;
         let key = format!("{:016x}{:016x}", chance(), chance());
@@ -85,21 +88,34 @@ impl Lab {
                 tasks.spawn(async move {
                     let service = service_fn(move |request| {
                         let (lab, key) = (lab.clone(), key.clone());
-                        async move { Ok::<_, std::convert::Infallible>(answer(&lab, &key, &request).await) }
+                        async move {
+                            Ok::<_, std::convert::Infallible>(answer(&lab, &key, &request).await)
+                        }
                     });
                     // A broken connection is the caller's to notice.
-                    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+                    let _ = http1::Builder::new()
+                        .serve_connection(TokioIo::new(stream), service)
+                        .await;
                 });
             }
         });
-        Ok(Control { address, file: file.to_owned() })
+        Ok(Control {
+            address,
+            file: file.to_owned(),
+        })
     }
 }
 
 async fn answer(lab: &Lab, key: &str, request: &Request<Incoming>) -> Response<Full<Bytes>> {
-    let given = request.headers().get(KEY).and_then(|value| value.to_str().ok());
+    let given = request
+        .headers()
+        .get(KEY)
+        .and_then(|value| value.to_str().ok());
     if given != Some(key) {
-        return reply(StatusCode::FORBIDDEN, &json!({"error": "the key of this lab is missing or wrong"}));
+        return reply(
+            StatusCode::FORBIDDEN,
+            &json!({"error": "the key of this lab is missing or wrong"}),
+        );
     }
     match (request.method(), request.uri().path()) {
         (&Method::GET, "/state") => reply(StatusCode::OK, &lab.state()),
@@ -115,7 +131,10 @@ async fn answer(lab: &Lab, key: &str, request: &Request<Incoming>) -> Response<F
         (&Method::POST, path) => match path.strip_prefix("/fault/") {
             Some(name) => match lab.fault(name).await {
                 Ok(sentence) => reply(StatusCode::OK, &json!({"done": sentence})),
-                Err(error) => reply(StatusCode::BAD_REQUEST, &json!({"error": error.to_string()})),
+                Err(error) => reply(
+                    StatusCode::BAD_REQUEST,
+                    &json!({"error": error.to_string()}),
+                ),
             },
             None => reply(StatusCode::NOT_FOUND, &json!({"error": "no such path"})),
         },
@@ -127,7 +146,9 @@ fn reply(status: StatusCode, value: &Value) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(Bytes::from(format!("{value}\n"))));
     *response.status_mut() = status;
     let json = hyper::header::HeaderValue::from_static("application/json");
-    response.headers_mut().insert(hyper::header::CONTENT_TYPE, json);
+    response
+        .headers_mut()
+        .insert(hyper::header::CONTENT_TYPE, json);
     response
 }
 
@@ -137,9 +158,15 @@ fn reply(status: StatusCode, value: &Value) -> Response<Full<Bytes>> {
 /// When no lab runs, or it refuses.
 pub async fn send_fault(file: &Path, name: &str) -> Result<String, LabError> {
     // What is no name would only end in a wrong path.
-    if !name.chars().all(|c| c.is_ascii_alphanumeric() || "-:_".contains(c)) {
+    if !name
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || "-:_".contains(c))
+    {
         let unknown = super::scenario::Scene::find(name).err();
-        return Err(unknown.map_or_else(|| LabError::Refused(format!("'{name}' is no name")), LabError::Unknown));
+        return Err(unknown.map_or_else(
+            || LabError::Refused(format!("'{name}' is no name")),
+            LabError::Unknown,
+        ));
     }
     let value = call(file, "POST", &format!("/fault/{name}")).await?;
     Ok(text(&value, "/done").to_owned())
@@ -164,32 +191,47 @@ pub async fn send_stop(file: &Path) -> Result<(), LabError> {
 async fn call(file: &Path, method: &str, path: &str) -> Result<Value, LabError> {
     let (address, key) = read(file).map_err(|source| match source.kind() {
         io::ErrorKind::NotFound => LabError::NotRunning(format!("there is no {}", file.display())),
-        _ => LabError::File { verb: "read", path: file.display().to_string(), source },
+        _ => LabError::File {
+            verb: "read",
+            path: file.display().to_string(),
+            source,
+        },
     })?;
-    let silent = |error: io::Error| LabError::NotRunning(format!("nobody answers at {address}: {error}"));
+    let silent =
+        |error: io::Error| LabError::NotRunning(format!("nobody answers at {address}: {error}"));
     let exchange = async {
         let mut stream = TcpStream::connect(&address).await?;
-        let request =
-            format!("{method} {path} HTTP/1.1\r\nhost: {address}\r\n{KEY}: {key}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nhost: {address}\r\n{KEY}: {key}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+        );
         stream.write_all(request.as_bytes()).await?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await?;
         io::Result::Ok(answer)
     };
-    let answer = tokio::time::timeout(PATIENCE, exchange).await.map_err(|_| silent(io::ErrorKind::TimedOut.into()))?;
+    let answer = tokio::time::timeout(PATIENCE, exchange)
+        .await
+        .map_err(|_| silent(io::ErrorKind::TimedOut.into()))?;
     let answer = answer.map_err(silent)?;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
     let value: Value = serde_json::from_str(body.trim()).unwrap_or(Value::Null);
     match head.split_whitespace().nth(1) {
         Some("200") => Ok(value),
-        Some(_) if !text(&value, "/error").is_empty() => Err(LabError::Refused(text(&value, "/error").to_owned())),
-        _ => Err(LabError::NotRunning(format!("what answers at {address} is no lab"))),
+        Some(_) if !text(&value, "/error").is_empty() => {
+            Err(LabError::Refused(text(&value, "/error").to_owned()))
+        }
+        _ => Err(LabError::NotRunning(format!(
+            "what answers at {address} is no lab"
+        ))),
     }
 }
 
 fn read(file: &Path) -> io::Result<(String, String)> {
     let found: Value = serde_json::from_str(&fs::read_to_string(file)?)?;
-    Ok((text(&found, "/address").to_owned(), text(&found, "/key").to_owned()))
+    Ok((
+        text(&found, "/address").to_owned(),
+        text(&found, "/key").to_owned(),
+    ))
 }
 
 /// Writes a file that only this user can read.

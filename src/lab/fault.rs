@@ -43,9 +43,15 @@ impl Stage {
     ///
     /// # Errors
     /// Why the scene cannot be played as things are.
-    pub(in crate::lab) async fn play(&self, scene: Scene, lasting: &Lasting) -> Result<String, String> {
+    pub(in crate::lab) async fn play(
+        &self,
+        scene: Scene,
+        lasting: &Lasting,
+    ) -> Result<String, String> {
         match scene {
-            Scene::Healthy | Scene::Scale(_) => Err("this scenario can only be chosen when a lab is started".into()),
+            Scene::Healthy | Scene::Scale(_) => {
+                Err("this scenario can only be chosen when a lab is started".into())
+            }
             Scene::FullSync => self.full_sync().await,
             Scene::NoMaster => self.no_master(),
             Scene::TwoMasters => self.two_masters(lasting).await,
@@ -111,8 +117,13 @@ impl Stage {
         let engine = self.engine(replica)?;
         engine.inject(Fault::FullSyncTakes(Some(FULL_SYNC)));
         // Sent again to a replica in sync, REPLICAOF costs a full sync.
-        engine.replica_of(text(master, "/status/podIP"), ADMIN_PORT).await?;
-        Ok(format!("{} takes a full sync", text(replica, "/metadata/name")))
+        engine
+            .replica_of(text(master, "/status/podIP"), ADMIN_PORT)
+            .await?;
+        Ok(format!(
+            "{} takes a full sync",
+            text(replica, "/metadata/name")
+        ))
     }
 
     fn no_master(&self) -> Result<String, String> {
@@ -130,11 +141,16 @@ impl Stage {
                 "*** SIGSEGV received at time=0 on cpu 1 ***".into(),
             ],
         });
-        let unlabelled = self.infra.store.update(PODS, SYSTEM, &name, MANAGER, |pod| {
-            set(pod, &["metadata", "labels", "role"], Value::Null);
-        });
+        let unlabelled = self
+            .infra
+            .store
+            .update(PODS, SYSTEM, &name, MANAGER, |pod| {
+                set(pod, &["metadata", "labels", "role"], Value::Null);
+            });
         unlabelled.map_err(|status| status.to_string())?;
-        Ok(format!("{name} crashes, has lost its label, and the operator is stalled"))
+        Ok(format!(
+            "{name} crashes, has lost its label, and the operator is stalled"
+        ))
     }
 
     async fn two_masters(&self, lasting: &Lasting) -> Result<String, String> {
@@ -143,8 +159,19 @@ impl Stage {
         let engine = self.engine(replica)?;
         self.infra.machines.stall_operator(true);
         ask(&engine, &["REPLICAOF", "NO", "ONE"]).await?;
-        let load = super::engine::Load { name: "gitlab-stuck".into(), addr: "10.52.0.31:52044".into(), ..instance::load("gitlab") };
-        lasting.spawn(stick_to(engine, load, Pace { writes: 8.0, reads: 4.0 }));
+        let load = super::engine::Load {
+            name: "gitlab-stuck".into(),
+            addr: "10.52.0.31:52044".into(),
+            ..instance::load("gitlab")
+        };
+        lasting.spawn(stick_to(
+            engine,
+            load,
+            Pace {
+                writes: 8.0,
+                reads: 4.0,
+            },
+        ));
         Ok(format!(
             "{} and {} both act as master, and the operator is stalled",
             text(master, "/metadata/name"),
@@ -167,10 +194,17 @@ impl Stage {
         }
         for app in ["dragonfly", "gitlab"] {
             let pods = self.pods(app);
-            let Ok((master, _)) = pair(&pods) else { continue };
+            let Ok((master, _)) = pair(&pods) else {
+                continue;
+            };
             let ip = text(master, "/status/podIP");
-            for pod in pods.iter().filter(|pod| text(pod, "/metadata/labels/role") == "replica") {
-                let Ok(engine) = self.engine(pod) else { continue };
+            for pod in pods
+                .iter()
+                .filter(|pod| text(pod, "/metadata/labels/role") == "replica")
+            {
+                let Ok(engine) = self.engine(pod) else {
+                    continue;
+                };
                 if !matches!(engine.role(), EngineRole::Replica { in_sync: true, .. }) {
                     // A refusal leaves it to the operator.
                     let _ = engine.replica_of(ip, ADMIN_PORT).await;
@@ -183,29 +217,50 @@ impl Stage {
 
     /// The pods of a shared instance, in order of name.
     fn pods(&self, app: &str) -> Vec<Value> {
-        let found = self.infra.store.labelled(PODS, Some(SYSTEM), &[("app", app)]);
+        let found = self
+            .infra
+            .store
+            .labelled(PODS, Some(SYSTEM), &[("app", app)]);
         found.iter().map(|pod| pod.value()).collect()
     }
 
     fn engine(&self, pod: &Value) -> Result<Engine, String> {
         let name = text(pod, "/metadata/name");
-        let engine = self.infra.machines.engine(text(pod, "/metadata/namespace"), name);
-        engine.ok_or_else(|| format!("no engine runs in pod {name}; heal the lab and wait for it first"))
+        let engine = self
+            .infra
+            .machines
+            .engine(text(pod, "/metadata/namespace"), name);
+        engine.ok_or_else(|| {
+            format!("no engine runs in pod {name}; heal the lab and wait for it first")
+        })
     }
 }
 
 /// The labelled master and the last labelled replica.
 fn pair(pods: &[Value]) -> Result<(&Value, &Value), String> {
-    let labelled = |role: &str| pods.iter().rev().find(|pod| text(pod, "/metadata/labels/role") == role);
+    let labelled = |role: &str| {
+        pods.iter()
+            .rev()
+            .find(|pod| text(pod, "/metadata/labels/role") == role)
+    };
     match (labelled("master"), labelled("replica")) {
         (Some(master), Some(replica)) => Ok((master, replica)),
-        _ => Err("the instance has no labelled master and replica; heal the lab and wait for them first".into()),
+        _ => Err(
+            "the instance has no labelled master and replica; heal the lab and wait for them first"
+                .into(),
+        ),
     }
 }
 
 async fn ask(engine: &Engine, command: &[&str]) -> Result<(), String> {
-    let stream = engine.dial(ADMIN_PORT).await.map_err(|error| error.to_string())?;
-    match Client::new(stream, Duration::from_secs(10)).call(command).await {
+    let stream = engine
+        .dial(ADMIN_PORT)
+        .await
+        .map_err(|error| error.to_string())?;
+    match Client::new(stream, Duration::from_secs(10))
+        .call(command)
+        .await
+    {
         Ok(Reply::Error(text)) => Err(text),
         Ok(_) => Ok(()),
         Err(error) => Err(error.to_string()),

@@ -18,7 +18,10 @@ pub struct Context {
 /// The file; the first context is the current one.
 pub fn write(contexts: &[Context]) -> String {
     let mut text = String::from("apiVersion: v1\nkind: Config\npreferences: {}\n");
-    let current = contexts.first().map(|context| context.name.as_str()).unwrap_or_default();
+    let current = contexts
+        .first()
+        .map(|context| context.name.as_str())
+        .unwrap_or_default();
     // Writing to a String cannot fail.
     let _ = writeln!(text, "current-context: {current}\nclusters:");
     for Context { name, url, .. } in contexts {
@@ -26,7 +29,10 @@ pub fn write(contexts: &[Context]) -> String {
     }
     let _ = writeln!(text, "contexts:");
     for Context { name, user, .. } in contexts {
-        let _ = writeln!(text, "- name: {name}\n  context:\n    cluster: {name}\n    user: {user}");
+        let _ = writeln!(
+            text,
+            "- name: {name}\n  context:\n    cluster: {name}\n    user: {user}"
+        );
     }
     let _ = writeln!(text, "users:");
     for Context { user, token, .. } in contexts {
@@ -52,6 +58,16 @@ mod tests {
         let read = kube::config::Kubeconfig::from_yaml(&text).unwrap();
         assert_eq!(read.current_context.as_deref(), Some("lab-infra"));
         assert_eq!(read.contexts.len(), 2);
-        assert_eq!(read.clusters.first().unwrap().cluster.as_ref().unwrap().server.as_deref(), Some("http://127.0.0.1:1"));
+        assert_eq!(
+            read.clusters
+                .first()
+                .unwrap()
+                .cluster
+                .as_ref()
+                .unwrap()
+                .server
+                .as_deref(),
+            Some("http://127.0.0.1:1")
+        );
     }
 }

@@ -36,7 +36,11 @@ pub struct LabOptions {
 
 impl Default for LabOptions {
     fn default() -> Self {
-        Self { scenario: "healthy".into(), seed: 1, speed: 1.0 }
+        Self {
+            scenario: "healthy".into(),
+            seed: 1,
+            speed: 1.0,
+        }
     }
 }
 
@@ -108,15 +112,25 @@ impl Lab {
     /// When the scenario is unknown or no loopback port can be opened.
     pub async fn start(options: LabOptions) -> Result<Self, LabError> {
         let scene = Scene::find(&options.scenario).map_err(LabError::Unknown)?;
-        if scene.entry().is_some_and(|entry| entry.when == Use::Running) {
-            return Err(LabError::NotNow { name: options.scenario, why: "is for a lab that runs already" });
+        if scene
+            .entry()
+            .is_some_and(|entry| entry.when == Use::Running)
+        {
+            return Err(LabError::NotNow {
+                name: options.scenario,
+                why: "is for a lab that runs already",
+            });
         }
         let common = Common {
             seed: Seed(options.seed),
             tasks: Tasks::default(),
             clock: LabClock::aged(options.speed, Duration::from_secs(400 * 86_400)),
             network: Network::default(),
-            speed: if options.speed > 0.0 { options.speed } else { 1.0 },
+            speed: if options.speed > 0.0 {
+                options.speed
+            } else {
+                1.0
+            },
         };
         let infra = Cluster::new("lab-infra", &common, 42);
         let apps = Cluster::new("lab-apps", &common, 52);
@@ -124,17 +138,34 @@ impl Lab {
         furnish_apps(&apps).await;
         infra.work();
         apps.work();
-        for (namespace, name, writes, reads) in
-            [(SYSTEM, "dragonfly", 60.0, 90.0), (SYSTEM, "gitlab", 35.0, 25.0), ("harbor", "cache", 12.0, 18.0)]
-        {
-            let pace = Pace { writes: writes * common.speed, reads: reads * common.speed };
-            let clients = follow_service(infra.clone(), namespace.into(), name.into(), instance::load(name), pace);
+        for (namespace, name, writes, reads) in [
+            (SYSTEM, "dragonfly", 60.0, 90.0),
+            (SYSTEM, "gitlab", 35.0, 25.0),
+            ("harbor", "cache", 12.0, 18.0),
+        ] {
+            let pace = Pace {
+                writes: writes * common.speed,
+                reads: reads * common.speed,
+            };
+            let clients = follow_service(
+                infra.clone(),
+                namespace.into(),
+                name.into(),
+                instance::load(name),
+                pace,
+            );
             common.tasks.spawn(clients);
         }
         let port = |what| move |source| LabError::Port { what, source };
         let infra_api = infra.open().await.map_err(port("the API of lab-infra"))?;
         let apps_api = apps.open().await.map_err(port("the API of lab-apps"))?;
-        let stage = Stage { infra, apps, infra_api, apps_api, tasks: common.tasks.clone() };
+        let stage = Stage {
+            infra,
+            apps,
+            infra_api,
+            apps_api,
+            tasks: common.tasks.clone(),
+        };
         let lab = Self(Arc::new(Inner {
             stage,
             started: options.scenario.clone(),
@@ -155,14 +186,17 @@ impl Lab {
     /// The contexts: names, URLs, users and tokens.
     pub fn contexts(&self) -> Vec<Context> {
         let stage = &self.0.stage;
-        [(&stage.infra, &stage.infra_api), (&stage.apps, &stage.apps_api)]
-            .map(|(cluster, server)| Context {
-                name: cluster.name.to_owned(),
-                url: server.url(),
-                user: cluster.user(),
-                token: cluster.token(),
-            })
-            .to_vec()
+        [
+            (&stage.infra, &stage.infra_api),
+            (&stage.apps, &stage.apps_api),
+        ]
+        .map(|(cluster, server)| Context {
+            name: cluster.name.to_owned(),
+            url: server.url(),
+            user: cluster.user(),
+            token: cluster.token(),
+        })
+        .to_vec()
     }
 
     /// Lets a scenario befall the running lab; `heal` takes all of them away. The answer is a sentence.
@@ -172,12 +206,18 @@ impl Lab {
     pub async fn fault(&self, name: &str) -> Result<String, LabError> {
         let scene = Scene::find(name).map_err(LabError::Unknown)?;
         if scene.entry().is_some_and(|entry| entry.when == Use::Start) {
-            return Err(LabError::NotNow { name: name.to_owned(), why: "can only be chosen when a lab is started" });
+            return Err(LabError::NotNow {
+                name: name.to_owned(),
+                why: "can only be chosen when a lab is started",
+            });
         }
         let _turn = self.0.playing.lock().await;
         let lasting = self.faults().1.clone();
         let played = self.0.stage.play(scene, &lasting).await;
-        let sentence = played.map_err(|why| LabError::Impossible { name: name.to_owned(), why })?;
+        let sentence = played.map_err(|why| LabError::Impossible {
+            name: name.to_owned(),
+            why,
+        })?;
         let mut faults = self.faults();
         if scene == Scene::Heal {
             *faults = (Vec::new(), self.0.stage.tasks.part());
@@ -261,7 +301,9 @@ async fn furnish_infra(infra: &Cluster, scene: Scene) {
         furnisher.history(one, jiff::SignedDuration::from_mins(23));
     }
     let furnisher = &furnisher;
-    stream::iter(&standing).for_each_concurrent(32, |one| instance::start(furnisher, one)).await;
+    stream::iter(&standing)
+        .for_each_concurrent(32, |one| instance::start(furnisher, one))
+        .await;
     if found == Found::Crashing {
         infra.machines.crash(Crash {
             namespace: NAMESPACE.into(),
@@ -286,3 +328,6 @@ async fn adopt(furnisher: &Furnisher<'_>, pods: Vec<(Value, PodState)>) {
         furnisher.adopt(&pod, state).await;
     }
 }
+
+#[cfg(test)]
+mod tests;

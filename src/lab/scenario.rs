@@ -26,7 +26,11 @@ pub struct Scenario {
 
 /// Everything a lab can be told to play.
 pub const SCENARIOS: &[Scenario] = &[
-    Scenario { name: "healthy", about: "all instances configured, in sync and under light load", when: Use::Start },
+    Scenario {
+        name: "healthy",
+        about: "all instances configured, in sync and under light load",
+        when: Use::Start,
+    },
     Scenario {
         name: "full-sync",
         about: "the last replica of dragonfly-system/dragonfly takes a full sync for about four minutes",
@@ -42,20 +46,56 @@ pub const SCENARIOS: &[Scenario] = &[
         about: "two engines of dragonfly-system/gitlab act as master, the Service sends to one, the operator is stalled",
         when: Use::Both,
     },
-    Scenario { name: "operator-down", about: "both operator pods crash at each start; nobody renews the Lease", when: Use::Both },
-    Scenario { name: "operator-stalled", about: "the operator renews its Lease but does no work", when: Use::Both },
-    Scenario { name: "context-unreachable", about: "the API of lab-apps refuses connections", when: Use::Both },
-    Scenario { name: "context-hangs", about: "the API of lab-apps accepts connections and never answers", when: Use::Both },
-    Scenario { name: "forbidden", about: "in lab-infra the user may not port-forward to pods, nor exec", when: Use::Both },
+    Scenario {
+        name: "operator-down",
+        about: "both operator pods crash at each start; nobody renews the Lease",
+        when: Use::Both,
+    },
+    Scenario {
+        name: "operator-stalled",
+        about: "the operator renews its Lease but does no work",
+        when: Use::Both,
+    },
+    Scenario {
+        name: "context-unreachable",
+        about: "the API of lab-apps refuses connections",
+        when: Use::Both,
+    },
+    Scenario {
+        name: "context-hangs",
+        about: "the API of lab-apps accepts connections and never answers",
+        when: Use::Both,
+    },
+    Scenario {
+        name: "forbidden",
+        about: "in lab-infra the user may not port-forward to pods, nor exec",
+        when: Use::Both,
+    },
     Scenario {
         name: "forbidden-lists",
         about: "in lab-infra the user may list and watch only within namespaces, not across the cluster",
         when: Use::Both,
     },
-    Scenario { name: "slow-api", about: "both API servers take 1.5 s longer for every request", when: Use::Both },
-    Scenario { name: "watch-expired", about: "both clusters lose their watch history again and again (410 Expired)", when: Use::Both },
-    Scenario { name: "scale:N", about: "N more instances of three pods over several namespaces, for example scale:100", when: Use::Start },
-    Scenario { name: "heal", about: "takes every fault away", when: Use::Running },
+    Scenario {
+        name: "slow-api",
+        about: "both API servers take 1.5 s longer for every request",
+        when: Use::Both,
+    },
+    Scenario {
+        name: "watch-expired",
+        about: "both clusters lose their watch history again and again (410 Expired)",
+        when: Use::Both,
+    },
+    Scenario {
+        name: "scale:N",
+        about: "N more instances of three pods over several namespaces, for example scale:100",
+        when: Use::Start,
+    },
+    Scenario {
+        name: "heal",
+        about: "takes every fault away",
+        when: Use::Running,
+    },
 ];
 
 /// A scenario that was asked for by name.
@@ -91,7 +131,11 @@ pub struct Unknown {
 
 impl fmt::Display for Unknown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the lab knows no scenario '{}'; did you mean '{}'?", self.name, self.nearest)
+        write!(
+            f,
+            "the lab knows no scenario '{}'; did you mean '{}'?",
+            self.name, self.nearest
+        )
     }
 }
 
@@ -116,10 +160,15 @@ impl Scene {
             "watch-expired" => Self::WatchExpired,
             "heal" => Self::Heal,
             other => {
-                let count = other.strip_prefix("scale:").and_then(|count| count.parse().ok());
+                let count = other
+                    .strip_prefix("scale:")
+                    .and_then(|count| count.parse().ok());
                 return match count {
                     Some(count) if count <= MOST_INSTANCES => Ok(Self::Scale(count)),
-                    _ => Err(Unknown { name: other.to_owned(), nearest: nearest(other) }),
+                    _ => Err(Unknown {
+                        name: other.to_owned(),
+                        nearest: nearest(other),
+                    }),
                 };
             }
         };
@@ -139,7 +188,9 @@ impl Scene {
 /// The scenario whose name is nearest to what was typed.
 fn nearest(typed: &str) -> &'static str {
     let names = SCENARIOS.iter().map(|scenario| scenario.name);
-    names.min_by_key(|name| distance(typed, name)).unwrap_or("healthy")
+    names
+        .min_by_key(|name| distance(typed, name))
+        .unwrap_or("healthy")
 }
 
 /// How many letters must be added, removed or changed.
@@ -151,7 +202,11 @@ fn distance(a: &str, b: &str) -> usize {
         for (y, pair) in b.iter().zip(row.windows(2)) {
             let &[diagonal, above] = pair else { continue };
             let left = next.last().copied().unwrap_or(0);
-            next.push((diagonal + usize::from(x != *y)).min(above + 1).min(left + 1));
+            next.push(
+                (diagonal + usize::from(x != *y))
+                    .min(above + 1)
+                    .min(left + 1),
+            );
         }
         row = next;
     }
@@ -167,15 +222,26 @@ mod tests {
     fn every_listed_name_is_known_and_finds_itself() {
         for scenario in SCENARIOS {
             let name = scenario.name.replace(":N", ":3");
-            assert_eq!(Scene::find(&name).unwrap().entry(), Some(scenario), "{name}");
-            assert!(!scenario.about.is_empty() && scenario.about.len() < 120, "{name}");
+            assert_eq!(
+                Scene::find(&name).unwrap().entry(),
+                Some(scenario),
+                "{name}"
+            );
+            assert!(
+                !scenario.about.is_empty() && scenario.about.len() < 120,
+                "{name}"
+            );
         }
     }
 
     #[test]
     fn the_nearest_name_is_offered() {
-        let table =
-            [("fullsync", "full-sync"), ("two-master", "two-masters"), ("scale:x", "scale:N"), ("scale:99999", "scale:N")];
+        let table = [
+            ("fullsync", "full-sync"),
+            ("two-master", "two-masters"),
+            ("scale:x", "scale:N"),
+            ("scale:99999", "scale:N"),
+        ];
         for (typed, wanted) in table {
             let unknown = Scene::find(typed).unwrap_err();
             assert_eq!(unknown.nearest, wanted);

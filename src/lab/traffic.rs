@@ -17,12 +17,22 @@ pub(in crate::lab) struct Pace {
 }
 
 /// Follows a Service until the lab ends.
-pub(in crate::lab) async fn follow_service(cluster: Cluster, namespace: String, service: String, load: Load, pace: Pace) {
+pub(in crate::lab) async fn follow_service(
+    cluster: Cluster,
+    namespace: String,
+    service: String,
+    load: Load,
+    pace: Pace,
+) {
     let shared = cluster.machines.shared();
     let mut rounds = Rounds::new(load, pace);
     loop {
         let watch = cluster.store.watch(ENDPOINT_SLICES, Some(&namespace), None);
-        let target = || shared.endpoint(&namespace, &service).and_then(|ip| cluster.machines.engine_at(&ip));
+        let target = || {
+            shared
+                .endpoint(&namespace, &service)
+                .and_then(|ip| cluster.machines.engine_at(&ip))
+        };
         let mut engine = target();
         let Ok(mut watch) = watch else { return };
         loop {
@@ -63,7 +73,12 @@ struct Rounds {
 
 impl Rounds {
     fn new(load: Load, pace: Pace) -> Self {
-        Self { load, pace, count: 0, owed: (0.0, 0.0) }
+        Self {
+            load,
+            pace,
+            count: 0,
+            owed: (0.0, 0.0),
+        }
     }
 
     fn next(&mut self, engine: &Engine) {

@@ -41,7 +41,7 @@ pub(super) async fn keep(door: &Door, desk: &Desk, line: &watch::Sender<Line>) {
                     changed
                 });
                 tell(desk, Link::Live { rtt: beat.rtt });
-                let wait = wait(desk, jitter.about(pace.heartbeat));
+                let wait = wait(desk, jitter.about(pace.heartbeat), true);
                 if came_back {
                     tokio::join!(identify(desk, beat), wait);
                 } else {
@@ -73,7 +73,7 @@ pub(super) async fn keep(door: &Door, desk: &Desk, line: &watch::Sender<Line>) {
                         _ => Link::Unreachable { fault, retry_at },
                     },
                 );
-                wait(desk, pause).await;
+                wait(desk, pause, false).await;
             }
         }
     }
@@ -162,12 +162,14 @@ fn tell(desk: &Desk, link: Link) {
     });
 }
 
-/// Waits that long, or until the reader wants a try now.
-async fn wait(desk: &Desk, time: Duration) {
+/// Waits that long, or until the reader wants a try now, or until a connection breaks. What rings the alarm waits
+/// itself before it tries again, and a beat that fails waits at least the shortest back-off, so it cannot ring for ever.
+async fn wait(desk: &Desk, time: Duration, alarmed: bool) {
     let mut focus = desk.focus.clone();
     let nudges = focus.borrow().nudges;
     tokio::select! {
         () = sleep(time) => {}
         Ok(_) = focus.wait_for(|focus| focus.nudges != nudges) => {}
+        () = desk.alarm.notified(), if alarmed => {}
     }
 }

@@ -104,7 +104,7 @@ impl Default for Pace {
     fn default() -> Self {
         let s = Duration::from_secs;
         Self {
-            heartbeat: s(5),
+            heartbeat: s(4),
             heartbeat_deadline: s(4),
             request_deadline: s(10),
             connect_deadline: s(5),

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use futures::StreamExt;
 use http_body_util::BodyExt;
 use serde_json::Value;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::sleep;
 use tracing::debug;
 
@@ -56,6 +56,8 @@ pub(super) struct Desk {
     pub(super) roster: Arc<watch::Sender<Roster>>,
     /// Lists that may be under way at once: HTTP/1.1 opens a connection for each.
     pub(super) lists: Arc<Semaphore>,
+    /// Rung when a connection broke or could not be opened, so that the heartbeat looks at once whether the way is lost.
+    pub(super) alarm: Arc<Notify>,
 }
 
 impl Desk {
@@ -101,6 +103,7 @@ pub(super) struct Watch {
     told: Option<Access>,
     listed: bool,
     backoff: Backoff,
+    epoch: u64,
 }
 
 /// Why a watch came to its end.
@@ -128,6 +131,7 @@ impl Watch {
             told: None,
             listed: false,
             backoff,
+            epoch: 0,
         }
     }
 
@@ -135,12 +139,14 @@ impl Watch {
     /// narrowly; that it is missing has been told by then.
     pub(super) async fn run(&mut self, yields: bool) {
         loop {
-            let (client, epoch) = self.desk.client().await;
+            let client = self.client().await;
+            let epoch = self.epoch;
             match self.list(&client).await {
                 Ok(revision) => {
                     let began = Instant::now();
-                    self.follow(revision, epoch).await;
-                    if began.elapsed() < self.desk.pace.retry_least {
+                    self.follow(revision).await;
+                    let moved = self.desk.line.borrow().epoch != epoch;
+                    if !moved && began.elapsed() < self.desk.pace.retry_least {
                         // A server that lets us list but breaks every watch must not be listed without pause.
                         let pause = self.backoff.pause();
                         sleep(pause).await;
@@ -166,9 +172,19 @@ impl Watch {
         }
     }
 
+    /// The client, once the way is open. A way that came back has nothing to do with the failures before.
+    async fn client(&mut self) -> kube::Client {
+        let (client, epoch) = self.desk.client().await;
+        if epoch != self.epoch {
+            self.epoch = epoch;
+            self.backoff.reset();
+        }
+        client
+    }
+
     /// Whether the question would be permitted now; costs a list of one.
     pub(super) async fn is_permitted(&mut self) -> bool {
-        let (client, _) = self.desk.client().await;
+        let client = self.client().await;
         let path = self.url(&["limit=1"]);
         let asked = standing::asked(self.kind, &self.scope, "list");
         let answer = request::fetch(&client, &path, &asked, self.desk.pace.request_deadline).await;
@@ -243,15 +259,15 @@ impl Watch {
     }
 
     /// Watches from a revision until everything must be listed anew.
-    async fn follow(&mut self, mut revision: String, epoch: u64) {
-        let mut failures = 0;
+    async fn follow(&mut self, mut revision: String) {
+        let (epoch, mut failures) = (self.epoch, 0);
         loop {
-            let (client, now) = self.desk.client().await;
-            if now != epoch {
+            let client = self.client().await;
+            if self.epoch != epoch {
                 return;
             }
             let began = Instant::now();
-            match self.watch(&client, &mut revision, epoch).await {
+            match self.watch(&client, &mut revision).await {
                 End::Relist => return,
                 End::Resume => {
                     if began.elapsed() >= self.desk.pace.retry_least {
@@ -291,7 +307,8 @@ impl Watch {
     }
 
     /// One watch request, to its end.
-    async fn watch(&mut self, client: &kube::Client, revision: &mut String, epoch: u64) -> End {
+    async fn watch(&mut self, client: &kube::Client, revision: &mut String) -> End {
+        let epoch = self.epoch;
         let asked_for = self.desk.pace.watch;
         let since = format!("resourceVersion={}", escape(revision));
         let until = format!("timeoutSeconds={}", asked_for.as_secs().max(1));
@@ -326,6 +343,7 @@ impl Watch {
                 // Half-closed, reset, cut in the middle of a line: what came before is whole and has been told.
                 Some(Err(error)) => {
                     debug!(context = %self.desk.context, kind = ?self.kind, error = %fault::chain(&error), "watch cut");
+                    self.desk.alarm.notify_one();
                     return End::Resume;
                 }
                 Some(Ok(bytes)) => lines.take(&bytes),
@@ -474,6 +492,9 @@ impl Watch {
 
     /// How long to wait after a refusal: what the server asked for, or the back-off, whichever is longer.
     fn pause_after(&mut self, refusal: &Refusal) -> Duration {
+        if refusal.fault.kind == FaultKind::Unreachable {
+            self.desk.alarm.notify_one();
+        }
         let wanted = refusal.retry_after.unwrap_or_default();
         // A server may not put a standing question off for longer than a minute.
         self.backoff

@@ -1,6 +1,7 @@
 //! The terminal, taken and always given back: on quit, panic, SIGTERM, SIGHUP and suspend.
 
 use std::io::{self, IsTerminal, Stdout, Write};
+use std::mem::ManuallyDrop;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossterm::event::{
@@ -8,8 +9,8 @@ use crossterm::event::{
     EnableFocusChange, EnableMouseCapture,
 };
 use crossterm::terminal::{
-    BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
-    SetTitle,
+    BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate, EnterAlternateScreen,
+    LeaveAlternateScreen, SetTitle,
 };
 use crossterm::{execute, queue};
 use ratatui::Terminal;
@@ -20,7 +21,9 @@ static TAKEN: AtomicBool = AtomicBool::new(false);
 
 /// The terminal while it is ours. Dropping it gives it back.
 pub struct Screen {
-    terminal: Terminal<CrosstermBackend<Stdout>>,
+    /// Never dropped: ratatui's own drop shows the cursor, and on a terminal that is gone it prints that this failed, which
+    /// panics. [`give_back`] shows the cursor.
+    terminal: ManuallyDrop<Terminal<CrosstermBackend<Stdout>>>,
     mouse: bool,
 }
 
@@ -35,7 +38,7 @@ impl Screen {
                 "standard input and output are no terminal",
             ));
         }
-        let terminal = Terminal::new(CrosstermBackend::new(io::stdout()))?;
+        let terminal = ManuallyDrop::new(Terminal::new(CrosstermBackend::new(io::stdout()))?);
         let mut screen = Self { terminal, mouse };
         screen.enter()?;
         Ok(screen)
@@ -56,7 +59,10 @@ impl Screen {
     /// # Errors
     /// When the terminal is gone.
     pub fn forget(&mut self) -> io::Result<()> {
-        self.terminal.clear()
+        execute!(self.terminal.backend_mut(), Clear(ClearType::All))?;
+        // Not `Terminal::clear`: it asks the terminal where the cursor is, and the answer would go to whoever reads keys.
+        self.terminal = ManuallyDrop::new(Terminal::new(CrosstermBackend::new(io::stdout()))?);
+        Ok(())
     }
 
     /// Sets the window's title. The text must be free of control characters.
@@ -180,7 +186,8 @@ pub fn install_panic_hook() -> color_eyre::Result<()> {
         } else {
             give_back();
             tracing::error!(target: "darner::panic", "{panic}");
-            eprintln!("{}", panic_hook.panic_report(panic));
+            // Standard error may be gone with the terminal, and a panic in here would abort.
+            let _ = writeln!(io::stderr(), "{}", panic_hook.panic_report(panic));
         }
     }));
     Ok(())

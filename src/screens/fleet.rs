@@ -22,6 +22,7 @@ use crate::settings::problem::suggestion;
 use crate::widgets::{Panel, Piece, Table, Window, draw};
 use attention::Notice;
 pub(crate) use attention::evidence_text;
+use columns::Fit;
 use row::{Aged, FleetRow, RowKey};
 
 /// Fleet.
@@ -47,6 +48,10 @@ struct Fleet {
     /// What is shown, in order.
     order: Vec<RowKey>,
     selected: Option<RowKey>,
+    /// The reader has moved the selection; until then it stands on the first row, which is the worst.
+    is_chosen: bool,
+    /// The longest names, see [`Fit`].
+    longest: (u16, u16, u16),
     notices: Vec<Notice>,
     noticed: Option<(Subject, &'static str)>,
     pane: Pane,
@@ -64,6 +69,8 @@ impl Default for Fleet {
             rows: BTreeMap::new(),
             order: Vec::new(),
             selected: None,
+            is_chosen: false,
+            longest: (0, 0, 0),
             notices: Vec::new(),
             noticed: None,
             pane: Pane::default(),
@@ -106,7 +113,10 @@ impl Screen for Fleet {
     fn on(&mut self, command: &Command, see: &See<'_>) -> Vec<Intent> {
         match command {
             Command::Move(motion) => self.move_by(*motion),
-            Command::Open => return self.open(),
+            Command::Open => {
+                self.is_chosen = true;
+                return self.open();
+            }
             Command::Pane(_) => {
                 self.pane = match self.pane {
                     Pane::Table => Pane::Attention,
@@ -115,7 +125,7 @@ impl Screen for Fleet {
             }
             Command::Scroll(Side::Left) => self.shift = self.shift.saturating_sub(1),
             Command::Scroll(Side::Right) => {
-                self.shift = (self.shift + 1).min(columns::columns(true).len());
+                self.shift = (self.shift + 1).min(columns::ids().len());
             }
             Command::Sort(sorting) => return self.sort_by(sorting, see),
             Command::Find(turn) => self.find_ill(*turn),
@@ -183,6 +193,7 @@ impl Screen for Fleet {
         };
         if let Some(at) = inside(table) {
             self.pane = Pane::Table;
+            self.is_chosen = true;
             let key = self.order.get(self.window.offset() + at).cloned();
             self.selected = key.or_else(|| self.selected.take());
         } else if let Some(at) = inside(list) {
@@ -304,7 +315,19 @@ impl Fleet {
                 .then_with(|| place(a).cmp(&place(b)))
                 .then_with(|| a.key.cmp(&b.key))
         });
+        let longest = |name: fn(&FleetRow) -> usize| {
+            let longest = self.rows.values().map(name).max().unwrap_or(0);
+            u16::try_from(longest).unwrap_or(u16::MAX)
+        };
+        self.longest = (
+            longest(|row| draw::width(row.key.context().as_str())),
+            longest(|row| row.instance_width().0),
+            longest(|row| row.instance_width().1),
+        );
         self.order = shown.into_iter().map(|row| row.key.clone()).collect();
+        if !self.is_chosen {
+            self.selected = None;
+        }
         let is_shown = self
             .selected
             .as_ref()
@@ -352,6 +375,7 @@ impl Fleet {
     fn move_by(&mut self, motion: Motion) {
         match self.pane {
             Pane::Table => {
+                self.is_chosen = true;
                 let at = self.position().unwrap_or(0);
                 let to = moved(at, motion, self.window.page(), self.order.len());
                 self.selected = self.order.get(to).cloned();
@@ -366,6 +390,7 @@ impl Fleet {
 
     fn find_ill(&mut self, turn: Turn) {
         self.pane = Pane::Table;
+        self.is_chosen = true;
         let len = self.order.len();
         let at = self.position().unwrap_or(0);
         let is_ill = |at: &usize| {
@@ -392,9 +417,9 @@ impl Fleet {
     }
 
     fn sort_by(&mut self, sorting: &Sorting, see: &See<'_>) -> Vec<Intent> {
-        let columns = columns::columns(true);
+        let columns = columns::ids();
         let (column, descending) = self.sort;
-        let at = columns.iter().position(|c| c.id == column).unwrap_or(0);
+        let at = columns.iter().position(|id| *id == column).unwrap_or(0);
         let to = match sorting {
             Sorting::Left => at.checked_sub(1).unwrap_or(columns.len() - 1),
             Sorting::Right => (at + 1) % columns.len(),
@@ -403,16 +428,16 @@ impl Fleet {
                 self.arrange(see);
                 return Vec::new();
             }
-            Sorting::By(name) => match columns.iter().position(|c| c.id == &**name) {
+            Sorting::By(name) => match columns.iter().position(|id| *id == &**name) {
                 Some(at) => at,
                 None => {
-                    let near = suggestion(name, columns.iter().map(|c| c.id));
+                    let near = suggestion(name, columns.iter().copied());
                     return vec![Intent::Tell(format!("there is no column `{name}`; {near}"))];
                 }
             },
         };
         if let Some(column) = columns.get(to) {
-            self.sort = (column.id, columns::descends_first(column.id));
+            self.sort = (column, columns::descends_first(column));
             self.arrange(see);
         }
         Vec::new()
@@ -459,7 +484,7 @@ impl Fleet {
         // The table takes the rows that it needs, with room for a hint beneath; attention stands below it and has as
         // many lines as there are findings, up to a third of the screen where both cannot be shown in full.
         let rows = |n: usize| u16::try_from(n).unwrap_or(u16::MAX);
-        let hint = u16::from(has_hint) * 2;
+        let hint = u16::from(has_hint) * 3;
         let table = rows(self.order.len().max(1)).saturating_add(3 + hint);
         let wanted = rows(self.notices.len()).saturating_add(1);
         let list = wanted
@@ -481,7 +506,12 @@ impl Fleet {
             .focused(focused)
             .right(self.summary(see))
             .render(&see.look, area, buf);
-        let columns = columns::columns(see.world.shown_contexts().count() > 1);
+        let old = |row: &FleetRow| columns::old_since(see, row).is_some();
+        let columns = columns::columns(Fit {
+            longest: self.longest,
+            several_contexts: see.world.shown_contexts().count() > 1,
+            any_old: self.rows.values().any(old),
+        });
         let row = |at: usize| {
             let row = self.order.get(at).and_then(|key| self.rows.get(key));
             row.map(|row| columns::cells(see, row)).unwrap_or_default()
@@ -497,8 +527,12 @@ impl Fleet {
         if let Some(hint) = see.hint {
             // Under the last row, where there is room for it.
             let rows = u16::try_from(self.order.len()).unwrap_or(u16::MAX);
-            let at = draw::below(inner, rows.saturating_add(2));
-            draw::line(&[Piece::muted(format!(" {hint}"))], &see.look, at, buf);
+            let at = draw::right_of(draw::below(inner, rows.saturating_add(2)), 1);
+            let lines: Vec<Vec<Piece>> = draw::wrap(hint, usize::from(at.width))
+                .into_iter()
+                .map(|line| vec![Piece::muted(line)])
+                .collect();
+            draw::lines(&lines, &see.look, at, buf);
         }
         draw::below(inner, 1)
     }
@@ -521,19 +555,24 @@ impl Fleet {
         };
         let all = instances().count();
         let ill = instances().filter(|row| row.is_ill()).count();
-        let word = if all == 1 { "instance" } else { "instances" };
         let mut pieces = Vec::new();
         let written = see.filter.written();
         if !written.is_empty() || see.ill_only {
-            let only = if see.ill_only { "ill only " } else { "" };
+            let mut only = written.to_owned();
+            if see.ill_only {
+                only.insert_str(0, "ill only ");
+            }
+            let only = only.trim_end();
             let shown = self.order.len();
-            pieces.push(Piece::new(
-                format!("{only}{written} shows {shown}, "),
-                Tone::Accent,
-            ));
+            pieces.push(Piece::new(format!("{only} shows {shown}, "), Tone::Accent));
         }
-        pieces.push(Piece::muted(format!("{all} {word}, ")));
+        pieces.push(Piece::muted(match all {
+            0 => "no instance".to_owned(),
+            1 => "1 instance, ".to_owned(),
+            all => format!("{all} instances, "),
+        }));
         pieces.push(match ill {
+            _ if all == 0 => Piece::default(),
             0 => Piece::muted("none ill"),
             n => Piece::new(format!("{n} ill"), Tone::Degraded),
         });
@@ -563,7 +602,11 @@ impl Fleet {
             .selected(selected)
             .focused(focused)
             .without_header()
-            .when_empty("nothing needs attention")
+            .when_empty(if attention::is_known(see) {
+                "nothing needs attention"
+            } else {
+                "nothing is known yet"
+            })
             .render(&self.attention, &see.look, inner, buf);
         inner
     }

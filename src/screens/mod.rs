@@ -57,7 +57,7 @@ pub trait Screen: std::fmt::Debug {
     /// Turns to another instance; screens that are not about one ignore it.
     fn turn_to(&mut self, _instance: &InstanceId) {}
 
-    /// Selects what lies at a column and row of the screen's area.
+    /// Selects what lies at a column and row of the terminal.
     fn click(&mut self, column: u16, row: u16, see: &See<'_>) -> Vec<Intent>;
 
     /// Draws it. `refresh` was called before with the same size.

@@ -18,6 +18,8 @@ pub struct Row {
     pub cells: Vec<Piece>,
     /// Its source is silent: what it says is old, and it is drawn in [`Tone::Stale`] throughout.
     pub stale: bool,
+    /// The last cell is a sentence: it is drawn over the columns right of it.
+    pub spans: bool,
 }
 
 impl Row {
@@ -26,7 +28,15 @@ impl Row {
         Self {
             cells,
             stale: false,
+            spans: false,
         }
+    }
+
+    /// The same, with its last cell drawn over the columns right of it.
+    #[must_use]
+    pub fn spanning(mut self) -> Self {
+        self.spans = true;
+        self
     }
 
     /// The same, greyed when its source is silent.
@@ -207,6 +217,12 @@ impl<'a> Table<'a> {
             else {
                 continue;
             };
+            if row.spans && place.column + 1 == row.cells.len() {
+                let rest = draw::right_of(area, place.x);
+                let tone = if row.stale { Tone::Stale } else { cell.tone };
+                draw::line(&[Piece::new(cell.text.clone(), tone)], look, rest, buf);
+                continue;
+            }
             let width = usize::from(place.width);
             let text = if column.cut_middle {
                 draw::fit_middle(&cell.text, width, ellipsis)

@@ -1,4 +1,3 @@
-mod screens;
 //! One test binary: stories of people who use darner, against real sockets, and the rules of the house.
 #![allow(
     clippy::unwrap_used,
@@ -8,5 +7,6 @@ mod screens;
 )]
 
 mod driver;
+mod screens;
 mod stories;
 mod tidy;

@@ -56,7 +56,7 @@ fn every_refusal_has_its_kind_and_a_line() {
             404,
             "404 page not found\n".to_owned(),
             NotFound,
-            "cannot list pods in the whole cluster: not found",
+            "cannot list pods in the whole cluster: 404 page not found",
         ),
         (
             409,
@@ -125,6 +125,12 @@ fn every_refusal_has_its_kind_and_a_line() {
             "answered with something that is not Kubernetes (other JSON, 500)",
         ),
         (
+            400,
+            "Client sent an HTTP request to an HTTPS server.\n".to_owned(),
+            Protocol,
+            "the server wants TLS on that port, and the kubeconfig says http",
+        ),
+        (
             503,
             "upstream connect error".to_owned(),
             Protocol,
@@ -163,7 +169,7 @@ fn a_missing_right_names_the_smallest_role() {
                 group: "",
                 namespace: Some("shop"),
             },
-            "may not get,create pods/portforward in namespace shop",
+            "may not port-forward to pods in namespace shop",
             "the right is missing: kubectl -n shop create role darner --verb=get,create --resource=pods/portforward, and bind it",
         ),
     ] {

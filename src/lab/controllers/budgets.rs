@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Controller, Key, key, keys};
 use crate::lab::clock;
-use crate::lab::json::{number, set, text};
+use crate::lab::json::{number, set};
 use crate::lab::pods;
 use crate::lab::resources::{BUDGETS, GroupResource, PODS};
 use crate::lab::store::{Object, Store};
@@ -121,6 +121,7 @@ fn amount(value: &Value, of: i64) -> i64 {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::lab::json::text;
 
     fn pods(ready: usize, unready: usize) -> Vec<Value> {
         let pod = |word: &str| json!({"status": {"phase": "Running", "conditions": [{"type": "Ready", "status": word}]}});

@@ -487,7 +487,9 @@ impl Page<'_> {
             When::Master39 => master && !new,
             When::Replica => !master,
             When::Link => !master && self.core.version >= Version(1, 35, 0),
-            When::Offset => self.link().is_some_and(|link| link.offset().is_some()) && self.shows(When::Link),
+            When::Offset => {
+                self.link().is_some_and(|link| link.offset().is_some()) && self.shows(When::Link)
+            }
             When::Refused => self.core.stats.oom_rejections() > 0,
         }
     }

@@ -47,7 +47,8 @@ impl Node {
         admin: Option<&TcpListener>,
     ) -> std::io::Result<Arc<Self>> {
         let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
-        let address = |listener: Option<&TcpListener>| listener.map_or(Ok(nowhere), TcpListener::local_addr);
+        let address =
+            |listener: Option<&TcpListener>| listener.map_or(Ok(nowhere), TcpListener::local_addr);
         let core = Core::new(&spec, &clock);
         Ok(Arc::new(Self {
             core: Mutex::new(core),

@@ -9,7 +9,12 @@ use crate::lab::kubelet::state::PodState;
 
 /// A consumer: namespace, name, pods, host of its instance.
 const CONSUMERS: &[(&str, &str, i64, &str)] = &[
-    ("gitlab", "gitlab-webservice", 3, "gitlab.dragonfly-system.svc"),
+    (
+        "gitlab",
+        "gitlab-webservice",
+        3,
+        "gitlab.dragonfly-system.svc",
+    ),
     ("gitlab", "gitlab-sidekiq", 2, "gitlab.dragonfly-system.svc"),
     ("harbor", "harbor-core", 2, "cache.harbor.svc"),
     ("harbor", "harbor-jobservice", 1, "cache.harbor.svc"),
@@ -18,7 +23,11 @@ const CONSUMERS: &[(&str, &str, i64, &str)] = &[
 ];
 
 /// Services that exist in both clusters: namespace and name.
-const GLOBAL: &[(&str, &str)] = &[(SYSTEM, "dragonfly"), (SYSTEM, "gitlab"), ("harbor", "cache")];
+const GLOBAL: &[(&str, &str)] = &[
+    (SYSTEM, "dragonfly"),
+    (SYSTEM, "gitlab"),
+    ("harbor", "cache"),
+];
 
 impl Furnisher<'_> {
     /// Namespaces of the consumers' cluster.

@@ -43,7 +43,10 @@ impl Furnisher<'_> {
             "data": {"password": base64::encode(PASSWORD.as_bytes())},
         });
         self.put(SECRETS, secret, born, "kubectl");
-        story_plans().into_iter().map(|plan| self.instance(plan)).collect()
+        story_plans()
+            .into_iter()
+            .map(|plan| self.instance(plan))
+            .collect()
     }
 
     /// Lean instances of three pods, the last one smaller when `pods` is no multiple of three.

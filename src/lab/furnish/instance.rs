@@ -6,14 +6,18 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::Furnisher;
-use crate::lab::controllers::{SELECTED_NODE, bound_claim, budget_status, revision_of, set_claim, set_pod, set_status};
+use crate::lab::controllers::{
+    SELECTED_NODE, bound_claim, budget_status, revision_of, set_claim, set_pod, set_status,
+};
 use crate::lab::engine::{Engine, EngineRole, Load};
 use crate::lab::events::Recorder;
 use crate::lab::json::{items, number, set, text};
 use crate::lab::kubelet::state::PodState;
 use crate::lab::operator::owned::{ADMIN_PORT, owned};
 use crate::lab::operator::{MANAGER, MASTER_ANNOTATION, NAMESPACE};
-use crate::lab::resources::{BUDGETS, CLAIMS, DRAGONFLIES, NETWORK_POLICIES, SERVICES, STATEFUL_SETS, VOLUMES};
+use crate::lab::resources::{
+    BUDGETS, CLAIMS, DRAGONFLIES, NETWORK_POLICIES, SERVICES, STATEFUL_SETS, VOLUMES,
+};
 
 /// An instance to be furnished.
 pub(in crate::lab) struct Plan {
@@ -44,17 +48,36 @@ impl Furnisher<'_> {
             "status": {"phase": "Ready"},
         });
         let df = self.put(DRAGONFLIES, df, born, "kubectl");
-        let mut standing = Standing { plan, pods: Vec::new() };
+        let mut standing = Standing {
+            plan,
+            pods: Vec::new(),
+        };
         // The plans of the lab contradict themselves nowhere; a test starts each of them.
-        let Ok(wanted) = owned(&df, NAMESPACE) else { return standing };
+        let Ok(wanted) = owned(&df, NAMESPACE) else {
+            return standing;
+        };
         for one in wanted.into_iter().filter(|one| !one.value.is_null()) {
             if one.what == STATEFUL_SETS {
-                let set = self.put(STATEFUL_SETS, one.value, born, MANAGER);
+                let mut set = one.value;
+                let uid = self.births.uid(
+                    self.cluster.seed,
+                    "set",
+                    &standing.plan.namespace,
+                    &standing.plan.name,
+                );
+                self::set(&mut set, &["metadata", "uid"], uid.into());
                 standing.pods = self.set_pods(&set, since, born);
                 let pods: Vec<Value> = standing.pods.iter().map(|(pod, _)| pod.clone()).collect();
-                self.status(STATEFUL_SETS, &set, set_status(&set, &pods));
+                let status = set_status(&set, &pods);
+                self::set(&mut set, &["status"], status);
+                self.put(STATEFUL_SETS, set, born, MANAGER);
             } else if one.what == SERVICES {
-                let master: Vec<Value> = standing.pods.first().map(|(pod, _)| pod.clone()).into_iter().collect();
+                let master: Vec<Value> = standing
+                    .pods
+                    .first()
+                    .map(|(pod, _)| pod.clone())
+                    .into_iter()
+                    .collect();
                 self.service(one.value, &master, born, MANAGER);
             } else if one.what == BUDGETS {
                 let mut budget = one.value;
@@ -70,7 +93,12 @@ impl Furnisher<'_> {
         standing
     }
 
-    fn set_pods(&mut self, set: &Value, since: Timestamp, born: Timestamp) -> Vec<(Value, PodState)> {
+    fn set_pods(
+        &mut self,
+        set: &Value,
+        since: Timestamp,
+        born: Timestamp,
+    ) -> Vec<(Value, PodState)> {
         let revision = revision_of(set);
         let mut pods = Vec::new();
         let mut master_ip = String::new();
@@ -82,19 +110,32 @@ impl Furnisher<'_> {
             let mut pod = set_pod(set, ordinal, &revision, self.cluster.seed);
             let name = text(&pod, "/metadata/name").to_owned();
             let namespace = text(&pod, "/metadata/namespace").to_owned();
-            let uid = self.births.uid(self.cluster.seed, "pod", &namespace, &format!("standing/{name}"));
+            let uid = self.births.uid(
+                self.cluster.seed,
+                "pod",
+                &namespace,
+                &format!("standing/{name}"),
+            );
             self::set(&mut pod, &["metadata", "uid"], uid.into());
             let role = if ordinal == 0 { "master" } else { "replica" };
             self::set(&mut pod, &["metadata", "labels", "role"], role.into());
             if ordinal > 0 {
-                self::set(&mut pod, &["metadata", "labels", "master-ip"], master_ip.clone().into());
+                self::set(
+                    &mut pod,
+                    &["metadata", "labels", "master-ip"],
+                    master_ip.clone().into(),
+                );
             }
             // The address of the master is known once its pod is.
             let address = match ordinal {
                 0 => self.cluster.machines.address(&node),
                 _ => master_ip.clone(),
             };
-            self::set(&mut pod, &["metadata", "annotations", MASTER_ANNOTATION], address.clone().into());
+            self::set(
+                &mut pod,
+                &["metadata", "annotations", MASTER_ANNOTATION],
+                address.clone().into(),
+            );
             if ordinal == 0 {
                 master_ip = address.clone();
                 pods.push(self.pod_at(pod, &node, &address, since));
@@ -107,12 +148,20 @@ impl Furnisher<'_> {
 
     fn claim(&mut self, set: &Value, template: &Value, ordinal: i64, node: &str, born: Timestamp) {
         let mut claim = set_claim(set, template, ordinal);
-        let (namespace, name) =
-            (text(set, "/metadata/namespace").to_owned(), text(&claim, "/metadata/name").to_owned());
-        let uid = self.births.uid(self.cluster.seed, "claim", &namespace, &name);
+        let (namespace, name) = (
+            text(set, "/metadata/namespace").to_owned(),
+            text(&claim, "/metadata/name").to_owned(),
+        );
+        let uid = self
+            .births
+            .uid(self.cluster.seed, "claim", &namespace, &name);
         self::set(&mut claim, &["metadata", "uid"], uid.into());
         self::set(&mut claim, &["metadata", "namespace"], namespace.into());
-        self::set(&mut claim, &["metadata", "annotations", SELECTED_NODE], node.into());
+        self::set(
+            &mut claim,
+            &["metadata", "annotations", SELECTED_NODE],
+            node.into(),
+        );
         let volume = bound_claim(&mut claim);
         self.put(VOLUMES, volume, born, "csi-provisioner");
         self.put(CLAIMS, claim, born, "kube-controller-manager");
@@ -121,7 +170,13 @@ impl Furnisher<'_> {
     /// Tells the latest events of an instance.
     pub(in crate::lab) fn history(&self, standing: &Standing, ago: SignedDuration) {
         let plan = &standing.plan;
-        let Ok(df) = self.cluster.store.get(DRAGONFLIES, &plan.namespace, &plan.name) else { return };
+        let Ok(df) = self
+            .cluster
+            .store
+            .get(DRAGONFLIES, &plan.namespace, &plan.name)
+        else {
+            return;
+        };
         let recorder = Recorder::new(&self.cluster.store, "dragonfly-operator", "");
         recorder.say(&crate::lab::events::Message {
             about: &df.value(),
@@ -141,14 +196,24 @@ pub(in crate::lab) async fn start(furnisher: &Furnisher<'_>, standing: &Standing
         furnisher.adopt(pod, state.clone()).await;
     }
     let engine = |(pod, _): &(Value, PodState)| {
-        let (namespace, name) = (text(pod, "/metadata/namespace"), text(pod, "/metadata/name"));
+        let (namespace, name) = (
+            text(pod, "/metadata/namespace"),
+            text(pod, "/metadata/name"),
+        );
         furnisher.cluster.machines.engine(namespace, name)
     };
     let engines: Vec<Engine> = standing.pods.iter().filter_map(engine).collect();
-    let Some((master, replicas)) = engines.split_first() else { return };
+    let Some((master, replicas)) = engines.split_first() else {
+        return;
+    };
     let ip = master.spec().ip.to_string();
     // First the links, then the data: a full sync of nothing takes milliseconds.
-    futures::future::join_all(replicas.iter().map(|replica| replica.replica_of(&ip, ADMIN_PORT))).await;
+    futures::future::join_all(
+        replicas
+            .iter()
+            .map(|replica| replica.replica_of(&ip, ADMIN_PORT)),
+    )
+    .await;
     for replica in replicas {
         in_sync(replica).await;
     }

@@ -37,7 +37,13 @@ pub(in crate::lab) struct Furnisher<'a> {
 
 impl<'a> Furnisher<'a> {
     pub(in crate::lab) fn new(cluster: &'a Cluster) -> Self {
-        Self { cluster, births: Births::default(), now: cluster.store.now(), zones: Vec::new(), placed: 0 }
+        Self {
+            cluster,
+            births: Births::default(),
+            now: cluster.store.now(),
+            zones: Vec::new(),
+            placed: 0,
+        }
     }
 
     /// A moment in the past.
@@ -56,16 +62,23 @@ impl<'a> Furnisher<'a> {
     ) -> Value {
         let namespace = text(&value, "/metadata/namespace").to_owned();
         let name = text(&value, "/metadata/name").to_owned();
-        set(&mut value, &["metadata", "creationTimestamp"], clock::seconds(born).into());
+        set(
+            &mut value,
+            &["metadata", "creationTimestamp"],
+            clock::seconds(born).into(),
+        );
         if text(&value, "/metadata/uid").is_empty() {
-            let uid = self.births.uid(self.cluster.seed, what.plural, &namespace, &name);
+            let uid = self
+                .births
+                .uid(self.cluster.seed, what.plural, &namespace, &name);
             set(&mut value, &["metadata", "uid"], uid.into());
         }
-        let by = Writer::from(by);
-        match self.cluster.store.create(what, &namespace, value, by) {
-            Ok(object) => object.value(),
-            Err(_) => Value::Null,
-        }
+        let created = self
+            .cluster
+            .store
+            .create(what, &namespace, value.clone(), Writer::from(by));
+        // What a reader of the result asks for is in it already; parsing the stored text again would double the work.
+        created.map_or(Value::Null, |_| value)
     }
 
     /// A namespace.
@@ -81,7 +94,8 @@ impl<'a> Furnisher<'a> {
         for number in 1..=count {
             let node = nodes::node(prefix, number);
             let zone = text(&node, "/metadata/labels/topology.kubernetes.io~1zone").to_owned();
-            self.zones.push((text(&node, "/metadata/name").to_owned(), zone));
+            self.zones
+                .push((text(&node, "/metadata/name").to_owned(), zone));
             self.put(NODES, node, born, "kubelet");
         }
     }
@@ -90,7 +104,10 @@ impl<'a> Furnisher<'a> {
     fn machine(&mut self) -> String {
         let at = self.placed.checked_rem(self.zones.len()).unwrap_or(0);
         self.placed += 1;
-        self.zones.get(at).map(|(name, _)| name.clone()).unwrap_or_default()
+        self.zones
+            .get(at)
+            .map(|(name, _)| name.clone())
+            .unwrap_or_default()
     }
 
     fn zone(&self, node: &str) -> String {
@@ -99,13 +116,24 @@ impl<'a> Furnisher<'a> {
     }
 
     /// A pod that has been running since `since`, on a machine of our choice; its processes start when it is adopted.
-    pub(in crate::lab) fn pod(&mut self, pod: Value, node: &str, since: Timestamp) -> (Value, PodState) {
+    pub(in crate::lab) fn pod(
+        &mut self,
+        pod: Value,
+        node: &str,
+        since: Timestamp,
+    ) -> (Value, PodState) {
         let address = self.cluster.machines.address(node);
         self.pod_at(pod, node, &address, since)
     }
 
     /// [`Furnisher::pod`] at an address that was taken before.
-    fn pod_at(&mut self, mut pod: Value, node: &str, address: &str, since: Timestamp) -> (Value, PodState) {
+    fn pod_at(
+        &mut self,
+        mut pod: Value,
+        node: &str,
+        address: &str,
+        since: Timestamp,
+    ) -> (Value, PodState) {
         set(&mut pod, &["spec", "nodeName"], node.into());
         let state = PodState::running(&pod, &nodes::address(node), address, since);
         let status = state.status(&pod, since, self.cluster.seed);
@@ -120,13 +148,23 @@ impl<'a> Furnisher<'a> {
     }
 
     /// A Service with its address and its slice over `pods`.
-    pub(in crate::lab) fn service(&mut self, mut service: Value, pods: &[Value], born: Timestamp, by: &str) -> Value {
+    pub(in crate::lab) fn service(
+        &mut self,
+        mut service: Value,
+        pods: &[Value],
+        born: Timestamp,
+        by: &str,
+    ) -> Value {
         give_address(&mut service, self.cluster.seed);
         let service = self.put(SERVICES, service, born, by);
         let mut slice = slice(&service, pods, self.cluster.seed, |node| self.zone(node));
         set(
             &mut slice,
-            &["metadata", "annotations", "endpoints.kubernetes.io/last-change-trigger-time"],
+            &[
+                "metadata",
+                "annotations",
+                "endpoints.kubernetes.io/last-change-trigger-time",
+            ],
             clock::seconds(born).into(),
         );
         self.put(ENDPOINT_SLICES, slice, born, "kube-controller-manager");
@@ -142,13 +180,22 @@ impl<'a> Furnisher<'a> {
     ) -> Vec<(Value, PodState)> {
         set(
             &mut deployment,
-            &["metadata", "annotations", "deployment.kubernetes.io/revision"],
+            &[
+                "metadata",
+                "annotations",
+                "deployment.kubernetes.io/revision",
+            ],
             "1".into(),
         );
         let deployment = self.put(DEPLOYMENTS, deployment, born, "kubectl");
         let replicas = number(&deployment, "/spec/replicas").unwrap_or(1);
         let mut pods = Vec::new();
-        let replica_set = self.put(REPLICA_SETS, replica_set_of(&deployment, replicas), born, "kube-controller-manager");
+        let replica_set = self.put(
+            REPLICA_SETS,
+            replica_set_of(&deployment, replicas),
+            born,
+            "kube-controller-manager",
+        );
         for at in 0..u32::try_from(replicas).unwrap_or(0) {
             let pod = replica_set_pod(&replica_set, at, self.cluster.seed);
             let node = self.machine();
@@ -174,13 +221,29 @@ impl<'a> Furnisher<'a> {
     }
 
     /// Writes a status.
-    pub(in crate::lab) fn status(&self, what: GroupResource<'_>, object: &Value, status: Value) -> Value {
-        let (namespace, name) = (text(object, "/metadata/namespace"), text(object, "/metadata/name"));
-        let by = Writer { subresource: "status", ..Writer::from("kube-controller-manager") };
-        let written = self.cluster.store.update(what, namespace, name, by, |object| {
-            set(object, &["status"], status);
-        });
-        written.map(|object: std::sync::Arc<Object>| object.value()).unwrap_or_default()
+    pub(in crate::lab) fn status(
+        &self,
+        what: GroupResource<'_>,
+        object: &Value,
+        status: Value,
+    ) -> Value {
+        let (namespace, name) = (
+            text(object, "/metadata/namespace"),
+            text(object, "/metadata/name"),
+        );
+        let by = Writer {
+            subresource: "status",
+            ..Writer::from("kube-controller-manager")
+        };
+        let written = self
+            .cluster
+            .store
+            .update(what, namespace, name, by, |object| {
+                set(object, &["status"], status);
+            });
+        written
+            .map(|object: std::sync::Arc<Object>| object.value())
+            .unwrap_or_default()
     }
 }
 

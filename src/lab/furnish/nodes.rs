@@ -5,7 +5,10 @@ use serde_json::{Value, json};
 /// `PREFIX-NUMBER`, in one of three zones.
 pub(super) fn node(prefix: &str, number: usize) -> Value {
     let name = format!("{prefix}-{number}");
-    let zone = format!("zone-{}", ["a", "b", "c"].get((number + 2) % 3).unwrap_or(&"a"));
+    let zone = format!(
+        "zone-{}",
+        ["a", "b", "c"].get((number + 2) % 3).unwrap_or(&"a")
+    );
     let amounts = json!({"cpu": "8", "ephemeral-storage": "101430960Ki", "memory": "32617608Ki", "pods": "110"});
     let condition = |kind: &str, status: &str, reason: &str, message: &str| {
         json!({"type": kind, "status": status, "reason": reason, "message": message,
@@ -50,7 +53,10 @@ pub(super) fn node(prefix: &str, number: usize) -> Value {
 
 /// The address of a machine, from the number in its name.
 pub(super) fn address(name: &str) -> String {
-    let number: u32 = name.rsplit_once('-').and_then(|(_, number)| number.parse().ok()).unwrap_or(0);
+    let number: u32 = name
+        .rsplit_once('-')
+        .and_then(|(_, number)| number.parse().ok())
+        .unwrap_or(0);
     let third = if name.starts_with("apps") { 21 } else { 20 };
     format!("192.168.{third}.{}", 10 + number)
 }

@@ -8,7 +8,9 @@ use crate::lab::clock;
 use crate::lab::json::{set, text};
 use crate::lab::kubelet::state::{Ended, Now, PodState};
 use crate::lab::operator::{DEPLOYMENT, IMAGE, MANAGER, NAMESPACE, VERSION, crd, identity, lease};
-use crate::lab::resources::{DEFINITIONS, DEPLOYMENTS, GroupResource, LEASES, PODS, REPLICA_SETS, SERVICE_ACCOUNTS};
+use crate::lab::resources::{
+    DEFINITIONS, DEPLOYMENTS, GroupResource, LEASES, PODS, REPLICA_SETS, SERVICE_ACCOUNTS,
+};
 
 /// In which state the operator is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +53,8 @@ impl Furnisher<'_> {
         self.put(DEFINITIONS, crd::definition(), born, "kubectl");
         self.namespace(NAMESPACE, born);
         let labels = json!({"app.kubernetes.io/name": "dragonfly-operator", "control-plane": "controller-manager"});
-        let account = json!({"metadata": {"name": DEPLOYMENT, "namespace": NAMESPACE, "labels": labels}});
+        let account =
+            json!({"metadata": {"name": DEPLOYMENT, "namespace": NAMESPACE, "labels": labels}});
         self.put(SERVICE_ACCOUNTS, account, born, "kubectl");
         self.rights(born);
         let since = self.ago(days(9));
@@ -64,14 +67,21 @@ impl Furnisher<'_> {
         let values: Vec<Value> = pods.iter().map(|(pod, _)| pod.clone()).collect();
         self.service(service, &values, born, "kubectl");
         let leader = values.first().cloned().unwrap_or_default();
-        let (name, uid) = (text(&leader, "/metadata/name"), text(&leader, "/metadata/uid"));
+        let (name, uid) = (
+            text(&leader, "/metadata/name"),
+            text(&leader, "/metadata/uid"),
+        );
         let holder = identity(self.cluster.seed, name, uid, 0);
         let renewed = match found {
             Found::Working => self.now,
             Found::Crashing => self.ago(SignedDuration::from_mins(7)),
         };
         let mut lease = lease::new(NAMESPACE, &holder, renewed);
-        set(&mut lease, &["spec", "acquireTime"], clock::micros(since).into());
+        set(
+            &mut lease,
+            &["spec", "acquireTime"],
+            clock::micros(since).into(),
+        );
         set(&mut lease, &["spec", "leaseTransitions"], 3.into());
         self.put(LEASES, lease, born, MANAGER);
         if found == Found::Crashing {
@@ -82,7 +92,11 @@ impl Furnisher<'_> {
 
     /// Turns running operator pods into ones that have crashed for minutes.
     fn crash(&self, pods: &mut [(Value, PodState)]) {
-        let ended = Ended::new(1, self.ago(SignedDuration::from_secs(132)), self.ago(SignedDuration::from_secs(12)));
+        let ended = Ended::new(
+            1,
+            self.ago(SignedDuration::from_secs(132)),
+            self.ago(SignedDuration::from_secs(12)),
+        );
         for (pod, state) in pods.iter_mut() {
             let uid = text(pod, "/metadata/uid").to_owned();
             let name = text(pod, "/metadata/name").to_owned();
@@ -99,9 +113,15 @@ impl Furnisher<'_> {
             *pod = self.status(PODS, pod, status);
         }
         let find = |what: GroupResource<'_>, name: &str| {
-            self.cluster.store.get(what, NAMESPACE, name).map(|object| object.value()).unwrap_or_default()
+            self.cluster
+                .store
+                .get(what, NAMESPACE, name)
+                .map(|object| object.value())
+                .unwrap_or_default()
         };
-        let owner = pods.first().map(|(pod, _)| text(pod, "/metadata/ownerReferences/0/name").to_owned());
+        let owner = pods
+            .first()
+            .map(|(pod, _)| text(pod, "/metadata/ownerReferences/0/name").to_owned());
         self.count(
             &find(DEPLOYMENTS, DEPLOYMENT),
             &find(REPLICA_SETS, &owner.unwrap_or_default()),
@@ -112,10 +132,10 @@ impl Furnisher<'_> {
 
     fn rights(&mut self, born: jiff::Timestamp) {
         let group = |plural: &'static str| GroupResource::new("rbac.authorization.k8s.io", plural);
-        let rule = |groups: &[&str], resources: &[&str], verbs: &[&str]| {
-            json!({"apiGroups": groups, "resources": resources, "verbs": verbs})
-        };
-        let all = ["create", "delete", "get", "list", "patch", "update", "watch"];
+        let rule = |groups: &[&str], resources: &[&str], verbs: &[&str]| json!({"apiGroups": groups, "resources": resources, "verbs": verbs});
+        let all = [
+            "create", "delete", "get", "list", "patch", "update", "watch",
+        ];
         let role = json!({"metadata": {"name": "dragonfly-operator-manager-role"}, "rules": [
             rule(&[""], &["configmaps", "pods", "services"], &all),
             rule(&[""], &["events"], &["create", "patch"]),
@@ -128,7 +148,8 @@ impl Furnisher<'_> {
             rule(&["policy"], &["poddisruptionbudgets"], &all),
         ]});
         self.put(group("clusterroles"), role, born, "kubectl");
-        let subject = json!([{"kind": "ServiceAccount", "name": DEPLOYMENT, "namespace": NAMESPACE}]);
+        let subject =
+            json!([{"kind": "ServiceAccount", "name": DEPLOYMENT, "namespace": NAMESPACE}]);
         let binding = json!({
             "metadata": {"name": "dragonfly-operator-manager-rolebinding"},
             "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole",
@@ -137,11 +158,11 @@ impl Furnisher<'_> {
         });
         self.put(group("clusterrolebindings"), binding, born, "kubectl");
         let role = json!({"metadata": {"name": "dragonfly-operator-leader-election-role", "namespace": NAMESPACE},
-            "rules": [
-                rule(&[""], &["configmaps"], &all),
-                rule(&["coordination.k8s.io"], &["leases"], &all),
-                rule(&[""], &["events"], &["create", "patch"]),
-            ]});
+        "rules": [
+            rule(&[""], &["configmaps"], &all),
+            rule(&["coordination.k8s.io"], &["leases"], &all),
+            rule(&[""], &["events"], &["create", "patch"]),
+        ]});
         self.put(group("roles"), role, born, "kubectl");
         let binding = json!({
             "metadata": {"name": "dragonfly-operator-leader-election-rolebinding", "namespace": NAMESPACE},

@@ -30,7 +30,11 @@ pub(in crate::lab) fn is_operator(image: &str) -> bool {
 }
 
 fn repository(image: &str) -> &str {
-    image.split_once('@').map_or(image, |(name, _)| name).rsplit_once(':').map_or(image, |(name, _)| name)
+    image
+        .split_once('@')
+        .map_or(image, |(name, _)| name)
+        .rsplit_once(':')
+        .map_or(image, |(name, _)| name)
 }
 
 /// The environment of a container; `secret` reads a key of a Secret in the pod's namespace.
@@ -50,7 +54,9 @@ pub(in crate::lab) fn environment(
                 let (name, key) = (text(from, "/name"), text(from, "/key"));
                 secret(name, key).ok_or_else(|| Refused {
                     reason: "CreateContainerConfigError",
-                    message: format!("couldn't find key {key} in Secret {name}, or the Secret does not exist"),
+                    message: format!(
+                        "couldn't find key {key} in Secret {name}, or the Secret does not exist"
+                    ),
                 })?
             }
         };
@@ -81,7 +87,9 @@ pub(in crate::lab) fn engine_spec(
     let limit = bytes(text(container, "/resources/limits/memory")).unwrap_or(MACHINE_MEMORY);
     spec.maxmemory = limit / 5 * 4;
     let environment = environment(container, secret)?;
-    let flags = environment.iter().filter_map(|(key, value)| Some((key.strip_prefix("DFLY_")?, value.as_str())));
+    let flags = environment
+        .iter()
+        .filter_map(|(key, value)| Some((key.strip_prefix("DFLY_")?, value.as_str())));
     for (flag, value) in flags.chain(arguments(container)) {
         match flag {
             "maxmemory" => match bytes(value) {
@@ -95,7 +103,9 @@ pub(in crate::lab) fn engine_spec(
             "dbfilename" => spec.dbfilename = value.to_owned(),
             "dir" => spec.dir = value.to_owned(),
             "cache_mode" => spec.cache_mode = value != "false",
-            "break_replication_on_master_restart" => spec.break_replication_on_master_restart = value != "false",
+            "break_replication_on_master_restart" => {
+                spec.break_replication_on_master_restart = value != "false"
+            }
             _ => {}
         }
     }
@@ -104,10 +114,13 @@ pub(in crate::lab) fn engine_spec(
 
 /// `--name=value` and `--name`, which means true.
 fn arguments(container: &Value) -> impl Iterator<Item = (&str, &str)> {
-    items(container, "/args").iter().filter_map(Value::as_str).filter_map(|arg| {
-        let arg = arg.strip_prefix("--").or_else(|| arg.strip_prefix('-'))?;
-        Some(arg.split_once('=').unwrap_or((arg, "true")))
-    })
+    items(container, "/args")
+        .iter()
+        .filter_map(Value::as_str)
+        .filter_map(|arg| {
+            let arg = arg.strip_prefix("--").or_else(|| arg.strip_prefix('-'))?;
+            Some(arg.split_once('=').unwrap_or((arg, "true")))
+        })
 }
 
 /// Whole processors of the limit, two without one.
@@ -124,7 +137,9 @@ fn threads(container: &Value) -> usize {
 /// the server's units are powers of 1024.
 pub(in crate::lab) fn bytes(amount: &str) -> Option<u64> {
     let lower = amount.trim().to_ascii_lowercase();
-    let end = lower.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(lower.len());
+    let end = lower
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(lower.len());
     let (number, unit) = lower.split_at_checked(end)?;
     let number: f64 = number.parse().ok()?;
     let scale = match unit {
@@ -156,26 +171,50 @@ mod tests {
     }
 
     fn spec(args: &[&str], tag: &str) -> Result<EngineSpec, Refused> {
-        engine_spec("orders-0", &container(args, tag), IpAddr::from([10, 0, 0, 1]), |name, key| {
-            (name == "auth" && key == "password").then(|| "secret".to_owned())
-        })
+        engine_spec(
+            "orders-0",
+            &container(args, tag),
+            IpAddr::from([10, 0, 0, 1]),
+            |name, key| (name == "auth" && key == "password").then(|| "secret".to_owned()),
+        )
     }
 
     #[test]
     fn arguments_environment_and_limits_become_a_spec() {
-        let made = spec(&["--alsologtostderr", "--snapshot_cron=*/5 * * * *", "--dir=/d"], "v1.38.0").unwrap();
+        let made = spec(
+            &[
+                "--alsologtostderr",
+                "--snapshot_cron=*/5 * * * *",
+                "--dir=/d",
+            ],
+            "v1.38.0",
+        )
+        .unwrap();
         assert_eq!(made.version, Version(1, 38, 0));
         assert_eq!(made.threads, 2);
         assert_eq!(made.maxmemory, (1 << 30) / 5 * 4);
         assert_eq!(made.password.as_deref(), Some("secret"));
-        assert_eq!((made.snapshot_cron.as_str(), made.dir.as_str()), ("*/5 * * * *", "/d"));
-        assert_eq!(spec(&["--maxmemory=600mb", "--proactor_threads=1"], "v1.39.0").unwrap().maxmemory, 600 << 20);
+        assert_eq!(
+            (made.snapshot_cron.as_str(), made.dir.as_str()),
+            ("*/5 * * * *", "/d")
+        );
+        assert_eq!(
+            spec(&["--maxmemory=600mb", "--proactor_threads=1"], "v1.39.0")
+                .unwrap()
+                .maxmemory,
+            600 << 20
+        );
     }
 
     #[test]
     fn a_bad_tag_or_a_missing_secret_keeps_a_container_from_starting() {
         assert_eq!(spec(&[], "nosuch").unwrap_err().reason, "ErrImagePull");
-        let missing = engine_spec("p", &container(&[], "v1.39.0"), IpAddr::from([10, 0, 0, 1]), |_, _| None);
+        let missing = engine_spec(
+            "p",
+            &container(&[], "v1.39.0"),
+            IpAddr::from([10, 0, 0, 1]),
+            |_, _| None,
+        );
         let missing = missing.unwrap_err();
         assert_eq!(missing.reason, "CreateContainerConfigError");
         assert!(missing.message.contains("password") && missing.message.contains("auth"));
@@ -183,14 +222,26 @@ mod tests {
 
     #[test]
     fn images_are_told_apart() {
-        assert!(is_server("docker.dragonflydb.io/dragonflydb/dragonfly:v1.39.0"));
-        assert!(is_operator("docker.dragonflydb.io/dragonflydb/operator:v1.6.1"));
+        assert!(is_server(
+            "docker.dragonflydb.io/dragonflydb/dragonfly:v1.39.0"
+        ));
+        assert!(is_operator(
+            "docker.dragonflydb.io/dragonflydb/operator:v1.6.1"
+        ));
         assert!(!is_server("registry.example/shop:1") && !is_operator("registry.example/shop:1"));
     }
 
     #[test]
     fn amounts_are_read() {
-        let table = [("1Gi", Some(1 << 30)), ("750Mi", Some(750 << 20)), ("6gb", Some(6 << 30)), ("2G", Some(2_000_000_000)), ("17", Some(17)), ("", None), ("x", None)];
+        let table = [
+            ("1Gi", Some(1 << 30)),
+            ("750Mi", Some(750 << 20)),
+            ("6gb", Some(6 << 30)),
+            ("2G", Some(2_000_000_000)),
+            ("17", Some(17)),
+            ("", None),
+            ("x", None),
+        ];
         for (text, wanted) in table {
             assert_eq!(bytes(text), wanted, "{text}");
         }

@@ -26,12 +26,18 @@ struct Lines {
 impl Journal {
     /// An empty log on the lab's clock.
     pub(in crate::lab) fn new(store: &Store) -> Self {
-        Self { store: store.clone(), lines: Arc::default() }
+        Self {
+            store: store.clone(),
+            lines: Arc::default(),
+        }
     }
 
     /// Appends a line.
     pub(in crate::lab) fn write(&self, text: impl Into<String>) {
-        let line = LogLine { at: self.store.now(), text: text.into() };
+        let line = LogLine {
+            at: self.store.now(),
+            text: text.into(),
+        };
         let mut lines = self.lines();
         if lines.kept.len() == KEPT {
             lines.kept.pop_front();

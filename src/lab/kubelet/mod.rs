@@ -108,7 +108,15 @@ struct Entry {
 
 impl Machines {
     pub(in crate::lab) fn new(ground: Ground) -> Self {
-        let Ground { store, seed, tasks, clock, network, speed, addresses } = ground;
+        let Ground {
+            store,
+            seed,
+            tasks,
+            clock,
+            network,
+            speed,
+            addresses,
+        } = ground;
         Self(Arc::new(Shared {
             events: Recorder::new(&store, "kubelet", ""),
             scheduler: Recorder::new(&store, "default-scheduler", ""),
@@ -131,19 +139,35 @@ impl Machines {
     /// and those that run are started now.
     pub(in crate::lab) async fn adopt(&self, pod: &Value, state: PodState) {
         let shared = &self.0;
-        let (namespace, name) = (text(pod, "/metadata/namespace"), text(pod, "/metadata/name"));
-        let Ok(object) = shared.store.get(PODS, namespace, name) else { return };
+        let (namespace, name) = (
+            text(pod, "/metadata/namespace"),
+            text(pod, "/metadata/name"),
+        );
+        let Ok(object) = shared.store.get(PODS, namespace, name) else {
+            return;
+        };
         let node = text(pod, "/spec/nodeName");
         let words = shared.enter(&object, pod, node, &state.ip);
         let mut running = BTreeMap::new();
         for container in items(pod, "/spec/containers") {
             let container_name = text(container, "/name");
-            let Some(now) = state.containers.iter().find(|one| one.name == container_name) else { continue };
+            let Some(now) = state
+                .containers
+                .iter()
+                .find(|one| one.name == container_name)
+            else {
+                continue;
+            };
             let age = match now.now {
-                state::Now::Running(since) => shared.store.now().duration_since(since).unsigned_abs(),
+                state::Now::Running(since) => {
+                    shared.store.now().duration_since(since).unsigned_abs()
+                }
                 _ => continue,
             };
-            if let Ok(process) = shared.program(pod, container, &state.ip, now.restarts, age).await {
+            if let Ok(process) = shared
+                .program(pod, container, &state.ip, now.restarts, age)
+                .await
+            {
                 let process = Arc::new(process);
                 shared.started(namespace, name, &object.uid, container_name, &process);
                 running.insert(container_name.to_owned(), process);
@@ -164,8 +188,15 @@ impl Machines {
         let shared = &self.0;
         loop {
             let mut changes = follow(&shared.store, &[PODS]);
-            let listed = shared.store.list(PODS, None).map(|listed| listed.items).unwrap_or_default();
-            let living: BTreeMap<Key, String> = listed.iter().map(|pod| (key(pod), pod.uid.clone())).collect();
+            let listed = shared
+                .store
+                .list(PODS, None)
+                .map(|listed| listed.items)
+                .unwrap_or_default();
+            let living: BTreeMap<Key, String> = listed
+                .iter()
+                .map(|pod| (key(pod), pod.uid.clone()))
+                .collect();
             for (key, entry) in shared.pods().iter() {
                 if living.get(key) != Some(&entry.uid) {
                     let _ = entry.words.send(Word::Gone);
@@ -190,7 +221,10 @@ impl Machines {
     pub(in crate::lab) fn engine(&self, namespace: &str, pod: &str) -> Option<Engine> {
         let pods = self.0.pods();
         let entry = pods.get(&(namespace.to_owned(), pod.to_owned()))?;
-        entry.running.values().find_map(|process| process.engine().cloned())
+        entry
+            .running
+            .values()
+            .find_map(|process| process.engine().cloned())
     }
 
     /// The server that answers at an address.
@@ -201,8 +235,15 @@ impl Machines {
     /// All servers that run, by pod.
     pub(in crate::lab) fn engines(&self) -> Vec<(Key, Engine)> {
         let pods = self.0.pods();
-        let engine = |entry: &Entry| entry.running.values().find_map(|process| process.engine().cloned());
-        pods.iter().filter_map(|(key, entry)| Some((key.clone(), engine(entry)?))).collect()
+        let engine = |entry: &Entry| {
+            entry
+                .running
+                .values()
+                .find_map(|process| process.engine().cloned())
+        };
+        pods.iter()
+            .filter_map(|(key, entry)| Some((key.clone(), engine(entry)?)))
+            .collect()
     }
 
     /// Makes containers crash from their next start on. Those that run are ended.
@@ -211,7 +252,9 @@ impl Machines {
             .0
             .pods()
             .iter()
-            .filter(|((namespace, name), _)| *namespace == crash.namespace && name.starts_with(&crash.pod))
+            .filter(|((namespace, name), _)| {
+                *namespace == crash.namespace && name.starts_with(&crash.pod)
+            })
             .filter_map(|(_, entry)| entry.running.get(&crash.container).cloned())
             .collect();
         self.0.crashes().push(crash);
@@ -270,7 +313,13 @@ impl Shared {
         let _ = seen.wait_for(|stalled| !stalled).await;
     }
 
-    fn enter(&self, object: &Object, pod: &Value, node: &str, ip: &str) -> mpsc::UnboundedReceiver<Word> {
+    fn enter(
+        &self,
+        object: &Object,
+        pod: &Value,
+        node: &str,
+        ip: &str,
+    ) -> mpsc::UnboundedReceiver<Word> {
         let (words, inbox) = mpsc::unbounded_channel();
         let entry = Entry {
             uid: object.uid.clone(),
@@ -291,13 +340,17 @@ impl Shared {
 
     /// A pod was added or changed.
     fn see(self: &Arc<Self>, object: &Object) {
-        let known = self.pods().get(&key(object)).map(|entry| (entry.uid == object.uid, entry.gated));
+        let known = self
+            .pods()
+            .get(&key(object))
+            .map(|entry| (entry.uid == object.uid, entry.gated));
         match known {
             Some((true, gated)) => {
                 let word = match object.deleting {
                     true => {
                         let pod = object.value();
-                        let grace = number(&pod, "/metadata/deletionGracePeriodSeconds").unwrap_or(0);
+                        let grace =
+                            number(&pod, "/metadata/deletionGracePeriodSeconds").unwrap_or(0);
                         Word::Stop(grace.unsigned_abs())
                     }
                     false if gated => Word::Look,
@@ -310,13 +363,18 @@ impl Shared {
             _ => {
                 let pod = object.value();
                 let inbox = self.enter(object, &pod, text(&pod, "/spec/nodeName"), "");
-                self.tasks.spawn(Worker::new(Arc::clone(self), object, inbox).live());
+                self.tasks
+                    .spawn(Worker::new(Arc::clone(self), object, inbox).live());
             }
         }
     }
 
     fn gone(&self, object: &Object) {
-        if let Some(entry) = self.pods().get(&key(object)).filter(|entry| entry.uid == object.uid) {
+        if let Some(entry) = self
+            .pods()
+            .get(&key(object))
+            .filter(|entry| entry.uid == object.uid)
+        {
             let _ = entry.words.send(Word::Gone);
         }
     }
@@ -345,12 +403,21 @@ impl Shared {
         self.with_entry(namespace, name, uid, |entry| entry.ip = ip.to_owned());
     }
 
-    fn started(&self, namespace: &str, name: &str, uid: &str, container: &str, process: &Arc<Process>) {
+    fn started(
+        &self,
+        namespace: &str,
+        name: &str,
+        uid: &str,
+        container: &str,
+        process: &Arc<Process>,
+    ) {
         self.with_entry(namespace, name, uid, |entry| {
             if let Some(past) = entry.past.remove(container) {
                 entry.before.insert(container.to_owned(), past);
             }
-            entry.running.insert(container.to_owned(), Arc::clone(process));
+            entry
+                .running
+                .insert(container.to_owned(), Arc::clone(process));
         });
     }
 
@@ -364,29 +431,54 @@ impl Shared {
             }
         });
         let Some(saved) = saved else { return };
-        let Ok(pod) = self.store.get(PODS, namespace, name) else { return };
-        if let Some(claim) = claims_of(&pod.value()).into_iter().find(|claim| claim.starts_with("df-")) {
+        let Ok(pod) = self.store.get(PODS, namespace, name) else {
+            return;
+        };
+        if let Some(claim) = claims_of(&pod.value())
+            .into_iter()
+            .find(|claim| claim.starts_with("df-"))
+        {
             let mut volumes = self.volumes.lock().unwrap_or_else(PoisonError::into_inner);
             volumes.insert((namespace.to_owned(), claim), saved);
         }
     }
 
     fn placed(&self) -> Vec<Placed> {
-        let placed = |entry: &Entry| Placed { node: entry.node.clone(), app: entry.app.clone() };
-        self.pods().values().filter(|entry| !entry.node.is_empty()).map(placed).collect()
+        let placed = |entry: &Entry| Placed {
+            node: entry.node.clone(),
+            app: entry.app.clone(),
+        };
+        self.pods()
+            .values()
+            .filter(|entry| !entry.node.is_empty())
+            .map(placed)
+            .collect()
     }
 
     /// The address of a machine.
     fn host(&self, node: &str) -> String {
-        let node = self.store.get(NODES, "", node).map(|node| node.value()).unwrap_or_default();
-        let address = items(&node, "/status/addresses").iter().find(|one| text(one, "/type") == "InternalIP");
-        address.map(|one| text(one, "/address").to_owned()).unwrap_or_default()
+        let node = self
+            .store
+            .get(NODES, "", node)
+            .map(|node| node.value())
+            .unwrap_or_default();
+        let address = items(&node, "/status/addresses")
+            .iter()
+            .find(|one| text(one, "/type") == "InternalIP");
+        address
+            .map(|one| text(one, "/address").to_owned())
+            .unwrap_or_default()
     }
 
     fn engine_at(&self, ip: &str) -> Option<Engine> {
         let pods = self.pods();
-        let entry = pods.values().find(|entry| entry.ip == ip && !entry.running.is_empty())?;
-        entry.running.values().find_map(|process| process.engine().cloned())
+        let entry = pods
+            .values()
+            .find(|entry| entry.ip == ip && !entry.running.is_empty())?;
+        entry
+            .running
+            .values()
+            .find_map(|process| process.engine().cloned())
     }
 
     /// Connects to a port at a pod's address, as a peer in the cluster does.
@@ -404,11 +496,20 @@ impl Shared {
         restarts: u32,
         age: Duration,
     ) -> Result<Process, Refused> {
-        let (namespace, name) = (text(pod, "/metadata/namespace"), text(pod, "/metadata/name"));
+        let (namespace, name) = (
+            text(pod, "/metadata/namespace"),
+            text(pod, "/metadata/name"),
+        );
         let (image, container_name) = (text(container, "/image"), text(container, "/name"));
-        let crash = self.crashes().iter().find(|crash| {
-            crash.namespace == namespace && name.starts_with(&crash.pod) && crash.container == container_name
-        }).cloned();
+        let crash = self
+            .crashes()
+            .iter()
+            .find(|crash| {
+                crash.namespace == namespace
+                    && name.starts_with(&crash.pod)
+                    && crash.container == container_name
+            })
+            .cloned();
         if let Some(crash) = crash {
             return Ok(Process::Simple(self.crashing(&crash)));
         }
@@ -423,14 +524,19 @@ impl Shared {
             spec.restarts = restarts;
             spec.listens = false;
             spec.age = age;
-            if let Some(claim) = claims_of(pod).into_iter().find(|claim| claim.starts_with("df-")) {
+            if let Some(claim) = claims_of(pod)
+                .into_iter()
+                .find(|claim| claim.starts_with("df-"))
+            {
                 let volumes = self.volumes.lock().unwrap_or_else(PoisonError::into_inner);
                 spec.snapshot = volumes.get(&(namespace.to_owned(), claim)).cloned();
             }
             let engine = Engine::start(spec, self.network.clone(), self.clock.clone()).await;
             let engine = engine.map_err(|error| Refused {
                 reason: "RunContainerError",
-                message: format!("failed to create containerd task: the lab has no port for it: {error}"),
+                message: format!(
+                    "failed to create containerd task: the lab has no port for it: {error}"
+                ),
             })?;
             return Ok(Process::Engine(engine, self.clock.clone()));
         }
@@ -449,7 +555,11 @@ impl Shared {
 
     fn crashing(&self, crash: &Crash) -> Simple {
         let simple = Simple::new(&self.store, &self.tasks);
-        let (journal, exit, after) = (simple.journal.clone(), simple.exit(), self.scaled(Duration::from_millis(700)));
+        let (journal, exit, after) = (
+            simple.journal.clone(),
+            simple.exit(),
+            self.scaled(Duration::from_millis(700)),
+        );
         let crash = crash.clone();
         simple.tasks().spawn(async move {
             for line in crash.lines {
@@ -466,23 +576,35 @@ impl Shared {
         if let Some(plain) = secret.pointer("/stringData").and_then(|map| map.get(key)) {
             return plain.as_str().map(str::to_owned);
         }
-        let encoded = secret.pointer("/data").and_then(|map| map.get(key))?.as_str()?;
+        let encoded = secret
+            .pointer("/data")
+            .and_then(|map| map.get(key))?
+            .as_str()?;
         String::from_utf8(super::base64::decode(encoded)?).ok()
     }
 
     /// The first ready address of a Service.
     pub(in crate::lab) fn endpoint(&self, namespace: &str, service: &str) -> Option<String> {
-        let slices = self.store.labelled(ENDPOINT_SLICES, Some(namespace), &[("kubernetes.io/service-name", service)]);
+        let slices = self.store.labelled(
+            ENDPOINT_SLICES,
+            Some(namespace),
+            &[("kubernetes.io/service-name", service)],
+        );
         slices.iter().find_map(|slice| {
             let slice = slice.value();
-            let ready = items(&slice, "/endpoints").iter().find(|one| is_true(one, "/conditions/ready"))?;
+            let ready = items(&slice, "/endpoints")
+                .iter()
+                .find(|one| is_true(one, "/conditions/ready"))?;
             Some(text(ready, "/addresses/0").to_owned())
         })
     }
 
     fn process(&self, namespace: &str, pod: &str, container: &str) -> Option<Arc<Process>> {
         let pods = self.pods();
-        pods.get(&(namespace.to_owned(), pod.to_owned()))?.running.get(container).cloned()
+        pods.get(&(namespace.to_owned(), pod.to_owned()))?
+            .running
+            .get(container)
+            .cloned()
     }
 }
 
@@ -499,11 +621,21 @@ impl Kubelet for Machines {
             if previous {
                 let pods = self.0.pods();
                 let entry = pods.get(&(namespace.to_owned(), pod.to_owned()));
-                let before = entry.and_then(|entry| entry.before.get(container).or_else(|| entry.past.get(container)));
+                let before = entry.and_then(|entry| {
+                    entry
+                        .before
+                        .get(container)
+                        .or_else(|| entry.past.get(container))
+                });
                 let missing = || {
-                    Status::bad_request(format!("previous terminated container \"{container}\" in pod \"{pod}\" not found"))
+                    Status::bad_request(format!(
+                        "previous terminated container \"{container}\" in pod \"{pod}\" not found"
+                    ))
                 };
-                return Ok(Log { past: before.cloned().ok_or_else(missing)?, live: None });
+                return Ok(Log {
+                    past: before.cloned().ok_or_else(missing)?,
+                    live: None,
+                });
             }
             if let Some(process) = self.0.process(namespace, pod, container) {
                 let (past, next) = process.lines(0);
@@ -513,7 +645,10 @@ impl Kubelet for Machines {
             let pods = self.0.pods();
             let entry = pods.get(&(namespace.to_owned(), pod.to_owned()));
             match entry.and_then(|entry| entry.past.get(container)) {
-                Some(past) => Ok(Log { past: past.clone(), live: None }),
+                Some(past) => Ok(Log {
+                    past: past.clone(),
+                    live: None,
+                }),
                 None => Err(Status::bad_request(format!(
                     "container \"{container}\" in pod \"{pod}\" is waiting to start: ContainerCreating"
                 ))),
@@ -525,9 +660,16 @@ impl Kubelet for Machines {
         Box::pin(async move { shell::run(&self.0, exec).await })
     }
 
-    fn dial<'a>(&'a self, namespace: &'a str, pod: &'a str, port: u16) -> Later<'a, io::Result<TcpStream>> {
+    fn dial<'a>(
+        &'a self,
+        namespace: &'a str,
+        pod: &'a str,
+        port: u16,
+    ) -> Later<'a, io::Result<TcpStream>> {
         Box::pin(async move {
-            let engine = self.engine(namespace, pod).ok_or(io::ErrorKind::ConnectionRefused)?;
+            let engine = self
+                .engine(namespace, pod)
+                .ok_or(io::ErrorKind::ConnectionRefused)?;
             engine.dial(port).await
         })
     }

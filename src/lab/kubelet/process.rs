@@ -103,7 +103,12 @@ impl Process {
     pub(in crate::lab) fn terminate(&self) {
         match self {
             Self::Engine(engine, _) => engine.stop_graceful(),
-            Self::Simple(simple) => simple.end(*simple.on_term.lock().unwrap_or_else(PoisonError::into_inner)),
+            Self::Simple(simple) => simple.end(
+                *simple
+                    .on_term
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner),
+            ),
         }
     }
 
@@ -134,7 +139,8 @@ impl Process {
             Self::Engine(engine, clock) => {
                 let slice = engine.log(from);
                 let lines = slice.lines.into_iter().map(|(at, text)| {
-                    let at = Timestamp::UNIX_EPOCH + SignedDuration::from_millis(clock.unix_ms_at(at));
+                    let at =
+                        Timestamp::UNIX_EPOCH + SignedDuration::from_millis(clock.unix_ms_at(at));
                     LogLine { at, text }
                 });
                 (lines.collect(), slice.next)

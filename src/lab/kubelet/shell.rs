@@ -23,11 +23,18 @@ struct Ran {
 
 impl Ran {
     fn said(out: impl Into<String>) -> Self {
-        Self { out: out.into(), ..Self::default() }
+        Self {
+            out: out.into(),
+            ..Self::default()
+        }
     }
 
     fn failed(code: i32, err: impl Into<String>) -> Self {
-        Self { err: err.into(), code, ..Self::default() }
+        Self {
+            err: err.into(),
+            code,
+            ..Self::default()
+        }
     }
 }
 
@@ -45,17 +52,28 @@ struct Place {
 ///
 /// # Errors
 /// 500 when the container does not run.
-pub(super) async fn run(shared: &Arc<Shared>, exec: Exec) -> Result<mpsc::Receiver<Output>, Status> {
+pub(super) async fn run(
+    shared: &Arc<Shared>,
+    exec: Exec,
+) -> Result<mpsc::Receiver<Output>, Status> {
     let (namespace, name) = (exec.namespace.as_str(), exec.pod.as_str());
     if shared.process(namespace, name, &exec.container).is_none() {
-        return Err(Status::internal(format!("unable to upgrade connection: container not found (\"{}\")", exec.container)));
+        return Err(Status::internal(format!(
+            "unable to upgrade connection: container not found (\"{}\")",
+            exec.container
+        )));
     }
     let pod = shared.store.get(PODS, namespace, name)?.value();
-    let container = items(&pod, "/spec/containers").iter().find(|one| text(one, "/name") == exec.container);
+    let container = items(&pod, "/spec/containers")
+        .iter()
+        .find(|one| text(one, "/name") == exec.container);
     let container = container.cloned().unwrap_or(Value::Null);
     let secret = |secret: &str, key: &str| shared.secret(namespace, secret, key);
     let mut environment = vec![
-        ("PATH".to_owned(), "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned()),
+        (
+            "PATH".to_owned(),
+            "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned(),
+        ),
         ("HOSTNAME".to_owned(), name.to_owned()),
     ];
     environment.extend(flags::environment(&container, secret).unwrap_or_default());
@@ -92,7 +110,10 @@ pub(super) async fn run(shared: &Arc<Shared>, exec: Exec) -> Result<mpsc::Receiv
 fn reads_stdin(command: &[String]) -> bool {
     match command {
         [program] => ["cat", "sh", "/bin/sh", "bash", "/bin/bash"].contains(&program.as_str()),
-        [program, rest @ ..] => program.ends_with("redis-cli") && Call::read(rest).is_some_and(|call| call.command.is_empty()),
+        [program, rest @ ..] => {
+            program.ends_with("redis-cli")
+                && Call::read(rest).is_some_and(|call| call.command.is_empty())
+        }
         [] => false,
     }
 }
@@ -120,7 +141,10 @@ impl Place {
             "true" => Ran::default(),
             "false" => Ran::failed(1, ""),
             "sleep" => {
-                let time: f64 = args.first().and_then(|time| time.parse().ok()).unwrap_or(0.0);
+                let time: f64 = args
+                    .first()
+                    .and_then(|time| time.parse().ok())
+                    .unwrap_or(0.0);
                 tokio::time::sleep(Duration::from_secs_f64(time.clamp(0.0, 60.0))).await;
                 Ran::default()
             }
@@ -142,19 +166,31 @@ impl Place {
             let mut rest = line;
             let mut wanted = true;
             while !rest.trim().is_empty() {
-                let end = ["&&", "||"].iter().filter_map(|sign| rest.find(sign).map(|at| (at, *sign))).min();
+                let end = ["&&", "||"]
+                    .iter()
+                    .filter_map(|sign| rest.find(sign).map(|at| (at, *sign)))
+                    .min();
                 let (one, sign, after) = match end {
-                    Some((at, sign)) => (rest.get(..at).unwrap_or(""), sign, rest.get(at + 2..).unwrap_or("")),
+                    Some((at, sign)) => (
+                        rest.get(..at).unwrap_or(""),
+                        sign,
+                        rest.get(at + 2..).unwrap_or(""),
+                    ),
                     None => (rest, "", ""),
                 };
                 if wanted {
-                    let words: Vec<String> = words(one).iter().map(|word| self.expanded(word)).collect();
+                    let words: Vec<String> =
+                        words(one).iter().map(|word| self.expanded(word)).collect();
                     let ran = Box::pin(self.run(&words, "", depth + 1)).await;
                     all.out.push_str(&ran.out);
                     all.err.push_str(&ran.err);
                     all.code = ran.code;
                 }
-                wanted = if sign == "&&" { all.code == 0 } else { all.code != 0 };
+                wanted = if sign == "&&" {
+                    all.code == 0
+                } else {
+                    all.code != 0
+                };
                 rest = after;
             }
         }
@@ -164,14 +200,21 @@ impl Place {
     fn expanded(&self, word: &str) -> String {
         let mut text = word.to_owned();
         for (key, value) in &self.environment {
-            text = text.replace(&format!("${{{key}}}"), value).replace(&format!("${key}"), value);
+            text = text
+                .replace(&format!("${{{key}}}"), value)
+                .replace(&format!("${key}"), value);
         }
         text
     }
 
     fn environment(&self, args: &[String]) -> Ran {
         match args.first() {
-            None => Ran::said(self.environment.iter().map(|(key, value)| format!("{key}={value}\n")).collect::<String>()),
+            None => Ran::said(
+                self.environment
+                    .iter()
+                    .map(|(key, value)| format!("{key}={value}\n"))
+                    .collect::<String>(),
+            ),
             Some(name) => match self.environment.iter().find(|(key, _)| key == name) {
                 Some((_, value)) => Ran::said(format!("{value}\n")),
                 None => Ran::failed(1, ""),
@@ -201,7 +244,10 @@ impl Place {
 
     /// What the default probes run: PING to the admin port, whatever the answer says.
     async fn health(&self) -> Ran {
-        match self.call("127.0.0.1", 9999, None, &["PING".to_owned()]).await {
+        match self
+            .call("127.0.0.1", 9999, None, &["PING".to_owned()])
+            .await
+        {
             Ok(reply) => Ran::said(format!("{}\n", shown(&reply))),
             Err(error) => Ran::failed(1, format!("{error}\n")),
         }
@@ -213,7 +259,10 @@ impl Place {
             return Ran::failed(1, "usage: nc [-z] HOST PORT\n");
         };
         let port = port.parse().unwrap_or(0);
-        if args.iter().any(|arg| arg.starts_with("-z") || arg.starts_with("-vz") || arg.starts_with("-zv")) {
+        if args
+            .iter()
+            .any(|arg| arg.starts_with("-z") || arg.starts_with("-vz") || arg.starts_with("-zv"))
+        {
             return match self.dial(host, port).await {
                 Ok(_) => Ran::default(),
                 Err(error) => Ran::failed(1, format!("nc: {error}\n")),
@@ -228,10 +277,17 @@ impl Place {
 
     async fn redis(&self, args: &[String], typed: &str) -> Ran {
         let Some(call) = Call::read(args) else {
-            return Ran::failed(1, "redis-cli: an option of these is not understood in the lab\n");
+            return Ran::failed(
+                1,
+                "redis-cli: an option of these is not understood in the lab\n",
+            );
         };
         let commands: Vec<Vec<String>> = match call.command.is_empty() {
-            true => typed.lines().map(words).filter(|words| !words.is_empty()).collect(),
+            true => typed
+                .lines()
+                .map(words)
+                .filter(|words| !words.is_empty())
+                .collect(),
             false => vec![call.command.clone()],
         };
         let mut all = Ran::default();
@@ -241,10 +297,16 @@ impl Place {
             );
         }
         for command in commands {
-            match self.call(&call.host, call.port, call.password.as_deref(), &command).await {
+            match self
+                .call(&call.host, call.port, call.password.as_deref(), &command)
+                .await
+            {
                 Ok(reply) => all.out.push_str(&format!("{}\n", shown(&reply))),
                 Err(error) => {
-                    all.err.push_str(&format!("Could not connect to Redis at {}:{}: {error}\n", call.host, call.port));
+                    all.err.push_str(&format!(
+                        "Could not connect to Redis at {}:{}: {error}\n",
+                        call.host, call.port
+                    ));
                     all.code = 1;
                 }
             }
@@ -252,7 +314,13 @@ impl Place {
         all
     }
 
-    async fn call(&self, host: &str, port: u16, password: Option<&str>, command: &[String]) -> std::io::Result<Reply> {
+    async fn call(
+        &self,
+        host: &str,
+        port: u16,
+        password: Option<&str>,
+        command: &[String],
+    ) -> std::io::Result<Reply> {
         let mut client = Client::new(self.dial(host, port).await?, Duration::from_secs(20));
         if let Some(password) = password {
             let reply = client.call(&["AUTH", password]).await?;
@@ -286,10 +354,20 @@ impl Place {
 
     /// The pod behind a cluster address; any other address is that of a pod.
     fn behind(&self, address: &str) -> String {
-        let services = self.shared.store.list(SERVICES, None).map(|listed| listed.items).unwrap_or_default();
-        let found = services.iter().find(|service| text(&service.value(), "/spec/clusterIP") == address);
+        let services = self
+            .shared
+            .store
+            .list(SERVICES, None)
+            .map(|listed| listed.items)
+            .unwrap_or_default();
+        let found = services
+            .iter()
+            .find(|service| text(&service.value(), "/spec/clusterIP") == address);
         match found {
-            Some(service) => self.shared.endpoint(&service.namespace, &service.name).unwrap_or_default(),
+            Some(service) => self
+                .shared
+                .endpoint(&service.namespace, &service.name)
+                .unwrap_or_default(),
             None => address.to_owned(),
         }
     }
@@ -307,8 +385,13 @@ struct Call {
 
 impl Call {
     fn read(args: &[String]) -> Option<Self> {
-        let mut call =
-            Self { host: "127.0.0.1".into(), port: 6379, password: None, quiet: false, command: Vec::new() };
+        let mut call = Self {
+            host: "127.0.0.1".into(),
+            port: 6379,
+            password: None,
+            quiet: false,
+            command: Vec::new(),
+        };
         let mut rest = args.iter();
         while let Some(arg) = rest.next() {
             match arg.as_str() {
@@ -368,7 +451,10 @@ mod tests {
 
     #[test]
     fn lines_are_split_as_a_shell_does() {
-        assert_eq!(words("echo 'a b'  \"c d\"e ''"), ["echo", "a b", "c de", ""]);
+        assert_eq!(
+            words("echo 'a b'  \"c d\"e ''"),
+            ["echo", "a b", "c de", ""]
+        );
         assert_eq!(words("  "), Vec::<String>::new());
     }
 
@@ -376,7 +462,10 @@ mod tests {
     fn options_of_redis_cli_are_read() {
         let args = |line: &str| words(line);
         let call = Call::read(&args("-p 9999 --no-auth-warning -a x INFO replication")).unwrap();
-        assert_eq!((call.port, call.password.as_deref(), call.quiet), (9999, Some("x"), true));
+        assert_eq!(
+            (call.port, call.password.as_deref(), call.quiet),
+            (9999, Some("x"), true)
+        );
         assert_eq!(call.command, ["INFO", "replication"]);
         assert_eq!(Call::read(&args("--bigkeys")), None);
         assert_eq!(Call::read(&args("-p")), None);
@@ -387,7 +476,10 @@ mod tests {
         let bulk = |text: &str| Reply::Bulk(Some(text.into()));
         let table = [
             (Reply::Simple("PONG".into()), "PONG"),
-            (Reply::Error("NOAUTH Authentication required.".into()), "NOAUTH Authentication required."),
+            (
+                Reply::Error("NOAUTH Authentication required.".into()),
+                "NOAUTH Authentication required.",
+            ),
             (Reply::List(Some(vec![bulk("a"), Reply::Number(2)])), "a\n2"),
             (Reply::Bulk(None), ""),
         ];

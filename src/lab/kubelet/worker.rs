@@ -15,7 +15,7 @@ use super::process::Process;
 use super::schedule;
 use super::state::{Ended, Now, PodState};
 use super::{HASTE, Shared};
-use crate::lab::controllers::{claims_of, follow, SELECTED_NODE};
+use crate::lab::controllers::{SELECTED_NODE, claims_of, follow};
 use crate::lab::json::{items, number, set, text};
 use crate::lab::pods;
 use crate::lab::resources::{CLAIMS, NODES, PODS};
@@ -61,7 +61,11 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    pub(super) fn new(shared: Arc<Shared>, pod: &Object, words: mpsc::UnboundedReceiver<Word>) -> Self {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        pod: &Object,
+        words: mpsc::UnboundedReceiver<Word>,
+    ) -> Self {
         Self {
             shared,
             namespace: pod.namespace.clone(),
@@ -77,11 +81,18 @@ impl Worker {
     }
 
     /// Takes over a pod whose containers already run, or wait to be started again.
-    pub(super) fn adopt(&mut self, node: &str, state: PodState, running: BTreeMap<String, Arc<Process>>) {
+    pub(super) fn adopt(
+        &mut self,
+        node: &str,
+        state: PodState,
+        running: BTreeMap<String, Arc<Process>>,
+    ) {
         for container in &state.containers {
-            self.crashes.insert(container.name.clone(), container.restarts);
+            self.crashes
+                .insert(container.name.clone(), container.restarts);
             if matches!(container.now, Now::Waiting(..)) {
-                self.due.push((Instant::now(), Due::Start(container.name.clone())));
+                self.due
+                    .push((Instant::now(), Due::Start(container.name.clone())));
             }
         }
         self.node = node.to_owned();
@@ -115,18 +126,30 @@ impl Worker {
         self.write();
         if let Some(claim) = claims_of(&pod).first() {
             self.pause(Duration::from_millis(1500)).await?;
-            let volume = self.shared.store.get(CLAIMS, &self.namespace, claim).map(|claim| claim.value());
-            let volume = volume.map(|claim| text(&claim, "/spec/volumeName").to_owned()).unwrap_or_default();
+            let volume = self
+                .shared
+                .store
+                .get(CLAIMS, &self.namespace, claim)
+                .map(|claim| claim.value());
+            let volume = volume
+                .map(|claim| text(&claim, "/spec/volumeName").to_owned())
+                .unwrap_or_default();
             let sentence = format!("AttachVolume.Attach succeeded for volume \"{volume}\"");
-            self.shared.attacher.normal(&pod, "SuccessfulAttachVolume", &sentence);
+            self.shared
+                .attacher
+                .normal(&pod, "SuccessfulAttachVolume", &sentence);
         }
         self.pause(Duration::from_millis(800)).await?;
         let ip = self.shared.addresses.take(&self.node);
         if let Some(state) = &mut self.state {
             state.ip = ip.to_string();
         }
-        self.shared.addressed(&self.namespace, &self.name, &self.uid, &ip.to_string());
-        let names: Vec<String> = items(&pod, "/spec/containers").iter().map(|one| text(one, "/name").to_owned()).collect();
+        self.shared
+            .addressed(&self.namespace, &self.name, &self.uid, &ip.to_string());
+        let names: Vec<String> = items(&pod, "/spec/containers")
+            .iter()
+            .map(|one| text(one, "/name").to_owned())
+            .collect();
         for name in names {
             self.start(&name).await;
         }
@@ -168,11 +191,20 @@ impl Worker {
         let mut tied = None;
         for name in claims_of(pod) {
             let claim = self.shared.store.get(CLAIMS, &self.namespace, &name);
-            let claim = claim.map_err(|_| format!("persistentvolumeclaim \"{name}\" not found"))?.value();
-            let node = claim.pointer("/metadata/annotations").and_then(|all| all.get(SELECTED_NODE));
+            let claim = claim
+                .map_err(|_| format!("persistentvolumeclaim \"{name}\" not found"))?
+                .value();
+            let node = claim
+                .pointer("/metadata/annotations")
+                .and_then(|all| all.get(SELECTED_NODE));
             tied = tied.or(node.and_then(Value::as_str).map(str::to_owned));
         }
-        let nodes = self.shared.store.list(NODES, None).map(|listed| listed.items).unwrap_or_default();
+        let nodes = self
+            .shared
+            .store
+            .list(NODES, None)
+            .map(|listed| listed.items)
+            .unwrap_or_default();
         let nodes: Vec<Value> = nodes.iter().map(|node| node.value()).collect();
         schedule::choose(pod, &nodes, &self.shared.placed(), tied.as_deref())
     }
@@ -181,31 +213,51 @@ impl Worker {
     fn claims_bound(&self, pod: &Value, node: &str) -> bool {
         let mut bound = true;
         for name in claims_of(pod) {
-            let asked = self.shared.store.update(CLAIMS, &self.namespace, &name, "kube-scheduler", |claim| {
-                set(claim, &["metadata", "annotations", SELECTED_NODE], node.into());
-            });
+            let asked = self.shared.store.update(
+                CLAIMS,
+                &self.namespace,
+                &name,
+                "kube-scheduler",
+                |claim| {
+                    set(
+                        claim,
+                        &["metadata", "annotations", SELECTED_NODE],
+                        node.into(),
+                    );
+                },
+            );
             bound &= asked.is_ok_and(|claim| text(&claim.value(), "/status/phase") == "Bound");
         }
         bound
     }
 
     fn assign(&mut self, node: &str) {
-        self.shared.placed_on(&self.namespace, &self.name, &self.uid, node);
+        self.shared
+            .placed_on(&self.namespace, &self.name, &self.uid, node);
         let now = crate::lab::clock::seconds(self.shared.store.now());
         let assigned = self.change("kube-scheduler", |pod| {
             set(pod, &["spec", "nodeName"], node.into());
             let mut status = pod.get("status").cloned().unwrap_or_else(|| json!({}));
-            pods::set_condition(&mut status, json!({"type": "PodScheduled", "status": "True", "lastProbeTime": null}), &now);
+            pods::set_condition(
+                &mut status,
+                json!({"type": "PodScheduled", "status": "True", "lastProbeTime": null}),
+                &now,
+            );
             set(pod, &["status"], status);
         });
         if let Some(pod) = assigned {
-            let sentence = format!("Successfully assigned {}/{} to {node}", self.namespace, self.name);
+            let sentence = format!(
+                "Successfully assigned {}/{} to {node}",
+                self.namespace, self.name
+            );
             self.shared.scheduler.normal(&pod, "Scheduled", &sentence);
         }
     }
 
     fn unschedulable(&self, pod: &Value, sentence: &str) {
-        self.shared.scheduler.warning(pod, "FailedScheduling", sentence);
+        self.shared
+            .scheduler
+            .warning(pod, "FailedScheduling", sentence);
         let now = crate::lab::clock::seconds(self.shared.store.now());
         self.change("kube-scheduler", |pod| {
             let mut status = pod.get("status").cloned().unwrap_or_else(|| json!({}));
@@ -219,28 +271,46 @@ impl Worker {
     /// Starts a container's process, or shows why it cannot be.
     async fn start(&mut self, name: &str) {
         let Some(pod) = self.pod() else { return };
-        let Some(container) = items(&pod, "/spec/containers").iter().find(|one| text(one, "/name") == name) else {
+        let Some(container) = items(&pod, "/spec/containers")
+            .iter()
+            .find(|one| text(one, "/name") == name)
+        else {
             return;
         };
         let image = text(container, "/image").to_owned();
         let (ip, restarts) = match &self.state {
             Some(state) => {
-                let again = state.containers.iter().find(|one| one.name == name && one.last.is_some());
+                let again = state
+                    .containers
+                    .iter()
+                    .find(|one| one.name == name && one.last.is_some());
                 (state.ip.clone(), again.map_or(0, |one| one.restarts + 1))
             }
             None => return,
         };
         let field = format!("spec.containers{{{name}}}");
         let say = |kind: &str, reason: &str, sentence: &str| {
-            self.shared.events.on(&self.node).now(&pod, kind, reason, sentence, &field);
+            self.shared
+                .events
+                .on(&self.node)
+                .now(&pod, kind, reason, sentence, &field);
         };
-        match self.shared.program(&pod, container, &ip, restarts, Duration::ZERO).await {
+        match self
+            .shared
+            .program(&pod, container, &ip, restarts, Duration::ZERO)
+            .await
+        {
             Ok(process) => {
-                say("Normal", "Pulled", &format!("Container image \"{image}\" already present on machine"));
+                say(
+                    "Normal",
+                    "Pulled",
+                    &format!("Container image \"{image}\" already present on machine"),
+                );
                 say("Normal", "Created", &format!("Created container: {name}"));
                 say("Normal", "Started", &format!("Started container {name}"));
                 let process = Arc::new(process);
-                self.shared.started(&self.namespace, &self.name, &self.uid, name, &process);
+                self.shared
+                    .started(&self.namespace, &self.name, &self.uid, name, &process);
                 self.running.insert(name.to_owned(), process);
                 let probed = container.get("readinessProbe");
                 let now = self.shared.store.now();
@@ -252,8 +322,14 @@ impl Worker {
                     });
                 }
                 if let Some(probe) = probed {
-                    let delay = number(probe, "/initialDelaySeconds").unwrap_or(0).max(1).unsigned_abs();
-                    self.later(Duration::from_secs(delay) / HASTE, Due::Ready(name.to_owned()));
+                    let delay = number(probe, "/initialDelaySeconds")
+                        .unwrap_or(0)
+                        .max(1)
+                        .unsigned_abs();
+                    self.later(
+                        Duration::from_secs(delay) / HASTE,
+                        Due::Ready(name.to_owned()),
+                    );
                 }
             }
             Err(refused) => self.refused(&pod, name, &image, refused),
@@ -265,7 +341,10 @@ impl Worker {
         let events = self.shared.events.on(&self.node);
         let waiting = |state: &PodState| {
             let found = state.containers.iter().find(|one| one.name == name);
-            matches!(found.map(|one| &one.now), Some(Now::Waiting("ErrImagePull" | "ImagePullBackOff", _)))
+            matches!(
+                found.map(|one| &one.now),
+                Some(Now::Waiting("ErrImagePull" | "ImagePullBackOff", _))
+            )
         };
         let mut shown = (refused.reason, refused.message.clone());
         if refused.reason == "ErrImagePull" {
@@ -274,15 +353,30 @@ impl Worker {
                 let sentence = format!("Back-off pulling image \"{image}\"");
                 events.now(pod, "Normal", "BackOff", &sentence, &field);
                 events.now(pod, "Warning", "Failed", "Error: ImagePullBackOff", &field);
-                shown = ("ImagePullBackOff", format!("{sentence}: ErrImagePull: {}", refused.message));
+                shown = (
+                    "ImagePullBackOff",
+                    format!("{sentence}: ErrImagePull: {}", refused.message),
+                );
             } else {
-                events.now(pod, "Normal", "Pulling", &format!("Pulling image \"{image}\""), &field);
+                events.now(
+                    pod,
+                    "Normal",
+                    "Pulling",
+                    &format!("Pulling image \"{image}\""),
+                    &field,
+                );
                 let sentence = format!("Failed to pull image \"{image}\": {}", refused.message);
                 events.now(pod, "Warning", "Failed", &sentence, &field);
                 events.now(pod, "Warning", "Failed", "Error: ErrImagePull", &field);
             }
         } else {
-            events.now(pod, "Warning", "Failed", &format!("Error: {}", refused.message), &field);
+            events.now(
+                pod,
+                "Warning",
+                "Failed",
+                &format!("Error: {}", refused.message),
+                &field,
+            );
         }
         if let Some(state) = &mut self.state {
             state.with(name, |one| {
@@ -328,7 +422,9 @@ impl Worker {
                 self.ended(&name, code);
             }
             let now = Instant::now();
-            let (due, left) = std::mem::take(&mut self.due).into_iter().partition(|(at, _)| *at <= now);
+            let (due, left) = std::mem::take(&mut self.due)
+                .into_iter()
+                .partition(|(at, _)| *at <= now);
             self.due = left;
             let due: Vec<(Instant, Due)> = due;
             for (_, due) in due {
@@ -354,7 +450,9 @@ impl Worker {
 
     /// Asks a container for its readiness.
     fn probe(&mut self, name: &str) {
-        let Some(process) = self.running.get(name) else { return };
+        let Some(process) = self.running.get(name) else {
+            return;
+        };
         if process.frozen() {
             self.later(Duration::from_secs(10), Due::Ready(name.to_owned()));
             return;
@@ -366,7 +464,9 @@ impl Worker {
 
     /// A container that did not answer a probe.
     fn silent(&mut self, name: &str, times: u32) {
-        let Some(process) = self.running.get(name).cloned() else { return };
+        let Some(process) = self.running.get(name).cloned() else {
+            return;
+        };
         if !process.frozen() {
             self.probe(name);
             return;
@@ -374,11 +474,27 @@ impl Worker {
         let Some(pod) = self.pod() else { return };
         let field = format!("spec.containers{{{name}}}");
         let events = self.shared.events.on(&self.node);
-        let text = "command timed out: \"/bin/sh /usr/local/bin/healthcheck.sh\" timed out after 5s";
-        events.now(&pod, "Warning", "Unhealthy", &format!("Readiness probe failed: {text}"), &field);
-        events.now(&pod, "Warning", "Unhealthy", &format!("Liveness probe failed: {text}"), &field);
+        let text =
+            "command timed out: \"/bin/sh /usr/local/bin/healthcheck.sh\" timed out after 5s";
+        events.now(
+            &pod,
+            "Warning",
+            "Unhealthy",
+            &format!("Readiness probe failed: {text}"),
+            &field,
+        );
+        events.now(
+            &pod,
+            "Warning",
+            "Unhealthy",
+            &format!("Liveness probe failed: {text}"),
+            &field,
+        );
         if times < 3 {
-            self.later(Duration::from_secs(10), Due::Silent(name.to_owned(), times + 1));
+            self.later(
+                Duration::from_secs(10),
+                Due::Silent(name.to_owned(), times + 1),
+            );
             return;
         }
         if let Some(state) = &mut self.state {
@@ -393,8 +509,10 @@ impl Worker {
     /// A process has ended by itself.
     fn ended(&mut self, name: &str, code: i32) {
         self.running.remove(name);
-        self.shared.ended(&self.namespace, &self.name, &self.uid, name);
-        self.due.retain(|(_, due)| !matches!(due, Due::Ready(of) | Due::Silent(of, _) if of == name));
+        self.shared
+            .ended(&self.namespace, &self.name, &self.uid, name);
+        self.due
+            .retain(|(_, due)| !matches!(due, Due::Ready(of) | Due::Silent(of, _) if of == name));
         let now = self.shared.store.now();
         let Some(state) = &mut self.state else { return };
         let mut ran = jiff::SignedDuration::ZERO;
@@ -421,10 +539,16 @@ impl Worker {
         }
         let delay = back_off(*times - 1);
         let Some(pod) = self.pod() else { return };
-        let of = format!("container {name} in pod {}_{}({})", self.name, self.namespace, self.uid);
+        let of = format!(
+            "container {name} in pod {}_{}({})",
+            self.name, self.namespace, self.uid
+        );
         let field = format!("spec.containers{{{name}}}");
         let sentence = format!("Back-off restarting failed {of}");
-        self.shared.events.on(&self.node).now(&pod, "Warning", "BackOff", &sentence, &field);
+        self.shared
+            .events
+            .on(&self.node)
+            .now(&pod, "Warning", "BackOff", &sentence, &field);
         if let Some(state) = &mut self.state {
             let shown = format!(
                 "back-off {} restarting failed container={name} pod={}_{}({})",
@@ -433,7 +557,9 @@ impl Worker {
                 self.namespace,
                 self.uid
             );
-            state.with(name, |one| one.now = Now::Waiting("CrashLoopBackOff", shown));
+            state.with(name, |one| {
+                one.now = Now::Waiting("CrashLoopBackOff", shown)
+            });
         }
         self.later(delay / HASTE, Due::Start(name.to_owned()));
     }
@@ -445,7 +571,10 @@ impl Worker {
             for name in self.running.keys() {
                 let field = format!("spec.containers{{{name}}}");
                 let sentence = format!("Stopping container {name}");
-                self.shared.events.on(&self.node).now(&pod, "Normal", "Killing", &sentence, &field);
+                self.shared
+                    .events
+                    .on(&self.node)
+                    .now(&pod, "Normal", "Killing", &sentence, &field);
             }
             for process in self.running.values() {
                 process.terminate();
@@ -458,7 +587,8 @@ impl Worker {
         let now = self.shared.store.now();
         for (name, process) in std::mem::take(&mut self.running) {
             let code = process.exited().await;
-            self.shared.ended(&self.namespace, &self.name, &self.uid, &name);
+            self.shared
+                .ended(&self.namespace, &self.name, &self.uid, &name);
             if let Some(state) = &mut self.state {
                 state.with(&name, |one| {
                     let started = match one.now {
@@ -474,9 +604,20 @@ impl Worker {
             return;
         }
         self.write();
-        let expect = Expect { uid: Some(self.uid.clone()), revision: None };
+        let expect = Expect {
+            uid: Some(self.uid.clone()),
+            revision: None,
+        };
         // Somebody may have forced it out before us.
-        let _ = self.shared.store.delete(PODS, &self.namespace, &self.name, &Delete { expect, ..Delete::now() });
+        let _ = self.shared.store.delete(
+            PODS,
+            &self.namespace,
+            &self.name,
+            &Delete {
+                expect,
+                ..Delete::now()
+            },
+        );
     }
 
     /// Waits until all processes have ended, the grace is over, or the object is gone.
@@ -500,17 +641,36 @@ impl Worker {
     // Small things.
 
     fn pod(&self) -> Option<Value> {
-        let pod = self.shared.store.get(PODS, &self.namespace, &self.name).ok()?;
+        let pod = self
+            .shared
+            .store
+            .get(PODS, &self.namespace, &self.name)
+            .ok()?;
         (pod.uid == self.uid).then(|| pod.value())
     }
 
     fn change(&self, manager: &str, change: impl FnOnce(&mut Value)) -> Option<Value> {
-        let writer = Writer { manager, subresource: "status", applied: None, dry_run: false };
-        let expect = Expect { uid: Some(self.uid.clone()), revision: None };
-        let changed = self.shared.store.try_update(PODS, &self.namespace, &self.name, writer, &expect, |pod| {
-            change(pod);
-            Ok(())
-        });
+        let writer = Writer {
+            manager,
+            subresource: "status",
+            applied: None,
+            dry_run: false,
+        };
+        let expect = Expect {
+            uid: Some(self.uid.clone()),
+            revision: None,
+        };
+        let changed = self.shared.store.try_update(
+            PODS,
+            &self.namespace,
+            &self.name,
+            writer,
+            &expect,
+            |pod| {
+                change(pod);
+                Ok(())
+            },
+        );
         changed.ok().map(|pod| pod.value())
     }
 
@@ -525,7 +685,8 @@ impl Worker {
     }
 
     fn later(&mut self, after: Duration, due: Due) {
-        self.due.push((Instant::now() + self.shared.scaled(after), due));
+        self.due
+            .push((Instant::now() + self.shared.scaled(after), due));
     }
 
     async fn pause(&mut self, time: Duration) -> Result<(), Word> {
@@ -547,7 +708,9 @@ async fn any_end(running: &BTreeMap<String, Arc<Process>>) -> (String, i32) {
     if running.is_empty() {
         return std::future::pending().await;
     }
-    let ends = running.iter().map(|(name, process)| async move { (name.clone(), process.exited().await) }.boxed());
+    let ends = running
+        .iter()
+        .map(|(name, process)| async move { (name.clone(), process.exited().await) }.boxed());
     select_all(ends).await.0
 }
 
@@ -560,7 +723,8 @@ async fn all_ended(running: &BTreeMap<String, Arc<Process>>) {
 /// The first container to fall silent that is not yet known to be.
 async fn any_silence(running: &BTreeMap<String, Arc<Process>>, due: &[(Instant, Due)]) -> String {
     let known = |name: &str| {
-        due.iter().any(|(_, due)| matches!(due, Due::Silent(of, _) | Due::Ready(of) if of == name))
+        due.iter()
+            .any(|(_, due)| matches!(due, Due::Silent(of, _) | Due::Ready(of) if of == name))
     };
     let mut waits = Vec::new();
     for (name, process) in running.iter().filter(|(name, _)| !known(name)) {
@@ -599,6 +763,9 @@ mod tests {
     #[test]
     fn back_off_doubles_to_five_minutes() {
         let shown: Vec<String> = (1..8).map(|times| spelled(back_off(times))).collect();
-        assert_eq!(shown, ["10s", "20s", "40s", "1m20s", "2m40s", "5m0s", "5m0s"]);
+        assert_eq!(
+            shown,
+            ["10s", "20s", "40s", "1m20s", "2m40s", "5m0s", "5m0s"]
+        );
     }
 }

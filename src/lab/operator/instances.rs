@@ -30,15 +30,32 @@ impl Operator {
         let mut queue = Queue::default();
         let mut known = warm;
         loop {
-            let mut changes =
-                follow(&self.store, &[DRAGONFLIES, STATEFUL_SETS, SERVICES, CONFIG_MAPS, NETWORK_POLICIES]);
-            let listed = self.store.list(DRAGONFLIES, None).map(|listed| listed.items).unwrap_or_default();
+            let mut changes = follow(
+                &self.store,
+                &[
+                    DRAGONFLIES,
+                    STATEFUL_SETS,
+                    SERVICES,
+                    CONFIG_MAPS,
+                    NETWORK_POLICIES,
+                ],
+            );
+            let listed = self
+                .store
+                .list(DRAGONFLIES, None)
+                .map(|listed| listed.items)
+                .unwrap_or_default();
             if !std::mem::take(&mut known) {
                 listed.iter().for_each(|df| queue.add(key(df)));
             } else {
                 // A rollout that was under way goes on.
-                let rolling = |df: &&std::sync::Arc<Object>| text(&df.value(), "/status/phase") == "RollingUpdate";
-                listed.iter().filter(rolling).for_each(|df| queue.add(key(df)));
+                let rolling = |df: &&std::sync::Arc<Object>| {
+                    text(&df.value(), "/status/phase") == "RollingUpdate"
+                };
+                listed
+                    .iter()
+                    .filter(rolling)
+                    .for_each(|df| queue.add(key(df)));
             }
             loop {
                 let next = queue.next();
@@ -79,19 +96,27 @@ impl Operator {
         let object = &change.object;
         if what == DRAGONFLIES {
             let generation = |object: &Object| number(&object.value(), "/metadata/generation");
-            let same = change.before.as_ref().is_some_and(|before| generation(before) == generation(object));
+            let same = change
+                .before
+                .as_ref()
+                .is_some_and(|before| generation(before) == generation(object));
             return (change.happened != Happened::Deleted && !same).then(|| key(object));
         }
         if object.owners.is_empty() {
             return None;
         }
         let listed = self.store.list(DRAGONFLIES, Some(&object.namespace)).ok()?;
-        let owner = listed.items.iter().find(|df| object.owners.contains(&df.uid))?;
+        let owner = listed
+            .items
+            .iter()
+            .find(|df| object.owners.contains(&df.uid))?;
         Some(key(owner))
     }
 
     async fn reconcile(&self, (namespace, name): &Key) -> Result<Outcome, String> {
-        let Some(df) = self.instance(namespace, name) else { return Ok(Outcome::Done) };
+        let Some(df) = self.instance(namespace, name) else {
+            return Ok(Outcome::Done);
+        };
         self.note(CONTROLLER, namespace, name, "reconciling dragonfly object");
         let wanted = owned(&df, &self.namespace)
             .map_err(|error| format!("failed to generate dragonfly resources: {error}"))?;
@@ -104,7 +129,11 @@ impl Operator {
             self.events.normal(&df, "Resources", "Created resources");
             return Ok(Outcome::Done);
         }
-        let set = self.store.get(STATEFUL_SETS, namespace, name).map_err(|status| status.to_string())?.value();
+        let set = self
+            .store
+            .get(STATEFUL_SETS, namespace, name)
+            .map_err(|status| status.to_string())?
+            .value();
         if number(&set, "/status/observedGeneration") != number(&set, "/metadata/generation") {
             // Its controller has not looked yet; its status will bring us back.
             return Ok(Outcome::Done);
@@ -112,7 +141,12 @@ impl Operator {
         match phase {
             "RollingUpdate" => self.roll(&df, &set).await,
             "Ready" | "ready" if self.outdated(&df, &set) => {
-                self.note(CONTROLLER, namespace, name, "pod spec has changed, performing a rollout");
+                self.note(
+                    CONTROLLER,
+                    namespace,
+                    name,
+                    "pod spec has changed, performing a rollout",
+                );
                 self.events.normal(&df, "Rollout", "Starting a rollout");
                 self.set_phase(&df, "RollingUpdate")?;
                 self.events.normal(&df, "Resources", "Performing a rollout");
@@ -135,12 +169,19 @@ impl Operator {
         let namespace = text(df, "/metadata/namespace");
         let Wanted { what, name, value } = wanted;
         let have = self.store.get(what, namespace, &name);
-        let trouble = |verb: &str, status: &dyn std::fmt::Display| format!("failed to {verb} {what} {namespace}/{name}: {status}");
+        let trouble = |verb: &str, status: &dyn std::fmt::Display| {
+            format!("failed to {verb} {what} {namespace}/{name}: {status}")
+        };
         match (value.is_null(), have) {
             (true, Ok(object)) => {
-                let ours = object.owners.iter().any(|owner| owner == text(df, "/metadata/uid"));
+                let ours = object
+                    .owners
+                    .iter()
+                    .any(|owner| owner == text(df, "/metadata/uid"));
                 if ours {
-                    let deleted = self.store.delete(what, namespace, &name, &Delete::default());
+                    let deleted = self
+                        .store
+                        .delete(what, namespace, &name, &Delete::default());
                     deleted.map_err(|status| trouble("delete", &status))?;
                 }
                 Ok(())
@@ -152,7 +193,10 @@ impl Operator {
                     // The address comes with the creation.
                     crate::lab::controllers::give_address(&mut value, self.shared.seed());
                 }
-                self.store.create(what, namespace, value, MANAGER).map(|_| ()).map_err(|status| trouble("create", &status))
+                self.store
+                    .create(what, namespace, value, MANAGER)
+                    .map(|_| ())
+                    .map_err(|status| trouble("create", &status))
             }
             (false, Ok(object)) => {
                 if what == STATEFUL_SETS && claims_differ(&object.value(), &value) {
@@ -162,8 +206,12 @@ impl Operator {
                         "VolumeClaimTemplates change ignored: the field is immutable on a StatefulSet",
                     );
                 }
-                let updated = self.store.update(what, namespace, &name, MANAGER, |have| amend(have, &value));
-                updated.map(|_| ()).map_err(|status| trouble("update", &status))
+                let updated = self
+                    .store
+                    .update(what, namespace, &name, MANAGER, |have| amend(have, &value));
+                updated
+                    .map(|_| ())
+                    .map_err(|status| trouble("update", &status))
             }
         }
     }
@@ -180,11 +228,20 @@ impl Operator {
             let stable = !judged || voices.is_stable(&value).await?;
             let updated = text(&value, "/metadata/labels/controller-revision-hash") == update;
             let deleting = pods::deleting(&value);
-            pods.push(Rolling { pod: super::election::Candidate { updated, ..pod }, deleting, stable });
+            pods.push(Rolling {
+                pod: super::election::Candidate { updated, ..pod },
+                deleting,
+                stable,
+            });
         }
         let replicas = number(df, "/spec/replicas").unwrap_or(0);
         let step = rollout::next(&pods, usize::try_from(replicas).unwrap_or(0));
-        self.note(CONTROLLER, namespace, name, &format!("rolling update: {step:?}"));
+        self.note(
+            CONTROLLER,
+            namespace,
+            name,
+            &format!("rolling update: {step:?}"),
+        );
         match step {
             Step::Wait(_) => {}
             Step::DeleteStuck(pod) => self.delete(namespace, &pod)?,
@@ -193,7 +250,9 @@ impl Operator {
                 self.delete(namespace, &pod)?;
             }
             Step::DeleteMaster(pod) => self.delete(namespace, &pod)?,
-            Step::TakeOver { replica, master } => self.hand_over(&mut voices, df, &replica, &master).await?,
+            Step::TakeOver { replica, master } => {
+                self.hand_over(&mut voices, df, &replica, &master).await?
+            }
             Step::Finish(old) => {
                 for pod in old {
                     self.delete(namespace, &pod)?;
@@ -215,9 +274,19 @@ impl Operator {
         master: &str,
     ) -> Result<(), String> {
         let namespace = text(df, "/metadata/namespace");
-        let find = |name: &str| self.store.get(PODS, namespace, name).map(|pod| pod.value()).map_err(|s| s.to_string());
+        let find = |name: &str| {
+            self.store
+                .get(PODS, namespace, name)
+                .map(|pod| pod.value())
+                .map_err(|s| s.to_string())
+        };
         let (heir, old) = (find(replica)?, find(master)?);
-        self.note(CONTROLLER, namespace, replica, "running REPLTAKEOVER on replica");
+        self.note(
+            CONTROLLER,
+            namespace,
+            replica,
+            "running REPLTAKEOVER on replica",
+        );
         let taken = voices.call(&heir, &["REPLTAKEOVER", "10000"]).await;
         taken.map_err(|error| format!("error running REPLTAKEOVER command: {error}"))?;
         self.crown(voices, df, &heir).await?;
@@ -235,7 +304,9 @@ impl Operator {
     fn delete(&self, namespace: &str, pod: &str) -> Result<(), String> {
         self.note(CONTROLLER, namespace, pod, "deleting pod");
         let deleted = self.store.delete(PODS, namespace, pod, &Delete::default());
-        deleted.map(|_| ()).map_err(|status| format!("could not delete pod {pod}: {status}"))
+        deleted
+            .map(|_| ())
+            .map_err(|status| format!("could not delete pod {pod}: {status}"))
     }
 }
 
@@ -243,7 +314,12 @@ fn claims_differ(have: &Value, wanted: &Value) -> bool {
     let claims = |set: &Value| -> Vec<(String, Value)> {
         items(set, "/spec/volumeClaimTemplates")
             .iter()
-            .map(|claim| (text(claim, "/metadata/name").to_owned(), claim.get("spec").cloned().unwrap_or_default()))
+            .map(|claim| {
+                (
+                    text(claim, "/metadata/name").to_owned(),
+                    claim.get("spec").cloned().unwrap_or_default(),
+                )
+            })
             .collect()
     };
     claims(have) != claims(wanted)
@@ -257,7 +333,12 @@ fn amend(have: &mut Value, wanted: &Value) {
         }
     }
     let kept = ["volumeClaimTemplates"];
-    for (field, value) in wanted.get("spec").and_then(Value::as_object).into_iter().flatten() {
+    for (field, value) in wanted
+        .get("spec")
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+    {
         if !kept.contains(&field.as_str()) {
             set(have, &["spec", field], value.clone());
         }

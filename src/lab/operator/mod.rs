@@ -53,7 +53,10 @@ pub(in crate::lab) struct Operator {
 
 /// How this process is known in the Lease.
 pub(in crate::lab) fn identity(seed: Seed, pod: &str, uid: &str, restarts: u32) -> String {
-    format!("{pod}_{}", seed.uid(&["leader", uid, &restarts.to_string()]))
+    format!(
+        "{pod}_{}",
+        seed.uid(&["leader", uid, &restarts.to_string()])
+    )
 }
 
 /// Starts the manager of an operator pod.
@@ -72,7 +75,12 @@ pub(in crate::lab) fn start(shared: Arc<Shared>, pod: &Value, restarts: u32, pro
     process.tasks().spawn(async move {
         let ended = tasks.clone();
         operator.lead(&me, &tasks).await;
-        operator.say("ERROR", "setup", "problem running manager", &json!({"error": "leader election lost"}));
+        operator.say(
+            "ERROR",
+            "setup",
+            "problem running manager",
+            &json!({"error": "leader election lost"}),
+        );
         exit.send_replace(Some(1));
         ended.end();
     });
@@ -82,14 +90,28 @@ impl Operator {
     /// Campaigns for the Lease, works while holding it, and returns when it is lost.
     async fn lead(&self, me: &str, tasks: &super::tasks::Tasks) {
         self.say("INFO", "setup", "starting manager", &json!({}));
-        let line = format!("attempting to acquire leader lease {}/{}...", self.namespace, lease::LEASE);
-        self.journal.write(format!("{} {line}", self.klog('I', "leaderelection.go:257]")));
+        let line = format!(
+            "attempting to acquire leader lease {}/{}...",
+            self.namespace,
+            lease::LEASE
+        );
+        self.journal.write(format!(
+            "{} {line}",
+            self.klog('I', "leaderelection.go:257]")
+        ));
         let mut leading = false;
         let mut seen = (String::new(), self.store.now());
         loop {
             let now = self.store.now();
-            let found = self.store.get(LEASES, &self.namespace, lease::LEASE).ok().map(|lease| lease.value());
-            let renewed = found.as_ref().map(|lease| text(lease, "/spec/renewTime").to_owned()).unwrap_or_default();
+            let found = self
+                .store
+                .get(LEASES, &self.namespace, lease::LEASE)
+                .ok()
+                .map(|lease| lease.value());
+            let renewed = found
+                .as_ref()
+                .map(|lease| text(lease, "/spec/renewTime").to_owned())
+                .unwrap_or_default();
             if seen.0 != renewed {
                 seen = (renewed, now);
             }
@@ -98,18 +120,29 @@ impl Operator {
                 Act::Wait => false,
                 Act::Create => {
                     let lease = lease::new(&self.namespace, me, now);
-                    self.store.create(LEASES, &self.namespace, lease, MANAGER).is_ok()
+                    self.store
+                        .create(LEASES, &self.namespace, lease, MANAGER)
+                        .is_ok()
                 }
                 Act::Renew | Act::Take => self
                     .store
-                    .update(LEASES, &self.namespace, lease::LEASE, MANAGER, |lease| lease::hold(lease, me, now))
+                    .update(LEASES, &self.namespace, lease::LEASE, MANAGER, |lease| {
+                        lease::hold(lease, me, now)
+                    })
                     .is_ok(),
             };
             match (leading, won) {
                 (false, true) => {
                     leading = true;
-                    let line = format!("successfully acquired lease {}/{}", self.namespace, lease::LEASE);
-                    self.journal.write(format!("{} {line}", self.klog('I', "leaderelection.go:271]")));
+                    let line = format!(
+                        "successfully acquired lease {}/{}",
+                        self.namespace,
+                        lease::LEASE
+                    );
+                    self.journal.write(format!(
+                        "{} {line}",
+                        self.klog('I', "leaderelection.go:271]")
+                    ));
                     let name = me.split('_').next().unwrap_or(me);
                     // Who finds itself holding the Lease has been at work before the lab was looked at.
                     let warm = act == Act::Renew;
@@ -129,7 +162,11 @@ impl Operator {
     fn became_leader(&self, pod: &str, me: &str) {
         if let Ok(lease) = self.store.get(LEASES, &self.namespace, lease::LEASE) {
             let recorder = Recorder::new(&self.store, me, "");
-            recorder.normal(&lease.value(), "LeaderElection", &format!("{me} became leader"));
+            recorder.normal(
+                &lease.value(),
+                "LeaderElection",
+                &format!("{me} became leader"),
+            );
         }
         let fields = json!({"controller": "Dragonfly", "worker count": 1, "pod": pod});
         self.say("INFO", "", "Starting workers", &fields);
@@ -138,12 +175,17 @@ impl Operator {
     /// A line as zap's console encoder writes it.
     fn say(&self, level: &str, logger: &str, message: &str, fields: &Value) {
         let stamp = super::clock::seconds(self.store.now());
-        let logger = if logger.is_empty() { String::new() } else { format!("{logger}\t") };
+        let logger = if logger.is_empty() {
+            String::new()
+        } else {
+            format!("{logger}\t")
+        };
         let fields = match fields.as_object() {
             Some(map) if !map.is_empty() => format!("\t{}", spaced(fields)),
             _ => String::new(),
         };
-        self.journal.write(format!("{stamp}\t{level}\t{logger}{message}{fields}"));
+        self.journal
+            .write(format!("{stamp}\t{level}\t{logger}{message}{fields}"));
     }
 
     fn klog(&self, level: char, place: &str) -> String {
@@ -172,12 +214,26 @@ impl Operator {
     /// Writes `status.phase`.
     fn set_phase(&self, df: &Value, phase: &str) -> Result<(), String> {
         let (namespace, name) = (text(df, "/metadata/namespace"), text(df, "/metadata/name"));
-        self.note("Dragonfly", namespace, name, &format!("updating status to {phase}"));
-        let writer = Writer { manager: MANAGER, subresource: "status", applied: None, dry_run: false };
-        let written = self.store.update(DRAGONFLIES, namespace, name, writer, |df| {
-            set(df, &["status", "phase"], phase.into());
-        });
-        written.map(|_| ()).map_err(|status| format!("failed to update the dragonfly object: {status}"))
+        self.note(
+            "Dragonfly",
+            namespace,
+            name,
+            &format!("updating status to {phase}"),
+        );
+        let writer = Writer {
+            manager: MANAGER,
+            subresource: "status",
+            applied: None,
+            dry_run: false,
+        };
+        let written = self
+            .store
+            .update(DRAGONFLIES, namespace, name, writer, |df| {
+                set(df, &["status", "phase"], phase.into());
+            });
+        written
+            .map(|_| ())
+            .map_err(|status| format!("failed to update the dragonfly object: {status}"))
     }
 
     /// The pods of an instance, in order of ordinal.
@@ -194,7 +250,9 @@ impl Operator {
 /// The ordinal of a StatefulSet's pod.
 fn ordinal(pod: &Value) -> u32 {
     let name = text(pod, "/metadata/name");
-    name.rsplit_once('-').and_then(|(_, ordinal)| ordinal.parse().ok()).unwrap_or(u32::MAX)
+    name.rsplit_once('-')
+        .and_then(|(_, ordinal)| ordinal.parse().ok())
+        .unwrap_or(u32::MAX)
 }
 
 fn fields(controller: &str, namespace: &str, name: &str) -> Value {

@@ -20,21 +20,31 @@ pub(super) struct Voices<'a> {
 
 impl<'a> Voices<'a> {
     pub(super) fn new(operator: &'a Operator) -> Self {
-        Self { operator, open: BTreeMap::new() }
+        Self {
+            operator,
+            open: BTreeMap::new(),
+        }
     }
 
     /// Sends a command to a pod. An error reply is an error too.
     pub(super) async fn call(&mut self, pod: &Value, args: &[&str]) -> Result<Reply, String> {
         let ip = text(pod, "/status/podIP").to_owned();
-        let patience = self.operator.shared.scaled(PATIENCE).max(Duration::from_secs(1));
+        let patience = self
+            .operator
+            .shared
+            .scaled(PATIENCE)
+            .max(Duration::from_secs(1));
         let place = format!("{ip}:{ADMIN_PORT}");
         let client = match self.open.remove(&ip) {
             Some(client) => client,
             None => {
                 let dialled = self.operator.shared.dial_address(&ip, ADMIN_PORT).await;
-                let stream = dialled.map_err(|error| format!("dial tcp {place}: connect: {error}"))?;
+                let stream =
+                    dialled.map_err(|error| format!("dial tcp {place}: connect: {error}"))?;
                 let mut client = Client::new(stream, patience);
-                let named = client.call(&["CLIENT", "SETNAME", "dragonfly-operator"]).await;
+                let named = client
+                    .call(&["CLIENT", "SETNAME", "dragonfly-operator"])
+                    .await;
                 named.map_err(|error| format!("read tcp {place}: {error}"))?;
                 client
             }
@@ -52,7 +62,9 @@ impl<'a> Voices<'a> {
 
     /// One section of INFO.
     pub(super) async fn info(&mut self, pod: &Value, section: &str) -> Result<String, String> {
-        self.call(pod, &["INFO", section]).await.map(|reply| reply.text())
+        self.call(pod, &["INFO", section])
+            .await
+            .map(|reply| reply.text())
     }
 
     /// Whether the engine calls itself a master.
@@ -80,7 +92,8 @@ impl<'a> Voices<'a> {
                 Ok(_) => return Ok(()),
                 Err(error) if error.contains("replication cancelled") && tries < 3 => {
                     tries += 1;
-                    tokio::time::sleep(self.operator.shared.scaled(Duration::from_millis(500))).await;
+                    tokio::time::sleep(self.operator.shared.scaled(Duration::from_millis(500)))
+                        .await;
                 }
                 Err(error) => return Err(format!("error running SLAVE OF command: {error}")),
             }
@@ -92,10 +105,15 @@ impl<'a> Voices<'a> {
         let list = self.call(pod, &["CLIENT", "LIST"]).await?.text();
         for line in list.lines() {
             let get = |key: &str| {
-                line.split_whitespace().find_map(|part| part.strip_prefix(key)?.strip_prefix('='))
+                line.split_whitespace()
+                    .find_map(|part| part.strip_prefix(key)?.strip_prefix('='))
             };
-            let (Some(address), name) = (get("addr"), get("name").unwrap_or_default()) else { continue };
-            let spared = address.starts_with("127.0.0.1") || name.starts_with("repl_") || name == "dragonfly-operator";
+            let (Some(address), name) = (get("addr"), get("name").unwrap_or_default()) else {
+                continue;
+            };
+            let spared = address.starts_with("127.0.0.1")
+                || name.starts_with("repl_")
+                || name == "dragonfly-operator";
             if !spared {
                 // It may have left by itself.
                 let _ = self.call(pod, &["CLIENT", "KILL", "ADDR", address]).await;

@@ -152,7 +152,8 @@ impl Store {
         if text(meta, "uid").is_empty() {
             meta.insert("uid".into(), uid.into());
         }
-        if text(meta, "creationTimestamp").is_empty() {
+        let born = text(meta, "creationTimestamp");
+        if born.is_empty() {
             meta.insert("creationTimestamp".into(), clock::seconds(now).into());
         }
         for key in [
@@ -178,7 +179,9 @@ impl Store {
         if what == DEFINITIONS {
             settle_definition(&mut value, &clock::seconds(now));
         }
-        fields::record(&mut value, None, by, &resource, now);
+        // An object that tells of an older birth was written then.
+        let written = clock::parse(&born).unwrap_or(now);
+        fields::record(&mut value, None, by, &resource, written);
         if by.dry_run {
             return Ok(Arc::new(Object::new(&value, 0, &resource)));
         }

@@ -187,6 +187,26 @@ async fn one_missed_heartbeat_lists_nothing_anew() {
 }
 
 #[tokio::test]
+async fn a_server_that_dies_is_noticed_by_what_breaks_not_by_the_next_beat() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let api = Api::on(listener, empty);
+    let pace = Pace {
+        heartbeat: Duration::from_secs(3_600),
+        ..quick()
+    };
+    let plan = ContextPlan::paced(entry("c", &api.url, "{}"), pace);
+    let mut it = Followed::plan(plan);
+    it.until("watched", |c| c.is_live() && c.has_listed(Kind::Dragonfly))
+        .await;
+    it.during(api.wait_for(|a| a.is_watch())).await;
+    drop(api);
+    it.until("lost", |c| fault_of(c).is_some()).await;
+    let _api = Api::on(TcpListener::bind(address).await.unwrap(), empty);
+    it.until("back", |c| c.is_live()).await;
+}
+
+#[tokio::test]
 async fn a_busy_server_is_live() {
     let api = Api::start(|asked| match asked.path.as_str() {
         "/version" => Act::With(429, "retry-after", "1"),

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use crate::checks::{Finding, Since, State, Subject};
+use crate::domain::Kind;
 use crate::screens::parts::{See, state_sign, state_tone};
 use crate::settings::{Glyph, Tone};
 use crate::widgets::{Column, Piece, Row, draw};
@@ -119,9 +120,16 @@ fn at(time: Timestamp) -> String {
         .to_string()
 }
 
+/// At least one context has told what is in it, so that no finding means something.
+pub(super) fn is_known(see: &See<'_>) -> bool {
+    let mut contexts = see.world.shown_contexts();
+    contexts.any(|context| context.has_listed(Kind::Dragonfly) || context.has_listed(Kind::Crd))
+}
+
 /// The rule's words at the right of the list.
 pub(super) fn summary(see: &See<'_>, all: usize) -> Vec<Piece> {
     match all {
+        0 if !is_known(see) => vec![Piece::new(see.sign(Glyph::Unknown), Tone::Unknown)],
         0 => vec![Piece::new(
             format!("{} nothing", see.sign(Glyph::Healthy)),
             Tone::Healthy,

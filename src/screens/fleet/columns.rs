@@ -1,23 +1,33 @@
 //! The columns of the Fleet table, and the cells of a row.
 
-use super::row::{FleetRow, RowKey, master_cell};
+use jiff::Timestamp;
+
+use super::row::{FleetRow, master_cell};
 use crate::checks::Since;
 use crate::domain::{Figures, text};
 use crate::screens::parts::See;
 use crate::settings::{Glyph, Tone};
 use crate::widgets::{Column, Piece, Row};
 
-/// Every column, from left to right. Each can be sorted by. Where only one context is open, its name is on the top line
-/// and not in every row.
-pub(super) fn columns(several_contexts: bool) -> Vec<Column> {
-    let mut columns = all();
-    if !several_contexts && let Some(column) = columns.iter_mut().find(|c| c.id == "context") {
-        column.priority = 9;
-    }
-    columns
+/// What the columns are fitted to besides the width of the screen.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Fit {
+    /// The longest name of a context, of an instance with its namespace, and of an instance alone. Names do not change
+    /// before one's eyes, so columns may follow them.
+    pub longest: (u16, u16, u16),
+    /// More than one context is shown; the name of a single one is on the top line and not in every row.
+    pub several_contexts: bool,
+    /// How old figures are stands in a column only where some are.
+    pub any_old: bool,
 }
 
-fn all() -> Vec<Column> {
+/// Every column, from left to right. Each can be sorted by.
+pub(super) fn columns(fit: Fit) -> Vec<Column> {
+    let (context, instance, master) = fit.longest;
+    // A pod is called by its instance's name, a dash and a number.
+    let master = master.saturating_add(2).clamp(11, 28);
+    let context_first = if fit.several_contexts { 1 } else { 9 };
+    let as_of_first = if fit.any_old { 2 } else { 10 };
     vec![
         Column::new("state", "STATE").width(17, 19),
         Column::new("since", "SINCE")
@@ -25,15 +35,15 @@ fn all() -> Vec<Column> {
             .right()
             .priority(4),
         Column::new("context", "CONTEXT")
-            .width(7, 12)
+            .width(7, context.clamp(7, 20))
             .cut_middle()
-            .priority(1),
+            .priority(context_first),
         Column::new("instance", "INSTANCE")
-            .width(20, 30)
+            .width(20, instance.clamp(20, 44))
             .fill()
             .cut_middle(),
         Column::new("master", "MASTER")
-            .width(11, 18)
+            .width(11, master)
             .cut_middle()
             .priority(1),
         Column::new("nodes", "NODES")
@@ -47,7 +57,7 @@ fn all() -> Vec<Column> {
         Column::new("as-of", "AS OF")
             .width(6, 6)
             .right()
-            .priority(3),
+            .priority(as_of_first),
         Column::new("keys", "KEYS").width(6, 6).right().priority(7),
         Column::new("version", "VERSION").width(8, 9).priority(8),
         Column::new("restarts", "RESTARTS")
@@ -56,6 +66,14 @@ fn all() -> Vec<Column> {
             .priority(9),
         Column::new("age", "AGE").width(6, 6).right().priority(7),
     ]
+}
+
+/// Ids of all columns, from left to right.
+pub(super) fn ids() -> Vec<&'static str> {
+    columns(Fit::default())
+        .iter()
+        .map(|column| column.id)
+        .collect()
 }
 
 /// A way of sorting that makes sense first: figures from the most, names from the first.
@@ -83,14 +101,12 @@ pub(super) fn cells(see: &See<'_>, row: &FleetRow) -> Row {
         }
     };
     let context = Piece::muted(row.key.context().as_str());
-    let name_tone = match row.key {
-        RowKey::Instance(_) => Tone::Strong,
-        RowKey::Context(_) => Tone::Muted,
-    };
-    let name = Piece::new(row.name.clone(), name_tone);
     let Some(figures) = &row.figures else {
-        return Row::new(vec![state, since, context, name]);
+        // Why a context shows no instance, in a sentence over the columns of an instance.
+        let why = Piece::muted(row.name.clone());
+        return Row::new(vec![state, since, context, why]).spanning();
     };
+    let name = Piece::new(row.name.clone(), Tone::Strong);
     let (master_tone, master) = master_cell(see, &figures.master);
     let number = |figure: Option<u64>| figure.map_or_else(dash, |n| Piece::text(text::count(n)));
     Row::new(vec![
@@ -104,7 +120,7 @@ pub(super) fn cells(see: &See<'_>, row: &FleetRow) -> Row {
         lag(see, figures).unwrap_or_else(dash),
         memory(figures).unwrap_or_else(dash),
         number(figures.ops),
-        as_of(see, row, figures),
+        old_since(see, row).map_or_else(Piece::default, |at| Piece::new(see.age(at), Tone::Stale)),
         number(figures.keys),
         version(figures).unwrap_or_else(dash),
         restarts(row),
@@ -157,15 +173,12 @@ fn memory(figures: &Figures) -> Option<Piece> {
     })
 }
 
-/// How old the figures are, where they are older than they should be.
-fn as_of(see: &See<'_>, row: &FleetRow, figures: &Figures) -> Piece {
-    if let Some(at) = row.stale_since {
-        return Piece::new(see.age(at), Tone::Stale);
-    }
-    match figures.as_of {
-        Some(at) if see.is_older(at, see.period()) => Piece::new(see.age(at), Tone::Stale),
-        _ => Piece::default(),
-    }
+/// When the figures of a row are from, where they are older than they should be.
+pub(super) fn old_since(see: &See<'_>, row: &FleetRow) -> Option<Timestamp> {
+    row.stale_since.or_else(|| {
+        let at = row.figures.as_ref()?.as_of?;
+        see.is_older(at, see.period()).then_some(at)
+    })
 }
 
 fn version(figures: &Figures) -> Option<Piece> {

@@ -12,6 +12,7 @@ use crate::screens::parts::{
     Field, Measure, See, Sieved, denied, standing, state_sign, state_tone,
 };
 use crate::settings::{Glyph, Tone};
+use crate::widgets::draw;
 
 /// What a row is about.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -129,6 +130,14 @@ impl FleetRow {
     /// Something is wrong with it, or cannot be told.
     pub fn is_ill(&self) -> bool {
         self.rank != State::Healthy
+    }
+
+    /// Columns that its name takes with its namespace, and without; nothing for a context's row.
+    pub fn instance_width(&self) -> (usize, usize) {
+        match &self.key {
+            RowKey::Instance(id) => (draw::width(&self.name), draw::width(&id.name)),
+            RowKey::Context(_) => (0, 0),
+        }
     }
 
     /// The order by a column; what is not known comes last whichever way the rows are sorted.
@@ -362,6 +371,11 @@ pub(super) fn master_cell(see: &See<'_>, master: &Master) -> (Tone, String) {
             Tone::Broken,
             format!("{} {}", see.sign(Glyph::Unknown), master.words()),
         ),
-        Master::Labelled(_) | Master::Unknown => (Tone::Unknown, master.words()),
+        // No engine vouches for it.
+        Master::Labelled(name) => (
+            Tone::Unknown,
+            format!("{} {name}", see.sign(Glyph::Unknown)),
+        ),
+        Master::Unknown => (Tone::Unknown, master.words()),
     }
 }

@@ -7,5 +7,8 @@
     clippy::indexing_slicing
 )]
 
+mod anything;
 mod fleet;
+mod flows;
+mod instance;
 mod world;

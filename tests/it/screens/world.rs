@@ -104,6 +104,13 @@ impl Story {
         self.send(Msg::Resize(columns, rows))
     }
 
+    /// Draws, and looks at nothing.
+    pub fn draw(&self) {
+        let (width, height) = self.size;
+        let area = Rect::new(0, 0, width, height);
+        view(&self.state, self.now, area, &mut Buffer::empty(area));
+    }
+
     fn buffer(&self) -> Buffer {
         let (width, height) = self.size;
         let area = Rect::new(0, 0, width, height);
@@ -128,7 +135,7 @@ impl Story {
 
     /// The screen says this somewhere.
     #[track_caller]
-    pub fn says(&self, what: &str) -> &Self {
+    pub fn says(&mut self, what: &str) -> &mut Self {
         let text = self.text();
         assert!(
             text.contains(what),
@@ -139,7 +146,7 @@ impl Story {
 
     /// The screen says this nowhere.
     #[track_caller]
-    pub fn says_not(&self, what: &str) -> &Self {
+    pub fn says_not(&mut self, what: &str) -> &mut Self {
         let text = self.text();
         assert!(!text.contains(what), "the screen says {what:?}:\n{text}");
         self
@@ -154,11 +161,18 @@ impl Story {
             .to_owned()
     }
 
+    /// The Fleet table alone.
+    pub fn table(&self) -> String {
+        let text = self.text();
+        let end = text.find("─ Attention").unwrap_or(text.len());
+        text[..end].to_owned()
+    }
+
     /// The line that carries the marker of the selection.
     #[track_caller]
     pub fn selected_line(&self) -> String {
         let text = self.text();
-        let line = text.lines().find(|line| line.starts_with('▸'));
+        let line = text.lines().rfind(|line| line.starts_with('▸'));
         line.unwrap_or_else(|| panic!("nothing is selected:\n{text}"))
             .to_owned()
     }
@@ -361,6 +375,16 @@ pub fn db(context: &'static str, namespace: &str, name: &str) -> Db {
 impl Db {
     pub fn node(mut self, node: Node) -> Self {
         self.nodes.push(node);
+        self
+    }
+
+    /// Its masters do that much.
+    pub fn busy(mut self, ops: u64) -> Self {
+        for node in &mut self.nodes {
+            if node.engine == Some(Role::Master) {
+                node.ops = ops;
+            }
+        }
         self
     }
 
@@ -628,12 +652,12 @@ pub fn lists(context: &str, dbs: &[Db]) -> Vec<Fact> {
         let of_kind = objects.iter().filter(|o| o.kind() == kind).cloned();
         facts.push(listed(context, kind, of_kind.collect()));
     }
-    facts.extend(operator(context, 2));
+    facts.extend(operator(context, 2, start()));
     facts
 }
 
-/// The operator with so many of its two pods ready.
-pub fn operator(context: &str, ready: i64) -> Vec<Fact> {
+/// The operator with so many of its two pods ready, and its Lease renewed then.
+pub fn operator(context: &str, ready: i64, renewed: Timestamp) -> Vec<Fact> {
     let meta = |name: &str| Meta {
         namespace: Arc::from("dragonfly-operator-system"),
         name: Arc::from(name),
@@ -676,7 +700,7 @@ pub fn operator(context: &str, ready: i64) -> Vec<Fact> {
             vec![Object::OperatorLease(Arc::new(Lease {
                 meta: meta("31079dea.dragonflydb.io"),
                 holder: Some("dragonfly-operator-b8d9-7f9c_8a1f".to_owned()),
-                renewed: Some(start()),
+                renewed: Some(renewed),
                 acquired: Some(start() - SignedDuration::from_secs(864_000)),
                 duration: Some(15),
                 transitions: Some(3),
