@@ -632,7 +632,7 @@ pub(super) fn client_list(node: &Node, core: &Core) -> String {
     }
     let mut text = core.clients.list(&more, now);
     if let Role::Replica(link) = &core.role {
-        let age = now.saturating_sub(link.since).as_secs();
+        let age = now.saturating_sub(link.born).as_secs();
         let (laddr, fd) = match link.up {
             true => (
                 format!("{}:{}", node.spec.ip, 40_000 + link.id % 20_000),

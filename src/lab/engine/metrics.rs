@@ -487,7 +487,9 @@ impl Page<'_> {
             When::Master39 => master && !new,
             When::Replica => !master,
             When::Link => !master && self.core.version >= Version(1, 35, 0),
-            When::Offset => self.link().is_some_and(|link| link.offset().is_some()) && self.shows(When::Link),
+            When::Offset => {
+                self.link().is_some_and(|link| link.offset().is_some()) && self.shows(When::Link)
+            }
             When::Refused => self.core.stats.oom_rejections() > 0,
         }
     }
@@ -665,6 +667,7 @@ impl Page<'_> {
     }
 
     fn classes(&mut self, name: &str) {
+        let master = matches!(self.core.role, Role::Master);
         let new = self.core.version >= Version(1, 40, 0);
         let memory = self.memory;
         let backlog = self
@@ -691,8 +694,8 @@ impl Page<'_> {
             ("interned_string_pool", 0, true),
             ("interned_string_table", 18, true),
             ("repl_backlog_buffer", backlog, new),
-            ("replication_streaming", 0, true),
-            ("replication_full_sync", 0, true),
+            ("replication_streaming", 0, master),
+            ("replication_full_sync", 0, master),
         ];
         for (class, bytes, _) in rows.iter().filter(|(_, _, shown)| *shown) {
             self.labelled(name, "class", class, bytes);

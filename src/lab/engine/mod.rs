@@ -41,6 +41,8 @@ mod stats;
 mod strings;
 mod table;
 mod takeover;
+#[cfg(test)]
+mod tests;
 mod value;
 
 use std::io;
