@@ -62,6 +62,7 @@ pub(super) enum Pending {
     ReplicaOfNoOne,
     Takeover {
         seconds: u64,
+        save: bool,
     },
     Save {
         background: bool,

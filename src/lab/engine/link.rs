@@ -376,12 +376,13 @@ fn install(node: &Arc<Node>, master: &Arc<Node>, entry: &Entry, began: Duration)
     };
     let mut core = node.core();
     core.databases = databases;
+    core.journal = None;
     core.progress = None;
     core.incoming = None;
     core.state = State::Active;
     let took = now.saturating_sub(began).as_secs_f64();
     for thread in 0..core.threads {
-        let rss = super::info::human(core.memory().rss);
+        let rss = super::figures::human(core.memory().rss);
         let text = format!("Read RDB_OPCODE_FULLSYNC_END rss={rss}");
         core.log.info(thread, "rdb_load.cc:2273", &text);
     }

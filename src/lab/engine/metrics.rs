@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::clients::Port;
 use super::core::{Core, Memory, Role};
-use super::info::{general, stage_word};
+use super::figures::general;
+use super::info::stage_word;
 use super::node::Node;
 use super::replication::Link;
 use super::spec::Version;

@@ -15,6 +15,7 @@ mod core;
 mod dispatch;
 mod exec;
 mod faults;
+mod figures;
 mod hashes;
 mod http;
 mod info;

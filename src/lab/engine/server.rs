@@ -196,7 +196,10 @@ fn takeover_step(args: &[Vec<u8>]) -> Step {
             let option = String::from_utf8_lossy(option);
             Step::Reply(Reply::err(format!("Unsupported option:{option}")))
         }
-        _ => Step::Wait(Pending::Takeover { seconds }),
+        option => Step::Wait(Pending::Takeover {
+            seconds,
+            save: option.is_some(),
+        }),
     }
 }
 

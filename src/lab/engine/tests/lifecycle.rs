@@ -3,24 +3,43 @@
 use std::time::Duration;
 
 use super::stage::{Stage, Wire, admin, data, field, shows, until};
-use crate::lab::engine::{Engine, EngineSpec, Fault, LabClock, Load, Network};
+use crate::lab::engine::{Engine, EngineSpec, Fault, LabClock, Load, Network, Version};
 
 #[tokio::test]
-async fn a_process_with_too_little_memory_refuses_to_start() {
+async fn wrong_flags_refuse_to_start_and_say_why() {
     let mut stage = Stage::new();
-    let spec = EngineSpec {
-        threads: 4,
-        maxmemory: 500 << 20,
-        ..stage.spec("a")
-    };
-    let engine = stage.start(spec).await;
-    assert_eq!(engine.exited().await, 1);
-    let log = engine.log(0).lines;
-    let last = log.iter().find(|(_, line)| {
-        line.contains("There are 4 threads, so 1.00GiB are required. Exiting...")
-    });
-    assert!(last.is_some(), "{log:?}");
-    assert!(Wire::open(engine.admin_addr()).await.is_none());
+    let spec = stage.spec("a");
+    let cases = [
+        (
+            EngineSpec {
+                threads: 4,
+                maxmemory: 500 << 20,
+                ..spec.clone()
+            },
+            "There are 4 threads, so 1.00GiB are required. Exiting...",
+        ),
+        (
+            EngineSpec {
+                version: Version(1, 17, 0),
+                ..spec.clone()
+            },
+            "ERROR: Unknown command line flag 'break_replication_on_master_restart'",
+        ),
+        (
+            EngineSpec {
+                snapshot_cron: "bad".into(),
+                ..spec
+            },
+            "ERROR: Illegal value 'bad' specified for flag 'snapshot_cron'; cron expression must have six fields",
+        ),
+    ];
+    for (spec, text) in cases {
+        let engine = stage.start(spec).await;
+        assert_eq!(engine.exited().await, 1);
+        let log = engine.log(0).lines;
+        assert!(log.iter().any(|(_, line)| line.contains(text)), "{log:?}");
+        assert!(Wire::open(engine.admin_addr()).await.is_none());
+    }
 }
 
 #[tokio::test]
@@ -177,4 +196,29 @@ async fn a_load_writes_while_the_engine_is_a_master() {
         if ops > 500 { Ok(()) } else { Err(info) }
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_stopped_process_hears_no_sigterm() {
+    let mut stage = Stage::new();
+    let engine = stage.engine("a").await;
+    engine.freeze(true);
+    engine.stop_graceful();
+    let mut wire = admin(&engine).await;
+    wire.send(&["PING"]).await.unwrap();
+    assert!(wire.is_silent().await);
+    assert_eq!(engine.exit_code(), None);
+    engine.freeze(false);
+    assert_eq!(engine.exited().await, 0);
+}
+
+#[tokio::test]
+async fn shutdown_ends_the_process() {
+    let mut stage = Stage::new();
+    let engine = stage.engine("a").await;
+    let mut wire = admin(&engine).await;
+    wire.send(&["SHUTDOWN", "NOSAVE"]).await.unwrap();
+    assert_eq!(wire.reply().await, None);
+    assert_eq!(engine.exited().await, 0);
+    assert!(engine.saved().is_none());
 }

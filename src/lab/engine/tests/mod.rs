@@ -10,6 +10,7 @@ mod commands;
 mod lifecycle;
 mod recorded;
 mod recordings;
+mod replays;
 mod replication;
 mod stage;
 mod takeover;

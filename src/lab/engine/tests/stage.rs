@@ -45,6 +45,8 @@ impl Stage {
     pub fn spec(&self, name: &str) -> EngineSpec {
         EngineSpec {
             version: self.version,
+            // Older ones do not know the flag.
+            break_replication_on_master_restart: self.version >= Version(1, 20, 0),
             password: Some("secret".into()),
             ..EngineSpec::new(name, Self::ip(name))
         }

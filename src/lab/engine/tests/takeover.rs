@@ -196,3 +196,48 @@ async fn while_the_other_is_in_full_sync_it_is_left_half_loaded() {
     assert_eq!(field(&info, "slave_repl_offset"), None);
     assert!(other.keys() < 10_000);
 }
+
+#[tokio::test]
+async fn a_target_that_dies_half_way_unlocks_the_master() {
+    let mut stage = Stage::new();
+    let [master, target, _] = stage.trio().await;
+    let mut wire = data(&master).await;
+    master.inject(Fault::SlowReader(true));
+    let mut call = admin(&target).await;
+    call.send(&["REPLTAKEOVER", "600"]).await.unwrap();
+    until(|| async {
+        let log = master.log(0).lines;
+        let begun = log
+            .iter()
+            .any(|(_, line)| line.contains("Takeover initiated"));
+        if begun {
+            Ok(())
+        } else {
+            Err(format!("{log:?}"))
+        }
+    })
+    .await;
+    assert!(wire.text("SET k v").await.starts_with("-LOADING"));
+    target.kill();
+    until(|| async {
+        let mut wire = Wire::open(master.data_addr()).await.ok_or("refused")?;
+        let reply = wire.text("AUTH secret").await;
+        if reply == "+OK" { Ok(()) } else { Err(reply) }
+    })
+    .await;
+    assert_eq!(wire.text("SET k v").await, "+OK");
+    shows(&master, &["role:master", "connected_slaves:1"]).await;
+}
+
+#[tokio::test]
+async fn with_save_the_old_master_leaves_a_snapshot() {
+    let mut stage = Stage::new();
+    let [master, target, _] = stage.trio().await;
+    data(&master).await.text("SET k v").await;
+    assert_eq!(
+        admin(&target).await.text("REPLTAKEOVER 15 SAVE").await,
+        "+OK"
+    );
+    assert_eq!(master.exited().await, 0);
+    assert_eq!(master.saved().map(|saved| saved.keys()), Some(1));
+}
