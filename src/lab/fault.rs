@@ -13,7 +13,7 @@ use super::json::{set, text};
 use super::kubelet::Crash;
 use super::operator::owned::ADMIN_PORT;
 use super::operator::{DEPLOYMENT, MANAGER, NAMESPACE};
-use super::redis::{Client, Reply};
+use super::redis::ask;
 use super::resources::PODS;
 use super::scenario::Scene;
 use super::tasks::Tasks;
@@ -158,7 +158,7 @@ impl Stage {
         let (master, replica) = pair(&pods)?;
         let engine = self.engine(replica)?;
         self.infra.machines.stall_operator(true);
-        ask(&engine, &["REPLICAOF", "NO", "ONE"]).await?;
+        ask(&engine, ADMIN_PORT, &["REPLICAOF", "NO", "ONE"]).await?;
         let load = super::engine::Load {
             name: "gitlab-stuck".into(),
             addr: "10.52.0.31:52044".into(),
@@ -249,20 +249,5 @@ fn pair(pods: &[Value]) -> Result<(&Value, &Value), String> {
             "the instance has no labelled master and replica; heal the lab and wait for them first"
                 .into(),
         ),
-    }
-}
-
-async fn ask(engine: &Engine, command: &[&str]) -> Result<(), String> {
-    let stream = engine
-        .dial(ADMIN_PORT)
-        .await
-        .map_err(|error| error.to_string())?;
-    match Client::new(stream, Duration::from_secs(10))
-        .call(command)
-        .await
-    {
-        Ok(Reply::Error(text)) => Err(text),
-        Ok(_) => Ok(()),
-        Err(error) => Err(error.to_string()),
     }
 }

@@ -6,6 +6,8 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use super::engine::Engine;
+
 /// A reply.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::lab) enum Reply {
@@ -149,6 +151,26 @@ impl Client {
             0 => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "EOF")),
             _ => Ok(()),
         }
+    }
+}
+
+/// Asks an engine once, over a connection of its own.
+///
+/// # Errors
+/// The text of an error reply, or of the broken connection.
+pub(in crate::lab) async fn ask(
+    engine: &Engine,
+    port: u16,
+    command: &[&str],
+) -> Result<Reply, String> {
+    let stream = engine.dial(port).await.map_err(|error| error.to_string())?;
+    match Client::new(stream, Duration::from_secs(10))
+        .call(command)
+        .await
+    {
+        Ok(Reply::Error(text)) => Err(text),
+        Ok(reply) => Ok(reply),
+        Err(error) => Err(error.to_string()),
     }
 }
 

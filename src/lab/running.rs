@@ -212,6 +212,11 @@ impl Lab {
             });
         }
         let _turn = self.0.playing.lock().await;
+        // A full sync ends by itself, so it can be asked for again; anything else is either there or not.
+        let again = self.faults().0.iter().any(|known| known == name);
+        if again && !matches!(scene, Scene::FullSync | Scene::Heal) {
+            return Ok(format!("{name} is in force already"));
+        }
         let lasting = self.faults().1.clone();
         let played = self.0.stage.play(scene, &lasting).await;
         let sentence = played.map_err(|why| LabError::Impossible {

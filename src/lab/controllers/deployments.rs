@@ -19,6 +19,9 @@ use crate::lab::store::{Delete, Object, Store};
 
 const MANAGER: &str = "kube-controller-manager";
 const HASH: &str = "pod-template-hash";
+/// Where the names of pods made by a running lab begin: those before belong to the pods of its start, and a name never
+/// comes twice.
+const FIRST_LIVE: u32 = 1000;
 const REVISION: &str = "deployment.kubernetes.io/revision";
 
 /// Deployments to ReplicaSets.
@@ -58,6 +61,21 @@ impl Deployments {
         }
     }
 
+    /// Writes the number of the present template.
+    fn number(&self, deployment: &Value, revision: u64) {
+        let (namespace, name) = names(deployment);
+        // Whoever deleted it meanwhile is right.
+        let _ = self
+            .store
+            .update(DEPLOYMENTS, namespace, name, MANAGER, |value| {
+                set(
+                    value,
+                    &["metadata", "annotations", REVISION],
+                    revision.to_string().into(),
+                );
+            });
+    }
+
     fn step(&mut self, deployment: &Value, sets: &[Value]) {
         if pods::deleting(deployment) {
             return;
@@ -72,7 +90,14 @@ impl Deployments {
             .filter_map(|one| number(one, "/spec/replicas"))
             .sum();
         let Some(new) = new.first() else {
+            let revision = 1 + sets.iter().map(revision).max().unwrap_or(0);
+            self.number(deployment, revision);
             let mut value = replica_set_of(deployment, 0);
+            set(
+                &mut value,
+                &["metadata", "annotations", REVISION],
+                revision.to_string().into(),
+            );
             let namespace = text(deployment, "/metadata/namespace");
             let uid = self.births.uid(self.seed, "replicaset", namespace, &name);
             set(&mut value, &["metadata", "uid"], uid.into());
@@ -159,12 +184,12 @@ impl ReplicaSets {
 
     fn create(&mut self, replica_set: &Value) {
         let (namespace, name) = names(replica_set);
-        // Names of the start come first; a taken one is passed over.
+        // A taken name is passed over.
         for _ in 0..100 {
             let count = self
                 .made
                 .entry((namespace.to_owned(), name.to_owned()))
-                .or_insert(0);
+                .or_insert(FIRST_LIVE);
             let pod = replica_set_pod(replica_set, *count, self.seed);
             *count += 1;
             let pod_name = text(&pod, "/metadata/name").to_owned();
@@ -239,6 +264,16 @@ impl Controller for ReplicaSets {
         }
         None
     }
+}
+
+/// The number a ReplicaSet carries.
+fn revision(replica_set: &Value) -> u64 {
+    let annotations = replica_set.pointer("/metadata/annotations");
+    let number = annotations.and_then(|all| all.get(REVISION));
+    number
+        .and_then(Value::as_str)
+        .and_then(|number| number.parse().ok())
+        .unwrap_or(0)
 }
 
 fn names(value: &Value) -> (&str, &str) {

@@ -9,12 +9,13 @@ use super::Furnisher;
 use crate::lab::controllers::{
     SELECTED_NODE, bound_claim, budget_status, revision_of, set_claim, set_pod, set_status,
 };
-use crate::lab::engine::{Engine, EngineRole, Load};
+use crate::lab::engine::{Engine, EngineRole, Fault, Load};
 use crate::lab::events::Recorder;
 use crate::lab::json::{items, number, set, text};
 use crate::lab::kubelet::state::PodState;
 use crate::lab::operator::owned::{ADMIN_PORT, owned};
 use crate::lab::operator::{MANAGER, MASTER_ANNOTATION, NAMESPACE};
+use crate::lab::redis::ask;
 use crate::lab::resources::{
     BUDGETS, CLAIMS, DRAGONFLIES, NETWORK_POLICIES, SERVICES, STATEFUL_SETS, VOLUMES,
 };
@@ -219,6 +220,16 @@ pub(in crate::lab) async fn start(furnisher: &Furnisher<'_>, standing: &Standing
     }
     if standing.plan.keys > 0 {
         master.fill("item", standing.plan.keys, standing.plan.bytes);
+    }
+    for engine in engines
+        .iter()
+        .filter(|one| !one.spec().snapshot_cron.is_empty())
+    {
+        // The schedule has kept its volume fresh: the last save was just now, and took no time of anybody's.
+        engine.inject(Fault::SaveTakes(Some(Duration::ZERO)));
+        // Should it fail, the engine tells so itself.
+        let _ = ask(engine, ADMIN_PORT, &["SAVE"]).await;
+        engine.inject(Fault::SaveTakes(None));
     }
     master.traffic(&load(&standing.plan.name), 40, 0, 1);
 }

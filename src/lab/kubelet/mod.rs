@@ -246,8 +246,15 @@ impl Machines {
             .collect()
     }
 
-    /// Makes containers crash from their next start on. Those that run are ended.
+    /// Makes containers crash from their next start on. Those that run are ended, unless they crash already.
     pub(in crate::lab) fn crash(&self, crash: Crash) {
+        let same = |known: &Crash| {
+            (&known.namespace, &known.pod, &known.container)
+                == (&crash.namespace, &crash.pod, &crash.container)
+        };
+        if self.0.crashes().iter().any(same) {
+            return;
+        }
         let victims: Vec<Arc<Process>> = self
             .0
             .pods()

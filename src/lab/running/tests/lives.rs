@@ -370,3 +370,31 @@ async fn redis_clients_reach_an_engine_through_a_port_forward() {
         .unwrap();
     assert_eq!(got, "lab");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_volume_keeps_what_was_saved() {
+    let bench = bench("healthy").await;
+    let keys = bench.engine(SYSTEM, "dragonfly-1").keys();
+    let saved = bench.engine(SYSTEM, "dragonfly-1").saved().unwrap();
+    assert!(
+        saved.keys() > 400_000 && !saved.file.is_empty(),
+        "{saved:?}"
+    );
+    bench.lab.fault("operator-stalled").await.unwrap();
+    bench.engine(SYSTEM, "dragonfly-1").kill();
+    eventually(
+        "dragonfly-1 has its keys again without anybody's help",
+        || async {
+            let machines = &bench.lab.0.stage.infra.machines;
+            let found = machines
+                .engine(SYSTEM, "dragonfly-1")
+                .map_or(0, |engine| engine.keys());
+            if found.abs_diff(keys) < 2_000 {
+                Ok(())
+            } else {
+                Err(format!("{found} of {keys}"))
+            }
+        },
+    )
+    .await;
+}
