@@ -1,1 +1,5 @@
-fn main() {}
+//! The thin binary: everything is in the library.
+
+fn main() -> color_eyre::Result<std::process::ExitCode> {
+    darner::cli::run()
+}

@@ -1,1 +1,12 @@
-fn x() {}
+//! One test binary: stories of people who use darner, against real sockets, and the rules of the house.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+mod driver;
+mod screens;
+mod stories;
+mod tidy;

@@ -17,6 +17,8 @@ pub struct LabClock(Arc<Origin>);
 struct Origin {
     started: Instant,
     unix: Duration,
+    /// Lab time that had passed before.
+    past: Duration,
     speed: f64,
 }
 
@@ -24,6 +26,11 @@ impl LabClock {
     /// A clock that starts at the present wall-clock time and runs `speed` times as fast
     /// (1.0 is real time; values that are not positive count as 1.0).
     pub fn new(speed: f64) -> Self {
+        Self::aged(speed, Duration::ZERO)
+    }
+
+    /// A clock that has been running for `past`, so that processes can be older than the lab.
+    pub fn aged(speed: f64, past: Duration) -> Self {
         let unix = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
@@ -34,14 +41,15 @@ impl LabClock {
         };
         Self(Arc::new(Origin {
             started: Instant::now(),
-            unix,
+            unix: unix.saturating_sub(past),
+            past,
             speed,
         }))
     }
 
     /// Lab time since the clock was made.
     pub fn now(&self) -> Duration {
-        self.0.started.elapsed().mul_f64(self.0.speed)
+        self.0.past + self.0.started.elapsed().mul_f64(self.0.speed)
     }
 
     /// Lab time as milliseconds since 1970.

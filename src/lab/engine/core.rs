@@ -106,7 +106,8 @@ pub(super) struct Pause {
 impl Core {
     pub(super) fn new(spec: &EngineSpec, clock: &LabClock) -> Self {
         let mut rng = Rng::of(spec.seed, &spec.name, u64::from(spec.restarts));
-        let now = clock.now();
+        let started = clock.now().saturating_sub(spec.age);
+        let age = i64::try_from(spec.age.as_secs()).unwrap_or(0);
         Self {
             version: spec.version,
             threads: spec.threads.max(1),
@@ -128,11 +129,11 @@ impl Core {
             config: Config::of(spec),
             stats: Stats::default(),
             slowlog: SlowLog::default(),
-            saves: Saves::new(clock.unix_s()),
+            saves: Saves::new(clock.unix_s() - age),
             faults: Faults::default(),
             log: Log::new(clock.clone()),
             rng,
-            started: now,
+            started,
             peak: (0, 0),
             weighed: None,
         }

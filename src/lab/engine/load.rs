@@ -82,6 +82,25 @@ pub(super) fn write(node: &Node, load: &Load, count: u64, rng: &mut Rng) -> u64 
     count
 }
 
+/// Reads `count` times at once, while the engine answers data commands.
+pub(super) fn read(node: &Node, load: &Load, count: u64, rng: &mut Rng) {
+    let now = node.now();
+    let mut core = node.core();
+    if core.state != State::Active || count == 0 {
+        return;
+    }
+    note_client(node, &mut core, load, count, now);
+    for _ in 0..count {
+        let key = format!("{}:{}", load.name, rng.range(0, load.keys.max(1)));
+        let args = command(&[b"GET", key.as_bytes()]);
+        let _ = with_keys(node, &mut core, 0, &args, strings::get);
+    }
+    core.stats.commands_main += count;
+    core.stats.net_in += count * 30;
+    core.stats.net_out += count * (load.value_len as u64 + 6);
+    core.stats.ran("get", count, count * 3, now);
+}
+
 fn note_client(node: &Node, core: &mut Core, load: &Load, count: u64, now: Duration) {
     let known = core
         .clients

@@ -51,7 +51,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 pub use clock::LabClock;
 pub use faults::Fault;
@@ -89,17 +89,23 @@ impl Engine {
     /// # Errors
     /// When no loopback port can be bound, for example because the process is out of descriptors.
     pub async fn start(spec: EngineSpec, network: Network, clock: LabClock) -> io::Result<Self> {
-        let data = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-        let admin = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-        let node = Node::new(spec, network, clock, &data, &admin)?;
+        let bind = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
+        let (data, admin) = match spec.listens {
+            true => (Some(bind().await?), Some(bind().await?)),
+            false => (None, None),
+        };
+        let node = Node::new(spec, network, clock, data.as_ref(), admin.as_ref())?;
         let engine = Self(Arc::clone(&node));
         if !node.announce() {
             return Ok(engine);
         }
         node.network.register(&node);
         node.load_at_start();
-        node.spawn(serve::accept(Arc::clone(&node), data, Port::Data));
-        node.spawn(serve::accept(Arc::clone(&node), admin, Port::Admin));
+        for (listener, port) in [(data, Port::Data), (admin, Port::Admin)] {
+            if let Some(listener) = listener {
+                node.spawn(serve::accept(Arc::clone(&node), listener, port));
+            }
+        }
         persistence::watch_cron(&node, &mut node.core());
         Ok(engine)
     }
@@ -124,6 +130,33 @@ impl Engine {
         self.0.admin_addr
     }
 
+    /// Opens a connection to one of its ports, with or without standing listeners.
+    ///
+    /// # Errors
+    /// `ConnectionRefused` when the process has closed its ports or has no such port.
+    pub async fn dial(&self, port: u16) -> io::Result<TcpStream> {
+        let port = match port {
+            port if port == self.0.spec.data_port => Port::Data,
+            port if port == self.0.spec.admin_port => Port::Admin,
+            _ => return Err(io::ErrorKind::ConnectionRefused.into()),
+        };
+        if self.0.closed.is_cancelled() {
+            return Err(io::ErrorKind::ConnectionRefused.into());
+        }
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let ours = TcpStream::connect(listener.local_addr()?).await?;
+        let (theirs, peer) = loop {
+            let (stream, peer) = listener.accept().await?;
+            // Somebody else may have found the port in between.
+            if peer == ours.local_addr()? {
+                break (stream, peer);
+            }
+        };
+        ours.set_nodelay(true)?;
+        serve::receive(&self.0, theirs, peer, port);
+        Ok(ours)
+    }
+
     /// SIGTERM, as a pod delete sends it: both ports close at once, replicas are dropped without
     /// catch-up; the process lives on to save, then exits with status 0.
     pub fn stop_graceful(&self) {
@@ -139,6 +172,16 @@ impl Engine {
     /// SIGSTOP and SIGCONT: sockets accept, nothing answers; its peers notice nothing.
     pub fn freeze(&self, frozen: bool) {
         self.0.freeze(frozen);
+    }
+
+    /// Whether it is stopped by [`Engine::freeze`].
+    pub fn is_frozen(&self) -> bool {
+        self.0.frozen()
+    }
+
+    /// Completes when it gets stopped: how a kubelet learns that its probes will fail.
+    pub async fn froze(&self) {
+        self.0.froze().await;
     }
 
     /// The exit status, once the process has ended.
@@ -214,6 +257,14 @@ impl Engine {
     pub fn write_burst(&self, load: &Load, count: u64) -> u64 {
         let mut rng = rng::Rng::of(self.0.spec.seed, &load.name, count);
         load::write(&self.0, load, count, &mut rng)
+    }
+
+    /// Writes and reads at once for a client whose keys and values the salt chooses; how many writes
+    /// were accepted.
+    pub fn traffic(&self, load: &Load, writes: u64, reads: u64, salt: u64) -> u64 {
+        let mut rng = rng::Rng::of(self.0.spec.seed, &load.name, salt);
+        load::read(&self.0, load, reads, &mut rng);
+        load::write(&self.0, load, writes, &mut rng)
     }
 
     /// Injects a fault.

@@ -25,6 +25,7 @@ pub(super) struct Node {
     pub(super) clock: LabClock,
     pub(super) network: Network,
     core: Mutex<Core>,
+    /// The standing listeners; unspecified without them.
     pub(super) data_addr: SocketAddr,
     pub(super) admin_addr: SocketAddr,
     /// SIGSTOP: sockets accept, nothing answers.
@@ -46,14 +47,17 @@ impl Node {
         spec: EngineSpec,
         network: Network,
         clock: LabClock,
-        data: &TcpListener,
-        admin: &TcpListener,
+        data: Option<&TcpListener>,
+        admin: Option<&TcpListener>,
     ) -> std::io::Result<Arc<Self>> {
+        let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
+        let address =
+            |listener: Option<&TcpListener>| listener.map_or(Ok(nowhere), TcpListener::local_addr);
         let core = Core::new(&spec, &clock);
         Ok(Arc::new(Self {
             core: Mutex::new(core),
-            data_addr: data.local_addr()?,
-            admin_addr: admin.local_addr()?,
+            data_addr: address(data)?,
+            admin_addr: address(admin)?,
             frozen: watch::Sender::new(false),
             is_frozen: AtomicBool::new(false),
             exit: watch::Sender::new(None),
@@ -166,6 +170,12 @@ impl Node {
 
     pub(super) fn frozen(&self) -> bool {
         self.is_frozen.load(Ordering::Acquire)
+    }
+
+    pub(super) async fn froze(&self) {
+        let mut seen = self.frozen.subscribe();
+        // The sender lives as long as the node.
+        let _ = seen.wait_for(|frozen| *frozen).await;
     }
 
     /// Waits while the process is stopped.

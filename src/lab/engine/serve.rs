@@ -27,23 +27,28 @@ pub(super) async fn accept(node: Arc<Node>, listener: TcpListener, port: Port) {
             tokio::time::sleep(Duration::from_millis(20)).await;
             continue;
         };
-        let mut core = node.core();
-        core.stats.connections += 1;
-        if port == Port::Data && core.rss_guard() {
-            let (memory, limit) = (core.memory(), core.config.number("maxmemory"));
-            let limit = limit as f64 * core.config.ratio("rss_oom_deny_ratio");
-            let text = format!(
-                "Accepting connections stopped, used memory over limit: total_rss {} > memory_limit {limit:.0}",
-                memory.rss
-            );
-            core.log.warn(0, "server_family.cc:1408", &text);
-            continue;
-        }
-        drop(core);
-        // Small replies must not wait for an acknowledgement.
-        let _ = stream.set_nodelay(true);
-        admit(&node, stream, peer, port);
+        receive(&node, stream, peer, port);
     }
+}
+
+/// Takes a new connection, or closes it at once while the RSS guard is on.
+pub(super) fn receive(node: &Arc<Node>, stream: TcpStream, peer: SocketAddr, port: Port) {
+    let mut core = node.core();
+    core.stats.connections += 1;
+    if port == Port::Data && core.rss_guard() {
+        let (memory, limit) = (core.memory(), core.config.number("maxmemory"));
+        let limit = limit as f64 * core.config.ratio("rss_oom_deny_ratio");
+        let text = format!(
+            "Accepting connections stopped, used memory over limit: total_rss {} > memory_limit {limit:.0}",
+            memory.rss
+        );
+        core.log.warn(0, "server_family.cc:1408", &text);
+        return;
+    }
+    drop(core);
+    // Small replies must not wait for an acknowledgement.
+    let _ = stream.set_nodelay(true);
+    admit(node, stream, peer, port);
 }
 
 fn admit(node: &Arc<Node>, stream: TcpStream, peer: SocketAddr, port: Port) {

@@ -69,6 +69,11 @@ pub struct EngineSpec {
     pub data_port: u16,
     /// Port number shown for admin connections, and the one that peers replicate from.
     pub admin_port: u16,
+    /// How long the process has been running when the lab starts it: uptime counts from there.
+    pub age: Duration,
+    /// Whether it binds standing loopback listeners. Without them it is reached by `Engine::dial`
+    /// alone, which thousands of engines need: a process has few descriptors.
+    pub listens: bool,
     /// Seed of everything random in this engine.
     pub seed: u64,
     /// How many times this container was started before; mixed into the seed, because a restarted
@@ -96,6 +101,8 @@ impl EngineSpec {
             full_sync_bytes_per_second: 215_000_000,
             data_port: 6379,
             admin_port: 9999,
+            age: Duration::ZERO,
+            listens: true,
             seed: 1,
             restarts: 0,
         }

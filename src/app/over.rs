@@ -1,0 +1,211 @@
+//! What lies over the screen: the palette, the help, an explanation, a question, the line of the filter.
+//!
+//! Those with a line to type in take every key first; the others leave keys to the keymap, in the scope `popup`.
+
+use jiff::Timestamp;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use super::explain::Explain;
+use super::help::Help;
+use super::palette::Palette;
+use super::perform::{perform, set_filter};
+use super::state::State;
+use crate::checks::Subject;
+use crate::msg::command::Motion;
+use crate::msg::{Command, Effect};
+use crate::screens::parts::moved;
+use crate::settings::{Key, KeyPress, Tone};
+use crate::widgets::{LineInput, Piece, Popup, Window, draw};
+
+/// One thing over the screen.
+#[derive(Debug)]
+pub(super) enum Over {
+    /// Whether to quit.
+    Ask,
+    /// The line of the filter.
+    Prompt(Prompt),
+    /// Screens, commands, instances.
+    Palette(Palette),
+    /// The keys that work here.
+    Help(Help),
+    /// Why something is so.
+    Explain(Explain),
+    /// What was said.
+    Notices(Window),
+}
+
+/// The filter while it is typed. It holds at once; Esc brings the former one back.
+#[derive(Debug)]
+pub(super) struct Prompt {
+    pub line: LineInput,
+    before: String,
+}
+
+impl Over {
+    /// The line of the filter, with what is written now.
+    pub fn prompt(written: &str) -> Self {
+        Over::Prompt(Prompt {
+            line: LineInput::with_text(written),
+            before: written.to_owned(),
+        })
+    }
+
+    /// Why something is so; the finding of that check first.
+    pub fn explain(subject: Subject, first: Option<&'static str>) -> Self {
+        Over::Explain(Explain::new(subject, first))
+    }
+
+    /// Scrolls what has no selection.
+    pub fn scroll(&mut self, motion: Motion) {
+        match self {
+            Over::Explain(explain) => scroll(explain.window(), motion),
+            Over::Notices(window) => scroll(window, motion),
+            Over::Ask | Over::Prompt(_) | Over::Palette(_) | Over::Help(_) => {}
+        }
+    }
+
+    /// Draws it over the screen.
+    pub fn view(&self, state: &State, now: Timestamp, area: Rect, buf: &mut Buffer) {
+        let look = state.look();
+        match self {
+            Over::Ask => {
+                let inner = Popup::new("Quit darner?", 30, 1).render(&look, area, buf);
+                let line = [
+                    Piece::new("y", Tone::Key),
+                    Piece::text(" quit   "),
+                    Piece::new("n", Tone::Key),
+                    Piece::text(" stay"),
+                ];
+                draw::line(&line, &look, inner, buf);
+            }
+            // The prompt is drawn in place of the footer.
+            Over::Prompt(_) => {}
+            Over::Palette(palette) => palette.view(&look, area, buf),
+            Over::Help(help) => help.view(&look, area, buf),
+            Over::Explain(explain) => explain.view(state, now, area, buf),
+            Over::Notices(window) => super::notices::view(state, window, now, area, buf),
+        }
+    }
+}
+
+fn scroll(window: &Window, motion: Motion) {
+    window.scroll_to(moved(
+        window.offset(),
+        motion,
+        window.page(),
+        usize::MAX / 2,
+    ));
+}
+
+/// The motion that a key means in a list under a line to type in, where letters are text.
+pub(super) fn list_motion(key: KeyPress) -> Option<Motion> {
+    if key == KeyPress::ctrl('n') {
+        return Some(Motion::Down);
+    }
+    if key == KeyPress::ctrl('p') {
+        return Some(Motion::Up);
+    }
+    match key.key {
+        Key::Up => Some(Motion::Up),
+        Key::Down => Some(Motion::Down),
+        Key::Tab if key.shift => Some(Motion::Up),
+        Key::Tab => Some(Motion::Down),
+        Key::PageUp => Some(Motion::PageUp),
+        Key::PageDown => Some(Motion::PageDown),
+        _ => None,
+    }
+}
+
+/// Gives the topmost thing a key. Returns whether it took it.
+pub(super) fn press(
+    state: &mut State,
+    key: KeyPress,
+    now: Timestamp,
+    effects: &mut Vec<Effect>,
+) -> bool {
+    let enter = key == KeyPress::plain(Key::Enter);
+    if key == KeyPress::plain(Key::Esc) {
+        return escape(state);
+    }
+    let mut run: Option<Command> = None;
+    let mut close = false;
+    let mut filter: Option<String> = None;
+    match state.over.last_mut() {
+        None | Some(Over::Explain(_) | Over::Notices(_)) => return false,
+        Some(Over::Ask) => match key.typed() {
+            Some('y' | 'Y' | 'q') => effects.push(Effect::Quit),
+            Some('n' | 'N') => close = true,
+            _ => close = enter,
+        },
+        Some(Over::Prompt(prompt)) => {
+            close = enter;
+            if !enter && prompt.line.press(key) {
+                filter = Some(prompt.line.text().to_owned());
+            }
+        }
+        Some(Over::Palette(palette)) => {
+            if enter {
+                run = palette.chosen();
+                close = run.is_some();
+            } else {
+                palette.press(key);
+            }
+        }
+        Some(Over::Help(help)) => {
+            if enter {
+                run = help.chosen();
+                close = run.is_some();
+            } else {
+                help.press(key);
+            }
+        }
+    }
+    if close {
+        state.over.pop();
+    }
+    if let Some(written) = filter {
+        set_filter(state, &written);
+    }
+    if let Some(command) = run {
+        perform(state, &command, now, effects);
+    }
+    true
+}
+
+/// Esc in something with a line to type in; the others leave it to the keymap, where it closes them.
+fn escape(state: &mut State) -> bool {
+    match state.over.last() {
+        None | Some(Over::Explain(_) | Over::Notices(_)) => return false,
+        Some(Over::Prompt(prompt)) => {
+            let before = prompt.before.clone();
+            set_filter(state, &before);
+        }
+        Some(_) => {}
+    }
+    state.over.pop();
+    true
+}
+
+/// Text was pasted: into the line to type in, if there is one. It never confirms anything.
+pub(super) fn paste(state: &mut State, text: &str) {
+    let written = match state.over.last_mut() {
+        Some(Over::Prompt(prompt)) => {
+            prompt.line.paste(text);
+            Some(prompt.line.text().to_owned())
+        }
+        Some(Over::Palette(palette)) => {
+            palette.paste(text);
+            None
+        }
+        Some(Over::Help(help)) => {
+            help.paste(text);
+            None
+        }
+        _ => return,
+    };
+    state.dirty = true;
+    if let Some(written) = written {
+        set_filter(state, &written);
+    }
+}

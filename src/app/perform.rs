@@ -1,0 +1,296 @@
+//! Commands carried out.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::freeze::Picture;
+use super::help::Help;
+use super::history::Place;
+use super::over::Over;
+use super::palette::Palette;
+use super::state::State;
+use crate::domain::InstanceId;
+use crate::msg::command::Turn;
+use crate::msg::{Command, Effect};
+use crate::screens::{self, Filter, Fresh, Intent};
+use crate::settings::problem::suggestion;
+use crate::widgets::Window;
+
+/// Carries a command out. What concerns the whole console is done here, the rest is the screen's.
+pub(super) fn perform(
+    state: &mut State,
+    command: &Command,
+    now: Timestamp,
+    effects: &mut Vec<Effect>,
+) {
+    state.dirty = true;
+    match command {
+        Command::Quit => effects.push(Effect::Quit),
+        Command::Close => close(state),
+        Command::Back => back(state),
+        Command::Go(screen) => go(state, screen, now),
+        Command::Show(address) => show(state, address, now),
+        Command::History(turn) => travel(state, *turn),
+        Command::LastScreen => {
+            state.over.clear();
+            if state.history.last() {
+                arrived(state);
+            }
+        }
+        Command::Palette => {
+            let palette = Palette::of(state, now);
+            open(state, Over::Palette(palette));
+        }
+        Command::Help => {
+            let help = Help::of(state, now);
+            open(state, Over::Help(help));
+        }
+        Command::Notices => {
+            state.notices.read();
+            open(state, Over::Notices(Window::default()));
+        }
+        Command::Filter => {
+            let written = state.desk().map_or("", |desk| desk.filter.written());
+            let prompt = Over::prompt(written);
+            open(state, prompt);
+        }
+        Command::SetFilter(text) => set_filter(state, text),
+        Command::IllOnly => {
+            if let Some(desk) = state.desk_mut() {
+                desk.ill_only = !desk.ill_only;
+                desk.fresh.sieved = true;
+            }
+        }
+        Command::Zoom => {
+            state.zoomed = !state.zoomed;
+        }
+        Command::Freeze => freeze(state, now),
+        Command::Mouse => {
+            state.mouse = !state.mouse;
+            let word = if state.mouse { "on" } else { "off" };
+            state.notices.tell(format!("mouse {word}"), now);
+            effects.push(Effect::Mouse(state.mouse));
+        }
+        Command::Redraw => effects.push(Effect::Redraw),
+        Command::Suspend => effects.push(Effect::Suspend),
+        Command::Move(_)
+        | Command::Scroll(_)
+        | Command::Open
+        | Command::Find(_)
+        | Command::Sort(_)
+        | Command::Pane(_)
+        | Command::Explain
+        | Command::Copy(_)
+        | Command::Jump(_) => ask_screen(state, command, now, effects),
+    }
+}
+
+/// Sets the filter of the screen that is shown.
+pub(super) fn set_filter(state: &mut State, written: &str) {
+    if let Some(desk) = state.desk_mut() {
+        desk.filter = Filter::parse(written);
+        desk.fresh.sieved = true;
+    }
+}
+
+/// Shows an instance.
+pub(super) fn go_to_instance(state: &mut State, id: InstanceId) {
+    go_to(
+        state,
+        Place {
+            screen: screens::instance::SCREEN.id,
+            about: Some(id),
+        },
+    );
+}
+
+/// What the screen wants done.
+pub(super) fn intend(
+    state: &mut State,
+    intents: Vec<Intent>,
+    now: Timestamp,
+    effects: &mut Vec<Effect>,
+) {
+    for intent in intents {
+        match intent {
+            Intent::Show(id) => go_to_instance(state, id),
+            Intent::Explain(subject, first) => open(state, Over::explain(subject, first)),
+            Intent::Copy(what, text) => effects.push(Effect::Copy { what, text }),
+            Intent::Tell(text) => state.notices.tell(text, now),
+        }
+    }
+}
+
+fn ask_screen(state: &mut State, command: &Command, now: Timestamp, effects: &mut Vec<Effect>) {
+    if let Some(over) = state.over.last_mut() {
+        if let Command::Move(motion) = command {
+            over.scroll(*motion);
+        }
+        return;
+    }
+    let intents = state.with_screen(now, |screen, see| screen.on(command, see));
+    intend(state, intents.unwrap_or_default(), now, effects);
+}
+
+/// Puts a pop-up on top; one of each sort is enough.
+fn open(state: &mut State, over: Over) {
+    state
+        .over
+        .retain(|there| std::mem::discriminant(there) != std::mem::discriminant(&over));
+    state.over.push(over);
+}
+
+/// Closes the topmost thing. Never quits.
+fn close(state: &mut State) {
+    if state.over.pop().is_some() {
+        return;
+    }
+    if state.zoomed {
+        state.zoomed = false;
+        return;
+    }
+    if let Some(desk) = state.desk_mut()
+        && !desk.filter.written().is_empty()
+    {
+        set_filter(state, "");
+        return;
+    }
+    if state.history.back() {
+        arrived(state);
+    }
+}
+
+/// Goes back; at the root, asks.
+fn back(state: &mut State) {
+    if state.over.pop().is_some() {
+        return;
+    }
+    if state.history.back() {
+        arrived(state);
+    } else {
+        open(state, Over::Ask);
+    }
+}
+
+fn travel(state: &mut State, turn: Turn) {
+    let moved = match turn {
+        Turn::Next => state.history.forward(),
+        Turn::Previous => state.history.back(),
+    };
+    if moved {
+        state.over.clear();
+        arrived(state);
+    }
+}
+
+fn go(state: &mut State, screen: &str, now: Timestamp) {
+    let Some(doc) = screens::ALL.iter().find(|doc| doc.id == screen) else {
+        let known = screens::ALL.iter().map(|doc| doc.id);
+        let near = suggestion(screen, known);
+        state
+            .notices
+            .problem(format!("there is no screen `{screen}`; {near}"), now);
+        return;
+    };
+    let about = if doc.about_instance {
+        let selected = state.desk().and_then(|desk| desk.screen.selected());
+        let Some(id) = selected.or_else(|| state.shown_world().instances().next()) else {
+            state.notices.tell(
+                format!("{} shows one instance, and none is known yet", doc.title),
+                now,
+            );
+            return;
+        };
+        Some(id)
+    } else {
+        None
+    };
+    let place = Place {
+        screen: doc.id,
+        about,
+    };
+    go_to(state, place);
+}
+
+fn go_to(state: &mut State, place: Place) {
+    state.over.clear();
+    if state.history.go(place) {
+        arrived(state);
+    }
+}
+
+/// Shows the instance that an address means, if it means exactly one.
+fn show(state: &mut State, address: &str, now: Timestamp) {
+    let mut found: Vec<InstanceId> = state
+        .shown_world()
+        .instances()
+        .filter(|id| is_addressed(id, address))
+        .collect();
+    match (found.pop(), found.len()) {
+        (Some(id), 0) => go_to_instance(state, id),
+        (Some(_), others) => state.notices.problem(
+            format!(
+                "{} instances are called `{address}`; say which: CONTEXT/NAMESPACE/NAME",
+                others + 1
+            ),
+            now,
+        ),
+        (None, _) => {
+            let names: Vec<String> = state
+                .shown_world()
+                .instances()
+                .flat_map(|id| [id.name.to_string(), id.to_string()])
+                .collect();
+            let near = suggestion(address, names.iter().map(String::as_str));
+            state
+                .notices
+                .problem(format!("there is no instance `{address}`; {near}"), now);
+        }
+    }
+}
+
+/// Whether `[CONTEXT/][NAMESPACE/]NAME` means this instance. Context names may contain slashes themselves.
+fn is_addressed(id: &InstanceId, address: &str) -> bool {
+    let InstanceId {
+        context,
+        namespace,
+        name,
+    } = id;
+    address == &**name
+        || address == format!("{namespace}/{name}")
+        || address == format!("{context}/{namespace}/{name}")
+}
+
+/// Another place is shown: its screen looks at what is new since it was last shown.
+fn arrived(state: &mut State) {
+    state.zoomed = false;
+    let about = state.history.here().about.clone();
+    if let Some(desk) = state.desk_mut() {
+        if let Some(id) = &about {
+            desk.screen.turn_to(id);
+        }
+        desk.fresh.sieved = true;
+    }
+}
+
+fn freeze(state: &mut State, now: Timestamp) {
+    state.frozen = match state.frozen.take() {
+        Some(_) => None,
+        None => Some(Box::new(Picture {
+            world: state.world.clone(),
+            board: state.board.clone(),
+            at: now,
+        })),
+    };
+    // The world that is shown is another one.
+    for desk in &mut state.desks {
+        desk.fresh = Fresh::everything();
+    }
+}
+
+/// A few words that name what a copy holds.
+pub(super) fn copied_words(what: &Arc<str>) -> String {
+    // A terminal never tells whether it took the text.
+    format!("{what} handed to the terminal's clipboard")
+}

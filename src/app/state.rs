@@ -1,0 +1,243 @@
+//! All that is on the screen.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::freeze::Picture;
+use super::history::History;
+use super::notices::Notices;
+use super::over::Over;
+use crate::checks::{Board, Limits};
+use crate::domain::{InstanceId, World};
+use crate::screens::{self, Clock, Filter, Fresh, Screen, See};
+use crate::settings::{GlyphSet, KeyPress, Keymap, Settings, Theme};
+use crate::widgets::Look;
+
+/// How long a prefix key waits before its continuations are shown.
+pub(super) const HINT_AFTER: SignedDuration = SignedDuration::from_millis(300);
+
+/// Everything that is shown, and what the reader is doing with it.
+#[derive(Debug)]
+pub struct State {
+    pub(super) world: World,
+    pub(super) board: Board,
+    pub(super) settings: Settings,
+    pub(super) limits: Limits,
+    pub(super) theme: Theme,
+    pub(super) keymap: Keymap,
+    pub(super) glyphs: GlyphSet,
+    /// Every screen, in the order of [`screens::ALL`].
+    pub(super) desks: Vec<Desk>,
+    pub(super) history: History,
+    pub(super) zoomed: bool,
+    /// Pop-ups, the topmost last.
+    pub(super) over: Vec<Over>,
+    pub(super) pending: Option<Pending>,
+    pub(super) frozen: Option<Box<Picture>>,
+    pub(super) notices: Notices,
+    pub(super) mouse: bool,
+    /// What to say about contexts that could be open and are not.
+    pub(super) hint: Option<String>,
+    /// What the machine room was last told to look at closely.
+    pub(super) watched: Option<InstanceId>,
+    /// What the window was last named.
+    pub(super) titled: String,
+    pub(super) dirty: bool,
+    /// The top bar may read differently.
+    pub(super) bar_is_old: bool,
+    /// When the picture that was last drawn goes out of date by time alone.
+    pub(super) clock: Clock,
+}
+
+/// A screen with what is set on it.
+#[derive(Debug)]
+pub(super) struct Desk {
+    pub id: &'static str,
+    pub screen: Box<dyn Screen>,
+    pub filter: Filter,
+    pub ill_only: bool,
+    pub fresh: Fresh,
+}
+
+/// A key sequence that has begun.
+#[derive(Debug, Clone)]
+pub(super) struct Pending {
+    pub keys: Vec<KeyPress>,
+    pub since: Timestamp,
+}
+
+impl State {
+    /// The first picture: nothing is known yet. `problems` are what was wrong with the files that were read before,
+    /// `hint` says which contexts could be open too.
+    pub fn new(
+        settings: Settings,
+        theme: Theme,
+        keymap: Keymap,
+        glyphs: GlyphSet,
+        problems: Vec<String>,
+        hint: Option<String>,
+        now: Timestamp,
+    ) -> Self {
+        let desks = screens::ALL
+            .iter()
+            .map(|doc| Desk {
+                id: doc.id,
+                screen: (doc.make)(),
+                filter: Filter::default(),
+                ill_only: false,
+                fresh: Fresh::everything(),
+            })
+            .collect();
+        let mut notices = Notices::default();
+        for problem in problems {
+            notices.problem(problem, now);
+        }
+        Self {
+            world: World::default(),
+            board: Board::default(),
+            limits: limits_of(&settings),
+            settings,
+            theme,
+            keymap,
+            glyphs,
+            desks,
+            history: History::default(),
+            zoomed: false,
+            over: Vec::new(),
+            pending: None,
+            frozen: None,
+            notices,
+            mouse: false,
+            hint,
+            watched: None,
+            titled: String::new(),
+            dirty: true,
+            bar_is_old: false,
+            clock: Clock::default(),
+        }
+    }
+
+    /// All facts, for reports and tests. Read-only: facts go in through [`super::update()`].
+    pub fn world(&self) -> &World {
+        &self.world
+    }
+
+    /// All judgements.
+    pub fn board(&self) -> &Board {
+        &self.board
+    }
+
+    /// The id of the screen that is shown.
+    pub fn screen(&self) -> &'static str {
+        self.history.here().screen
+    }
+
+    /// Something shown differs from what was last drawn.
+    pub fn is_dirty(&self) -> bool {
+        self.dirty
+    }
+
+    /// The same, and takes note that it is being drawn.
+    pub fn take_dirty(&mut self) -> bool {
+        std::mem::take(&mut self.dirty)
+    }
+
+    /// When the screen next changes by time alone: an age reads differently, a judgement falls due, a hint appears, a
+    /// notice goes. `None`: not before something happens. Asked after [`super::view()`] has drawn; a `Msg::Tick` is
+    /// wanted at that time, and never before `now`.
+    pub fn next_wake(&self, now: Timestamp) -> Option<Timestamp> {
+        let hint = self.pending.as_ref().filter(|p| !p.is_hinted(now));
+        [
+            self.clock.next(),
+            hint.map(|p| p.since + HINT_AFTER),
+            self.board.next_due(),
+            self.notices.next_change(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+        .map(|at| at.max(now))
+    }
+
+    /// The screen that is shown.
+    pub(super) fn desk(&self) -> Option<&Desk> {
+        let here = self.screen();
+        self.desks.iter().find(|desk| desk.id == here)
+    }
+
+    pub(super) fn desk_mut(&mut self) -> Option<&mut Desk> {
+        let here = self.screen();
+        self.desks.iter_mut().find(|desk| desk.id == here)
+    }
+
+    /// The world that is shown: the living one, or the frozen one.
+    pub(super) fn shown_world(&self) -> &World {
+        self.frozen.as_ref().map_or(&self.world, |p| &p.world)
+    }
+
+    /// How meanings look.
+    pub(super) fn look(&self) -> Look<'_> {
+        Look {
+            theme: &self.theme,
+            glyphs: self.glyphs,
+        }
+    }
+
+    /// What the screen may look at.
+    pub(super) fn see<'a>(&'a self, desk: &'a Desk, now: Timestamp) -> See<'a> {
+        let (world, board, now) = match &self.frozen {
+            Some(picture) => (&picture.world, &picture.board, picture.at),
+            None => (&self.world, &self.board, now),
+        };
+        See {
+            world,
+            board,
+            settings: &self.settings,
+            limits: &self.limits,
+            look: self.look(),
+            filter: &desk.filter,
+            ill_only: desk.ill_only,
+            zoomed: self.zoomed,
+            has_keyboard: self.over.is_empty(),
+            hint: self.hint.as_deref(),
+            now,
+            clock: &self.clock,
+        }
+    }
+
+    /// Lets the screen that is shown act, with its glass in its hand.
+    pub(super) fn with_screen<T>(
+        &mut self,
+        now: Timestamp,
+        act: impl FnOnce(&mut dyn Screen, &See<'_>) -> T,
+    ) -> Option<T> {
+        let here = self.screen();
+        let at = self.desks.iter().position(|desk| desk.id == here)?;
+        // The screen is taken out for as long as it acts, so that it can look at everything else.
+        let blank: Box<dyn Screen> = Box::new(screens::Blank);
+        let mut screen = std::mem::replace(&mut self.desks.get_mut(at)?.screen, blank);
+        let answer = act(screen.as_mut(), &self.see(self.desks.get(at)?, now));
+        self.desks.get_mut(at)?.screen = screen;
+        Some(answer)
+    }
+}
+
+impl Pending {
+    /// The continuations are on the screen.
+    pub fn is_hinted(&self, now: Timestamp) -> bool {
+        now >= self.since + HINT_AFTER
+    }
+}
+
+/// The reader's bounds, in the words of the checks. The headless verbs judge by the same.
+pub fn limits_of(settings: &Settings) -> Limits {
+    let seconds = |d: std::time::Duration| i64::try_from(d.as_secs()).unwrap_or(i64::MAX);
+    let bounds = &settings.limits;
+    Limits {
+        silent_after: seconds(bounds.silent_after),
+        lag: bounds.lag,
+        grace: seconds(bounds.grace),
+        preparation: seconds(bounds.preparation),
+        lease: seconds(bounds.lease),
+        ..Limits::default()
+    }
+}

@@ -1,0 +1,107 @@
+//! The top line: every context with its state, its operator, and what mode the console is in.
+
+use jiff::Timestamp;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use super::state::State;
+use crate::domain::Link;
+use crate::domain::world::ContextWorld;
+use crate::screens::See;
+use crate::screens::parts::{operator_words, standing};
+use crate::settings::{Glyph, Tone};
+use crate::widgets::{Piece, Segment, Strip};
+
+/// Draws the top line.
+pub(super) fn view(state: &State, see: &See<'_>, now: Timestamp, area: Rect, buf: &mut Buffer) {
+    let mut segments = vec![Segment::new(vec![
+        Piece::text(" "),
+        Piece::new("darner", Tone::Accent),
+    ])];
+    for (at, context) in see.world.contexts().enumerate() {
+        let mut of_context = of_context(see, context);
+        if let Some(first) = of_context.first_mut().filter(|_| at > 0) {
+            let rule = format!("{}  ", see.sign(Glyph::Vertical));
+            first.pieces.insert(0, Piece::new(rule, Tone::Border));
+        }
+        segments.extend(of_context);
+    }
+    segments.extend(modes(state, see, now));
+    Strip::new(segments).render(&see.look, area, buf);
+}
+
+fn of_context(see: &See<'_>, context: &ContextWorld) -> Vec<Segment> {
+    let name = Piece::new(context.id.as_str(), Tone::Strong);
+    if let Some(twin) = see.world.twin(&context.id) {
+        let same = Piece::muted(format!(" = same cluster as {twin}"));
+        return vec![Segment::new(vec![name, same]).priority(4)];
+    }
+    let standing = standing(see, context);
+    let mut pieces = vec![
+        name,
+        Piece::text(" "),
+        Piece::new(see.sign(standing.sign), standing.tone),
+    ];
+    if let Link::Live { rtt } = context.link {
+        pieces.push(Piece::muted(format!(" {}", milliseconds(rtt))));
+    }
+    if !standing.word.is_empty() {
+        pieces.push(Piece::new(format!(" {}", standing.word), standing.tone));
+    }
+    if !context.is_live() {
+        pieces.push(Piece::muted(format!(" {}", see.age(context.link_since))));
+    }
+    let mut segments = vec![Segment::new(pieces).priority(match standing.word {
+        // What is well leaves before what is not.
+        "" => 3,
+        _ => 1,
+    })];
+    if !standing.why.is_empty() {
+        let mut why = format!("({})", standing.why);
+        if let Link::Unreachable { retry_at, .. } | Link::LoginNeeded { retry_at, .. } =
+            &context.link
+        {
+            why.push_str(&format!(" retry in {}", see.until(*retry_at)));
+        }
+        segments.push(Segment::new(vec![Piece::muted(why)]).priority(5));
+    }
+    if context.is_live()
+        && let Some((tone, text)) = operator_words(see, context)
+    {
+        segments.push(Segment::new(vec![Piece::new(text, tone)]).priority(6));
+    }
+    segments
+}
+
+/// `12ms`, `1.2s`.
+fn milliseconds(rtt: std::time::Duration) -> String {
+    let ms = rtt.as_millis();
+    match ms {
+        0 => "<1ms".to_owned(),
+        1..1_000 => format!("{ms}ms"),
+        _ => format!("{:.1}s", rtt.as_secs_f64()),
+    }
+}
+
+fn modes(state: &State, see: &See<'_>, now: Timestamp) -> Vec<Segment> {
+    let mut segments = Vec::new();
+    let unread = state.notices.unread();
+    if unread > 0 {
+        let word = if unread == 1 { "problem" } else { "problems" };
+        let text = format!("{} {unread} {word}", see.sign(Glyph::Warning));
+        segments.push(Segment::new(vec![Piece::new(text, Tone::Degraded)]).at_right());
+    }
+    if let Some(picture) = &state.frozen {
+        // This age goes on: it tells how old the picture is.
+        let age = See { now, ..*see }.age(picture.at);
+        let text = format!("FROZEN {age}");
+        segments.push(Segment::new(vec![Piece::new(text, Tone::Degraded)]).at_right());
+    }
+    let lock = format!("{} READ-ONLY ", see.sign(Glyph::Locked));
+    segments.push(
+        Segment::new(vec![Piece::new(lock, Tone::Locked)])
+            .at_right()
+            .priority(2),
+    );
+    segments
+}

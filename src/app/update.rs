@@ -1,0 +1,159 @@
+//! The one function that changes what is on the screen.
+
+use jiff::Timestamp;
+
+use super::perform::{copied_words, intend, perform};
+use super::state::State;
+use super::{keys, over};
+use crate::domain::{Fact, Touched};
+use crate::msg::command::Motion;
+use crate::msg::{Command, Effect, Mouse, Msg, Outcome};
+
+/// Takes in one message that happened at `now`, and says what must be done outside.
+pub fn update(state: &mut State, msg: Msg, now: Timestamp) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    match msg {
+        Msg::Key(key) => keys::press(state, key, now, &mut effects),
+        Msg::Paste(text) => over::paste(state, &text),
+        Msg::Mouse(mouse) => on_mouse(state, mouse, now, &mut effects),
+        // Everything is laid out when it is drawn.
+        Msg::Resize(..) => state.dirty = true,
+        Msg::Facts(facts) => take_in(state, facts, now),
+        Msg::Tick => tick(state, now),
+        Msg::FocusGained | Msg::FocusLost => {}
+        Msg::Outcome(outcome) => on_outcome(state, outcome, now),
+        Msg::Problem(problem) => {
+            state.notices.problem(problem, now);
+            state.dirty = true;
+        }
+        Msg::Signal(_) => effects.push(Effect::Quit),
+    }
+    settle(state, now, &mut effects);
+    effects
+}
+
+/// Facts go into the world, and only what they touched is judged again.
+fn take_in(state: &mut State, facts: Vec<Fact>, now: Timestamp) {
+    let mut touched = Touched::default();
+    for fact in facts {
+        touched.merge(state.world.apply(fact, now));
+    }
+    if touched.is_empty() {
+        return;
+    }
+    judge(state, touched, now);
+}
+
+fn tick(state: &mut State, now: Timestamp) {
+    if state.notices.expire(now) {
+        state.dirty = true;
+    }
+    if state.board.next_due().is_some_and(|at| at <= now) {
+        judge(state, Touched::default(), now);
+    }
+    let outdated = state.clock.next().is_some_and(|at| at <= now);
+    if outdated {
+        // What is drawn next notes anew when it goes out of date; until then nobody needs to be woken again for it.
+        state.clock.clear();
+    }
+    let hinted = state.pending.as_ref().is_some_and(|p| p.is_hinted(now));
+    state.dirty |= outdated || hinted;
+}
+
+fn judge(state: &mut State, touched: Touched, now: Timestamp) {
+    let judged = state
+        .board
+        .update(&state.world, &touched, &state.limits, now);
+    // Every screen hears of it; those that are not shown look when they are opened.
+    state.bar_is_old |= judged || !touched.links.is_empty() || !touched.operators.is_empty();
+    state.bar_is_old |= touched.shown;
+    for desk in &mut state.desks {
+        desk.fresh.judged |= judged;
+        desk.fresh.touched.merge(touched.clone());
+    }
+}
+
+/// Lets the screen take over what is new, and tells the machine room what follows from where the reader is.
+fn settle(state: &mut State, now: Timestamp, effects: &mut Vec<Effect>) {
+    let frozen = state.frozen.is_some();
+    if let Some(desk) = state.desk_mut()
+        && !desk.fresh.is_empty()
+        && (!frozen || desk.fresh.everything || desk.fresh.sieved)
+    {
+        let fresh = std::mem::take(&mut desk.fresh);
+        let everything = fresh.everything;
+        let changed = state.with_screen(now, |screen, see| screen.refresh(see, &fresh));
+        state.dirty |= everything || changed.unwrap_or(false);
+    }
+    if std::mem::take(&mut state.bar_is_old) {
+        state.dirty = true;
+        let title = state.title();
+        if title != state.titled {
+            state.titled.clone_from(&title);
+            effects.push(Effect::SetTitle(title));
+        }
+    }
+    let about = state.history.here().about.clone();
+    if about != state.watched {
+        state.watched.clone_from(&about);
+        effects.push(Effect::Watch(about));
+    }
+}
+
+fn on_outcome(state: &mut State, outcome: Outcome, now: Timestamp) {
+    state.dirty = true;
+    match outcome {
+        Outcome::Copied { what } => state.notices.tell(copied_words(&what), now),
+        Outcome::Resumed => {}
+        Outcome::Failed { what, why } => {
+            state.notices.problem(format!("{what} failed: {why}"), now);
+        }
+    }
+}
+
+fn on_mouse(state: &mut State, mouse: Mouse, now: Timestamp, effects: &mut Vec<Effect>) {
+    if !state.mouse {
+        return;
+    }
+    match mouse {
+        Mouse::WheelDown => perform(state, &Command::Move(Motion::Down), now, effects),
+        Mouse::WheelUp => perform(state, &Command::Move(Motion::Up), now, effects),
+        Mouse::Click { column, row } => {
+            state.dirty = true;
+            if state.over.is_empty() {
+                let intents = state.with_screen(now, |screen, see| screen.click(column, row, see));
+                intend(state, intents.unwrap_or_default(), now, effects);
+            }
+        }
+    }
+}
+
+impl State {
+    /// The name of the terminal window: what one wants to read on a tab.
+    fn title(&self) -> String {
+        let (all, ill) = self.counts();
+        match (all, ill) {
+            (0, _) => "darner".to_owned(),
+            (all, 0) => format!("darner: {all} well"),
+            (all, ill) => format!("darner: {ill} of {all} ill"),
+        }
+    }
+
+    /// Instances that are shown, and how many of them are not healthy.
+    pub(super) fn counts(&self) -> (usize, usize) {
+        let (world, board) = match &self.frozen {
+            Some(picture) => (&picture.world, &picture.board),
+            None => (&self.world, &self.board),
+        };
+        let mut all = 0;
+        let mut ill = 0;
+        for id in world.instances() {
+            all += 1;
+            let well = board
+                .instance(&id)
+                .is_some_and(|j| j.state == crate::checks::State::Healthy);
+            ill += usize::from(!well);
+        }
+        (all, ill)
+    }
+}

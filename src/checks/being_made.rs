@@ -1,0 +1,85 @@
+//! A young instance that is not complete yet: it is being made rather than broken.
+
+use super::{Answer, Case, Check, Severity, Since, State};
+
+/// The check.
+pub const CHECK: Check = Check {
+    id: "being-made",
+    title: "Instance being made",
+    why: "The operator makes pods one after the other and elects a master when the first is ready; until then nothing \
+          is wrong.",
+    reads: "creation time of the Dragonfly object, its pods, INFO replication of its nodes",
+    run,
+};
+
+fn run(case: &Case<'_>) -> Answer {
+    let Some(instance) = case.judgeable() else {
+        return Answer::NOT_APPLICABLE;
+    };
+    let Some(until) = instance.young_until else {
+        return Answer::NOT_APPLICABLE;
+    };
+    let wanted = instance.wanted();
+    let ready = instance.nodes.iter().filter(|n| n.is_ready()).count();
+    let missing = if ready < wanted {
+        format!("{ready} of {wanted} pods are ready")
+    } else if instance.masters().is_empty() {
+        "no master is elected yet".to_owned()
+    } else if instance.endpoints.as_deref() == Some(&[]) {
+        "the Service has no endpoint yet".to_owned()
+    } else {
+        return Answer::PASS;
+    };
+    let id = &instance.view.id;
+    let finding = case.finding(
+        &CHECK,
+        Severity::Note,
+        State::Syncing,
+        format!("{id} is being made: {missing}"),
+    );
+    let meta = &instance.view.dragonfly.value.meta;
+    let since = meta.created.map_or(
+        Since::Seen(instance.view.dragonfly.first_seen),
+        Since::Exactly,
+    );
+    Answer::from(finding.since(since)).again(Some(until))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+    use crate::checks::fixture::*;
+    use crate::domain::fixture::*;
+
+    #[test]
+    fn a_young_instance_is_not_broken() {
+        table(
+            &CHECK,
+            vec![
+                ("old", healthy(), "n/a"),
+                ("young and complete", healthy().young(20), "pass"),
+                (
+                    "no pods yet",
+                    instance("orders").wanting(3).young(5),
+                    "note syncing: shop/orders is being made: 0 of 3 pods are ready",
+                ),
+                (
+                    "no master yet",
+                    instance("orders").node(replica()).node(replica()).young(20),
+                    "note syncing: shop/orders is being made: no master is elected yet",
+                ),
+                (
+                    "made in the future: a clock that differs",
+                    instance("orders").wanting(1).young(-30),
+                    "note syncing: shop/orders is being made: 0 of 1 pods are ready",
+                ),
+                (
+                    "made in a far future: a clock that is wrong hides nothing",
+                    instance("orders").young(-9_000),
+                    "n/a",
+                ),
+            ],
+        );
+    }
+}

@@ -1,0 +1,230 @@
+//! Judgements of everything, kept up to date with as little judging as possible.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::{
+    ALL, Case, Check, Evidence, Finding, Limits, Since, State, Subject, Verdict,
+    context_unreachable,
+};
+use crate::domain::world::Touched;
+use crate::domain::{InstanceId, World};
+
+/// All findings about one subject, and the state that they add up to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Judgement {
+    /// The worst state of all findings.
+    pub state: State,
+    /// Findings and unknowns, worst first.
+    pub findings: Vec<Finding>,
+    /// At least one check had something to say. An operator where none is needed is neither well nor ill.
+    pub applies: bool,
+    /// When time alone can change it.
+    pub again_at: Option<Timestamp>,
+}
+
+/// Asks every check about a subject.
+///
+/// While the way to a subject's cluster is cut, what was seen of it is old: it is unknown then, and what it was judged
+/// to be when the cluster was last heard is evidence, not judgement.
+pub fn judge(world: &World, subject: &Subject, limits: &Limits, now: Timestamp) -> Judgement {
+    let Some(case) = Case::of(world, subject, limits, now) else {
+        return Judgement {
+            state: State::Unknown,
+            findings: Vec::new(),
+            applies: false,
+            again_at: None,
+        };
+    };
+    if case.context.is_live() || matches!(subject, Subject::Context(_)) {
+        return add_up(&case, ALL);
+    }
+    let mut unreachable = add_up(&case, &[&context_unreachable::CHECK]);
+    if let (Some(heard), Some(finding)) = (case.context.heard, unreachable.findings.first_mut())
+        && let Some(then) = Case::of(world, subject, limits, heard)
+    {
+        let others: Vec<&Check> = ALL
+            .iter()
+            .copied()
+            .filter(|check| check.id != context_unreachable::CHECK.id)
+            .collect();
+        let before = add_up(&then, &others);
+        finding.evidence.push(Evidence {
+            text: format!("{} when it was last heard", before.state.word()),
+            source: "what was seen before".to_owned(),
+            at: heard,
+        });
+        for old in before.findings {
+            finding.evidence.push(Evidence {
+                text: old.sentence,
+                source: format!("{} as last seen", old.check),
+                at: heard,
+            });
+        }
+    }
+    unreachable
+}
+
+/// What the checks' answers add up to.
+fn add_up(case: &Case<'_>, checks: &[&Check]) -> Judgement {
+    let mut judgement = Judgement {
+        state: State::Healthy,
+        findings: Vec::new(),
+        applies: false,
+        again_at: None,
+    };
+    for check in checks {
+        let answer = (check.run)(case);
+        judgement.applies |= answer.verdict != Verdict::NotApplicable;
+        if let Verdict::Finding(finding) | Verdict::Unknown(finding) = answer.verdict {
+            judgement.state = judgement.state.max(finding.state);
+            judgement.findings.push(finding);
+        }
+        // A moment that is past would make the loop judge without end.
+        let again_at = answer.again_at.filter(|at| *at > case.now);
+        judgement.again_at = [judgement.again_at, again_at].into_iter().flatten().min();
+    }
+    judgement
+        .findings
+        .sort_by_key(|f| std::cmp::Reverse((f.state, f.severity)));
+    judgement
+}
+
+impl Judgement {
+    /// Carries over since when we have seen what we still see: a check knows only the present.
+    fn carry_over(&mut self, before: &Judgement) {
+        for finding in &mut self.findings {
+            let Since::Seen(now) = finding.since else {
+                continue;
+            };
+            let seen = before.findings.iter().find_map(|old| match old.since {
+                Since::Seen(at) if is_same(old, finding) => Some(at),
+                _ => None,
+            });
+            if let Some(seen) = seen {
+                finding.since = Since::Seen(seen.min(now));
+            }
+        }
+    }
+}
+
+/// The same bad state of the same objects, whatever the figures in the sentence are by now.
+fn is_same(old: &Finding, new: &Finding) -> bool {
+    old.check == new.check
+        && old.state == new.state
+        && (old.about.is_empty() && new.about.is_empty()
+            || old.about.iter().any(|pod| new.about.contains(pod)))
+}
+
+/// The judgements of every subject that is shown.
+#[derive(Debug, Default, Clone)]
+pub struct Board {
+    judged: BTreeMap<Subject, Judgement>,
+}
+
+impl Board {
+    /// Judges again what was touched, and what is due by time alone. Returns whether any judgement changed.
+    pub fn update(
+        &mut self,
+        world: &World,
+        touched: &Touched,
+        limits: &Limits,
+        now: Timestamp,
+    ) -> bool {
+        let mut again: Vec<Subject> = touched
+            .instances
+            .iter()
+            .cloned()
+            .map(Subject::Instance)
+            .collect();
+        for context in &touched.operators {
+            again.push(Subject::Operator(context.clone()));
+        }
+        for context in &touched.links {
+            again.push(Subject::Context(context.clone()));
+            again.push(Subject::Operator(context.clone()));
+            if let Some(c) = world.context(context) {
+                again.extend(c.instances().map(Subject::Instance));
+            }
+            // And what was there before, which may be gone.
+            again.extend(
+                self.judged
+                    .keys()
+                    .filter(|subject| subject.context() == context)
+                    .cloned(),
+            );
+        }
+        again.extend(
+            self.judged
+                .iter()
+                .filter(|(_, j)| j.again_at.is_some_and(|at| at <= now))
+                .map(|(subject, _)| subject.clone()),
+        );
+        again.sort();
+        again.dedup();
+        let mut changed = false;
+        for subject in again {
+            changed |= self.judge(world, subject, limits, now);
+        }
+        changed
+    }
+
+    fn judge(&mut self, world: &World, subject: Subject, limits: &Limits, now: Timestamp) -> bool {
+        let exists = match &subject {
+            Subject::Context(id) | Subject::Operator(id) => world.context(id).is_some(),
+            Subject::Instance(id) => world.instance(id).is_some(),
+        };
+        if !exists {
+            return self.judged.remove(&subject).is_some();
+        }
+        let mut new = judge(world, &subject, limits, now);
+        if let Some(before) = self.judged.get(&subject) {
+            new.carry_over(before);
+        }
+        if self.judged.get(&subject) == Some(&new) {
+            return false;
+        }
+        self.judged.insert(subject, new);
+        true
+    }
+
+    /// The judgement of an instance.
+    pub fn instance(&self, id: &InstanceId) -> Option<&Judgement> {
+        self.judged.get(&Subject::Instance(id.clone()))
+    }
+
+    /// The judgement of any subject.
+    pub fn subject(&self, subject: &Subject) -> Option<&Judgement> {
+        self.judged.get(subject)
+    }
+
+    /// Every finding about what is shown, worst first and then oldest: the attention list.
+    pub fn attention(&self, world: &World) -> Vec<&Finding> {
+        let mut findings: Vec<&Finding> = self
+            .judged
+            .iter()
+            .filter(|(subject, _)| {
+                // The way to a twin context matters in itself; what it shows is shown once.
+                matches!(subject, Subject::Context(_)) || world.twin(subject.context()).is_none()
+            })
+            .flat_map(|(subject, judgement)| {
+                // That a context is cut off is said once, not again for everything in it.
+                judgement.findings.iter().filter(move |finding| {
+                    matches!(subject, Subject::Context(_))
+                        || finding.check != context_unreachable::CHECK.id
+                })
+            })
+            .collect();
+        findings.sort_by_key(|f| (std::cmp::Reverse((f.severity, f.state)), f.since.at()));
+        findings
+    }
+
+    /// When the next judgement falls due by time alone.
+    pub fn next_due(&self) -> Option<Timestamp> {
+        self.judged.values().filter_map(|j| j.again_at).min()
+    }
+}
+
+#[cfg(test)]
+mod tests;

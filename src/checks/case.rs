@@ -1,0 +1,413 @@
+//! What a check is asked about, gathered once per judgement: the subject's facts, and which of them are believed now.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Check, Finding, Limits, Severity, Since, State, Subject};
+use crate::domain::engine::{Follower, Question, Replication, Role, Side};
+use crate::domain::fault::{Fault, FaultKind};
+use crate::domain::object::{Container, ContainerState};
+use crate::domain::world::{ContextWorld, Known, Source};
+use crate::domain::{Access, InstanceView, Kind, NodeView, World};
+
+/// A subject with its facts, at a moment.
+pub struct Case<'a> {
+    /// All facts.
+    pub world: &'a World,
+    /// About what.
+    pub subject: &'a Subject,
+    /// Bounds.
+    pub limits: &'a Limits,
+    /// The moment of judgement.
+    pub now: Timestamp,
+    /// The subject's context.
+    pub context: &'a ContextWorld,
+    /// The subject, if it is an instance.
+    pub instance: Option<Instance<'a>>,
+}
+
+/// An instance, with what is believed of it.
+pub struct Instance<'a> {
+    /// All that belongs to it.
+    pub view: InstanceView<'a>,
+    /// Its nodes, by ordinal.
+    pub nodes: Vec<Node<'a>>,
+    /// Its pods are being followed, so that an absent one is absent.
+    pub pods_known: bool,
+    /// Ready endpoints of the master Service; `None` while they are not being followed.
+    pub endpoints: Option<Vec<String>>,
+    /// While it is young enough to be in the making, until when.
+    pub young_until: Option<Timestamp>,
+}
+
+/// A node, with what is believed of it.
+pub struct Node<'a> {
+    /// Its facts.
+    pub view: NodeView<'a>,
+    /// What its engine says of its role, if that is believed.
+    pub word: Word<'a>,
+    /// INFO replication, if that is believed.
+    pub replication: Option<Known<&'a Replication>>,
+    /// It is loading: its own snapshot, or its master's data during a full sync.
+    pub loading: bool,
+    /// While its container is young enough to be starting, until when.
+    pub young_until: Option<Timestamp>,
+}
+
+/// What an engine says of its own role.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Word<'a> {
+    /// It said so lately.
+    Says {
+        /// The role.
+        role: Role,
+        /// When it said so.
+        at: Timestamp,
+        /// From when on that is not believed any more, unless it is said again.
+        until: Timestamp,
+    },
+    /// It has not said so lately, or never.
+    Silent {
+        /// What it said last.
+        last: Option<Known<Role>>,
+        /// The question that is not answered, and why; `None` when it was simply not heard.
+        why: Option<(Option<Question>, &'a Fault)>,
+        /// Since when; `None` when it was never asked.
+        since: Option<Timestamp>,
+    },
+}
+
+impl<'a> Case<'a> {
+    /// Gathers a subject's facts; `None` when its context was never opened.
+    pub fn of(
+        world: &'a World,
+        subject: &'a Subject,
+        limits: &'a Limits,
+        now: Timestamp,
+    ) -> Option<Self> {
+        let context = world.context(subject.context())?;
+        let instance = match subject {
+            Subject::Instance(id) => {
+                InstanceView::of(context, id).map(|view| Instance::of(view, limits, now))
+            }
+            Subject::Context(_) | Subject::Operator(_) => None,
+        };
+        Some(Self {
+            world,
+            subject,
+            limits,
+            now,
+            context,
+            instance,
+        })
+    }
+
+    /// The instance, if its pods are being followed: without that, nothing about it can be told.
+    pub fn judgeable(&self) -> Option<&Instance<'a>> {
+        self.instance.as_ref().filter(|i| i.pods_known)
+    }
+
+    /// A finding about the subject, seen now.
+    pub fn finding(
+        &self,
+        check: &Check,
+        severity: Severity,
+        state: State,
+        sentence: impl Into<String>,
+    ) -> Finding {
+        Finding {
+            check: check.id,
+            subject: self.subject.clone(),
+            severity,
+            state,
+            sentence: sentence.into(),
+            meaning: String::new(),
+            evidence: Vec::new(),
+            since: Since::Seen(self.now),
+            about: Vec::new(),
+        }
+    }
+
+    /// Some seconds after a moment, if that is still to come.
+    pub fn still(&self, from: Timestamp, seconds: i64) -> Option<Timestamp> {
+        Some(later(from, seconds)).filter(|until| *until > self.now)
+    }
+
+    /// Until when a disagreement about a node's role may be nothing but a role change on its way: shortly after label
+    /// or engine changed, and until the engine was asked again after the label changed.
+    pub fn unsettled_until(&self, node: &Node<'_>) -> Option<Timestamp> {
+        let turned = node.view.engine.and_then(|e| e.role_changed);
+        let relabelled = node.view.relabelled;
+        let settling = [turned, relabelled]
+            .into_iter()
+            .flatten()
+            .max()
+            .and_then(|at| self.still(at, self.limits.settling));
+        let unasked = match (&node.word, relabelled) {
+            (Word::Says { at, until, .. }, Some(relabelled)) if *at < relabelled => Some(*until),
+            _ => None,
+        };
+        settling.max(unasked)
+    }
+}
+
+impl<'a> Instance<'a> {
+    fn of(view: InstanceView<'a>, limits: &Limits, now: Timestamp) -> Self {
+        let namespace = &*view.id.namespace;
+        let trusted = |kind| {
+            let source = view.context.source(kind, namespace);
+            source.is_some_and(|source| is_followed(source, limits, now))
+        };
+        let nodes: Vec<Node<'a>> = view
+            .nodes
+            .iter()
+            .map(|node| Node::of(node.clone(), limits, now))
+            .collect();
+        let born = view.dragonfly.value.meta.created;
+        Self {
+            pods_known: trusted(Kind::Pod),
+            endpoints: trusted(Kind::EndpointSlice).then(|| view.endpoints()),
+            young_until: young_until(born.unwrap_or(view.dragonfly.first_seen), limits, now),
+            nodes,
+            view,
+        }
+    }
+
+    /// Nodes whose engines are believed to be masters, but for those that are starting.
+    pub fn masters(&self) -> Vec<&Node<'a>> {
+        self.nodes
+            .iter()
+            .filter(|n| n.says(Role::Master) && !n.is_starting())
+            .collect()
+    }
+
+    /// The one believed master, if there is exactly one.
+    pub fn master(&self) -> Option<&Node<'a>> {
+        match self.masters().as_slice() {
+            [one] => Some(*one),
+            _ => None,
+        }
+    }
+
+    /// The node of that pod name.
+    pub fn node(&self, pod: &str) -> Option<&Node<'a>> {
+        self.nodes.iter().find(|n| n.name() == pod)
+    }
+
+    /// The node of that address.
+    pub fn node_at(&self, ip: &str) -> Option<&Node<'a>> {
+        self.nodes.iter().find(|n| n.view.ip() == Some(ip))
+    }
+
+    /// Where the Service sends traffic, in words: `the Service sends to a`.
+    pub fn endpoints_words(&self) -> String {
+        match self.endpoints.as_deref() {
+            None => "where the Service sends traffic cannot be told".to_owned(),
+            Some([]) => "the Service sends nowhere".to_owned(),
+            Some(some) => format!("the Service sends to {}", super::words::list(some)),
+        }
+    }
+
+    /// Pods wanted; where nobody says, as many as there are.
+    pub fn wanted(&self) -> usize {
+        self.view
+            .wanted()
+            .and_then(|n| usize::try_from(n).ok())
+            .unwrap_or(self.nodes.len())
+    }
+}
+
+impl<'a> Node<'a> {
+    fn of(view: NodeView<'a>, limits: &Limits, now: Timestamp) -> Self {
+        let word = word(&view, limits, now);
+        let replication = view.engine.and_then(|engine| {
+            let known = engine.replication.as_ref()?;
+            let silence = [None, Some(Question::Replication)]
+                .iter()
+                .find_map(|q| engine.silent.get(q));
+            (believed_until(known.at, silence.map(|(fault, _)| fault), limits) > now).then_some(
+                Known {
+                    value: &known.value,
+                    at: known.at,
+                },
+            )
+        });
+        let mut node = Self {
+            loading: is_loading(&view),
+            view,
+            word,
+            replication,
+            young_until: None,
+        };
+        node.young_until = match node.container().map(|c| &c.state) {
+            Some(ContainerState::Running { since: Some(since) }) => {
+                young_until(*since, limits, now)
+            }
+            _ => young_until(
+                node.view
+                    .pod
+                    .value
+                    .meta
+                    .created
+                    .unwrap_or(node.view.pod.first_seen),
+                limits,
+                now,
+            ),
+        };
+        node
+    }
+
+    /// The pod's name.
+    pub fn name(&self) -> &'a str {
+        &self.view.pod.value.meta.name
+    }
+
+    /// The engine's container.
+    pub fn container(&self) -> Option<&'a Container> {
+        self.view.pod.value.container("dragonfly")
+    }
+
+    /// Its engine is believed to have that role.
+    pub fn says(&self, role: Role) -> bool {
+        matches!(&self.word, Word::Says { role: said, .. } if *said == role)
+    }
+
+    /// Its deletion was asked for.
+    pub fn is_going(&self) -> bool {
+        self.view.pod.value.meta.deleting.is_some()
+    }
+
+    /// Kubernetes calls it ready, and it is to stay.
+    pub fn is_ready(&self) -> bool {
+        self.view.pod.value.is_ready() && !self.is_going()
+    }
+
+    /// Its engine's process runs, as far as the kubelet says.
+    pub fn runs(&self) -> bool {
+        match self.container().map(|c| &c.state) {
+            Some(ContainerState::Running { .. }) => true,
+            Some(ContainerState::Unreported) | None => self.view.pod.value.phase == "Running",
+            Some(ContainerState::Waiting { .. } | ContainerState::Ended(_)) => false,
+        }
+    }
+
+    /// It could be acting as a master without our knowing: its process runs, but is not heard.
+    pub fn might_be_master(&self) -> bool {
+        matches!(self.word, Word::Silent { .. }) && self.runs() && !self.is_going()
+    }
+
+    /// An engine starts as a master of its own, empty, until the operator makes it a replica. While its container is
+    /// young or still loads, nobody calls it master, nobody follows it and no traffic is sent to it, that is what it is.
+    /// One that was a replica in this same run has been promoted, and one that lost its label had a role before: these
+    /// are not starting.
+    pub fn is_starting(&self) -> bool {
+        let promoted = self.view.pod.value.restarts() == 0
+            && self.view.engine.is_some_and(|e| e.role_changed.is_some());
+        let unlabelled = match self.view.label_role() {
+            Some(Role::Master) => return false,
+            Some(Role::Replica) => false,
+            None => self.view.relabelled.is_some(),
+        };
+        (self.young_until.is_some() || self.loading)
+            && self.says(Role::Master)
+            && !self.view.is_endpoint
+            && !promoted
+            && !unlabelled
+            && self.followers() == 0
+    }
+
+    /// Number of replicas that it lists as a master.
+    fn followers(&self) -> usize {
+        match self.replication.as_ref().map(|k| &k.value.side) {
+            Some(Side::Master { replicas, .. }) => replicas.len(),
+            _ => 0,
+        }
+    }
+
+    /// Its half of the replication link, if it is believed to be a replica.
+    pub fn follower(&self) -> Option<&'a Follower> {
+        match &self.replication.as_ref()?.value.side {
+            Side::Replica(follower) if self.says(Role::Replica) => Some(follower),
+            _ => None,
+        }
+    }
+
+    /// `master_replid`, if it is believed.
+    pub fn replid(&self) -> Option<&'a str> {
+        self.replication.as_ref()?.value.replid.as_deref()
+    }
+}
+
+/// What a standing question told is still being followed. A short break is none: a watch is opened anew now and then.
+pub fn is_followed(source: &Source, limits: &Limits, now: Timestamp) -> bool {
+    source.listed.is_some()
+        && match &source.access {
+            Some(Access::Live) | None => true,
+            Some(Access::Broken(_)) => later(source.since, limits.settling) > now,
+            Some(Access::Denied(_) | Access::Absent) => false,
+        }
+}
+
+/// The later of PING and INFO persistence tells; a node that does not answer is not known to load.
+fn is_loading(node: &NodeView<'_>) -> bool {
+    let Some(engine) = node.engine.filter(|e| e.speaks()) else {
+        return false;
+    };
+    let ping = engine.ping.as_ref().map(|k| (k.at, k.value.1));
+    let info = engine.persistence.as_ref().map(|k| (k.at, k.value.loading));
+    ping.max(info).is_some_and(|(_, loading)| loading)
+}
+
+fn word<'a>(node: &NodeView<'a>, limits: &Limits, now: Timestamp) -> Word<'a> {
+    let Some(engine) = node.engine else {
+        return Word::Silent {
+            last: None,
+            why: None,
+            since: None,
+        };
+    };
+    let silence = engine.role_silence();
+    let last = engine.engine_role();
+    match last {
+        Some(Known { value: role, at }) => {
+            let until = believed_until(at, silence.map(|(_, fault, _)| fault), limits);
+            if until > now {
+                Word::Says { role, at, until }
+            } else {
+                Word::Silent {
+                    last: Some(Known { value: role, at }),
+                    why: silence.map(|(question, fault, _)| (question, fault)),
+                    since: Some(silence.map_or(at, |(_, _, since)| since)),
+                }
+            }
+        }
+        None => Word::Silent {
+            last: None,
+            why: silence.map(|(question, fault, _)| (question, fault)),
+            since: silence.map(|(_, _, since)| since),
+        },
+    }
+}
+
+/// Until when an answer is believed, given what came of the question after it.
+fn believed_until(at: Timestamp, silence: Option<&Fault>, limits: &Limits) -> Timestamp {
+    match silence.map(|fault| fault.kind) {
+        None => later(at, limits.silent_after),
+        Some(FaultKind::Forbidden) => at,
+        Some(_) => later(at, limits.patience.min(limits.silent_after)),
+    }
+}
+
+/// Until when something that began at that moment is young; a beginning in the future is a clock that differs, not age.
+fn young_until(began: Timestamp, limits: &Limits, now: Timestamp) -> Option<Timestamp> {
+    Some(later(began, limits.grace))
+        .filter(|until| *until > now && *until <= later(now, limits.grace + CLOCKS_DIFFER))
+}
+
+/// Clocks of machines differ by less than this, seconds; more is a mistake that must not hide illness.
+const CLOCKS_DIFFER: i64 = 60;
+
+/// Some seconds after a moment.
+pub fn later(at: Timestamp, seconds: i64) -> Timestamp {
+    at.checked_add(SignedDuration::from_secs(seconds))
+        .unwrap_or(Timestamp::MAX)
+}

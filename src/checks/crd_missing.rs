@@ -1,0 +1,158 @@
+//! The CRD of `Dragonfly` objects is not installed, not established, or does not serve the version that is watched.
+//!
+//! A cluster without CRD and operator is a cluster that only consumes: nothing is wrong with it.
+
+use super::case::is_followed;
+use super::{Answer, Case, Check, Finding, Severity, State, Subject};
+use crate::domain::Kind;
+use crate::domain::world::ContextWorld;
+
+/// The check.
+pub const CHECK: Check = Check {
+    id: "crd-missing",
+    title: "CRD missing",
+    why: "Without the CRD there are no Dragonfly objects, and the operator does not start.",
+    reads: "CustomResourceDefinition dragonflies.dragonflydb.io, the operator's Deployment",
+    run,
+};
+
+/// The version of the API that every operator from v1.1 to v1.6 uses.
+const VERSION: &str = "v1alpha1";
+
+fn run(case: &Case<'_>) -> Answer {
+    let Subject::Operator(id) = case.subject else {
+        return Answer::NOT_APPLICABLE;
+    };
+    let context = case.context;
+    let Some(held) = context.crds.iter().next() else {
+        let known = followed(case, Kind::Crd);
+        if !known || !has_operator(context) {
+            return Answer::NOT_APPLICABLE;
+        }
+        let sentence = format!("{id} has an operator, but not the CRD dragonflies.dragonflydb.io");
+        return critical(case, sentence)
+            .meaning("No instance can exist there; the operator fails to start.")
+            .into();
+    };
+    let crd = &held.value;
+    if !crd.established {
+        return critical(case, format!("the CRD of {id} is not established"))
+            .meaning("The API server does not serve Dragonfly objects yet.")
+            .resting_on(
+                "Established is not True",
+                "conditions of the CRD",
+                held.changed,
+            )
+            .into();
+    }
+    if !crd.served.iter().any(|v| v == VERSION) {
+        return critical(
+            case,
+            format!(
+                "the CRD of {id} does not serve {VERSION}, but {}",
+                crd.served.join(", ")
+            ),
+        )
+        .meaning("Instances there cannot be read by this program.")
+        .resting_on(crd.served.join(", "), "versions of the CRD", held.changed)
+        .into();
+    }
+    Answer::PASS
+}
+
+fn critical(case: &Case<'_>, sentence: String) -> Finding {
+    case.finding(&CHECK, Severity::Critical, State::Degraded, sentence)
+}
+
+fn has_operator(context: &ContextWorld) -> bool {
+    !context.operators.is_empty() || !context.operator_pods.is_empty()
+}
+
+/// Every question about that kind has been answered and is being followed; false when there is none.
+pub(super) fn followed(case: &Case<'_>, kind: Kind) -> bool {
+    let mut any = false;
+    let all = case
+        .context
+        .sources
+        .iter()
+        .filter(|((k, _), _)| *k == kind)
+        .all(|(_, source)| {
+            any = true;
+            is_followed(source, case.limits, case.now)
+        });
+    any && all
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+    use crate::checks::fixture::*;
+    use crate::domain::fixture::*;
+    use std::sync::Arc;
+
+    use crate::domain::object::{Crd, Deployment, Meta};
+    use crate::domain::{Fact, Object, Scope};
+
+    #[test]
+    fn the_crd_is_held_against_the_operator() {
+        let crd = |established, served: &[&str]| {
+            Object::Crd(Arc::new(Crd {
+                meta: Meta {
+                    name: Arc::from("dragonflies.dragonflydb.io"),
+                    ..Meta::default()
+                },
+                established,
+                served: served.iter().map(|s| (*s).to_owned()).collect(),
+                spec_fields: Vec::new(),
+            }))
+        };
+        let operator = || {
+            Object::OperatorDeployment(Arc::new(Deployment {
+                meta: Meta {
+                    name: Arc::from("operator"),
+                    ..Meta::default()
+                },
+                replicas: 1,
+                ready: 1,
+                ..Deployment::default()
+            }))
+        };
+        for (crds, operators, wanted) in [
+            (vec![crd(true, &["v1alpha1"])], vec![operator()], "pass"),
+            (vec![], vec![], "n/a"),
+            (
+                vec![],
+                vec![operator()],
+                "critical degraded: infra has an operator, but not the CRD dragonflies.dragonflydb.io",
+            ),
+            (
+                vec![crd(false, &["v1alpha1"])],
+                vec![],
+                "critical degraded: the CRD of infra is not established",
+            ),
+            (
+                vec![crd(true, &["v2"])],
+                vec![],
+                "critical degraded: the CRD of infra does not serve v1alpha1, but v2",
+            ),
+        ] {
+            let mut f = healthy().build();
+            for (kind, objects) in [(Kind::Crd, crds), (Kind::OperatorDeployment, operators)] {
+                f.tell(
+                    Fact::Listed {
+                        context: infra(),
+                        kind,
+                        scope: Scope::Cluster,
+                        objects,
+                    },
+                    ago(9),
+                );
+            }
+            assert_eq!(
+                line(&answer_about(&CHECK, &f, &Subject::Operator(infra()))),
+                wanted
+            );
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Objects of a watched kind that could not be understood: named here, so that they are never silently missing.
+
+use super::words::list;
+use super::{Answer, Case, Check, Severity, State, Subject};
+
+/// The check.
+pub const CHECK: Check = Check {
+    id: "garbled-object",
+    title: "Objects not understood",
+    why: "An object that cannot be read may be an instance or a node that is missing from every table.",
+    reads: "every watched object",
+    run,
+};
+
+fn run(case: &Case<'_>) -> Answer {
+    let Subject::Context(id) = case.subject else {
+        return Answer::NOT_APPLICABLE;
+    };
+    let garbled = &case.context.garbled;
+    if garbled.is_empty() {
+        return Answer::PASS;
+    }
+    let names: Vec<String> = garbled
+        .keys()
+        .map(|(kind, namespace, name)| {
+            let name = match (&**namespace, &**name) {
+                ("", "") => "without a name".to_owned(),
+                ("", name) => name.to_owned(),
+                (ns, "") => format!("without a name in {ns}"),
+                (ns, name) => format!("{ns}/{name}"),
+            };
+            format!("one of the {} ({name})", kind.words())
+        })
+        .collect();
+    let mut finding = case
+        .finding(
+            &CHECK,
+            Severity::Warning,
+            State::Degraded,
+            format!("{} in {id} cannot be understood", list(&names)),
+        )
+        .meaning("It is left out of everything that is shown and judged.");
+    for ((kind, namespace, name), problem) in garbled {
+        finding = finding.resting_on(
+            problem.clone(),
+            format!("{} {namespace}/{name}", kind.resource()),
+            case.now,
+        );
+    }
+    finding.into()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+    use crate::checks::fixture::*;
+    use crate::domain::fixture::*;
+    use crate::domain::{Fact, Kind};
+    use std::sync::Arc;
+
+    #[test]
+    fn what_cannot_be_read_is_named() {
+        let mut f = healthy().build();
+        let about = Subject::Context(infra());
+        assert_eq!(line(&answer_about(&CHECK, &f, &about)), "pass");
+        for (namespace, name) in [("shop", ""), ("", "x")] {
+            f.tell(
+                Fact::Garbled {
+                    context: infra(),
+                    kind: Kind::Dragonfly,
+                    namespace: Arc::from(namespace),
+                    name: Arc::from(name),
+                    problem: "it has no metadata.name".to_owned(),
+                },
+                ago(1),
+            );
+        }
+        assert_eq!(
+            line(&answer_about(&CHECK, &f, &about)),
+            "warning degraded: one of the Dragonfly objects (x) and one of the Dragonfly objects (without a name in \
+             shop) in infra cannot be understood"
+        );
+    }
+}

@@ -1,0 +1,113 @@
+//! A replica in stable sync is far behind its master.
+
+use super::replica_syncing::line;
+use super::words::list;
+use super::{Answer, Case, Check, Node, Severity, Since, State};
+use crate::domain::engine::LinkState;
+use crate::domain::text;
+
+/// The check.
+pub const CHECK: Check = Check {
+    id: "lag-high",
+    title: "Replica lagging",
+    why: "What a replica has not received is lost if the master is. Lag counts journal records, not bytes or seconds; \
+          440 to 1,450 are normal under load (measured on v1.39.0).",
+    reads: "INFO replication of the master",
+    run,
+};
+
+fn run(case: &Case<'_>) -> Answer {
+    let Some(instance) = case.judgeable() else {
+        return Answer::NOT_APPLICABLE;
+    };
+    let Some(master) = instance.master().filter(|m| m.replication.is_some()) else {
+        return Answer::NOT_APPLICABLE;
+    };
+    let behind: Vec<(&Node<'_>, u64)> = instance
+        .nodes
+        .iter()
+        .filter_map(|node| {
+            let (_, line) = line(instance, node)?;
+            // Outside stable sync the figure means nothing (dragonfly issue 2923).
+            (line.state == LinkState::Online && line.lag > case.limits.lag)
+                .then_some((node, line.lag))
+        })
+        .collect();
+    if behind.is_empty() {
+        return Answer::PASS;
+    }
+    let told: Vec<String> = behind
+        .iter()
+        .map(|(node, lag)| format!("{} is {} records behind", node.name(), text::count(*lag)))
+        .collect();
+    let finding = case
+        .finding(
+            &CHECK,
+            Severity::Warning,
+            State::Degraded,
+            format!("{} {}", list(&told), master.name()),
+        )
+        .meaning(format!(
+            "That much would be lost with the master; the limit is {} records.",
+            text::count(case.limits.lag)
+        ))
+        .about(behind.iter().map(|(n, _)| n.name()))
+        .since(Since::Seen(case.now))
+        .resting_on(
+            list(&told),
+            format!("INFO replication of {}", master.name()),
+            master.replication.as_ref().map_or(case.now, |k| k.at),
+        );
+    finding.into()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+    use crate::checks::fixture::*;
+    use crate::domain::fixture::*;
+
+    #[test]
+    fn only_what_is_far_behind_counts() {
+        table(
+            &CHECK,
+            vec![
+                ("healthy", healthy(), "pass"),
+                (
+                    "as under load",
+                    instance("orders")
+                        .node(master())
+                        .node(replica().lagging(1_450)),
+                    "pass",
+                ),
+                (
+                    "at the limit",
+                    instance("orders")
+                        .node(master())
+                        .node(replica().lagging(10_000)),
+                    "pass",
+                ),
+                (
+                    "beyond",
+                    instance("orders")
+                        .node(master())
+                        .node(replica().lagging(40_000)),
+                    "warning degraded: orders-1 is 40.0k records behind orders-0",
+                ),
+                (
+                    "the figure means nothing outside stable sync",
+                    instance("orders")
+                        .node(master())
+                        .node(replica().full_sync(30, 1).lagging(99_999)),
+                    "pass",
+                ),
+                (
+                    "no master",
+                    instance("orders").node(replica().lagging(99_999)),
+                    "n/a",
+                ),
+            ],
+        );
+    }
+}

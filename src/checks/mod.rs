@@ -1,0 +1,399 @@
+//! What can be wrong: one file per check, and the judgement made of their answers.
+//!
+//! A check is a pure question about a subject. Its answers are pass, finding, *unknown* (with the reason: an
+//! unreachable pod is neither healthy nor ill) and not applicable. Health is the worst finding; `status.phase` is
+//! never asked.
+//!
+//! Never: side effects, a clock (time is handed in), drawing.
+//!
+//! Start with [`Check`], then read any file beside this one. To add a check: write the file, add one line to [`ALL`].
+
+mod being_made;
+mod board;
+mod case;
+mod context_unreachable;
+mod crd_missing;
+mod engine_silent;
+mod garbled_object;
+mod lag_high;
+mod link_down;
+mod loading;
+mod no_master;
+mod not_permitted;
+mod operator_down;
+mod pods_missing;
+pub mod reference;
+mod replica_syncing;
+mod role_missing;
+mod roles_disagree;
+mod service_elsewhere;
+mod several_masters;
+mod source_silent;
+mod words;
+
+#[cfg(test)]
+pub(crate) mod fixture;
+
+use jiff::Timestamp;
+
+use crate::domain::{ContextId, InstanceId};
+
+pub use board::{Board, Judgement, judge};
+pub use case::{Case, Instance, Node, Word};
+
+/// Every check. The order is the order of judgement; display is by severity.
+pub const ALL: &[&Check] = &[
+    &context_unreachable::CHECK,
+    &not_permitted::CHECK,
+    &garbled_object::CHECK,
+    &crd_missing::CHECK,
+    &operator_down::CHECK,
+    &source_silent::CHECK,
+    &being_made::CHECK,
+    &no_master::CHECK,
+    &several_masters::CHECK,
+    &service_elsewhere::CHECK,
+    &roles_disagree::CHECK,
+    &role_missing::CHECK,
+    &engine_silent::CHECK,
+    &pods_missing::CHECK,
+    &loading::CHECK,
+    &link_down::CHECK,
+    &replica_syncing::CHECK,
+    &lag_high::CHECK,
+];
+
+/// What a check is about.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Subject {
+    /// The way to a cluster, and what may be read in it.
+    Context(ContextId),
+    /// The operator of a cluster, with its CRD.
+    Operator(ContextId),
+    /// An instance.
+    Instance(InstanceId),
+}
+
+impl Subject {
+    /// The context that the subject lives in.
+    pub fn context(&self) -> &ContextId {
+        match self {
+            Subject::Context(id) | Subject::Operator(id) => id,
+            Subject::Instance(id) => &id.context,
+        }
+    }
+}
+
+/// One check.
+pub struct Check {
+    /// Stable kebab-case id that names the bad state; never reused.
+    pub id: &'static str,
+    /// A few words for a heading.
+    pub title: &'static str,
+    /// Why it matters, in a sentence or two.
+    pub why: &'static str,
+    /// What it reads.
+    pub reads: &'static str,
+    /// The judgement. Pure.
+    pub run: fn(&Case<'_>) -> Answer,
+}
+
+/// A check's answer, and when time alone can change it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// When to ask again though no fact has changed.
+    pub again_at: Option<Timestamp>,
+}
+
+impl Answer {
+    /// As it should be.
+    pub const PASS: Self = Self {
+        verdict: Verdict::Pass,
+        again_at: None,
+    };
+    /// The question does not arise.
+    pub const NOT_APPLICABLE: Self = Self {
+        verdict: Verdict::NotApplicable,
+        again_at: None,
+    };
+
+    /// The same, to be asked again at that moment.
+    #[must_use]
+    pub fn again(mut self, at: Option<Timestamp>) -> Self {
+        self.again_at = at;
+        self
+    }
+}
+
+impl From<Verdict> for Answer {
+    fn from(verdict: Verdict) -> Self {
+        Self {
+            verdict,
+            again_at: None,
+        }
+    }
+}
+
+impl From<Finding> for Answer {
+    /// A finding in state unknown is a verdict of unknown.
+    fn from(finding: Finding) -> Self {
+        match finding.state {
+            State::Unknown => Verdict::Unknown(finding),
+            _ => Verdict::Finding(finding),
+        }
+        .into()
+    }
+}
+
+/// What a check says.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Verdict {
+    /// As it should be.
+    Pass,
+    /// Not as it should be.
+    Finding(Finding),
+    /// Could not be judged; the finding says which source is silent and since when, its state is [`State::Unknown`].
+    Unknown(Finding),
+    /// The question does not arise for this subject.
+    NotApplicable,
+}
+
+/// A negative answer, or one that could not be given.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Finding {
+    /// Id of the check.
+    pub check: &'static str,
+    /// About what.
+    pub subject: Subject,
+    /// How bad.
+    pub severity: Severity,
+    /// The state that it puts its subject in.
+    pub state: State,
+    /// One plain sentence that names the objects: what is so.
+    pub sentence: String,
+    /// What it means for clients, in a sentence; may be empty.
+    pub meaning: String,
+    /// The facts that it rests on.
+    pub evidence: Vec<Evidence>,
+    /// Since when.
+    pub since: Since,
+    /// Names of the pods that it speaks of; empty when it is about its subject as a whole.
+    pub about: Vec<String>,
+}
+
+impl Finding {
+    /// The same, with what it means for clients.
+    #[must_use]
+    pub fn meaning(mut self, meaning: impl Into<String>) -> Self {
+        self.meaning = meaning.into();
+        self
+    }
+
+    /// The same, resting on one more fact.
+    #[must_use]
+    pub fn resting_on(
+        mut self,
+        text: impl Into<String>,
+        source: impl Into<String>,
+        at: Timestamp,
+    ) -> Self {
+        self.evidence.push(Evidence {
+            text: text.into(),
+            source: source.into(),
+            at,
+        });
+        self
+    }
+
+    /// The same, so since then.
+    #[must_use]
+    pub fn since(mut self, since: Since) -> Self {
+        self.since = since;
+        self
+    }
+
+    /// The same, speaking of these pods.
+    #[must_use]
+    pub fn about(mut self, pods: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.about = pods.into_iter().map(Into::into).collect();
+        self
+    }
+}
+
+/// One fact behind a finding.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Evidence {
+    /// What was observed.
+    pub text: String,
+    /// Where: `label role of pod x`, `INFO replication of x`.
+    pub source: String,
+    /// When it was learned.
+    pub at: Timestamp,
+}
+
+/// Since when something is so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Since {
+    /// The cluster says so: an event, a condition, a managed field, a last state.
+    Exactly(Timestamp),
+    /// We have seen it since then; it may be older. Reads `seen for 12s`.
+    Seen(Timestamp),
+}
+
+impl Since {
+    /// The moment.
+    pub fn at(self) -> Timestamp {
+        match self {
+            Since::Exactly(at) | Since::Seen(at) => at,
+        }
+    }
+
+    /// `3m04s`, or `seen for 12s` when only our own watching vouches for it.
+    pub fn words(self, now: Timestamp) -> String {
+        let age = crate::domain::text::age(self.at(), now);
+        match self {
+            Since::Exactly(_) => age,
+            Since::Seen(_) => format!("seen for {age}"),
+        }
+    }
+}
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// Worth knowing.
+    Note,
+    /// Not as it should be; clients are served.
+    Warning,
+    /// Clients are hurt, or data is at risk.
+    Critical,
+}
+
+impl Severity {
+    /// The word in reports.
+    pub fn word(self) -> &'static str {
+        match self {
+            Severity::Note => "note",
+            Severity::Warning => "warning",
+            Severity::Critical => "critical",
+        }
+    }
+}
+
+/// The state of an instance, from best to worst; the worst finding decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum State {
+    /// One master, agreed on by label, engine and Service; every replica in stable sync; all pods there.
+    Healthy,
+    /// A replica is in full or partial sync, or the instance is being made.
+    Syncing,
+    /// Fewer healthy nodes than wanted; clients are served.
+    Degraded,
+    /// It cannot be told: a source is silent.
+    Unknown,
+    /// Label and engine disagree about a node's role.
+    RolesDisagree,
+    /// The Service's endpoints are not the engine's master.
+    ServiceElsewhere,
+    /// More than one node acts as master.
+    SeveralMasters,
+    /// No node acts as master.
+    NoMaster,
+}
+
+impl State {
+    /// Every state, from best to worst.
+    pub const ALL: &[State] = &[
+        State::Healthy,
+        State::Syncing,
+        State::Degraded,
+        State::Unknown,
+        State::RolesDisagree,
+        State::ServiceElsewhere,
+        State::SeveralMasters,
+        State::NoMaster,
+    ];
+
+    /// What it means, as a legend explains it.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            State::Healthy => {
+                "one master, agreed on by label, engine and Service; every replica in stable sync; all pods there"
+            }
+            State::Syncing => {
+                "a replica is in full or partial sync, a role change is on its way, or the instance is being made"
+            }
+            State::Degraded => "fewer healthy nodes than wanted; clients are served",
+            State::Unknown => "it cannot be told: a source is silent",
+            State::RolesDisagree => "label and engine disagree about a node's role",
+            State::ServiceElsewhere => "the Service's endpoints are not the engine's master",
+            State::SeveralMasters => "more than one node acts as master",
+            State::NoMaster => "no node acts as master",
+        }
+    }
+
+    /// The word shown.
+    pub fn word(self) -> &'static str {
+        match self {
+            State::Healthy => "healthy",
+            State::Syncing => "syncing",
+            State::Degraded => "degraded",
+            State::Unknown => "unknown",
+            State::RolesDisagree => "roles disagree",
+            State::ServiceElsewhere => "service elsewhere",
+            State::SeveralMasters => "several masters",
+            State::NoMaster => "no master",
+        }
+    }
+
+    /// The word in versioned JSON.
+    pub fn id(self) -> &'static str {
+        match self {
+            State::Healthy => "healthy",
+            State::Syncing => "syncing",
+            State::Degraded => "degraded",
+            State::Unknown => "unknown",
+            State::RolesDisagree => "roles-disagree",
+            State::ServiceElsewhere => "service-elsewhere",
+            State::SeveralMasters => "several-masters",
+            State::NoMaster => "no-master",
+        }
+    }
+}
+
+/// Bounds that turn a figure into a finding.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Limits {
+    /// An engine that last answered longer ago than this counts as silent, seconds.
+    pub silent_after: i64,
+    /// A replica further behind than this in stable sync is degraded, journal records. Measured: 440 to 1,450 are
+    /// normal under load; a sensible warning starts near 10,000.
+    pub lag: u64,
+    /// A pod or instance younger than this is being made rather than broken, seconds.
+    pub grace: i64,
+    /// A replica in state `preparation` for longer than this has stopped replicating, seconds (v1.39, v1.40).
+    pub preparation: i64,
+    /// An operator Lease renewed longer ago than this has no leader, seconds.
+    pub lease: i64,
+    /// A role change is given this long to reach labels, endpoints and engines, seconds.
+    pub settling: i64,
+    /// An engine's last answer is believed this long though the question after it failed, seconds: one lost reply is
+    /// no silence.
+    pub patience: i64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            silent_after: 30,
+            lag: 10_000,
+            grace: 60,
+            preparation: 10,
+            lease: 30,
+            settling: 5,
+            patience: 5,
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! No node acts as master.
+//!
+//! Said only when it is certain: every engine that runs says that it is a replica, or the Service sends nowhere while
+//! no engine vouches for being master. A silent engine that may be the master is `engine-silent`'s matter.
+
+use super::words::{are, list};
+use super::{Answer, Case, Check, Instance, Node, Severity, Since, State};
+use crate::domain::Role;
+use crate::domain::object::ContainerState;
+
+/// The check.
+pub const CHECK: Check = Check {
+    id: "no-master",
+    title: "No master",
+    why: "Without a master nobody can write, and the Service has nowhere to send clients.",
+    reads: "INFO replication and ROLE of every node, role labels, endpoints of the master Service",
+    run,
+};
+
+fn run(case: &Case<'_>) -> Answer {
+    let Some(instance) = case.judgeable() else {
+        return Answer::NOT_APPLICABLE;
+    };
+    if instance.young_until.is_some() {
+        // `being-made` speaks for it.
+        return Answer::NOT_APPLICABLE.again(instance.young_until);
+    }
+    if !instance.masters().is_empty() {
+        return Answer::PASS;
+    }
+    let id = &instance.view.id;
+    if instance.view.wanted() == Some(0) && instance.nodes.is_empty() {
+        let sentence = format!("{id} is scaled to nothing: it has no pods, as wanted");
+        return case
+            .finding(&CHECK, Severity::Note, State::NoMaster, sentence)
+            .into();
+    }
+    let nowhere = instance.endpoints.as_deref() == Some(&[]);
+    let unheard: Vec<&Node<'_>> = instance
+        .nodes
+        .iter()
+        .filter(|n| n.might_be_master())
+        .collect();
+    if !unheard.is_empty() && !nowhere {
+        return Answer::NOT_APPLICABLE;
+    }
+    if let Some(until) = on_its_way(case, instance) {
+        let sentence = format!("{id} is changing its master");
+        let finding = case.finding(&CHECK, Severity::Note, State::Syncing, sentence);
+        return Answer::from(finding).again(Some(until));
+    }
+    let finding = case
+        .finding(
+            &CHECK,
+            Severity::Critical,
+            State::NoMaster,
+            sentence(instance, &unheard),
+        )
+        .meaning("Clients cannot write; whoever connects through the Service is refused.")
+        .since(since(case, instance));
+    let mut finding = finding;
+    for node in &instance.nodes {
+        finding = finding.resting_on(
+            word(node),
+            format!("engine and pod of {}", node.name()),
+            case.now,
+        );
+    }
+    if instance.endpoints.is_some() {
+        finding = finding.resting_on(instance.endpoints_words(), "EndpointSlices", case.now);
+    }
+    finding.into()
+}
+
+/// A node was just labelled master, and its engine was not asked since: the operator labels after it promotes.
+fn on_its_way(case: &Case<'_>, instance: &Instance<'_>) -> Option<jiff::Timestamp> {
+    instance
+        .nodes
+        .iter()
+        .filter(|n| n.view.label_role() == Some(Role::Master) && !n.is_going() && n.runs())
+        .filter_map(|n| case.unsettled_until(n))
+        .max()
+}
+
+fn sentence(instance: &Instance<'_>, unheard: &[&Node<'_>]) -> String {
+    let id = &instance.view.id;
+    if instance.nodes.is_empty() {
+        return format!("{id} has no pods, so no master");
+    }
+    let replicas: Vec<&str> = instance
+        .nodes
+        .iter()
+        .filter(|n| n.says(Role::Replica))
+        .map(Node::name)
+        .collect();
+    let down: Vec<&str> = instance
+        .nodes
+        .iter()
+        .filter(|n| !n.says(Role::Replica) && !n.might_be_master())
+        .map(Node::name)
+        .collect();
+    let silent: Vec<&str> = unheard.iter().map(|n| n.name()).collect();
+    let mut parts = Vec::new();
+    if !replicas.is_empty() {
+        let role = if replicas.len() == 1 {
+            "a replica"
+        } else {
+            "replicas"
+        };
+        parts.push(format!(
+            "{} {} {role}",
+            list(&replicas),
+            are(replicas.len())
+        ));
+    }
+    if !down.is_empty() {
+        parts.push(format!("{} {} not running", list(&down), are(down.len())));
+    }
+    if !silent.is_empty() {
+        let verb = if silent.len() == 1 { "does" } else { "do" };
+        parts.push(format!("{} {verb} not answer", list(&silent)));
+    }
+    let service = match instance.endpoints {
+        Some(_) => format!("; {}", instance.endpoints_words()),
+        None => String::new(),
+    };
+    format!("{id} has no master: {}{service}", parts.join(", "))
+}
+
+fn word(node: &Node<'_>) -> String {
+    let label = match node.view.label_role() {
+        Some(role) => format!("labelled {}", role.word()),
+        None => "without a role label".to_owned(),
+    };
+    let engine = if node.says(Role::Replica) {
+        "its engine says replica"
+    } else if node.runs() {
+        "its engine does not answer"
+    } else {
+        "its container does not run"
+    };
+    format!("{} is {label}; {engine}", node.name())
+}
+
+/// When the labelled master's container ended, if that is why; else since we have seen it.
+fn since(case: &Case<'_>, instance: &Instance<'_>) -> Since {
+    instance
+        .nodes
+        .iter()
+        .filter(|n| n.view.label_role() == Some(Role::Master) && !n.runs())
+        .filter_map(|n| {
+            let container = n.container()?;
+            match &container.state {
+                ContainerState::Ended(end) => end.at,
+                _ => container.last_end.as_ref()?.at,
+            }
+        })
+        .max()
+        .map_or(Since::Seen(case.now), Since::Exactly)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+    use crate::checks::fixture::*;
+    use crate::domain::fixture::*;
+
+    #[test]
+    fn it_is_said_only_when_certain() {
+        table(
+            &CHECK,
+            vec![
+                ("healthy", healthy(), "pass"),
+                (
+                    "all replicas, and the Service sends nowhere",
+                    instance("orders").node(replica()).node(replica()),
+                    "critical no-master: shop/orders has no master: orders-0 and orders-1 are replicas; the Service \
+                     sends nowhere",
+                ),
+                (
+                    "labelled master is a replica by its own word",
+                    instance("orders")
+                        .node(master().engine_replica())
+                        .node(replica()),
+                    "critical no-master: shop/orders has no master: orders-0 and orders-1 are replicas; the Service \
+                     sends to orders-0",
+                ),
+                (
+                    "the master's container does not run",
+                    instance("orders")
+                        .node(master().waiting("CrashLoopBackOff"))
+                        .node(replica()),
+                    "critical no-master: shop/orders has no master: orders-1 is a replica, orders-0 is not running; \
+                     the Service sends nowhere",
+                ),
+                (
+                    "no pods at all",
+                    instance("orders").wanting(3),
+                    "critical no-master: shop/orders has no pods, so no master",
+                ),
+                (
+                    "scaled to nothing",
+                    instance("orders").wanting(0),
+                    "note no-master: shop/orders is scaled to nothing: it has no pods, as wanted",
+                ),
+                (
+                    "a silent master that traffic is sent to is not known to be lost",
+                    instance("orders")
+                        .node(master().falls_silent(None, 20).heard(40))
+                        .node(replica()),
+                    "n/a",
+                ),
+                (
+                    "a silent master without an endpoint is lost to clients",
+                    instance("orders")
+                        .node(master().falls_silent(None, 20).heard(40).unready())
+                        .node(replica()),
+                    "critical no-master: shop/orders has no master: orders-1 is a replica, orders-0 does not answer; \
+                     the Service sends nowhere",
+                ),
+                (
+                    "nobody may be asked, but labels and endpoints show it",
+                    instance("orders")
+                        .node(replica().unreachable(crate::domain::FaultKind::Forbidden, "no"))
+                        .node(replica().unreachable(crate::domain::FaultKind::Forbidden, "no")),
+                    "critical no-master: shop/orders has no master: orders-0 and orders-1 do not answer; the Service \
+                     sends nowhere",
+                ),
+                (
+                    "a young instance is being made",
+                    instance("orders").node(replica()).young(20),
+                    "n/a",
+                ),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_new_label_waits_for_the_engine_to_be_asked() {
+        let mut f = instance("orders").node(replica()).node(replica()).build();
+        f.send_to(&["orders-1"], ago(0));
+        f.relabel("orders-1", Some(Role::Master), ago(0));
+        let answer = answer_of(&CHECK, &f);
+        assert_eq!(
+            line(&answer),
+            "note syncing: shop/orders is changing its master"
+        );
+        assert!(answer.again_at.unwrap() > now());
+    }
+
+    #[test]
+    fn since_when_is_told_by_the_containers_end() {
+        let f = instance("orders")
+            .node(master().ended("OOMKilled", 137).waiting("CrashLoopBackOff"))
+            .node(replica())
+            .build();
+        let Answer {
+            verdict: super::super::Verdict::Finding(finding),
+            ..
+        } = answer_of(&CHECK, &f)
+        else {
+            panic!()
+        };
+        assert_eq!(finding.since, Since::Exactly(ago(50)));
+    }
+}

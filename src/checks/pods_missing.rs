@@ -1,0 +1,268 @@
+//! Fewer pods are ready than wanted, and why.
+
+use super::words::{bracketed, list};
+use super::{Answer, Case, Check, Node, Severity, Since, State};
+use crate::domain::object::{ContainerEnd, ContainerState};
+use crate::domain::text;
+
+/// The check.
+pub const CHECK: Check = Check {
+    id: "pods-missing",
+    title: "Pods missing or not ready",
+    why: "Every pod that is missing is a replica that cannot take over.",
+    reads: "spec.replicas, pods with their conditions and container states",
+    run,
+};
+
+fn run(case: &Case<'_>) -> Answer {
+    let Some(instance) = case.judgeable() else {
+        return Answer::NOT_APPLICABLE;
+    };
+    if instance.young_until.is_some() {
+        return Answer::NOT_APPLICABLE.again(instance.young_until);
+    }
+    let wanted = instance.wanted();
+    let ready = instance.nodes.iter().filter(|n| n.is_ready()).count();
+    if ready >= wanted {
+        return Answer::PASS;
+    }
+    let ill: Vec<&Node<'_>> = instance.nodes.iter().filter(|n| !n.is_ready()).collect();
+    let mut told: Vec<String> = ill.iter().map(|n| reason(n)).collect();
+    let absent = wanted.saturating_sub(instance.nodes.len());
+    if absent > 0 {
+        told.push(match absent {
+            1 => "one pod does not exist".to_owned(),
+            n => format!("{n} pods do not exist"),
+        });
+    }
+    // A pod that was just made is starting, and what comes after it in order waits for it.
+    let starting = ill
+        .iter()
+        .filter(|n| !n.is_going() && broken(n).is_none())
+        .filter_map(|n| n.young_until)
+        .min();
+    let all_starting = ill
+        .iter()
+        .all(|n| n.young_until.is_some() && broken(n).is_none());
+    let severity = match starting {
+        Some(_) if all_starting => Severity::Note,
+        _ => Severity::Warning,
+    };
+    let since = ill
+        .iter()
+        .filter_map(|n| unready_since(n))
+        .min()
+        .map_or(Since::Seen(case.now), Since::Exactly);
+    let mut finding = case
+        .finding(
+            &CHECK,
+            severity,
+            State::Degraded,
+            format!("{ready} of {wanted} pods are ready: {}", told.join(", ")),
+        )
+        .meaning("The nodes that are left serve clients; there are fewer to fail over to.")
+        .about(ill.iter().map(|n| n.name()))
+        .since(since);
+    for node in &ill {
+        for (text, source) in evidence(node) {
+            finding = finding.resting_on(text, source, node.view.pod.changed);
+        }
+    }
+    Answer::from(finding).again(starting)
+}
+
+/// Why a pod is not ready, as it is shown: `orders-2 waits in CrashLoopBackOff (last run ended OOMKilled, exit code 137)`.
+fn reason(node: &Node<'_>) -> String {
+    let name = node.name();
+    let pod = &node.view.pod.value;
+    if node.is_going() {
+        return format!("{name} is being deleted");
+    }
+    if let Some(broken) = broken(node) {
+        return broken;
+    }
+    match node.container().map(|c| &c.state) {
+        Some(ContainerState::Waiting { reason, .. }) if !reason.is_empty() => {
+            format!("{name} is starting ({reason})")
+        }
+        Some(ContainerState::Running { .. }) if node.young_until.is_some() => {
+            format!("{name} is starting{}", last_end(node))
+        }
+        Some(ContainerState::Running { .. }) => {
+            let why = pod.condition("Ready").map_or("", |c| c.reason.as_str());
+            format!(
+                "{name} runs but is not ready{}{}",
+                bracketed(why),
+                last_end(node)
+            )
+        }
+        _ => format!("{name} is {}", or(&pod.phase, "not running").to_lowercase()),
+    }
+}
+
+/// The reason, when it is one that does not pass by itself.
+fn broken(node: &Node<'_>) -> Option<String> {
+    let name = node.name();
+    let pod = &node.view.pod.value;
+    if let Some(scheduled) = pod.condition("PodScheduled")
+        && scheduled.status == "False"
+    {
+        let why = or(&scheduled.message, &scheduled.reason);
+        return Some(format!(
+            "{name} has no machine{}",
+            bracketed(&text::one_line(why))
+        ));
+    }
+    match node.container().map(|c| &c.state) {
+        Some(ContainerState::Waiting { reason, .. })
+            if reason.contains("BackOff")
+                || reason.starts_with("Err")
+                || reason.contains("Invalid")
+                || reason.contains("Error") =>
+        {
+            Some(format!("{name} waits in {reason}{}", last_end(node)))
+        }
+        Some(ContainerState::Ended(end)) => Some(format!("{name} ended {}", ended(end))),
+        _ if !pod.reason.is_empty() => Some(format!("{name} is {}", pod.reason)),
+        _ if pod.phase == "Failed" => Some(format!("{name} has failed")),
+        _ => None,
+    }
+}
+
+fn last_end(node: &Node<'_>) -> String {
+    node.container()
+        .and_then(|c| c.last_end.as_ref())
+        .map_or(String::new(), |end| {
+            format!(" (last run ended {})", ended(end))
+        })
+}
+
+fn ended(end: &ContainerEnd) -> String {
+    format!(
+        "{}, exit code {}",
+        or(&end.reason, "without a reason"),
+        end.exit
+    )
+}
+
+fn or<'a>(text: &'a str, otherwise: &'a str) -> &'a str {
+    if text.is_empty() { otherwise } else { text }
+}
+
+fn unready_since(node: &Node<'_>) -> Option<jiff::Timestamp> {
+    let pod = &node.view.pod.value;
+    let unready = pod
+        .condition("Ready")
+        .filter(|c| c.status != "True")
+        .and_then(|c| c.since);
+    pod.meta.deleting.or(unready).or(pod.meta.created)
+}
+
+fn evidence(node: &Node<'_>) -> Vec<(String, String)> {
+    let pod = &node.view.pod.value;
+    let mut told = Vec::new();
+    for name in ["PodScheduled", "Ready"] {
+        if let Some(c) = pod.condition(name).filter(|c| c.status != "True") {
+            let text = format!("{name}={} {} {}", c.status, c.reason, c.message);
+            told.push((
+                text::one_line(&text),
+                format!("conditions of pod {}", node.name()),
+            ));
+        }
+    }
+    if let Some(ContainerState::Waiting { reason, message }) = node.container().map(|c| &c.state) {
+        told.push((
+            text::one_line(&format!("waiting: {reason} {message}")),
+            format!("container status of pod {}", node.name()),
+        ));
+    }
+    let restarts = pod.restarts();
+    if restarts > 0 {
+        told.push((
+            list(&[format!("{restarts} restarts")]),
+            format!("container status of pod {}", node.name()),
+        ));
+    }
+    told
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+    use crate::checks::fixture::*;
+    use crate::domain::fixture::*;
+
+    #[test]
+    fn the_reason_is_named() {
+        table(
+            &CHECK,
+            vec![
+                ("healthy", healthy(), "pass"),
+                (
+                    "does not exist",
+                    instance("orders").node(master()).node(replica()).wanting(3),
+                    "warning degraded: 2 of 3 pods are ready: one pod does not exist",
+                ),
+                (
+                    "crash loop after running out of memory",
+                    instance("orders").node(master()).node(
+                        replica()
+                            .ended("OOMKilled", 137)
+                            .waiting("CrashLoopBackOff"),
+                    ),
+                    "warning degraded: 1 of 2 pods are ready: orders-1 waits in CrashLoopBackOff (last run ended \
+                     OOMKilled, exit code 137)",
+                ),
+                (
+                    "no machine",
+                    instance("orders").node(master()).node(
+                        pending().unschedulable("0/3 nodes are available: 3 Insufficient memory."),
+                    ),
+                    "warning degraded: 1 of 2 pods are ready: orders-1 has no machine (0/3 nodes are available: 3 \
+                     Insufficient memory.)",
+                ),
+                (
+                    "bad image",
+                    instance("orders")
+                        .node(master())
+                        .node(replica().waiting("ImagePullBackOff")),
+                    "warning degraded: 1 of 2 pods are ready: orders-1 waits in ImagePullBackOff",
+                ),
+                (
+                    "just made",
+                    instance("orders").node(master()).node(pending().young(12)),
+                    "note degraded: 1 of 2 pods are ready: orders-1 is starting (ContainerCreating)",
+                ),
+                (
+                    "going",
+                    instance("orders").node(master()).node(replica().deleting()),
+                    "warning degraded: 1 of 2 pods are ready: orders-1 is being deleted",
+                ),
+                (
+                    "runs but is not ready",
+                    instance("orders").node(master()).node(replica().unready()),
+                    "warning degraded: 1 of 2 pods are ready: orders-1 runs but is not ready (ContainersNotReady)",
+                ),
+                (
+                    "being made",
+                    instance("orders").node(master()).wanting(3).young(20),
+                    "n/a",
+                ),
+                ("more than wanted", healthy().wanting(2), "pass"),
+            ],
+        );
+    }
+
+    #[test]
+    fn since_when_is_the_clusters_own_word() {
+        let f = instance("orders")
+            .node(master())
+            .node(replica().unready())
+            .build();
+        let super::super::Verdict::Finding(finding) = answer_of(&CHECK, &f).verdict else {
+            panic!()
+        };
+        assert_eq!(finding.since, Since::Exactly(ago(40)));
+    }
+}

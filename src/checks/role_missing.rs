@@ -1,0 +1,143 @@
+//! A ready pod that the operator never gave a role (operator issues 508 and 537; also while the operator is down).
+
+use super::words::list;
+use super::{Answer, Case, Check, Node, Severity, Since, State, Word, case::later};
+use crate::domain::Role;
+
+/// The check.
+pub const CHECK: Check = Check {
+    id: "role-missing",
+    title: "Pod without a role",
+    why: "A pod without a role label is no replica that could be promoted; the operator counts it as not configured.",
+    reads: "role labels, pod conditions",
+    run,
+};
+
+fn run(case: &Case<'_>) -> Answer {
+    let Some(instance) = case.judgeable() else {
+        return Answer::NOT_APPLICABLE;
+    };
+    let mut again = None;
+    let mut waiting: Vec<&str> = Vec::new();
+    let mut found: Vec<(&Node<'_>, Option<jiff::Timestamp>)> = Vec::new();
+    for node in &instance.nodes {
+        if node.view.label_role().is_some() || !node.is_ready() {
+            continue;
+        }
+        let ready_since = node.view.pod.value.condition("Ready").and_then(|c| c.since);
+        let without_since = node.view.relabelled.or(ready_since);
+        let from = without_since.unwrap_or(node.view.pod.first_seen);
+        match case.still(from, case.limits.grace) {
+            Some(until) if until <= later(case.now, case.limits.grace) => {
+                again = again.max(Some(until));
+                waiting.push(node.name());
+            }
+            _ => found.push((node, ready_since)),
+        }
+    }
+    if found.is_empty() {
+        if waiting.is_empty() {
+            return Answer::PASS;
+        }
+        let (has, roles) = if waiting.len() == 1 {
+            ("has", "role")
+        } else {
+            ("have", "roles")
+        };
+        let sentence = format!("{} {has} no {roles} yet", list(&waiting));
+        let finding = case
+            .finding(&CHECK, Severity::Note, State::Syncing, sentence)
+            .about(waiting);
+        return Answer::from(finding).again(again);
+    }
+    let names: Vec<&str> = found.iter().map(|(node, _)| node.name()).collect();
+    let engines: Vec<String> = found
+        .iter()
+        .filter_map(|(node, _)| match node.word {
+            Word::Says { role, .. } => Some(format!("{} runs as {}", node.name(), article(role))),
+            Word::Silent { .. } => None,
+        })
+        .collect();
+    let engines = if engines.is_empty() {
+        String::new()
+    } else {
+        format!("; {}", list(&engines))
+    };
+    let since = found
+        .iter()
+        .filter(|(node, _)| node.view.relabelled.is_none())
+        .filter_map(|(_, since)| *since)
+        .min()
+        .map_or(Since::Seen(case.now), Since::Exactly);
+    let (ready, no_role) = if names.len() == 1 {
+        ("is ready but has", "no role label")
+    } else {
+        ("are ready but have", "no role labels")
+    };
+    let finding = case
+        .finding(
+            &CHECK,
+            Severity::Warning,
+            State::Degraded,
+            format!("{} {ready} {no_role}{engines}", list(&names)),
+        )
+        .meaning("The operator has not configured it: it is not counted on in a failover.")
+        .about(names)
+        .since(since);
+    Answer::from(finding).again(again)
+}
+
+fn article(role: Role) -> &'static str {
+    match role {
+        Role::Master => "a master",
+        Role::Replica => "a replica",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+    use crate::checks::fixture::*;
+    use crate::domain::fixture::*;
+
+    #[test]
+    fn a_ready_pod_needs_a_role() {
+        table(
+            &CHECK,
+            vec![
+                ("healthy", healthy(), "pass"),
+                (
+                    "one without, ready since 40 s of the 60 that are given",
+                    instance("orders")
+                        .node(master())
+                        .node(replica().unlabelled()),
+                    "note syncing: orders-1 has no role yet",
+                ),
+                (
+                    "not ready yet",
+                    instance("orders")
+                        .node(master())
+                        .node(replica().unlabelled().unready()),
+                    "pass",
+                ),
+            ],
+        );
+        // In fixtures a pod became ready 40 s ago; a minute is given.
+        let f = instance("orders")
+            .node(master())
+            .node(replica().unlabelled())
+            .build();
+        assert_eq!(answer_of(&CHECK, &f).again_at, Some(ago(-20)));
+        let mut f = instance("orders")
+            .node(master())
+            .node(replica())
+            .node(replica())
+            .build();
+        f.relabel("orders-1", None, ago(70));
+        assert_eq!(
+            line(&answer_of(&CHECK, &f)),
+            "warning degraded: orders-1 is ready but has no role label; orders-1 runs as a replica"
+        );
+    }
+}

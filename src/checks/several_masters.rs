@@ -1,0 +1,299 @@
+//! More than one node acts as master: by the engines' own word, or by label.
+
+use super::words::{are, list};
+use super::{Answer, Case, Check, Finding, Instance, Node, Severity, Since, State, Word};
+use crate::domain::Role;
+
+/// The check.
+pub const CHECK: Check = Check {
+    id: "several-masters",
+    title: "Several masters",
+    why: "Two nodes that both take writes drift apart, and one side's writes will be thrown away.",
+    reads: "INFO replication and ROLE of every node, role labels, endpoints of the master Service",
+    run,
+};
+
+fn run(case: &Case<'_>) -> Answer {
+    let Some(instance) = case.judgeable() else {
+        return Answer::NOT_APPLICABLE;
+    };
+    let engines = instance.masters();
+    let labels: Vec<&Node<'_>> = instance
+        .nodes
+        .iter()
+        .filter(|n| n.view.label_role() == Some(Role::Master) && !n.is_going())
+        .collect();
+    if engines.len() < 2 && labels.len() < 2 {
+        // A node that is still starting as a master of its own is one more to come, if nobody takes it.
+        let starting = instance.nodes.iter().filter(|n| n.is_starting());
+        return Answer::PASS.again(starting.filter_map(|n| n.young_until).min());
+    }
+    if let Some(until) = on_its_way(case, &engines, &labels) {
+        let id = &instance.view.id;
+        let sentence = format!("{id} is changing its master");
+        let finding = case
+            .finding(&CHECK, Severity::Note, State::Syncing, sentence)
+            .about(engines.iter().chain(&labels).map(|n| n.name()));
+        return Answer::from(finding).again(Some(until));
+    }
+    let finding = if engines.len() >= 2 {
+        by_engine(case, instance, &engines)
+    } else {
+        by_label(case, instance, &engines, &labels)
+    };
+    finding
+        .resting_on(instance.endpoints_words(), "EndpointSlices", case.now)
+        .into()
+}
+
+/// During a role change the old master is a master by its last answer until it is asked again.
+fn on_its_way(
+    case: &Case<'_>,
+    engines: &[&Node<'_>],
+    labels: &[&Node<'_>],
+) -> Option<jiff::Timestamp> {
+    if engines.len() < 2 {
+        return labels.iter().filter_map(|n| case.unsettled_until(n)).max();
+    }
+    let turned = |node: &Node<'_>| node.view.engine.and_then(|e| e.role_changed);
+    engines
+        .iter()
+        .filter_map(|old| match old.word {
+            Word::Says { at, until, .. } => engines
+                .iter()
+                .any(|new| new.name() != old.name() && turned(new).is_some_and(|t| t > at))
+                .then_some(until),
+            Word::Silent { .. } => None,
+        })
+        .max()
+}
+
+fn by_engine(case: &Case<'_>, instance: &Instance<'_>, engines: &[&Node<'_>]) -> Finding {
+    let names: Vec<&str> = engines.iter().map(|n| n.name()).collect();
+    let both = if names.len() == 2 { "both" } else { "all" };
+    let mut finding = case
+        .finding(
+            &CHECK,
+            Severity::Critical,
+            State::SeveralMasters,
+            format!("{} {both} act as master; {}", list(&names), instance.endpoints_words()),
+        )
+        .meaning("Each takes writes that the others never see; when one is made a replica again, its own are lost.")
+        .about(names)
+        .since(Since::Seen(
+            engines
+                .iter()
+                .filter_map(|n| n.view.engine.and_then(|e| e.role_changed))
+                .max()
+                .unwrap_or(case.now),
+        ));
+    for node in engines {
+        if let Word::Says { at, .. } = node.word {
+            let replid = node
+                .replid()
+                .map_or(String::new(), |id| format!(", replication id {id}"));
+            finding = finding.resting_on(
+                format!("{} says role:master{replid}", node.name()),
+                format!("INFO replication of {}", node.name()),
+                at,
+            );
+        }
+        finding = finding.resting_on(
+            format!("{} is labelled {}", node.name(), label(node)),
+            format!("labels of pod {}", node.name()),
+            node.view.pod.changed,
+        );
+    }
+    finding
+}
+
+fn by_label(
+    case: &Case<'_>,
+    instance: &Instance<'_>,
+    engines: &[&Node<'_>],
+    labels: &[&Node<'_>],
+) -> Finding {
+    let names: Vec<&str> = labels.iter().map(|n| n.name()).collect();
+    let both = if names.len() == 2 { "both" } else { "all" };
+    let engine = match engines {
+        [one] => format!("only {}'s engine is one", one.name()),
+        _ => "no engine vouches for it".to_owned(),
+    };
+    let written = labels
+        .iter()
+        .filter_map(|n| n.view.pod.value.role_since)
+        .max();
+    let mut finding = case
+        .finding(
+            &CHECK,
+            Severity::Critical,
+            State::SeveralMasters,
+            format!(
+                "{} {} {both} labelled master, {engine}; {}",
+                list(&names),
+                are(names.len()),
+                instance.endpoints_words()
+            ),
+        )
+        .meaning(
+            "The Service may send clients to either; a replica refuses their writes with READONLY.",
+        )
+        .about(names)
+        .since(written.map_or(Since::Seen(case.now), Since::Exactly));
+    for node in labels {
+        finding = finding.resting_on(
+            format!("{} is labelled master", node.name()),
+            format!("labels of pod {}", node.name()),
+            node.view.pod.changed,
+        );
+    }
+    finding
+}
+
+fn label(node: &Node<'_>) -> &'static str {
+    node.view.label_role().map_or("with no role", Role::word)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+    use crate::checks::fixture::*;
+    use crate::domain::engine::Probe;
+    use crate::domain::fixture::*;
+
+    #[test]
+    fn engines_and_labels_are_both_heard() {
+        table(
+            &CHECK,
+            vec![
+                ("healthy", healthy(), "pass"),
+                (
+                    "two engines",
+                    instance("gitlab")
+                        .node(master())
+                        .node(replica())
+                        .node(replica().engine_master()),
+                    "critical several-masters: gitlab-0 and gitlab-2 both act as master; the Service sends to gitlab-0",
+                ),
+                (
+                    "two engines and two labels",
+                    instance("gitlab").node(master()).node(master()),
+                    "critical several-masters: gitlab-0 and gitlab-1 both act as master; the Service sends to gitlab-0 \
+                     and gitlab-1",
+                ),
+                (
+                    "two labels, one engine",
+                    instance("gitlab")
+                        .node(master())
+                        .node(master().engine_replica().endpoint(false)),
+                    "critical several-masters: gitlab-0 and gitlab-1 are both labelled master, only gitlab-0's engine \
+                     is one; the Service sends to gitlab-0",
+                ),
+                (
+                    "three engines",
+                    instance("gitlab")
+                        .node(master())
+                        .node(replica().engine_master())
+                        .node(replica().engine_master()),
+                    "critical several-masters: gitlab-0, gitlab-1 and gitlab-2 all act as master; the Service sends to \
+                     gitlab-0",
+                ),
+                (
+                    "a young container without a label is only starting",
+                    instance("gitlab")
+                        .node(master())
+                        .node(replica().unlabelled().engine_master().young(20)),
+                    "pass",
+                ),
+                (
+                    "so is a replica's that was just restarted",
+                    instance("gitlab")
+                        .node(master())
+                        .node(replica().engine_master().young(20).ended("Error", 1)),
+                    "pass",
+                ),
+                (
+                    "but one that was a replica in the same run was promoted",
+                    instance("gitlab")
+                        .node(master())
+                        .node(replica().engine_master().young(20).was(Role::Replica)),
+                    "critical several-masters: gitlab-0 and gitlab-1 both act as master; the Service sends to gitlab-0",
+                ),
+                (
+                    "and so was one that traffic is sent to",
+                    instance("gitlab")
+                        .node(master())
+                        .node(replica().engine_master().young(20).endpoint(true)),
+                    "critical several-masters: gitlab-0 and gitlab-1 both act as master; the Service sends to gitlab-0 \
+                     and gitlab-1",
+                ),
+                (
+                    "an old one without a label may be a master that was left behind",
+                    instance("gitlab")
+                        .node(master())
+                        .node(replica().unlabelled().engine_master()),
+                    "critical several-masters: gitlab-0 and gitlab-1 both act as master; the Service sends to gitlab-0",
+                ),
+                (
+                    "a label on a pod that is going counts no more",
+                    instance("gitlab")
+                        .node(master())
+                        .node(master().engine_replica().deleting()),
+                    "pass",
+                ),
+                (
+                    "a second master that fell silent is not known to be one",
+                    instance("gitlab")
+                        .node(master())
+                        .node(replica().engine_master().heard(60)),
+                    "pass",
+                ),
+            ],
+        );
+    }
+
+    #[test]
+    fn the_old_masters_last_word_is_not_held_against_the_new_one() {
+        let mut f = instance("gitlab")
+            .node(master().heard(4))
+            .node(replica())
+            .build();
+        f.answers("gitlab-1", Probe::Replication(bare_master()), ago(0));
+        let answer = answer_of(&CHECK, &f);
+        assert_eq!(
+            line(&answer),
+            "note syncing: shop/gitlab is changing its master"
+        );
+        // Asked again, the old one still says so.
+        f.answers("gitlab-0", Probe::Replication(bare_master()), now());
+        let told = line(&answer_of(&CHECK, &f));
+        assert!(told.starts_with("critical several-masters"), "{told}");
+    }
+
+    #[test]
+    fn two_labels_are_as_old_as_the_second() {
+        let f = instance("gitlab")
+            .node(master().labelled_since(900))
+            .node(master().engine_replica().labelled_since(72))
+            .build();
+        let super::super::Verdict::Finding(finding) = answer_of(&CHECK, &f).verdict else {
+            panic!()
+        };
+        assert_eq!(finding.since, Since::Exactly(ago(72)));
+    }
+
+    #[test]
+    fn both_replication_ids_are_evidence() {
+        let f = instance("gitlab")
+            .node(master().replid("aaa"))
+            .node(master().replid("bbb"))
+            .build();
+        let super::super::Verdict::Finding(finding) = answer_of(&CHECK, &f).verdict else {
+            panic!()
+        };
+        let told: Vec<&str> = finding.evidence.iter().map(|e| e.text.as_str()).collect();
+        assert!(told.iter().any(|t| t.contains("aaa")), "{told:?}");
+        assert!(told.iter().any(|t| t.contains("bbb")), "{told:?}");
+    }
+}

@@ -1,0 +1,64 @@
+//! How findings put several objects into one sentence.
+
+/// `a`, `a and b`, `a, b and c`.
+pub fn list<T: AsRef<str>>(names: &[T]) -> String {
+    match names {
+        [] => String::new(),
+        [one] => one.as_ref().to_owned(),
+        [first @ .., last] => format!(
+            "{} and {}",
+            first
+                .iter()
+                .map(AsRef::as_ref)
+                .collect::<Vec<_>>()
+                .join(", "),
+            last.as_ref()
+        ),
+    }
+}
+
+/// `is` for one, `are` for several.
+pub fn are(count: usize) -> &'static str {
+    if count == 1 { "is" } else { "are" }
+}
+
+/// The one word for one, the other for several.
+pub fn number<'a>(count: usize, one: &'a str, several: &'a str) -> &'a str {
+    if count == 1 { one } else { several }
+}
+
+/// The text in brackets after a space; nothing for an empty one.
+pub fn bracketed(text: &str) -> String {
+    if text.is_empty() {
+        String::new()
+    } else {
+        format!(" ({text})")
+    }
+}
+
+/// The moment as a clock shows it, in UTC: what a sentence may say that must stay true while it stands.
+pub fn clock(at: jiff::Timestamp) -> String {
+    format!("{} UTC", at.strftime("%H:%M:%S"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn names_are_listed_as_people_do() {
+        for (names, wanted) in [
+            (&[] as &[&str], ""),
+            (&["a"], "a"),
+            (&["a", "b"], "a and b"),
+            (&["a", "b", "c"], "a, b and c"),
+        ] {
+            assert_eq!(list(names), wanted);
+        }
+        assert_eq!(
+            clock("2026-01-02T03:04:05.9Z".parse().unwrap()),
+            "03:04:05 UTC"
+        );
+    }
+}

@@ -1,0 +1,137 @@
+//! Arguments, as they are typed. Nothing is resolved here.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// The operations console for Dragonfly on Kubernetes.
+///
+/// Without a command it opens the console over the contexts named by --context, else over `fleet` in the settings
+/// file, else over the kubeconfig's current context.
+#[derive(Debug, Parser)]
+#[command(
+    name = "darner",
+    version,
+    about,
+    after_help = "Exit codes of headless commands: 0 well, 1 findings, 2 could not judge, 64 wrong usage.\nTry it without a cluster: darner lab"
+)]
+pub struct Cli {
+    /// What to do; without it the console opens.
+    #[command(subcommand)]
+    pub command: Option<Verb>,
+    /// Where and how.
+    #[command(flatten)]
+    pub reach: Reach,
+    /// How it looks.
+    #[command(flatten)]
+    pub look: Looks,
+}
+
+/// Which contexts, by which kubeconfig.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Reach {
+    /// Kubeconfig context to open; repeat it for several.
+    #[arg(long = "context", value_name = "CONTEXT", global = true)]
+    pub contexts: Vec<String>,
+    /// Kubeconfig file, instead of KUBECONFIG and ~/.kube/config.
+    #[arg(long, value_name = "FILE", global = true)]
+    pub kubeconfig: Option<PathBuf>,
+    /// Confine what is watched to this namespace; repeat it for several.
+    #[arg(
+        short = 'n',
+        long = "namespace",
+        value_name = "NAMESPACE",
+        global = true
+    )]
+    pub namespaces: Vec<String>,
+    /// Settings file, instead of settings.toml in the platform's configuration folder.
+    #[arg(long, value_name = "FILE", global = true)]
+    pub settings: Option<PathBuf>,
+}
+
+/// How the console looks.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Looks {
+    /// Theme: dark, light, high-contrast, mono, or a file of your own.
+    #[arg(long, value_name = "NAME")]
+    pub theme: Option<String>,
+    /// Keymap preset: default, vim, k9s, emacs, arrows.
+    #[arg(long, value_name = "NAME")]
+    pub keymap: Option<String>,
+    /// Draw with ASCII characters only.
+    #[arg(long)]
+    pub ascii: bool,
+}
+
+/// Commands.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// What the Fleet screen says, once, on standard output.
+    Status(StatusArgs),
+    /// Two simulated clusters on this machine, to learn and to test on.
+    Lab(LabArgs),
+}
+
+/// `darner status`.
+#[derive(Debug, Clone, Args)]
+pub struct StatusArgs {
+    /// Instances, as [NAMESPACE/]NAME; without one, all of them.
+    #[arg(value_name = "INSTANCE")]
+    pub instances: Vec<String>,
+    /// How to print it.
+    #[arg(short, long, value_enum, default_value_t = Output::Table)]
+    pub output: Output,
+    /// Print again whenever it changes, until interrupted.
+    #[arg(short, long)]
+    pub watch: bool,
+    /// How long to wait for every source to answer, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub timeout: u64,
+}
+
+/// How `status` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// One row an instance, and what is wrong below.
+    Table,
+    /// The table with more columns, and every node.
+    Wide,
+    /// Versioned JSON, for programs.
+    Json,
+    /// The same as YAML.
+    Yaml,
+    /// A Markdown page, for a report or a chat.
+    Markdown,
+}
+
+/// `darner lab`.
+#[derive(Debug, Clone, Args)]
+pub struct LabArgs {
+    /// Apply a fault to a lab that is running, or list what there is.
+    #[command(subcommand)]
+    pub command: Option<LabVerb>,
+    /// Run the clusters without opening the console.
+    #[arg(long)]
+    pub serve: bool,
+    /// Write the kubeconfig of the clusters to this file.
+    #[arg(long, value_name = "FILE")]
+    pub write_kubeconfig: Option<PathBuf>,
+    /// The situation to begin with; `darner lab list` shows them.
+    #[arg(long, value_name = "NAME", default_value = "healthy")]
+    pub scenario: String,
+    /// The same number gives the same story.
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    pub seed: u64,
+}
+
+/// Commands of the lab.
+#[derive(Debug, Clone, Subcommand)]
+pub enum LabVerb {
+    /// Apply a fault to the running lab.
+    Fault {
+        /// Its name; `darner lab list` shows them.
+        name: String,
+    },
+    /// Scenarios and faults, a line each.
+    List,
+}

@@ -1,0 +1,180 @@
+//! Opening the console: everything that can be known without a network, then the loop.
+
+use std::io::{IsTerminal, Write};
+
+use crossterm::event::{Event, KeyCode, KeyEventKind};
+use jiff::Timestamp;
+
+use super::args::{Looks, Reach};
+use super::files::{self, Folders};
+use super::fleet::{self, Nothing};
+use super::{USAGE, lab};
+use crate::app::{self, State};
+use crate::observe::{Focus, inbox};
+use crate::runtime::console::{Ended, run as run_loop};
+use crate::runtime::log;
+use crate::runtime::terminal::Screen;
+use crate::settings::{ColourDepth, GlyphSet, Keymap, Theme};
+
+/// Opens it over the reader's contexts; the result is the exit code.
+///
+/// # Errors
+/// When the terminal is lost.
+pub async fn run(reach: &Reach, looks: &Looks) -> color_eyre::Result<u8> {
+    if !is_terminal() {
+        eprintln!(
+            "darner: the console needs a terminal; for a report without one there is: darner status"
+        );
+        return Ok(USAGE);
+    }
+    let folders = Folders::of_platform();
+    let own = files::read(&folders, reach.settings.as_deref());
+    match fleet::choose(reach, &own.settings, Vec::new()) {
+        Ok(fleet) => open(fleet, own, &folders, looks).await,
+        Err(Nothing::Wrong(sentence)) => {
+            eprintln!("darner: {sentence}");
+            Ok(USAGE)
+        }
+        Err(Nothing::NoKubeconfig(searched)) => {
+            let places = if searched.is_empty() {
+                "there is no home folder".to_owned()
+            } else {
+                searched.join(", ")
+            };
+            println!(
+                "There is no kubeconfig (looked at KUBECONFIG, {places}, and for a pod's service account)."
+            );
+            println!(
+                "Press l to try darner on its lab, two simulated clusters on this machine; any other key leaves."
+            );
+            std::io::stdout().flush()?;
+            if pressed_l()? {
+                lab::console(&lab::Beginning::default(), reach, looks).await
+            } else {
+                Ok(USAGE)
+            }
+        }
+    }
+}
+
+/// Opens it over a fleet that was chosen.
+///
+/// # Errors
+/// When the terminal is lost.
+pub async fn open(
+    fleet: fleet::Fleet,
+    own: files::Own,
+    folders: &Folders,
+    looks: &Looks,
+) -> color_eyre::Result<u8> {
+    let files::Own {
+        mut settings,
+        keymap: own_keys,
+        keymaps,
+        themes,
+        mut problems,
+    } = own;
+    // The guard flushes the log when the console ends.
+    let _log = match &folders.state {
+        Some(folder) => log::to_folder(folder)
+            .map_err(|problem| problems.push(problem))
+            .ok(),
+        None => None,
+    };
+    problems.extend(fleet.problems.iter().cloned());
+    if let Some(name) = &looks.theme {
+        settings.theme.clone_from(name);
+    }
+    if let Some(name) = &looks.keymap {
+        settings.keymap.clone_from(name);
+    }
+    settings.ascii |= looks.ascii || !speaks_unicode();
+
+    let depth = colour_depth();
+    let (theme, wrong) = Theme::load(
+        if depth == ColourDepth::None {
+            "mono"
+        } else {
+            &settings.theme
+        },
+        &themes,
+    );
+    problems.extend(wrong.iter().map(ToString::to_string));
+    let (keymap, wrong) = Keymap::load(
+        &settings.keymap,
+        &keymaps,
+        own_keys.as_ref(),
+        &app::vocabulary(),
+    );
+    problems.extend(wrong.iter().map(ToString::to_string));
+    let glyphs = if settings.ascii {
+        GlyphSet::Ascii
+    } else {
+        GlyphSet::Unicode
+    };
+
+    let (outlet, inbox) = inbox();
+    let (focus, watching) = tokio::sync::watch::channel(Focus::default());
+    let mouse = settings.mouse;
+    let state = State::new(
+        settings,
+        theme.shown_at(depth),
+        keymap,
+        glyphs,
+        problems,
+        fleet.hint.clone(),
+        Timestamp::now(),
+    );
+    let screen = Screen::take(mouse)?;
+    let ended = run_loop(state, screen, inbox, focus, |supervisor| {
+        fleet.start(supervisor, &outlet, &watching);
+        // The outlet lives as long as the loop's start-up closure; contexts hold their own.
+        drop(outlet);
+    })
+    .await?;
+    Ok(match ended {
+        Ended::Quit => 0,
+        Ended::Signalled(code) => u8::try_from(code).unwrap_or(1),
+    })
+}
+
+/// Both standard input and output are a terminal.
+pub fn is_terminal() -> bool {
+    std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
+}
+
+fn colour_depth() -> ColourDepth {
+    let var = |name| std::env::var(name).ok();
+    ColourDepth::told_by(
+        var("NO_COLOR").as_deref(),
+        var("COLORTERM").as_deref(),
+        var("TERM").as_deref(),
+    )
+}
+
+/// The locale says UTF-8, or says nothing at all (as in most containers, whose terminals do speak it).
+fn speaks_unicode() -> bool {
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
+        .into_iter()
+        .filter_map(|name| std::env::var(name).ok())
+        .find(|value| !value.is_empty());
+    locale.is_none_or(|value| {
+        let value = value.to_lowercase();
+        value.contains("utf-8") || value.contains("utf8") || value == "c" || value == "posix"
+    })
+}
+
+fn pressed_l() -> std::io::Result<bool> {
+    crossterm::terminal::enable_raw_mode()?;
+    let answer = loop {
+        match crossterm::event::read() {
+            Ok(Event::Key(key)) if key.kind == KeyEventKind::Press => {
+                break Ok(key.code == KeyCode::Char('l'));
+            }
+            Ok(_) => {}
+            Err(error) => break Err(error),
+        }
+    };
+    crossterm::terminal::disable_raw_mode()?;
+    answer
+}

@@ -1,0 +1,176 @@
+//! Which contexts are opened: those named by `--context`, else the settings' `fleet`, else the current one.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::args::Reach;
+use crate::app::limits_of;
+use crate::checks::Limits;
+use crate::connect::kubeconfig::{self, Entry, Kubeconfigs, Surroundings};
+use crate::observe::{ContextPlan, Focus, Outlet, Pace, follow};
+use crate::runtime::Supervisor;
+use crate::settings::Settings;
+
+/// The contexts to open, and what is to be said about the choice.
+#[derive(Debug)]
+pub struct Fleet {
+    /// One plan a context, in the order of display.
+    pub plans: Vec<ContextPlan>,
+    /// Bounds from the settings.
+    pub limits: Limits,
+    /// What was wrong with kubeconfig files or settings; the rest opens all the same.
+    pub problems: Vec<String>,
+    /// Which other contexts could be open.
+    pub hint: Option<String>,
+}
+
+/// Why nothing can be opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Nothing {
+    /// There is no kubeconfig at all; these places were searched.
+    NoKubeconfig(Vec<String>),
+    /// The request cannot be met as it was made; a sentence.
+    Wrong(String),
+}
+
+/// Decides what to open.
+///
+/// # Errors
+/// [`Nothing`], when there is nothing to open.
+pub fn choose(
+    reach: &Reach,
+    settings: &Settings,
+    mut problems: Vec<String>,
+) -> Result<Fleet, Nothing> {
+    let (found, broken) =
+        kubeconfig::load(reach.kubeconfig.as_deref(), &Surroundings::of_process());
+    problems.extend(broken.iter().map(ToString::to_string));
+    if found.is_empty() {
+        return Err(nothing(reach, &found, &problems));
+    }
+    let (entries, hint) = if !reach.contexts.is_empty() {
+        let mut entries: Vec<Entry> = Vec::new();
+        for name in &reach.contexts {
+            let entry = found
+                .context(name)
+                .map_err(|unknown| Nothing::Wrong(unknown.to_string()))?;
+            if !entries.iter().any(|e| e.id == entry.id) {
+                entries.push(entry.clone());
+            }
+        }
+        (entries, None)
+    } else if !settings.fleet.is_empty() {
+        let mut entries = Vec::new();
+        for member in &settings.fleet {
+            match found.context(&member.context) {
+                Ok(entry) => entries.push(entry.clone()),
+                Err(unknown) => problems.push(format!("settings: fleet: {unknown}")),
+            }
+        }
+        if entries.is_empty() {
+            return Err(Nothing::Wrong(format!(
+                "none of the contexts in the settings' fleet is in the kubeconfig, which has {}",
+                names(&found)
+            )));
+        }
+        (entries, None)
+    } else {
+        current(&found)?
+    };
+    let plans = entries
+        .into_iter()
+        .map(|entry| plan(entry, reach, settings))
+        .collect();
+    Ok(Fleet {
+        plans,
+        limits: limits_of(settings),
+        problems,
+        hint,
+    })
+}
+
+impl Fleet {
+    /// Starts the one task of each context.
+    pub fn start(
+        &self,
+        supervisor: &mut Supervisor,
+        outlet: &Outlet,
+        focus: &watch::Receiver<Focus>,
+    ) {
+        // All are opened first, so that the order of display is the order asked for.
+        for plan in &self.plans {
+            outlet.send(plan.opened());
+        }
+        for plan in &self.plans {
+            let name = format!("context {}", plan.id);
+            supervisor.spawn(name, follow(plan.clone(), outlet.clone(), focus.clone()));
+        }
+    }
+}
+
+fn current(found: &Kubeconfigs) -> Result<(Vec<Entry>, Option<String>), Nothing> {
+    let Some(name) = found.current() else {
+        return Err(Nothing::Wrong(format!(
+            "the kubeconfig names no current context; name one with --context: {}",
+            names(found)
+        )));
+    };
+    let entry = found
+        .context(name)
+        .map_err(|unknown| Nothing::Wrong(format!("current-context: {unknown}")))?;
+    let others = found.names().count().saturating_sub(1);
+    let hint = (others > 0).then(|| {
+        format!(
+            "only the current context is open; {others} more {} in the kubeconfig: name them with --context, or in settings under fleet",
+            if others == 1 { "is" } else { "are" }
+        )
+    });
+    Ok((vec![entry.clone()], hint))
+}
+
+fn names(found: &Kubeconfigs) -> String {
+    found.names().collect::<Vec<_>>().join(", ")
+}
+
+fn nothing(reach: &Reach, found: &Kubeconfigs, problems: &[String]) -> Nothing {
+    let searched: Vec<String> = found
+        .searched()
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    if problems.is_empty() && reach.kubeconfig.is_none() {
+        Nothing::NoKubeconfig(searched)
+    } else if problems.is_empty() {
+        Nothing::Wrong(format!("{} names no context", searched.join(", ")))
+    } else {
+        Nothing::Wrong(problems.join("\n"))
+    }
+}
+
+fn plan(entry: Entry, reach: &Reach, settings: &Settings) -> ContextPlan {
+    let member = settings
+        .fleet
+        .iter()
+        .find(|member| member.context == entry.id.as_str());
+    let confined = if reach.namespaces.is_empty() {
+        member
+            .map(|member| member.namespaces.clone())
+            .unwrap_or_default()
+    } else {
+        reach.namespaces.clone()
+    };
+    let mut plan = ContextPlan::new(entry);
+    plan.namespaces = confined.iter().map(|ns| Arc::from(ns.as_str())).collect();
+    plan.pace = Pace {
+        heartbeat: settings.api.heartbeat,
+        request_deadline: settings.api.deadline,
+        watch: settings.api.watch,
+        probe_focused: settings.probe.in_view,
+        probe_background: settings.probe.others,
+        probe_deadline: settings.probe.deadline,
+        probes_in_flight: usize::try_from(settings.probe.at_once).unwrap_or(usize::MAX),
+        ..Pace::default()
+    };
+    plan
+}

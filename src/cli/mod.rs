@@ -1,0 +1,77 @@
+//! The front door: arguments to modes, files to settings, the headless verbs.
+//!
+//! Never: rules about Dragonfly or Kubernetes; those are asked of the ground floor.
+//!
+//! Start with [`run`]. One file a verb.
+
+pub mod address;
+pub mod args;
+pub mod console;
+pub mod files;
+pub mod fleet;
+pub mod gather;
+pub mod lab;
+pub mod report;
+pub mod status;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Cli, Verb};
+use files::Folders;
+use fleet::Nothing;
+
+/// Exit code of wrong usage, after sysexits.h.
+pub const USAGE: u8 = 64;
+
+/// Runs darner with the process's arguments.
+///
+/// # Errors
+/// What nobody foresaw; what was foreseen is a sentence on standard error and an exit code.
+pub fn run() -> color_eyre::Result<ExitCode> {
+    crate::runtime::terminal::install_panic_hook()?;
+    // Two TLS providers in one program would leave rustls unable to choose; a second installation is no error.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(told) => {
+            let code = if told.use_stderr() { USAGE } else { 0 };
+            told.print()?;
+            return Ok(ExitCode::from(code));
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
+    let code = runtime.block_on(dispatch(cli))?;
+    // A credential plugin or a name lookup that hangs in a blocking thread must not hold the exit.
+    runtime.shutdown_background();
+    Ok(ExitCode::from(code))
+}
+
+async fn dispatch(cli: Cli) -> color_eyre::Result<u8> {
+    match cli.command {
+        None => console::run(&cli.reach, &cli.look).await,
+        Some(Verb::Lab(args)) => lab::run(&args, &cli.reach, &cli.look).await,
+        Some(Verb::Status(args)) => {
+            let _log = crate::runtime::log::to_stderr();
+            let own = files::read(&Folders::of_platform(), cli.reach.settings.as_deref());
+            match fleet::choose(&cli.reach, &own.settings, own.problems) {
+                Ok(fleet) => status::run(&args, fleet).await,
+                Err(Nothing::Wrong(sentence)) => {
+                    eprintln!("darner: {sentence}");
+                    Ok(USAGE)
+                }
+                Err(Nothing::NoKubeconfig(searched)) => {
+                    eprintln!(
+                        "darner: there is no kubeconfig (looked at KUBECONFIG, {}, and for a pod's service account); to try darner without a cluster: darner lab",
+                        searched.join(", ")
+                    );
+                    Ok(USAGE)
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,461 @@
+//! The versioned report behind every output of `darner status`. Its own types, so that a change inside the house never
+//! changes what programs read: within one version fields are only added.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::checks::{Board, Finding as Judged, Severity, Since, State, Subject};
+use crate::domain::engine::Role;
+use crate::domain::figures::{Figures, Master, figures};
+use crate::domain::world::{ContextWorld, EngineRecord, World};
+use crate::domain::{Access, InstanceId, InstanceView, Link, NodeView};
+
+/// Name and version of the format.
+pub const VERSION: &str = "darner.status/v1";
+
+/// Everything that the Fleet screen says.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    /// [`VERSION`].
+    pub version: &'static str,
+    /// When it was made.
+    pub at: Timestamp,
+    /// Every source of every context answered before the deadline.
+    pub complete: bool,
+    /// `well`, `findings` or `unjudged`; decides the exit code.
+    pub verdict: Overall,
+    /// Contexts in the order of opening.
+    pub contexts: Vec<Context>,
+    /// Instances, worst first.
+    pub instances: Vec<Instance>,
+}
+
+/// What it all adds up to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Overall {
+    /// Everything was judged, and nothing is wrong.
+    Well,
+    /// Something is wrong.
+    Findings,
+    /// Nothing wrong was found, but something could not be judged.
+    Unjudged,
+}
+
+impl Overall {
+    /// The exit code: 0 well, 1 findings, 2 could not judge.
+    pub fn code(self) -> u8 {
+        match self {
+            Overall::Well => 0,
+            Overall::Findings => 1,
+            Overall::Unjudged => 2,
+        }
+    }
+}
+
+/// One context.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Context {
+    /// Its name in the kubeconfig.
+    pub name: String,
+    /// `connecting`, `live`, `degraded`, `unreachable`, `login-needed`, `unusable`.
+    pub state: &'static str,
+    /// Why it is not live, or which rights are missing; empty when all is well.
+    pub reasons: Vec<String>,
+    /// What to do about it.
+    pub hint: Option<String>,
+    /// Since when it is in that state.
+    pub since: Timestamp,
+    /// Round trip of the last heartbeat, milliseconds.
+    pub rtt_ms: Option<f64>,
+    /// Uid of `kube-system`.
+    pub cluster: Option<String>,
+    /// Version of the API server.
+    pub server: Option<String>,
+    /// The context that shows the same cluster, in which case instances are listed there.
+    pub same_as: Option<String>,
+    /// The operator, where it was found.
+    pub operator: Option<Operator>,
+    /// Findings about the context, its operator and its CRD.
+    pub findings: Vec<Finding>,
+}
+
+/// The operator of a cluster.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Operator {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its Deployment.
+    pub name: String,
+    /// Pods ready.
+    pub ready: i64,
+    /// Pods wanted.
+    pub wanted: i64,
+    /// Version by its image's tag.
+    pub version: Option<String>,
+    /// Holder of its Lease.
+    pub leader: Option<String>,
+}
+
+/// One instance.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Instance {
+    /// Context.
+    pub context: String,
+    /// Namespace.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+    /// The state, by [`State::id`].
+    pub state: &'static str,
+    /// The state as people read it.
+    pub state_words: String,
+    /// Who acts as master: the node's name, or `null`.
+    pub master: Option<String>,
+    /// How sure that is: `one`, `none`, `contested`, `labelled`, `unknown`.
+    pub master_is: &'static str,
+    /// All nodes that act as master, when contested.
+    pub contested: Vec<String>,
+    /// Pods ready.
+    pub ready: usize,
+    /// Pods wanted.
+    pub wanted: Option<i64>,
+    /// Replicas in stable sync; `null` when no engine answers.
+    pub in_sync: Option<usize>,
+    /// Replicas there should be.
+    pub replicas: usize,
+    /// Largest lag, journal records.
+    pub lag_records: Option<u64>,
+    /// Memory used, bytes.
+    pub memory_used: Option<u64>,
+    /// `maxmemory`, bytes.
+    pub memory_max: Option<u64>,
+    /// Operations a second.
+    pub ops_per_second: Option<u64>,
+    /// Keys.
+    pub keys: Option<u64>,
+    /// Connected clients.
+    pub clients: Option<u64>,
+    /// Server versions in use.
+    pub versions: Vec<String>,
+    /// The oldest of the nodes' last answers.
+    pub as_of: Option<Timestamp>,
+    /// Its nodes, by ordinal.
+    pub nodes: Vec<Node>,
+    /// Findings, worst first.
+    pub findings: Vec<Finding>,
+}
+
+/// One node.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Node {
+    /// The pod.
+    pub name: String,
+    /// `master`, `replica` or `null`, by the label.
+    pub label_role: Option<&'static str>,
+    /// `master`, `replica` or `null`, by the engine.
+    pub engine_role: Option<&'static str>,
+    /// The master Service sends traffic to it.
+    pub endpoint: bool,
+    /// Pod condition `Ready`.
+    pub ready: bool,
+    /// `up`, `down`, `syncing`, or `null` on a master and where the engine is silent.
+    pub link: Option<&'static str>,
+    /// `slave_repl_offset`.
+    pub offset: Option<u64>,
+    /// Server version.
+    pub version: Option<String>,
+    /// Restarts of its containers.
+    pub restarts: u64,
+    /// When the engine last answered anything.
+    pub heard: Option<Timestamp>,
+    /// Why the engine does not answer, if it does not.
+    pub silent: Option<String>,
+}
+
+/// One finding.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Finding {
+    /// The check.
+    pub check: &'static str,
+    /// `critical`, `warning`, `note`, or `unknown` when it could not be judged.
+    pub severity: &'static str,
+    /// What is so.
+    pub sentence: String,
+    /// What it means for clients.
+    pub meaning: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// The cluster itself says since when; otherwise only our own watching does, and it may be older.
+    pub since_is_exact: bool,
+    /// The facts behind it.
+    pub evidence: Vec<Evidence>,
+}
+
+/// One fact behind a finding.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Evidence {
+    /// What was observed.
+    pub text: String,
+    /// Where.
+    pub source: String,
+    /// When it was learned.
+    pub at: Timestamp,
+}
+
+/// Makes the report of what is known, confined to instances that `wanted` lets through.
+pub fn report(
+    world: &World,
+    board: &Board,
+    complete: bool,
+    now: Timestamp,
+    wanted: impl Fn(&InstanceId) -> bool,
+) -> Report {
+    let contexts: Vec<Context> = world
+        .contexts()
+        .map(|context| context_of(world, board, context))
+        .collect();
+    let mut judged: Vec<(State, Instance)> = world
+        .instances()
+        .filter(|id| wanted(id))
+        .filter_map(|id| instance_of(world, board, &id))
+        .collect();
+    judged.sort_by(|a, b| {
+        (b.0, &a.1.context, &a.1.namespace, &a.1.name).cmp(&(
+            a.0,
+            &b.1.context,
+            &b.1.namespace,
+            &b.1.name,
+        ))
+    });
+    let instances: Vec<Instance> = judged.into_iter().map(|(_, instance)| instance).collect();
+    let verdict = overall(&contexts, &instances, complete);
+    Report {
+        version: VERSION,
+        at: now,
+        complete,
+        verdict,
+        contexts,
+        instances,
+    }
+}
+
+fn overall(contexts: &[Context], instances: &[Instance], complete: bool) -> Overall {
+    let findings = || {
+        contexts
+            .iter()
+            .flat_map(|c| &c.findings)
+            .chain(instances.iter().flat_map(|i| &i.findings))
+    };
+    if findings().any(|f| matches!(f.severity, "critical" | "warning")) {
+        Overall::Findings
+    } else if !complete || findings().any(|f| f.severity == UNJUDGED) {
+        Overall::Unjudged
+    } else {
+        Overall::Well
+    }
+}
+
+/// The severity of what could not be judged.
+const UNJUDGED: &str = "unknown";
+
+fn finding_of(judged: &Judged) -> Finding {
+    Finding {
+        check: judged.check,
+        severity: if judged.state == State::Unknown {
+            UNJUDGED
+        } else {
+            judged.severity.word()
+        },
+        sentence: judged.sentence.clone(),
+        meaning: judged.meaning.clone(),
+        since: judged.since.at(),
+        since_is_exact: matches!(judged.since, Since::Exactly(_)),
+        evidence: judged
+            .evidence
+            .iter()
+            .map(|e| Evidence {
+                text: e.text.clone(),
+                source: e.source.clone(),
+                at: e.at,
+            })
+            .collect(),
+    }
+}
+
+fn findings_of(board: &Board, subject: &Subject) -> Vec<Finding> {
+    board
+        .subject(subject)
+        .map(|j| j.findings.iter().map(finding_of).collect())
+        .unwrap_or_default()
+}
+
+fn context_of(world: &World, board: &Board, context: &ContextWorld) -> Context {
+    let (state, reasons, hint) = match &context.link {
+        Link::Connecting => ("connecting", Vec::new(), None),
+        Link::Live { .. } => {
+            let missing = rights_missing(context);
+            (
+                if missing.is_empty() {
+                    "live"
+                } else {
+                    "degraded"
+                },
+                missing,
+                None,
+            )
+        }
+        Link::Unreachable { fault, .. } => (
+            "unreachable",
+            vec![fault.message.clone()],
+            hint(&fault.hint),
+        ),
+        Link::LoginNeeded { fault, .. } => (
+            "login-needed",
+            vec![fault.message.clone()],
+            hint(&fault.hint),
+        ),
+        Link::Unusable { fault } => ("unusable", vec![fault.message.clone()], hint(&fault.hint)),
+    };
+    let mut findings = findings_of(board, &Subject::Context(context.id.clone()));
+    findings.extend(findings_of(board, &Subject::Operator(context.id.clone())));
+    Context {
+        name: context.id.to_string(),
+        state,
+        reasons,
+        hint,
+        since: context.link_since,
+        rtt_ms: match context.link {
+            Link::Live { rtt } => Some((rtt.as_secs_f64() * 10_000.0).round() / 10.0),
+            _ => None,
+        },
+        cluster: context.cluster.clone(),
+        server: context.version.clone(),
+        same_as: world.twin(&context.id).map(ToString::to_string),
+        operator: operator_of(context),
+        findings,
+    }
+}
+
+fn hint(hint: &str) -> Option<String> {
+    (!hint.is_empty()).then(|| hint.to_owned())
+}
+
+fn rights_missing(context: &ContextWorld) -> Vec<String> {
+    context
+        .sources
+        .values()
+        .filter_map(|source| match &source.access {
+            Some(Access::Denied(fault)) => Some(fault.message.clone()),
+            _ => None,
+        })
+        .chain(
+            context
+                .engines_forbidden()
+                .map(|fault| fault.message.clone()),
+        )
+        .collect()
+}
+
+fn operator_of(context: &ContextWorld) -> Option<Operator> {
+    let deployment = &context.operators.iter().next()?.value;
+    Some(Operator {
+        namespace: deployment.meta.namespace.to_string(),
+        name: deployment.meta.name.to_string(),
+        ready: deployment.ready,
+        wanted: deployment.replicas,
+        version: deployment.version().map(str::to_owned),
+        leader: context
+            .leases
+            .iter()
+            .find_map(|held| held.value.holder.clone()),
+    })
+}
+
+fn instance_of(world: &World, board: &Board, id: &InstanceId) -> Option<(State, Instance)> {
+    let view = world.instance(id)?;
+    let judgement = board.instance(id)?;
+    let Figures {
+        master,
+        ready,
+        wanted,
+        in_sync,
+        replicas,
+        lag,
+        used,
+        max,
+        ops,
+        keys,
+        versions,
+        clients,
+        as_of,
+    } = figures(&view);
+    let (master_is, master, contested) = match master {
+        Master::None => ("none", None, Vec::new()),
+        Master::One(name) => ("one", Some(name), Vec::new()),
+        Master::Contested(names) => ("contested", None, names),
+        Master::Labelled(name) => ("labelled", Some(name), Vec::new()),
+        Master::Unknown => ("unknown", None, Vec::new()),
+    };
+    Some((
+        judgement.state,
+        Instance {
+            context: id.context.to_string(),
+            namespace: id.namespace.to_string(),
+            name: id.name.to_string(),
+            state: judgement.state.id(),
+            state_words: judgement.state.word().to_owned(),
+            master,
+            master_is,
+            contested,
+            ready,
+            wanted,
+            in_sync,
+            replicas,
+            lag_records: lag,
+            memory_used: used,
+            memory_max: max,
+            ops_per_second: ops,
+            keys,
+            clients,
+            versions,
+            as_of,
+            nodes: view.nodes.iter().map(|node| node_of(&view, node)).collect(),
+            findings: judgement.findings.iter().map(finding_of).collect(),
+        },
+    ))
+}
+
+fn node_of(_view: &InstanceView<'_>, node: &NodeView<'_>) -> Node {
+    let engine = node.engine;
+    let follower = engine.and_then(EngineRecord::follower);
+    Node {
+        name: node.id.pod.to_string(),
+        label_role: node.label_role().map(Role::word),
+        engine_role: node.engine_role().map(|k| k.value.word()),
+        endpoint: node.is_endpoint,
+        ready: node.pod.value.is_ready(),
+        link: follower.map(|f| match (f.link_up, f.syncing) {
+            (_, true) => "syncing",
+            (true, false) => "up",
+            (false, false) => "down",
+        }),
+        offset: follower.and_then(|f| f.offset),
+        version: engine
+            .and_then(|e| e.server.as_ref())
+            .and_then(|k| k.value.version.clone()),
+        restarts: node.pod.value.restarts(),
+        heard: engine.and_then(|e| e.heard),
+        silent: engine
+            .and_then(EngineRecord::first_silence)
+            .map(|(question, fault, _)| match question {
+                Some(question) => format!("{}: {fault}", question.command()),
+                None => fault.to_string(),
+            }),
+    }
+}
+
+/// Whether a finding counts as something wrong rather than something unknown or merely worth knowing.
+pub fn is_wrong(severity: &str) -> bool {
+    [Severity::Critical.word(), Severity::Warning.word()].contains(&severity)
+}

@@ -1,0 +1,372 @@
+//! `darner status`: what the Fleet screen says, on standard output.
+
+use std::io::Write;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::args::{Output, StatusArgs};
+use super::gather::Gathering;
+use super::report::{Context, Finding, Instance, Report, report};
+use super::{USAGE, address, fleet};
+use crate::domain::InstanceId;
+use crate::domain::text;
+use crate::observe::inbox;
+use crate::runtime::Supervisor;
+
+/// Runs the command; the result is the exit code.
+///
+/// # Errors
+/// When standard output cannot be written.
+pub async fn run(args: &StatusArgs, fleet: fleet::Fleet) -> color_eyre::Result<u8> {
+    for problem in &fleet.problems {
+        eprintln!("darner: {problem}");
+    }
+    let (outlet, inbox) = inbox();
+    let mut supervisor = Supervisor::default();
+    // Nobody looks at one instance; the sender stays so that the receivers do not see an end.
+    let (_focus, watching) = tokio::sync::watch::channel(crate::observe::Focus::default());
+    fleet.start(&mut supervisor, &outlet, &watching);
+
+    let mut gathering = Gathering::new(inbox, fleet.limits.clone());
+    let complete = gathering.settle(Duration::from_secs(args.timeout)).await;
+    let known: Vec<InstanceId> = gathering.world.instances().collect();
+    let mut wanted = Vec::new();
+    for address in &args.instances {
+        match address::instances(address, &known) {
+            Ok(found) => wanted.extend(found.into_iter().cloned()),
+            Err(sentence) => {
+                eprintln!("darner: {sentence}");
+                return Ok(USAGE);
+            }
+        }
+    }
+    let make = |gathering: &Gathering, complete| {
+        report(
+            &gathering.world,
+            &gathering.board,
+            complete,
+            Timestamp::now(),
+            |id| wanted.is_empty() || wanted.contains(id),
+        )
+    };
+    let mut shown = make(&gathering, complete);
+    print(&shown, args.output, args.watch)?;
+    while args.watch {
+        tokio::select! {
+            () = gathering.change() => {
+                let next = make(&gathering, true);
+                if !says_the_same(&shown, &next) {
+                    shown = next;
+                    print(&shown, args.output, true)?;
+                }
+            }
+            _ = tokio::signal::ctrl_c() => break,
+        }
+    }
+    supervisor.stop().await;
+    Ok(shown.verdict.code())
+}
+
+/// Ages and times alone are no change.
+fn says_the_same(a: &Report, b: &Report) -> bool {
+    let bare = |report: &Report| {
+        let rows: Vec<String> = report.instances.iter().map(|i| row(i).join(" ")).collect();
+        let findings: Vec<String> = all_findings(report)
+            .into_iter()
+            .map(|(who, finding)| format!("{who} {}", finding.check))
+            .collect();
+        let contexts: Vec<(String, &str)> = report
+            .contexts
+            .iter()
+            .map(|c| (c.name.clone(), c.state))
+            .collect();
+        (rows, findings, contexts)
+    };
+    bare(a) == bare(b)
+}
+
+fn print(report: &Report, output: Output, watching: bool) -> color_eyre::Result<()> {
+    let text = match output {
+        Output::Table => table(report, false),
+        Output::Wide => table(report, true),
+        // One document a line while watching, so that a program can read line by line.
+        Output::Json if watching => serde_json::to_string(report)? + "\n",
+        Output::Json => serde_json::to_string_pretty(report)? + "\n",
+        Output::Yaml => format!(
+            "{}{}",
+            if watching { "---\n" } else { "" },
+            serde_saphyr::to_string(report)?
+        ),
+        Output::Markdown => markdown(report),
+    };
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        // Whoever reads has read enough (`| head`).
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        other => Ok(other?),
+    }
+}
+
+const HEADS: [&str; 11] = [
+    "STATE", "CONTEXT", "INSTANCE", "MASTER", "NODES", "SYNC", "LAG", "MEM", "KEYS", "OPS/s",
+    "VERSION",
+];
+
+fn row(instance: &Instance) -> [String; 11] {
+    let unknown = || "?".to_owned();
+    let master = match instance.master_is {
+        "one" => instance.master.clone().unwrap_or_else(unknown),
+        "labelled" => format!("{} (by label)", instance.master.as_deref().unwrap_or("?")),
+        "none" => "none".to_owned(),
+        "contested" => instance.contested.join(","),
+        _ => unknown(),
+    };
+    let wanted = instance.wanted.map_or_else(unknown, |n| n.to_string());
+    [
+        instance.state_words.clone(),
+        instance.context.clone(),
+        format!("{}/{}", instance.namespace, instance.name),
+        master,
+        format!("{}/{wanted}", instance.ready),
+        match instance.in_sync {
+            Some(in_sync) => format!("{in_sync} of {}", instance.replicas),
+            None => format!("? of {}", instance.replicas),
+        },
+        instance.lag_records.map_or_else(unknown, text::count),
+        memory(instance),
+        instance.keys.map_or_else(unknown, text::count),
+        instance.ops_per_second.map_or_else(unknown, text::count),
+        if instance.versions.is_empty() {
+            unknown()
+        } else {
+            instance.versions.join(",")
+        },
+    ]
+}
+
+fn memory(instance: &Instance) -> String {
+    match (instance.memory_used, instance.memory_max) {
+        (Some(used), Some(max)) if max > 0 => {
+            format!(
+                "{}% {}",
+                (used as f64 / max as f64 * 100.0).round(),
+                text::bytes(used)
+            )
+        }
+        (Some(used), _) => text::bytes(used),
+        _ => "?".to_owned(),
+    }
+}
+
+fn table(report: &Report, wide: bool) -> String {
+    let mut out = String::new();
+    for context in &report.contexts {
+        out.push_str(&context_line(context, report.at));
+        out.push('\n');
+    }
+    let shown = if wide { HEADS.len() } else { HEADS.len() - 3 };
+    let mut rows = vec![HEADS.map(str::to_owned)];
+    rows.extend(report.instances.iter().map(row));
+    if report.instances.is_empty() {
+        out.push_str("\nno Dragonfly instance was found\n");
+    } else {
+        out.push('\n');
+        out.push_str(&aligned(
+            &rows
+                .iter()
+                .map(|r| r.iter().take(shown).cloned().collect())
+                .collect::<Vec<_>>(),
+            0,
+        ));
+    }
+    if wide {
+        for instance in &report.instances {
+            out.push_str(&nodes_of(instance, report.at));
+        }
+    }
+    let findings = all_findings(report);
+    if !findings.is_empty() {
+        out.push('\n');
+    }
+    for (who, finding) in findings {
+        let since = text::age(finding.since, report.at);
+        let since = if finding.since_is_exact {
+            format!("since {since}")
+        } else {
+            format!("seen for {since}")
+        };
+        out.push_str(&format!(
+            "{:<8} {who}: {} ({since})\n",
+            finding.severity, finding.sentence
+        ));
+    }
+    if !report.complete {
+        out.push_str("\nnot every source answered before the deadline; what is missing is unknown, not well\n");
+    }
+    out
+}
+
+fn context_line(context: &Context, now: Timestamp) -> String {
+    let mut line = format!("{}: {}", context.name, context.state);
+    if let Some(rtt) = context.rtt_ms {
+        line.push_str(&format!(" {rtt} ms"));
+    } else {
+        line.push_str(&format!(" {}", text::age(context.since, now)));
+    }
+    if let Some(twin) = &context.same_as {
+        line.push_str(&format!(", the same cluster as {twin}, listed there"));
+    }
+    if let Some(operator) = &context.operator {
+        let version = operator.version.as_deref().unwrap_or("of unknown version");
+        line.push_str(&format!(
+            ", operator {version} {}/{}",
+            operator.ready, operator.wanted
+        ));
+    }
+    if !context.reasons.is_empty() {
+        line.push_str(&format!(" ({})", context.reasons.join("; ")));
+    }
+    if let Some(hint) = &context.hint {
+        line.push_str(&format!("; {hint}"));
+    }
+    line
+}
+
+fn nodes_of(instance: &Instance, now: Timestamp) -> String {
+    let mut rows: Vec<Vec<String>> = vec![
+        [
+            "NODE", "LABEL", "ENGINE", "ENDPOINT", "READY", "LINK", "OFFSET", "VERSION",
+            "RESTARTS", "HEARD",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
+    ];
+    for node in &instance.nodes {
+        let heard = match (&node.silent, node.heard) {
+            (Some(why), Some(at)) => format!("{} ago, now silent: {why}", text::age(at, now)),
+            (Some(why), None) => format!("never: {why}"),
+            (None, Some(at)) => format!("{} ago", text::age(at, now)),
+            (None, None) => "never".to_owned(),
+        };
+        rows.push(vec![
+            node.name.clone(),
+            node.label_role.unwrap_or("-").to_owned(),
+            node.engine_role.unwrap_or("?").to_owned(),
+            if node.endpoint { "yes" } else { "no" }.to_owned(),
+            if node.ready { "yes" } else { "no" }.to_owned(),
+            node.link.unwrap_or("-").to_owned(),
+            node.offset
+                .map_or_else(|| "-".to_owned(), |n| n.to_string()),
+            node.version.clone().unwrap_or_else(|| "?".to_owned()),
+            node.restarts.to_string(),
+            heard,
+        ]);
+    }
+    format!(
+        "\n{}/{} in {}\n{}",
+        instance.namespace,
+        instance.name,
+        instance.context,
+        aligned(&rows, 2)
+    )
+}
+
+fn all_findings(report: &Report) -> Vec<(String, &Finding)> {
+    let of_contexts = report
+        .contexts
+        .iter()
+        .flat_map(|c| c.findings.iter().map(move |f| (c.name.clone(), f)));
+    let of_instances = report.instances.iter().flat_map(|i| {
+        i.findings
+            .iter()
+            .map(move |f| (format!("{}/{}", i.namespace, i.name), f))
+    });
+    of_contexts.chain(of_instances).collect()
+}
+
+/// Rows with their columns under each other, two spaces apart.
+fn aligned(rows: &[Vec<String>], indent: usize) -> String {
+    use unicode_width::UnicodeWidthStr;
+    let columns = rows.first().map_or(0, Vec::len);
+    let widths: Vec<usize> = (0..columns)
+        .map(|i| {
+            rows.iter()
+                .filter_map(|row| row.get(i))
+                .map(|cell| cell.width())
+                .max()
+                .unwrap_or(0)
+        })
+        .collect();
+    let mut out = String::new();
+    for row in rows {
+        let mut line = " ".repeat(indent);
+        for (cell, width) in row.iter().zip(&widths) {
+            line.push_str(cell);
+            line.push_str(&" ".repeat(width.saturating_sub(cell.width()) + 2));
+        }
+        out.push_str(line.trim_end());
+        out.push('\n');
+    }
+    out
+}
+
+fn markdown(report: &Report) -> String {
+    let escape = |text: &str| text.replace('|', "\\|");
+    let mut out = format!(
+        "# Dragonfly status, {}\n\n",
+        report.at.strftime("%Y-%m-%d %H:%M:%S UTC")
+    );
+    for context in &report.contexts {
+        out.push_str(&format!("- {}\n", context_line(context, report.at)));
+    }
+    if report.instances.is_empty() {
+        out.push_str("\nNo Dragonfly instance was found.\n");
+    } else {
+        out.push_str(&format!(
+            "\n| {} |\n|{}\n",
+            HEADS.join(" | "),
+            " --- |".repeat(HEADS.len())
+        ));
+        for instance in &report.instances {
+            out.push_str(&format!(
+                "| {} |\n",
+                row(instance).map(|cell| escape(&cell)).join(" | ")
+            ));
+        }
+    }
+    let findings = all_findings(report);
+    if !findings.is_empty() {
+        out.push_str("\n## Findings\n\n");
+    }
+    for (who, finding) in findings {
+        out.push_str(&format!(
+            "- **{}** {who}: {}",
+            finding.severity, finding.sentence
+        ));
+        if !finding.meaning.is_empty() {
+            out.push_str(&format!(" {}", finding.meaning));
+        }
+        let words = if finding.since_is_exact {
+            "since"
+        } else {
+            "seen since"
+        };
+        out.push_str(&format!(
+            " ({words} {})\n",
+            finding.since.strftime("%H:%M:%S UTC")
+        ));
+        for evidence in &finding.evidence {
+            out.push_str(&format!(
+                "  - {} ({}, {})\n",
+                evidence.text,
+                evidence.source,
+                evidence.at.strftime("%H:%M:%S UTC")
+            ));
+        }
+    }
+    if !report.complete {
+        out.push_str("\nNot every source answered before the deadline; what is missing is unknown, not well.\n");
+    }
+    out
+}

@@ -1,0 +1,17 @@
+//! Machine room: the ways out of the house.
+//!
+//! Kubeconfig to API clients, credential plugins, port-forwards to pods, and RESP over them. Everything opened here has
+//! a deadline, and every refusal comes back as a [`Fault`](crate::domain::Fault) that says what to do next.
+//!
+//! Never: a decision, a fact about the cluster, a retry that nobody sees.
+//!
+//! Start with [`kubeconfig::load`], then [`client::Door`].
+
+pub mod client;
+pub mod credential;
+pub mod fault;
+pub mod forward;
+pub mod kubeconfig;
+mod proxy;
+pub mod request;
+pub mod resp;

@@ -1,0 +1,95 @@
+//! Requests to an API server, each with a deadline, each refusal told as a [`Refusal`].
+//!
+//! The raw answer is read here rather than through the kube client's typed calls: these lose `Retry-After`, and fail a
+//! whole list over one odd object.
+
+use std::time::Duration;
+
+use http::{Request, Response};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use kube::Client;
+use kube::client::Body;
+use tokio::time::timeout;
+
+use super::fault::{self, Asked, Refusal};
+use crate::domain::{Fault, FaultKind};
+
+/// Longest answer that is read of one request. A page of 500 large objects is some 10 MiB.
+const LONGEST: usize = 128 << 20;
+/// Longest refusal that is read.
+const LONGEST_REFUSAL: usize = 1 << 20;
+
+/// The whole body of a successful answer.
+///
+/// # Errors
+/// A [`Refusal`] for anything else, the deadline included.
+pub async fn fetch(
+    client: &Client,
+    path: &str,
+    asked: &Asked<'_>,
+    deadline: Duration,
+) -> Result<Vec<u8>, Refusal> {
+    let whole = async {
+        let response = send(client, path, asked, false).await?;
+        read(response, LONGEST).await.map_err(Refusal::from)
+    };
+    match timeout(deadline, whole).await {
+        Ok(answer) => answer,
+        Err(_) => Err(fault::late(asked, deadline).into()),
+    }
+}
+
+/// The body of a successful answer as it arrives. The deadline is for its beginning.
+///
+/// # Errors
+/// A [`Refusal`] when the answer did not begin in time or was not a success.
+pub async fn stream(
+    client: &Client,
+    path: &str,
+    asked: &Asked<'_>,
+    deadline: Duration,
+) -> Result<Response<Body>, Refusal> {
+    match timeout(deadline, send(client, path, asked, true)).await {
+        Ok(answer) => answer,
+        Err(_) => Err(fault::late(asked, deadline).into()),
+    }
+}
+
+async fn send(
+    client: &Client,
+    path: &str,
+    asked: &Asked<'_>,
+    endless: bool,
+) -> Result<Response<Body>, Refusal> {
+    let mut request = Request::get(path).header(http::header::ACCEPT, "application/json");
+    if endless {
+        // API servers from 1.37 on compress watches one member per event, and our decompression reads only the first.
+        request = request.header(http::header::ACCEPT_ENCODING, "identity");
+    }
+    let request = request.body(Body::empty()).map_err(|error| {
+        Fault::new(FaultKind::Unusable, "the request cannot be written")
+            .with_detail(error.to_string())
+    })?;
+    let response = client
+        .send(request)
+        .await
+        .map_err(|error| fault::of_kube(&error, asked))?;
+    let code = response.status();
+    if code.is_success() {
+        return Ok(response);
+    }
+    let headers = response.headers().clone();
+    let body = read(response, LONGEST_REFUSAL).await.unwrap_or_default();
+    Err(fault::of_answer(code, &headers, &body, asked))
+}
+
+async fn read(response: Response<Body>, most: usize) -> Result<Vec<u8>, Fault> {
+    match Limited::new(response.into_body(), most).collect().await {
+        Ok(body) => Ok(body.to_bytes().to_vec()),
+        Err(error) if error.is::<LengthLimitError>() => Err(Fault::new(
+            FaultKind::Protocol,
+            format!("the answer is longer than {} MiB", most >> 20),
+        )),
+        Err(error) => Err(fault::of_transport(&*error)),
+    }
+}

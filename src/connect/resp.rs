@@ -1,0 +1,203 @@
+//! RESP to one engine over a stream: several questions at once, each with its own budget, and no answer ever taken for
+//! another's.
+//!
+//! The library's connection has no deadline while it is set up, and a command that timed out stays in the queue before
+//! all later ones, because replies come in order. So here every wait is bounded, and a connection on which one question
+//! was late is given up.
+
+use std::pin::Pin;
+use std::time::{Duration, Instant};
+
+use futures::StreamExt;
+use futures::stream::FuturesOrdered;
+use redis::aio::MultiplexedConnection;
+use redis::{
+    AsyncConnectionConfig, Cmd, ErrorKind, ProtocolVersion, RedisConnectionInfo, RedisError, Value,
+};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::timeout;
+
+use super::fault::seconds;
+use super::forward::Tether;
+use crate::domain::text::one_line;
+use crate::domain::{Fault, FaultKind};
+
+/// Moves the bytes of a connection until it ends; `None` from then on. Dropped at once when it ends, for only then do
+/// questions still waiting learn of it.
+type Driver = Option<Pin<Box<dyn Future<Output = ()> + Send>>>;
+
+/// One connection to one engine.
+pub struct Engine {
+    connection: MultiplexedConnection,
+    /// Runs only while the connection is used or waited on; nothing is spawned.
+    driver: Driver,
+    tether: Option<Tether>,
+}
+
+/// A reply: a value, or an error that the engine itself returned.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Reply {
+    /// Anything but an error.
+    Value(Value),
+    /// `-CODE text`, whole.
+    Error(String),
+}
+
+/// How asking several questions ended.
+#[derive(Debug)]
+pub enum Ended {
+    /// All were answered.
+    Answered,
+    /// The question at that place was not answered within its budget; nothing after it was answered either.
+    Late(usize, Fault),
+    /// The connection broke, or something that is not RESP came, before the question at that place was answered.
+    Broken(usize, Fault),
+}
+
+impl Engine {
+    /// Speaks RESP2 over a stream, with no login: the admin port asks for none.
+    ///
+    /// # Errors
+    /// When the library cannot set the connection up.
+    pub async fn over(
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        tether: Option<Tether>,
+        deadline: Duration,
+    ) -> Result<Self, Fault> {
+        let login = RedisConnectionInfo::default()
+            .set_protocol(ProtocolVersion::RESP2)
+            .set_skip_set_lib_name();
+        // Our own budgets apply; the library's would leave a late reply in the queue.
+        let config = AsyncConnectionConfig::new().set_response_timeout(None);
+        let setup = MultiplexedConnection::new_with_config(&login, stream, config);
+        match timeout(deadline, setup).await {
+            Ok(Ok((connection, driver))) => Ok(Self {
+                connection,
+                driver: Some(Box::pin(driver)),
+                tether,
+            }),
+            Ok(Err(error)) => Err(of_redis(&error)),
+            Err(_) => Err(Fault::new(
+                FaultKind::Timeout,
+                format!("no RESP connection within {}", seconds(deadline)),
+            )),
+        }
+    }
+
+    /// Sends all commands in one go and hands each reply over as it comes, with its place and the time since the reply
+    /// before it. Each has `budget` from the reply before it.
+    ///
+    /// After anything but [`Ended::Answered`] the connection must be dropped.
+    pub async fn ask(
+        &mut self,
+        commands: &[&str],
+        budget: Duration,
+        mut heard: impl FnMut(usize, Reply, Duration),
+    ) -> Ended {
+        let mut replies: FuturesOrdered<_> = commands
+            .iter()
+            .map(|command| {
+                let mut connection = self.connection.clone();
+                let command = packed(command);
+                async move { connection.send_packed_command(&command).await }
+            })
+            .collect();
+        for place in 0..commands.len() {
+            let asked = Instant::now();
+            let next = async {
+                tokio::select! {
+                    // A reply that has arrived counts, even if the connection closed right after it.
+                    biased;
+                    reply = replies.next() => reply,
+                    () = drive(&mut self.driver) => replies.next().await,
+                }
+            };
+            match timeout(budget, next).await {
+                Ok(Some(Ok(Value::ServerError(error)))) => {
+                    let details = error.details().unwrap_or_default();
+                    heard(
+                        place,
+                        Reply::Error(format!("{} {details}", error.code())),
+                        asked.elapsed(),
+                    );
+                }
+                Ok(Some(Ok(value))) => heard(place, Reply::Value(value), asked.elapsed()),
+                Ok(Some(Err(error))) => match server_error(&error) {
+                    Some(text) => heard(place, Reply::Error(text), asked.elapsed()),
+                    None => return Ended::Broken(place, self.explain(&error).await),
+                },
+                Ok(None) => return Ended::Broken(place, closed()),
+                Err(_) => {
+                    let command = commands.get(place).copied().unwrap_or_default();
+                    let fault = Fault::new(
+                        FaultKind::Timeout,
+                        format!("{command}: no answer within {}", seconds(budget)),
+                    );
+                    return Ended::Late(place, fault);
+                }
+            }
+        }
+        Ended::Answered
+    }
+
+    /// Waits until the other end closes the connection. Cancel-safe.
+    pub async fn closed(&mut self) {
+        drive(&mut self.driver).await;
+    }
+
+    /// What the kubelet complained of explains a closed stream better than its end does.
+    async fn explain(&mut self, error: &RedisError) -> Fault {
+        let fault = of_redis(error);
+        if fault.kind == FaultKind::Protocol {
+            return fault;
+        }
+        match &mut self.tether {
+            Some(tether) => tether.complaint().await.unwrap_or(fault),
+            None => fault,
+        }
+    }
+}
+
+/// Ends when the connection does.
+async fn drive(driver: &mut Driver) {
+    if let Some(running) = driver {
+        running.await;
+        *driver = None;
+    }
+}
+
+fn packed(command: &str) -> Cmd {
+    let mut cmd = Cmd::new();
+    for word in command.split(' ') {
+        cmd.arg(word);
+    }
+    cmd
+}
+
+fn server_error(error: &RedisError) -> Option<String> {
+    match error.kind() {
+        ErrorKind::Server(_) | ErrorKind::Extension => {
+            let code = error.code().unwrap_or("ERR");
+            Some(format!("{code} {}", error.detail().unwrap_or_default()))
+        }
+        _ => None,
+    }
+}
+
+fn of_redis(error: &RedisError) -> Fault {
+    match error.kind() {
+        ErrorKind::Parse => Fault::new(
+            FaultKind::Protocol,
+            "answered with something that is not RESP",
+        )
+        .with_detail(one_line(&error.to_string())),
+        _ => closed().with_detail(error.to_string()),
+    }
+}
+
+fn closed() -> Fault {
+    Fault::new(
+        FaultKind::Unreachable,
+        "the connection to the engine was closed",
+    )
+}

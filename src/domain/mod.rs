@@ -1,0 +1,29 @@
+//! Ground floor: what exists, and what was observed of it.
+//!
+//! Ids, facts, objects as the rest of the house sees them, and the [`World`] that holds them all. Everything here is
+//! plain data and arithmetic over it.
+//!
+//! Never: IO, a clock (time is handed in), logging, drawing, or an opinion about health (that is `checks`).
+//!
+//! Start with [`fact::Fact`], then [`world::World::apply`].
+
+pub mod engine;
+pub mod fact;
+pub mod fault;
+pub mod figures;
+#[cfg(test)]
+pub(crate) mod fixture;
+pub mod id;
+pub mod object;
+pub mod text;
+pub mod view;
+pub mod world;
+
+pub use engine::{Probe, Replication, Role};
+pub use fact::{Access, Fact, Link, Scope};
+pub use fault::{Fault, FaultKind};
+pub use figures::{Figures, Master, figures};
+pub use id::{ContextId, InstanceId, Kind, NodeId, ObjectId};
+pub use object::Object;
+pub use view::{InstanceView, NodeView};
+pub use world::{Touched, World};

@@ -1,0 +1,257 @@
+//! Joins over the world: an instance with everything that belongs to it. Borrowed, computed on demand, no opinion.
+
+use crate::domain::engine::{LinkState, ReplicaLine, Role, Side};
+use crate::domain::id::{InstanceId, NodeId};
+use crate::domain::object::*;
+use crate::domain::world::{ContextWorld, EngineRecord, Held, Known};
+
+/// One instance and all that belongs to it.
+#[derive(Debug)]
+pub struct InstanceView<'a> {
+    /// Which.
+    pub id: InstanceId,
+    /// Its context.
+    pub context: &'a ContextWorld,
+    /// The Dragonfly object.
+    pub dragonfly: &'a Held<Dragonfly>,
+    /// Its StatefulSet.
+    pub stateful_set: Option<&'a Held<StatefulSet>>,
+    /// The master Service.
+    pub service: Option<&'a Held<Service>>,
+    /// Where the master Service sends traffic.
+    pub slices: Vec<&'a Held<EndpointSlice>>,
+    /// Its pods as engines, by ordinal.
+    pub nodes: Vec<NodeView<'a>>,
+    /// Its claims.
+    pub pvcs: Vec<&'a Held<Pvc>>,
+    /// PodDisruptionBudgets that select its pods.
+    pub pdbs: Vec<&'a Held<Pdb>>,
+    /// NetworkPolicies that select its pods.
+    pub policies: Vec<&'a Held<NetworkPolicy>>,
+}
+
+/// One pod of an instance as an engine.
+#[derive(Debug, Clone)]
+pub struct NodeView<'a> {
+    /// Which.
+    pub id: NodeId,
+    /// The pod.
+    pub pod: &'a Held<Pod>,
+    /// What the engine said; `None` while it was never asked.
+    pub engine: Option<&'a EngineRecord>,
+    /// The master Service's ready endpoints contain it.
+    pub is_endpoint: bool,
+    /// When its `role` label was seen to change, by our clock.
+    pub relabelled: Option<jiff::Timestamp>,
+}
+
+impl NodeView<'_> {
+    /// What the `role` label says.
+    pub fn label_role(&self) -> Option<Role> {
+        self.pod.value.label_role()
+    }
+
+    /// What the engine says.
+    pub fn engine_role(&self) -> Option<Known<Role>> {
+        self.engine.and_then(EngineRecord::engine_role)
+    }
+
+    /// It has told its role, and the question after it is not unanswered at present. (Whether an answer is too old is
+    /// a matter of limits, and so for `checks`.)
+    pub fn speaks(&self) -> bool {
+        self.engine.is_some_and(EngineRecord::speaks)
+    }
+
+    /// The pod's address.
+    pub fn ip(&self) -> Option<&str> {
+        self.pod.value.ip.as_deref()
+    }
+}
+
+impl<'a> InstanceView<'a> {
+    /// Gathers an instance; `None` when there is no such Dragonfly object.
+    pub fn of(context: &'a ContextWorld, id: &InstanceId) -> Option<Self> {
+        let (ns, name) = (&*id.namespace, &*id.name);
+        let dragonfly = context.dragonflies.get(ns, name)?;
+        let service_name = dragonfly.value.service.as_str();
+        let slices: Vec<_> = context.slices.group(ns, service_name).collect();
+        let mut nodes: Vec<_> = context
+            .pods
+            .group(ns, name)
+            .map(|pod| {
+                let meta = &pod.value.meta;
+                NodeView {
+                    id: NodeId {
+                        context: id.context.clone(),
+                        namespace: meta.namespace.clone(),
+                        pod: meta.name.clone(),
+                    },
+                    pod,
+                    engine: context.engine(ns, &meta.name),
+                    is_endpoint: sends_to(&slices, &pod.value),
+                    relabelled: context.relabelled(ns, &meta.name),
+                }
+            })
+            .collect();
+        nodes.sort_by_key(|node| (ordinal(&node.id.pod), node.id.pod.clone()));
+        let selects = |selector: &std::collections::BTreeMap<String, String>| {
+            nodes.iter().any(|n| {
+                selector
+                    .iter()
+                    .all(|(k, v)| n.pod.value.meta.labels.get(k) == Some(v))
+            })
+        };
+        Some(Self {
+            id: id.clone(),
+            context,
+            dragonfly,
+            stateful_set: context.stateful_sets.get(ns, name),
+            service: context.services.get(ns, service_name),
+            pvcs: context.pvcs.group(ns, name).collect(),
+            pdbs: context
+                .pdbs
+                .in_namespace(ns)
+                .filter(|held| selects(&held.value.selector))
+                .collect(),
+            policies: context
+                .policies
+                .in_namespace(ns)
+                .filter(|held| selects(&held.value.selector))
+                .collect(),
+            slices,
+            nodes,
+        })
+    }
+
+    /// Pods wanted, master included.
+    pub fn wanted(&self) -> Option<i64> {
+        self.dragonfly
+            .value
+            .replicas
+            .or_else(|| self.stateful_set.map(|s| s.value.replicas))
+    }
+
+    /// Nodes that the label calls master.
+    pub fn labelled_masters(&self) -> impl Iterator<Item = &NodeView<'a>> {
+        self.nodes
+            .iter()
+            .filter(|node| node.label_role() == Some(Role::Master))
+    }
+
+    /// Nodes that call themselves master.
+    pub fn engine_masters(&self) -> impl Iterator<Item = &NodeView<'a>> {
+        self.nodes
+            .iter()
+            .filter(|node| node.engine_role().is_some_and(|k| k.value == Role::Master))
+    }
+
+    /// Ready endpoints of the master Service, by pod name where known, else by address.
+    pub fn endpoints(&self) -> Vec<String> {
+        self.slices
+            .iter()
+            .flat_map(|slice| &slice.value.endpoints)
+            .filter(|endpoint| endpoint.ready)
+            .filter_map(|endpoint| {
+                endpoint
+                    .pod
+                    .clone()
+                    .or_else(|| endpoint.addresses.first().cloned())
+            })
+            .collect()
+    }
+
+    /// What a node that calls itself master lists about another node: its line, matched by address. Over a mesh or a
+    /// proxy a line's address can be nobody's; such lines stand for the nodes that are left, in order.
+    pub fn line_for(
+        &self,
+        master: &NodeView<'a>,
+        replica: &NodeView<'a>,
+    ) -> Option<&'a ReplicaLine> {
+        let Side::Master { replicas, .. } = &master.engine?.replication.as_ref()?.value.side else {
+            return None;
+        };
+        if replica.id == master.id {
+            return None;
+        }
+        let has = |node: &NodeView<'_>, line: &ReplicaLine| node.ip() == Some(line.ip.as_str());
+        if let Some(own) = replicas.iter().find(|line| has(replica, line)) {
+            return Some(own);
+        }
+        let place = self
+            .nodes
+            .iter()
+            .filter(|node| node.id != master.id && !replicas.iter().any(|line| has(node, line)))
+            .position(|node| node.id == replica.id)?;
+        replicas
+            .iter()
+            .filter(|line| !self.nodes.iter().any(|node| has(node, line)))
+            .nth(place)
+    }
+
+    /// Events about the instance and what belongs to it, newest first.
+    pub fn events(&self) -> Vec<&'a Held<Event>> {
+        let name = &*self.id.name;
+        let mut events: Vec<_> = self
+            .context
+            .events
+            .in_namespace(&self.dragonfly.value.meta.namespace)
+            .filter(|held| {
+                let about = held.value.about_name.as_str();
+                about == name
+                    || self.nodes.iter().any(|node| &*node.id.pod == about)
+                    || self.pvcs.iter().any(|pvc| &*pvc.value.meta.name == about)
+                    || about.rsplit_once('-').is_some_and(|(stem, tail)| {
+                        (stem == name || stem.strip_prefix("df-") == Some(name))
+                            && tail.parse::<u32>().is_ok()
+                    })
+            })
+            .collect();
+        events.sort_by_key(|held| {
+            std::cmp::Reverse((
+                held.value.at.or(held.value.meta.created),
+                held.value.meta.name.clone(),
+            ))
+        });
+        events
+    }
+
+    /// Number of replicas in stable sync by both ends' word: the replica's link is up and not syncing with an offset,
+    /// and a self-declared master lists it online.
+    pub fn in_stable_sync(&self) -> usize {
+        self.nodes
+            .iter()
+            .filter(|node| {
+                let Some(follower) = node.engine.and_then(EngineRecord::follower) else {
+                    return false;
+                };
+                follower.link_up
+                    && !follower.syncing
+                    && self.engine_masters().any(|master| {
+                        self.line_for(master, node)
+                            .is_some_and(|line| line.state == LinkState::Online)
+                    })
+            })
+            .count()
+    }
+}
+
+/// The ordinal at the end of a StatefulSet pod's name; last when there is none.
+fn ordinal(pod: &str) -> u32 {
+    pod.rsplit_once('-')
+        .and_then(|(_, tail)| tail.parse().ok())
+        .unwrap_or(u32::MAX)
+}
+
+fn sends_to(slices: &[&Held<EndpointSlice>], pod: &Pod) -> bool {
+    slices
+        .iter()
+        .flat_map(|slice| &slice.value.endpoints)
+        .filter(|endpoint| endpoint.ready)
+        .any(|endpoint| match &endpoint.pod {
+            Some(name) => **name == *pod.meta.name,
+            None => pod
+                .ip
+                .as_ref()
+                .is_some_and(|ip| endpoint.addresses.contains(ip)),
+        })
+}

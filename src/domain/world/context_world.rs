@@ -1,0 +1,399 @@
+//! The facts of one context, by kind.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::{EngineRecord, Shelf, Touched};
+use crate::domain::fact::{Access, Link, Scope};
+use crate::domain::fault::{Fault, FaultKind};
+use crate::domain::id::{ContextId, InstanceId, Kind, NodeId};
+use crate::domain::object::*;
+
+/// One standing question and how it stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Source {
+    /// `None` until the first answer.
+    pub access: Option<Access>,
+    /// Since when it stands so.
+    pub since: Timestamp,
+    /// When a complete list last arrived; `None`: never, so nothing is known about absence.
+    pub listed: Option<Timestamp>,
+}
+
+/// The facts of one context.
+#[derive(Debug, Clone)]
+pub struct ContextWorld {
+    /// Its id.
+    pub id: ContextId,
+    /// Namespaces it is confined to; empty means the whole cluster.
+    pub namespaces: Vec<Arc<str>>,
+    /// The way to its API server.
+    pub link: Link,
+    /// Since when the link is of that sort.
+    pub link_since: Timestamp,
+    /// When the API server last answered a heartbeat.
+    pub heard: Option<Timestamp>,
+    /// Uid of `kube-system`, where readable.
+    pub cluster: Option<String>,
+    /// Version of the API server.
+    pub version: Option<String>,
+    /// Standing questions.
+    pub sources: BTreeMap<(Kind, Scope), Source>,
+    /// Objects that could not be understood, and why.
+    pub garbled: BTreeMap<(Kind, Arc<str>, Arc<str>), String>,
+    /// The CRD.
+    pub crds: Shelf<Crd>,
+    /// Dragonfly objects.
+    pub dragonflies: Shelf<Dragonfly>,
+    /// Dragonfly pods, grouped by instance.
+    pub pods: Shelf<Pod>,
+    /// StatefulSets.
+    pub stateful_sets: Shelf<StatefulSet>,
+    /// Services.
+    pub services: Shelf<Service>,
+    /// EndpointSlices, grouped by Service.
+    pub slices: Shelf<EndpointSlice>,
+    /// Claims, grouped by instance.
+    pub pvcs: Shelf<Pvc>,
+    /// PodDisruptionBudgets.
+    pub pdbs: Shelf<Pdb>,
+    /// NetworkPolicies.
+    pub policies: Shelf<NetworkPolicy>,
+    /// Events.
+    pub events: Shelf<Event>,
+    /// The operator's Deployments (more than one install is a finding, not an impossibility).
+    pub operators: Shelf<Deployment>,
+    /// The operator's pods.
+    pub operator_pods: Shelf<Pod>,
+    /// The operator's Leases.
+    pub leases: Shelf<Lease>,
+    engines: HashMap<(Arc<str>, Arc<str>), EngineRecord>,
+    /// When the `role` label of a pod was seen to change; nothing for one that has had its label since we look.
+    relabelled: HashMap<(Arc<str>, Arc<str>), Timestamp>,
+}
+
+impl ContextWorld {
+    pub(super) fn new(id: ContextId, namespaces: Vec<Arc<str>>, at: Timestamp) -> Self {
+        Self {
+            id,
+            namespaces,
+            link: Link::Connecting,
+            link_since: at,
+            heard: None,
+            cluster: None,
+            version: None,
+            sources: BTreeMap::new(),
+            garbled: BTreeMap::new(),
+            crds: Shelf::default(),
+            dragonflies: Shelf::default(),
+            pods: Shelf::grouped(|pod| pod.meta.labels.get("app").map(String::as_str)),
+            stateful_sets: Shelf::default(),
+            services: Shelf::grouped(|service| service.meta.labels.get("app").map(String::as_str)),
+            slices: Shelf::grouped(|slice| Some(slice.service.as_str())),
+            pvcs: Shelf::grouped(|pvc| pvc.meta.labels.get("app").map(String::as_str)),
+            pdbs: Shelf::default(),
+            policies: Shelf::default(),
+            events: Shelf::default(),
+            operators: Shelf::default(),
+            operator_pods: Shelf::default(),
+            leases: Shelf::default(),
+            engines: HashMap::new(),
+            relabelled: HashMap::new(),
+        }
+    }
+
+    /// The heartbeat answers.
+    pub fn is_live(&self) -> bool {
+        matches!(self.link, Link::Live { .. })
+    }
+
+    /// Every question about that kind has been answered in full at least once.
+    pub fn has_listed(&self, kind: Kind) -> bool {
+        let mut any = false;
+        for ((k, _), source) in &self.sources {
+            if *k == kind {
+                any = true;
+                if source.listed.is_none() {
+                    return false;
+                }
+            }
+        }
+        any
+    }
+
+    /// The question that answers for that kind in that namespace, the narrowest first.
+    pub fn source(&self, kind: Kind, namespace: &str) -> Option<&Source> {
+        self.sources
+            .get(&(kind, Scope::Namespace(Arc::from(namespace))))
+            .or_else(|| self.sources.get(&(kind, Scope::Cluster)))
+    }
+
+    /// Questions that lack a right or an API, or fail, with how they stand.
+    pub fn troubled_sources(&self) -> impl Iterator<Item = (Kind, &Scope, &Source)> {
+        self.sources
+            .iter()
+            .filter(|(_, source)| {
+                matches!(source.access, Some(Access::Denied(_) | Access::Broken(_)))
+            })
+            .map(|((kind, scope), source)| (*kind, scope, source))
+    }
+
+    /// Why engines may not be asked, when a way to one was forbidden: the right is the context's, not the pod's.
+    pub fn engines_forbidden(&self) -> Option<&Fault> {
+        self.engines
+            .values()
+            .filter_map(|engine| engine.silent.get(&None))
+            .map(|(fault, _)| fault)
+            .find(|fault| fault.kind == FaultKind::Forbidden)
+    }
+
+    /// What is known of an engine.
+    pub fn engine(&self, namespace: &str, pod: &str) -> Option<&EngineRecord> {
+        self.engines.get(&(Arc::from(namespace), Arc::from(pod)))
+    }
+
+    /// When the `role` label of a pod was seen to change, by our clock.
+    pub fn relabelled(&self, namespace: &str, pod: &str) -> Option<Timestamp> {
+        self.relabelled
+            .get(&(Arc::from(namespace), Arc::from(pod)))
+            .copied()
+    }
+
+    /// Ids of its instances, by namespace and name.
+    pub fn instances(&self) -> impl Iterator<Item = InstanceId> + '_ {
+        self.dragonflies.iter().map(|held| {
+            let meta = &held.value.meta;
+            InstanceId {
+                context: self.id.clone(),
+                namespace: meta.namespace.clone(),
+                name: meta.name.clone(),
+            }
+        })
+    }
+
+    pub(super) fn instance_of(&self, namespace: &Arc<str>, name: &str) -> InstanceId {
+        InstanceId {
+            context: self.id.clone(),
+            namespace: namespace.clone(),
+            name: Arc::from(name),
+        }
+    }
+
+    /// The instance in that namespace to which an object name belongs: `NAME`, `NAME-<ordinal>`, `df-NAME-<ordinal>`.
+    fn instance_by_object_name(&self, namespace: &Arc<str>, object: &str) -> Option<InstanceId> {
+        let bare = object
+            .strip_prefix("df-")
+            .or_else(|| object.strip_prefix("tiering-"))
+            .unwrap_or(object);
+        let stem = bare.rsplit_once('-').map_or(bare, |(stem, _)| stem);
+        [object, bare, stem]
+            .into_iter()
+            .find(|name| self.dragonflies.get(namespace, name).is_some())
+            .map(|name| self.instance_of(namespace, name))
+    }
+
+    pub(super) fn touch(&self, object: &Object, touched: &mut Touched) {
+        let meta = object.meta();
+        let ns = &meta.namespace;
+        match object {
+            Object::Dragonfly(_) => {
+                touched.instances.insert(self.instance_of(ns, &meta.name));
+            }
+            Object::Pod(_)
+            | Object::StatefulSet(_)
+            | Object::Service(_)
+            | Object::EndpointSlice(_)
+            | Object::Pvc(_) => match meta.labels.get("app") {
+                Some(app) => {
+                    touched.instances.insert(self.instance_of(ns, app));
+                }
+                None => touched
+                    .instances
+                    .extend(self.instance_by_object_name(ns, &meta.name)),
+            },
+            Object::Pdb(_) | Object::NetworkPolicy(_) => {
+                // A policy may select any instance of its namespace.
+                touched
+                    .instances
+                    .extend(self.instances().filter(|id| id.namespace == *ns));
+            }
+            Object::Event(event) => {
+                touched
+                    .instances
+                    .extend(self.instance_by_object_name(ns, &event.about_name));
+                touched.shown = true;
+            }
+            Object::Crd(_)
+            | Object::OperatorDeployment(_)
+            | Object::OperatorPod(_)
+            | Object::OperatorLease(_) => {
+                touched.operators.insert(self.id.clone());
+            }
+        }
+    }
+
+    /// An object whose `app` label changed also touches the instance that it belonged to.
+    pub(super) fn touch_former(&self, object: &Object, touched: &mut Touched) {
+        let meta = object.meta();
+        let (ns, name) = (&*meta.namespace, &*meta.name);
+        let former = match object {
+            Object::Pod(_) => self.pods.get(ns, name).map(|h| &h.value.meta),
+            Object::StatefulSet(_) => self.stateful_sets.get(ns, name).map(|h| &h.value.meta),
+            Object::Service(_) => self.services.get(ns, name).map(|h| &h.value.meta),
+            Object::EndpointSlice(_) => self.slices.get(ns, name).map(|h| &h.value.meta),
+            Object::Pvc(_) => self.pvcs.get(ns, name).map(|h| &h.value.meta),
+            _ => None,
+        };
+        if let Some(app) = former.and_then(|meta| meta.labels.get("app"))
+            && meta.labels.get("app") != Some(app)
+        {
+            touched
+                .instances
+                .insert(self.instance_of(&meta.namespace, app));
+        }
+    }
+
+    pub(super) fn put(&mut self, object: Object, at: Timestamp) {
+        match object {
+            Object::Crd(o) => self.crds.put(o, at),
+            Object::Dragonfly(o) => self.dragonflies.put(o, at),
+            Object::Pod(o) => {
+                let key = (o.meta.namespace.clone(), o.meta.name.clone());
+                if self
+                    .engines
+                    .get(&key)
+                    .is_some_and(|engine| engine.uid != o.meta.uid)
+                {
+                    // Another pod of the same name: nothing its predecessor said is true of it.
+                    self.engines.remove(&key);
+                }
+                match self.pods.get(&key.0, &key.1) {
+                    Some(old) if old.value.meta.uid == o.meta.uid => {
+                        if old.value.label_role() != o.label_role() {
+                            self.relabelled.insert(key, at);
+                        }
+                    }
+                    _ => {
+                        self.relabelled.remove(&key);
+                    }
+                }
+                self.pods.put(o, at);
+            }
+            Object::StatefulSet(o) => self.stateful_sets.put(o, at),
+            Object::Service(o) => self.services.put(o, at),
+            Object::EndpointSlice(o) => self.slices.put(o, at),
+            Object::Pvc(o) => self.pvcs.put(o, at),
+            Object::Pdb(o) => self.pdbs.put(o, at),
+            Object::NetworkPolicy(o) => self.policies.put(o, at),
+            Object::Event(o) => {
+                self.events.put(o, at);
+                self.forget_old_events();
+            }
+            Object::OperatorDeployment(o) => self.operators.put(o, at),
+            Object::OperatorPod(o) => self.operator_pods.put(o, at),
+            Object::OperatorLease(o) => self.leases.put(o, at),
+        }
+    }
+
+    pub(super) fn remove(&mut self, kind: Kind, namespace: &str, name: &str) -> Option<Object> {
+        match kind {
+            Kind::Crd => self.crds.remove(namespace, name).map(Object::Crd),
+            Kind::Dragonfly => self
+                .dragonflies
+                .remove(namespace, name)
+                .map(Object::Dragonfly),
+            Kind::Pod => {
+                let key = (Arc::from(namespace), Arc::from(name));
+                self.engines.remove(&key);
+                self.relabelled.remove(&key);
+                self.pods.remove(namespace, name).map(Object::Pod)
+            }
+            Kind::StatefulSet => self
+                .stateful_sets
+                .remove(namespace, name)
+                .map(Object::StatefulSet),
+            Kind::Service => self.services.remove(namespace, name).map(Object::Service),
+            Kind::EndpointSlice => self
+                .slices
+                .remove(namespace, name)
+                .map(Object::EndpointSlice),
+            Kind::Pvc => self.pvcs.remove(namespace, name).map(Object::Pvc),
+            Kind::Pdb => self.pdbs.remove(namespace, name).map(Object::Pdb),
+            Kind::NetworkPolicy => self
+                .policies
+                .remove(namespace, name)
+                .map(Object::NetworkPolicy),
+            Kind::Event => self.events.remove(namespace, name).map(Object::Event),
+            Kind::OperatorDeployment => self
+                .operators
+                .remove(namespace, name)
+                .map(Object::OperatorDeployment),
+            Kind::OperatorPod => self
+                .operator_pods
+                .remove(namespace, name)
+                .map(Object::OperatorPod),
+            Kind::OperatorLease => self
+                .leases
+                .remove(namespace, name)
+                .map(Object::OperatorLease),
+        }
+    }
+
+    pub(super) fn keys(&self, kind: Kind, scope: &Scope) -> Vec<(Arc<str>, Arc<str>)> {
+        match kind {
+            Kind::Crd => self.crds.keys(scope),
+            Kind::Dragonfly => self.dragonflies.keys(scope),
+            Kind::Pod => self.pods.keys(scope),
+            Kind::StatefulSet => self.stateful_sets.keys(scope),
+            Kind::Service => self.services.keys(scope),
+            Kind::EndpointSlice => self.slices.keys(scope),
+            Kind::Pvc => self.pvcs.keys(scope),
+            Kind::Pdb => self.pdbs.keys(scope),
+            Kind::NetworkPolicy => self.policies.keys(scope),
+            Kind::Event => self.events.keys(scope),
+            Kind::OperatorDeployment => self.operators.keys(scope),
+            Kind::OperatorPod => self.operator_pods.keys(scope),
+            Kind::OperatorLease => self.leases.keys(scope),
+        }
+    }
+
+    /// Events are noise after an hour; a bound keeps a chatty namespace from growing without end.
+    fn forget_old_events(&mut self) {
+        const MOST: usize = 1_200;
+        const KEPT: usize = 1_000;
+        if self.events.len() <= MOST {
+            return;
+        }
+        let mut by_age: Vec<_> = self
+            .events
+            .iter()
+            .map(|held| {
+                (
+                    held.value.at,
+                    held.value.meta.namespace.clone(),
+                    held.value.meta.name.clone(),
+                )
+            })
+            .collect();
+        by_age.sort();
+        for (_, namespace, name) in by_age.into_iter().take(MOST - KEPT) {
+            self.events.remove(&namespace, &name);
+        }
+    }
+
+    /// The record of the engine in the pod of that uid; `None` when that pod is gone, so late answers are dropped.
+    pub(super) fn engine_of(&mut self, node: &NodeId, uid: &Arc<str>) -> Option<&mut EngineRecord> {
+        let pod = self.pods.get(&node.namespace, &node.pod)?;
+        if pod.value.meta.uid != *uid {
+            return None;
+        }
+        let key = (node.namespace.clone(), node.pod.clone());
+        Some(
+            self.engines
+                .entry(key)
+                .or_insert_with(|| EngineRecord::new(uid.clone())),
+        )
+    }
+}

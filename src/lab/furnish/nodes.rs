@@ -1,0 +1,62 @@
+//! Machines as objects.
+
+use serde_json::{Value, json};
+
+/// `PREFIX-NUMBER`, in one of three zones.
+pub(super) fn node(prefix: &str, number: usize) -> Value {
+    let name = format!("{prefix}-{number}");
+    let zone = format!(
+        "zone-{}",
+        ["a", "b", "c"].get((number + 2) % 3).unwrap_or(&"a")
+    );
+    let amounts = json!({"cpu": "8", "ephemeral-storage": "101430960Ki", "memory": "32617608Ki", "pods": "110"});
+    let condition = |kind: &str, status: &str, reason: &str, message: &str| {
+        json!({"type": kind, "status": status, "reason": reason, "message": message,
+            "lastHeartbeatTime": null, "lastTransitionTime": null})
+    };
+    json!({
+        "metadata": {
+            "name": name,
+            "labels": {
+                "beta.kubernetes.io/arch": "amd64",
+                "beta.kubernetes.io/os": "linux",
+                "kubernetes.io/arch": "amd64",
+                "kubernetes.io/hostname": name,
+                "kubernetes.io/os": "linux",
+                "topology.kubernetes.io/region": "lab",
+                "topology.kubernetes.io/zone": zone,
+            },
+        },
+        "spec": {"podCIDR": format!("10.42.{}.0/24", number - 1), "podCIDRs": [format!("10.42.{}.0/24", number - 1)]},
+        "status": {
+            "addresses": [
+                {"address": address(&name), "type": "InternalIP"},
+                {"address": name, "type": "Hostname"},
+            ],
+            "allocatable": amounts,
+            "capacity": amounts,
+            "conditions": [
+                condition("MemoryPressure", "False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
+                condition("DiskPressure", "False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
+                condition("PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
+                condition("Ready", "True", "KubeletReady", "kubelet is posting ready status"),
+            ],
+            "daemonEndpoints": {"kubeletEndpoint": {"Port": 10250}},
+            "nodeInfo": {
+                "architecture": "amd64", "bootID": "", "containerRuntimeVersion": "containerd://2.0.5",
+                "kernelVersion": "6.12.0-lab", "kubeProxyVersion": "", "kubeletVersion": crate::lab::api::VERSION,
+                "machineID": "", "operatingSystem": "linux", "osImage": "Lab Linux", "systemUUID": "",
+            },
+        },
+    })
+}
+
+/// The address of a machine, from the number in its name.
+pub(super) fn address(name: &str) -> String {
+    let number: u32 = name
+        .rsplit_once('-')
+        .and_then(|(_, number)| number.parse().ok())
+        .unwrap_or(0);
+    let third = if name.starts_with("apps") { 21 } else { 20 };
+    format!("192.168.{third}.{}", 10 + number)
+}

@@ -1,0 +1,701 @@
+//! The machines of a lab cluster: scheduler, volume attachment and kubelet in one, with a worker per pod.
+//!
+//! Start reading at [`Machines`], then `worker` (the life of a pod). `flags`, `schedule` and `state` are its decisions as
+//! pure functions; `process` is what runs in a container; `shell` answers `exec`.
+
+pub(in crate::lab) mod flags;
+pub(in crate::lab) mod journal;
+pub(in crate::lab) mod process;
+pub(in crate::lab) mod schedule;
+mod shell;
+pub(in crate::lab) mod state;
+mod worker;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures::StreamExt;
+use serde_json::Value;
+use tokio::net::TcpStream;
+use tokio::sync::{mpsc, watch};
+
+use super::controllers::{Key, claims_of, follow, key};
+use super::engine::{Engine, LabClock, Network, Snapshot};
+use super::events::Recorder;
+use super::json::{is_true, items, number, text};
+use super::kubelet_api::{Exec, Kubelet, Later, Log, LogLine, Output};
+use super::operator;
+use super::resources::{ENDPOINT_SLICES, NODES, PODS, SECRETS};
+use super::seed::Seed;
+use super::status::Status;
+use super::store::{Happened, Object, Store};
+use super::tasks::Tasks;
+use flags::Refused;
+use process::{Process, Simple};
+use schedule::{Addresses, Placed};
+use state::PodState;
+use worker::{Word, Worker};
+
+/// By how much the lab's kubelet is quicker than a real one in starting pods: initial delays of probes and back-off.
+pub(in crate::lab) const HASTE: u32 = 5;
+
+/// How often a followed log is looked at.
+const FOLLOW: Duration = Duration::from_millis(150);
+
+/// What a cluster's machines are made with.
+pub(in crate::lab) struct Ground {
+    pub(in crate::lab) store: Store,
+    pub(in crate::lab) seed: Seed,
+    pub(in crate::lab) tasks: Tasks,
+    pub(in crate::lab) clock: LabClock,
+    pub(in crate::lab) network: Network,
+    /// Lab seconds per real second.
+    pub(in crate::lab) speed: f64,
+    /// Second byte of pod addresses.
+    pub(in crate::lab) addresses: u8,
+}
+
+/// All machines of a cluster. Cloning shares them.
+#[derive(Clone)]
+pub(in crate::lab) struct Machines(Arc<Shared>);
+
+/// A crash that a scenario asks for: containers of these pods end soon after each start.
+#[derive(Clone, Debug)]
+pub(in crate::lab) struct Crash {
+    pub(in crate::lab) namespace: String,
+    /// First part of the pod's name.
+    pub(in crate::lab) pod: String,
+    pub(in crate::lab) container: String,
+    pub(in crate::lab) code: i32,
+    /// What it writes before it ends.
+    pub(in crate::lab) lines: Vec<String>,
+}
+
+pub(in crate::lab) struct Shared {
+    store: Store,
+    seed: Seed,
+    tasks: Tasks,
+    clock: LabClock,
+    network: Network,
+    speed: f64,
+    addresses: Addresses,
+    events: Recorder,
+    scheduler: Recorder,
+    attacher: Recorder,
+    pods: Mutex<BTreeMap<Key, Entry>>,
+    /// What lies on each claim's volume.
+    volumes: Mutex<BTreeMap<Key, Snapshot>>,
+    crashes: Mutex<Vec<Crash>>,
+    /// Whether the operator's workers stand still.
+    stalled: watch::Sender<bool>,
+}
+
+struct Entry {
+    uid: String,
+    node: String,
+    app: String,
+    ip: String,
+    words: mpsc::UnboundedSender<Word>,
+    running: BTreeMap<String, Arc<Process>>,
+    /// Logs of containers that ended last, while no other has been started.
+    past: BTreeMap<String, Vec<LogLine>>,
+    /// Logs of the containers before the running ones.
+    before: BTreeMap<String, Vec<LogLine>>,
+    gated: bool,
+}
+
+impl Machines {
+    pub(in crate::lab) fn new(ground: Ground) -> Self {
+        let Ground {
+            store,
+            seed,
+            tasks,
+            clock,
+            network,
+            speed,
+            addresses,
+        } = ground;
+        Self(Arc::new(Shared {
+            events: Recorder::new(&store, "kubelet", ""),
+            scheduler: Recorder::new(&store, "default-scheduler", ""),
+            attacher: Recorder::new(&store, "attachdetach-controller", ""),
+            addresses: Addresses::new(addresses),
+            pods: Mutex::default(),
+            volumes: Mutex::default(),
+            crashes: Mutex::default(),
+            stalled: watch::Sender::new(false),
+            store,
+            seed,
+            tasks,
+            clock,
+            network,
+            speed,
+        }))
+    }
+
+    /// Takes over a pod of the start, already in the store and assigned to a machine; its containers are as `state` says,
+    /// and those that run are started now.
+    pub(in crate::lab) async fn adopt(&self, pod: &Value, state: PodState) {
+        let shared = &self.0;
+        let (namespace, name) = (
+            text(pod, "/metadata/namespace"),
+            text(pod, "/metadata/name"),
+        );
+        let Ok(object) = shared.store.get(PODS, namespace, name) else {
+            return;
+        };
+        let node = text(pod, "/spec/nodeName");
+        let words = shared.enter(&object, pod, node, &state.ip);
+        let mut running = BTreeMap::new();
+        for container in items(pod, "/spec/containers") {
+            let container_name = text(container, "/name");
+            let Some(now) = state
+                .containers
+                .iter()
+                .find(|one| one.name == container_name)
+            else {
+                continue;
+            };
+            let age = match now.now {
+                state::Now::Running(since) => {
+                    shared.store.now().duration_since(since).unsigned_abs()
+                }
+                _ => continue,
+            };
+            if let Ok(process) = shared
+                .program(pod, container, &state.ip, now.restarts, age)
+                .await
+            {
+                let process = Arc::new(process);
+                shared.started(namespace, name, &object.uid, container_name, &process);
+                running.insert(container_name.to_owned(), process);
+            }
+        }
+        let mut worker = Worker::new(Arc::clone(shared), &object, words);
+        worker.adopt(node, state, running);
+        shared.tasks.spawn(worker.live());
+    }
+
+    /// An address for a pod that starts on this machine.
+    pub(in crate::lab) fn address(&self, node: &str) -> String {
+        self.0.addresses.take(node).to_string()
+    }
+
+    /// Follows pods until the lab ends.
+    pub(in crate::lab) async fn run(self) {
+        let shared = &self.0;
+        loop {
+            let mut changes = follow(&shared.store, &[PODS]);
+            let listed = shared
+                .store
+                .list(PODS, None)
+                .map(|listed| listed.items)
+                .unwrap_or_default();
+            let living: BTreeMap<Key, String> = listed
+                .iter()
+                .map(|pod| (key(pod), pod.uid.clone()))
+                .collect();
+            for (key, entry) in shared.pods().iter() {
+                if living.get(key) != Some(&entry.uid) {
+                    let _ = entry.words.send(Word::Gone);
+                }
+            }
+            for pod in &listed {
+                shared.see(pod);
+            }
+            while let Some((_, batch)) = changes.next().await {
+                let Ok(batch) = batch else { break };
+                for change in batch {
+                    match change.happened {
+                        Happened::Deleted => shared.gone(&change.object),
+                        _ => shared.see(&change.object),
+                    }
+                }
+            }
+        }
+    }
+
+    /// The server that runs in a pod at present.
+    pub(in crate::lab) fn engine(&self, namespace: &str, pod: &str) -> Option<Engine> {
+        let pods = self.0.pods();
+        let entry = pods.get(&(namespace.to_owned(), pod.to_owned()))?;
+        entry
+            .running
+            .values()
+            .find_map(|process| process.engine().cloned())
+    }
+
+    /// The server that answers at an address.
+    pub(in crate::lab) fn engine_at(&self, ip: &str) -> Option<Engine> {
+        self.0.engine_at(ip)
+    }
+
+    /// All servers that run, by pod.
+    pub(in crate::lab) fn engines(&self) -> Vec<(Key, Engine)> {
+        let pods = self.0.pods();
+        let engine = |entry: &Entry| {
+            entry
+                .running
+                .values()
+                .find_map(|process| process.engine().cloned())
+        };
+        pods.iter()
+            .filter_map(|(key, entry)| Some((key.clone(), engine(entry)?)))
+            .collect()
+    }
+
+    /// Makes containers crash from their next start on. Those that run are ended.
+    pub(in crate::lab) fn crash(&self, crash: Crash) {
+        let victims: Vec<Arc<Process>> = self
+            .0
+            .pods()
+            .iter()
+            .filter(|((namespace, name), _)| {
+                *namespace == crash.namespace && name.starts_with(&crash.pod)
+            })
+            .filter_map(|(_, entry)| entry.running.get(&crash.container).cloned())
+            .collect();
+        self.0.crashes().push(crash);
+        for process in victims {
+            process.kill();
+        }
+    }
+
+    /// Lets all containers start as they should, those that wait for it at once.
+    pub(in crate::lab) fn mend_crashes(&self) {
+        self.0.crashes().clear();
+        for entry in self.0.pods().values() {
+            let _ = entry.words.send(Word::Retry);
+        }
+    }
+
+    /// Lets the operator's workers stand still, or go on.
+    pub(in crate::lab) fn stall_operator(&self, stalled: bool) {
+        self.0.stalled.send_replace(stalled);
+    }
+
+    /// What is asked about machines and pods by others in the lab.
+    pub(in crate::lab) fn shared(&self) -> Arc<Shared> {
+        Arc::clone(&self.0)
+    }
+}
+
+impl Shared {
+    fn pods(&self) -> MutexGuard<'_, BTreeMap<Key, Entry>> {
+        self.pods.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn crashes(&self) -> MutexGuard<'_, Vec<Crash>> {
+        self.crashes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The store of the cluster.
+    pub(in crate::lab) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The lab's seed.
+    pub(in crate::lab) fn seed(&self) -> Seed {
+        self.seed
+    }
+
+    /// A span of lab time in real time.
+    pub(in crate::lab) fn scaled(&self, time: Duration) -> Duration {
+        time.div_f64(self.speed)
+    }
+
+    /// Waits while the operator is stalled.
+    pub(in crate::lab) async fn unstalled(&self) {
+        let mut seen = self.stalled.subscribe();
+        // The sender lives as long as we do.
+        let _ = seen.wait_for(|stalled| !stalled).await;
+    }
+
+    fn enter(
+        &self,
+        object: &Object,
+        pod: &Value,
+        node: &str,
+        ip: &str,
+    ) -> mpsc::UnboundedReceiver<Word> {
+        let (words, inbox) = mpsc::unbounded_channel();
+        let entry = Entry {
+            uid: object.uid.clone(),
+            node: node.to_owned(),
+            app: schedule::application(pod).to_owned(),
+            ip: ip.to_owned(),
+            words,
+            running: BTreeMap::new(),
+            past: BTreeMap::new(),
+            before: BTreeMap::new(),
+            gated: !items(pod, "/spec/readinessGates").is_empty(),
+        };
+        if let Some(old) = self.pods().insert(key(object), entry) {
+            let _ = old.words.send(Word::Gone);
+        }
+        inbox
+    }
+
+    /// A pod was added or changed.
+    fn see(self: &Arc<Self>, object: &Object) {
+        let known = self
+            .pods()
+            .get(&key(object))
+            .map(|entry| (entry.uid == object.uid, entry.gated));
+        match known {
+            Some((true, gated)) => {
+                let word = match object.deleting {
+                    true => {
+                        let pod = object.value();
+                        let grace =
+                            number(&pod, "/metadata/deletionGracePeriodSeconds").unwrap_or(0);
+                        Word::Stop(grace.unsigned_abs())
+                    }
+                    false if gated => Word::Look,
+                    false => return,
+                };
+                if let Some(entry) = self.pods().get(&key(object)) {
+                    let _ = entry.words.send(word);
+                }
+            }
+            _ => {
+                let pod = object.value();
+                let inbox = self.enter(object, &pod, text(&pod, "/spec/nodeName"), "");
+                self.tasks
+                    .spawn(Worker::new(Arc::clone(self), object, inbox).live());
+            }
+        }
+    }
+
+    fn gone(&self, object: &Object) {
+        if let Some(entry) = self
+            .pods()
+            .get(&key(object))
+            .filter(|entry| entry.uid == object.uid)
+        {
+            let _ = entry.words.send(Word::Gone);
+        }
+    }
+
+    fn with_entry(&self, namespace: &str, name: &str, uid: &str, change: impl FnOnce(&mut Entry)) {
+        let mut pods = self.pods();
+        let entry = pods.get_mut(&(namespace.to_owned(), name.to_owned()));
+        if let Some(entry) = entry.filter(|entry| entry.uid == uid) {
+            change(entry);
+        }
+    }
+
+    fn forget(&self, namespace: &str, name: &str, uid: &str) {
+        let mut pods = self.pods();
+        let key = (namespace.to_owned(), name.to_owned());
+        if pods.get(&key).is_some_and(|entry| entry.uid == uid) {
+            pods.remove(&key);
+        }
+    }
+
+    fn placed_on(&self, namespace: &str, name: &str, uid: &str, node: &str) {
+        self.with_entry(namespace, name, uid, |entry| entry.node = node.to_owned());
+    }
+
+    fn addressed(&self, namespace: &str, name: &str, uid: &str, ip: &str) {
+        self.with_entry(namespace, name, uid, |entry| entry.ip = ip.to_owned());
+    }
+
+    fn started(
+        &self,
+        namespace: &str,
+        name: &str,
+        uid: &str,
+        container: &str,
+        process: &Arc<Process>,
+    ) {
+        self.with_entry(namespace, name, uid, |entry| {
+            if let Some(past) = entry.past.remove(container) {
+                entry.before.insert(container.to_owned(), past);
+            }
+            entry
+                .running
+                .insert(container.to_owned(), Arc::clone(process));
+        });
+    }
+
+    /// A process has ended: its log is kept, and what it has saved stays on its volume.
+    fn ended(&self, namespace: &str, name: &str, uid: &str, container: &str) {
+        let mut saved = None;
+        self.with_entry(namespace, name, uid, |entry| {
+            if let Some(process) = entry.running.remove(container) {
+                entry.past.insert(container.to_owned(), process.lines(0).0);
+                saved = process.engine().and_then(Engine::saved);
+            }
+        });
+        let Some(saved) = saved else { return };
+        let Ok(pod) = self.store.get(PODS, namespace, name) else {
+            return;
+        };
+        if let Some(claim) = claims_of(&pod.value())
+            .into_iter()
+            .find(|claim| claim.starts_with("df-"))
+        {
+            let mut volumes = self.volumes.lock().unwrap_or_else(PoisonError::into_inner);
+            volumes.insert((namespace.to_owned(), claim), saved);
+        }
+    }
+
+    fn placed(&self) -> Vec<Placed> {
+        let placed = |entry: &Entry| Placed {
+            node: entry.node.clone(),
+            app: entry.app.clone(),
+        };
+        self.pods()
+            .values()
+            .filter(|entry| !entry.node.is_empty())
+            .map(placed)
+            .collect()
+    }
+
+    /// The address of a machine.
+    fn host(&self, node: &str) -> String {
+        let node = self
+            .store
+            .get(NODES, "", node)
+            .map(|node| node.value())
+            .unwrap_or_default();
+        let address = items(&node, "/status/addresses")
+            .iter()
+            .find(|one| text(one, "/type") == "InternalIP");
+        address
+            .map(|one| text(one, "/address").to_owned())
+            .unwrap_or_default()
+    }
+
+    fn engine_at(&self, ip: &str) -> Option<Engine> {
+        let pods = self.pods();
+        let entry = pods
+            .values()
+            .find(|entry| entry.ip == ip && !entry.running.is_empty())?;
+        entry
+            .running
+            .values()
+            .find_map(|process| process.engine().cloned())
+    }
+
+    /// Connects to a port at a pod's address, as a peer in the cluster does.
+    pub(in crate::lab) async fn dial_address(&self, ip: &str, port: u16) -> io::Result<TcpStream> {
+        let engine = self.engine_at(ip).ok_or(io::ErrorKind::ConnectionRefused)?;
+        engine.dial(port).await
+    }
+
+    /// Starts what a container runs, as if it had been running for `age`.
+    async fn program(
+        self: &Arc<Self>,
+        pod: &Value,
+        container: &Value,
+        ip: &str,
+        restarts: u32,
+        age: Duration,
+    ) -> Result<Process, Refused> {
+        let (namespace, name) = (
+            text(pod, "/metadata/namespace"),
+            text(pod, "/metadata/name"),
+        );
+        let (image, container_name) = (text(container, "/image"), text(container, "/name"));
+        let crash = self
+            .crashes()
+            .iter()
+            .find(|crash| {
+                crash.namespace == namespace
+                    && name.starts_with(&crash.pod)
+                    && crash.container == container_name
+            })
+            .cloned();
+        if let Some(crash) = crash {
+            return Ok(Process::Simple(self.crashing(&crash)));
+        }
+        let secret = |secret: &str, key: &str| self.secret(namespace, secret, key);
+        if flags::is_server(image) {
+            let address = ip.parse().map_err(|_| Refused {
+                reason: "CreateContainerError",
+                message: format!("pod {name} has no address"),
+            })?;
+            let mut spec = flags::engine_spec(name, container, address, secret)?;
+            spec.seed = self.seed.number(&["engine", text(pod, "/metadata/uid")]);
+            spec.restarts = restarts;
+            spec.listens = false;
+            spec.age = age;
+            if let Some(claim) = claims_of(pod)
+                .into_iter()
+                .find(|claim| claim.starts_with("df-"))
+            {
+                let volumes = self.volumes.lock().unwrap_or_else(PoisonError::into_inner);
+                spec.snapshot = volumes.get(&(namespace.to_owned(), claim)).cloned();
+            }
+            let engine = Engine::start(spec, self.network.clone(), self.clock.clone()).await;
+            let engine = engine.map_err(|error| Refused {
+                reason: "RunContainerError",
+                message: format!(
+                    "failed to create containerd task: the lab has no port for it: {error}"
+                ),
+            })?;
+            return Ok(Process::Engine(engine, self.clock.clone()));
+        }
+        // A missing Secret keeps any container from starting.
+        flags::environment(container, secret)?;
+        let simple = Simple::new(&self.store, &self.tasks);
+        if flags::is_operator(image) {
+            operator::start(Arc::clone(self), pod, restarts, &simple);
+        } else {
+            simple.journal.write(format!("{container_name} started"));
+        }
+        // Programs that do not catch SIGTERM leave with 143.
+        let code = if flags::is_operator(image) { 0 } else { 143 };
+        Ok(Process::Simple(simple.leaves_with(code)))
+    }
+
+    fn crashing(&self, crash: &Crash) -> Simple {
+        let simple = Simple::new(&self.store, &self.tasks);
+        let (journal, exit, after) = (
+            simple.journal.clone(),
+            simple.exit(),
+            self.scaled(Duration::from_millis(700)),
+        );
+        let crash = crash.clone();
+        simple.tasks().spawn(async move {
+            for line in crash.lines {
+                journal.write(line);
+            }
+            tokio::time::sleep(after).await;
+            exit.send_replace(Some(crash.code));
+        });
+        simple
+    }
+
+    fn secret(&self, namespace: &str, secret: &str, key: &str) -> Option<String> {
+        let secret = self.store.get(SECRETS, namespace, secret).ok()?.value();
+        if let Some(plain) = secret.pointer("/stringData").and_then(|map| map.get(key)) {
+            return plain.as_str().map(str::to_owned);
+        }
+        let encoded = secret
+            .pointer("/data")
+            .and_then(|map| map.get(key))?
+            .as_str()?;
+        String::from_utf8(super::base64::decode(encoded)?).ok()
+    }
+
+    /// The first ready address of a Service.
+    pub(in crate::lab) fn endpoint(&self, namespace: &str, service: &str) -> Option<String> {
+        let slices = self.store.labelled(
+            ENDPOINT_SLICES,
+            Some(namespace),
+            &[("kubernetes.io/service-name", service)],
+        );
+        slices.iter().find_map(|slice| {
+            let slice = slice.value();
+            let ready = items(&slice, "/endpoints")
+                .iter()
+                .find(|one| is_true(one, "/conditions/ready"))?;
+            Some(text(ready, "/addresses/0").to_owned())
+        })
+    }
+
+    fn process(&self, namespace: &str, pod: &str, container: &str) -> Option<Arc<Process>> {
+        let pods = self.pods();
+        pods.get(&(namespace.to_owned(), pod.to_owned()))?
+            .running
+            .get(container)
+            .cloned()
+    }
+}
+
+impl Kubelet for Machines {
+    fn logs<'a>(
+        &'a self,
+        namespace: &'a str,
+        pod: &'a str,
+        container: &'a str,
+        previous: bool,
+        follow: bool,
+    ) -> Later<'a, Result<Log, Status>> {
+        Box::pin(async move {
+            if previous {
+                let pods = self.0.pods();
+                let entry = pods.get(&(namespace.to_owned(), pod.to_owned()));
+                let before = entry.and_then(|entry| {
+                    entry
+                        .before
+                        .get(container)
+                        .or_else(|| entry.past.get(container))
+                });
+                let missing = || {
+                    Status::bad_request(format!(
+                        "previous terminated container \"{container}\" in pod \"{pod}\" not found"
+                    ))
+                };
+                return Ok(Log {
+                    past: before.cloned().ok_or_else(missing)?,
+                    live: None,
+                });
+            }
+            if let Some(process) = self.0.process(namespace, pod, container) {
+                let (past, next) = process.lines(0);
+                let live = follow.then(|| follow_log(&self.0.tasks, process, next));
+                return Ok(Log { past, live });
+            }
+            let pods = self.0.pods();
+            let entry = pods.get(&(namespace.to_owned(), pod.to_owned()));
+            match entry.and_then(|entry| entry.past.get(container)) {
+                Some(past) => Ok(Log {
+                    past: past.clone(),
+                    live: None,
+                }),
+                None => Err(Status::bad_request(format!(
+                    "container \"{container}\" in pod \"{pod}\" is waiting to start: ContainerCreating"
+                ))),
+            }
+        })
+    }
+
+    fn exec(&self, exec: Exec) -> Later<'_, Result<mpsc::Receiver<Output>, Status>> {
+        Box::pin(async move { shell::run(&self.0, exec).await })
+    }
+
+    fn dial<'a>(
+        &'a self,
+        namespace: &'a str,
+        pod: &'a str,
+        port: u16,
+    ) -> Later<'a, io::Result<TcpStream>> {
+        Box::pin(async move {
+            let engine = self
+                .engine(namespace, pod)
+                .ok_or(io::ErrorKind::ConnectionRefused)?;
+            engine.dial(port).await
+        })
+    }
+}
+
+fn follow_log(tasks: &Tasks, process: Arc<Process>, mut next: u64) -> mpsc::Receiver<LogLine> {
+    let (sender, receiver) = mpsc::channel(64);
+    tasks.spawn(async move {
+        loop {
+            let ended = process.has_ended();
+            let (lines, after) = process.lines(next);
+            next = after;
+            for line in lines {
+                if sender.send(line).await.is_err() {
+                    return;
+                }
+            }
+            if ended {
+                return;
+            }
+            tokio::select! {
+                () = sender.closed() => return,
+                () = tokio::time::sleep(FOLLOW) => {}
+                _ = process.exited() => {}
+            }
+        }
+    });
+    receiver
+}

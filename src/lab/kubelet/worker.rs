@@ -1,0 +1,771 @@
+//! The life of one pod: a machine, an address, containers that start, become ready, end and start again, and the end.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::future::{FutureExt, select_all};
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::flags::Refused;
+use super::process::Process;
+use super::schedule;
+use super::state::{Ended, Now, PodState};
+use super::{HASTE, Shared};
+use crate::lab::controllers::{SELECTED_NODE, claims_of, follow};
+use crate::lab::json::{items, number, set, text};
+use crate::lab::pods;
+use crate::lab::resources::{CLAIMS, NODES, PODS};
+use crate::lab::store::{Delete, Expect, Object, Writer};
+
+/// What a worker is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Word {
+    /// Its deletion was asked for, with this many seconds of grace.
+    Stop(u64),
+    /// The object is gone: end everything at once.
+    Gone,
+    /// Somebody changed the pod's conditions.
+    Look,
+    /// Start what waits to be started again.
+    Retry,
+}
+
+/// What falls due.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Due {
+    /// A container is to be started (again).
+    Start(String),
+    /// A container's readiness is to be asked.
+    Ready(String),
+    /// A container that does not answer is asked again.
+    Silent(String, u32),
+}
+
+/// One pod's worker.
+pub(super) struct Worker {
+    shared: Arc<Shared>,
+    namespace: String,
+    name: String,
+    uid: String,
+    words: mpsc::UnboundedReceiver<Word>,
+    state: Option<PodState>,
+    node: String,
+    running: BTreeMap<String, Arc<Process>>,
+    due: Vec<(Instant, Due)>,
+    /// Ends of each container so far that counted for the back-off.
+    crashes: BTreeMap<String, u32>,
+}
+
+impl Worker {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        pod: &Object,
+        words: mpsc::UnboundedReceiver<Word>,
+    ) -> Self {
+        Self {
+            shared,
+            namespace: pod.namespace.clone(),
+            name: pod.name.clone(),
+            uid: pod.uid.clone(),
+            words,
+            state: None,
+            node: String::new(),
+            running: BTreeMap::new(),
+            due: Vec::new(),
+            crashes: BTreeMap::new(),
+        }
+    }
+
+    /// Takes over a pod whose containers already run, or wait to be started again.
+    pub(super) fn adopt(
+        &mut self,
+        node: &str,
+        state: PodState,
+        running: BTreeMap<String, Arc<Process>>,
+    ) {
+        for container in &state.containers {
+            self.crashes
+                .insert(container.name.clone(), container.restarts);
+            if matches!(container.now, Now::Waiting(..)) {
+                self.due
+                    .push((Instant::now(), Due::Start(container.name.clone())));
+            }
+        }
+        self.node = node.to_owned();
+        self.state = Some(state);
+        self.running = running;
+    }
+
+    /// Lives until the pod is gone.
+    pub(super) async fn live(mut self) {
+        let word = match self.rise().await {
+            Ok(()) => self.run().await,
+            Err(word) => word,
+        };
+        self.fall(word).await;
+        if let Some(state) = &self.state {
+            self.shared.addresses.free(&state.ip);
+        }
+        self.shared.forget(&self.namespace, &self.name, &self.uid);
+    }
+
+    // Up.
+
+    async fn rise(&mut self) -> Result<(), Word> {
+        if self.state.is_some() {
+            return Ok(());
+        }
+        let pod = self.place().await?;
+        let now = self.shared.store.now();
+        let host = self.shared.host(&self.node);
+        self.state = Some(PodState::creating(&pod, &host, "", now));
+        self.write();
+        if let Some(claim) = claims_of(&pod).first() {
+            self.pause(Duration::from_millis(1500)).await?;
+            let volume = self
+                .shared
+                .store
+                .get(CLAIMS, &self.namespace, claim)
+                .map(|claim| claim.value());
+            let volume = volume
+                .map(|claim| text(&claim, "/spec/volumeName").to_owned())
+                .unwrap_or_default();
+            let sentence = format!("AttachVolume.Attach succeeded for volume \"{volume}\"");
+            self.shared
+                .attacher
+                .normal(&pod, "SuccessfulAttachVolume", &sentence);
+        }
+        self.pause(Duration::from_millis(800)).await?;
+        let ip = self.shared.addresses.take(&self.node);
+        if let Some(state) = &mut self.state {
+            state.ip = ip.to_string();
+        }
+        self.shared
+            .addressed(&self.namespace, &self.name, &self.uid, &ip.to_string());
+        let names: Vec<String> = items(&pod, "/spec/containers")
+            .iter()
+            .map(|one| text(one, "/name").to_owned())
+            .collect();
+        for name in names {
+            self.start(&name).await;
+        }
+        self.write();
+        Ok(())
+    }
+
+    /// Finds a machine and waits for the volumes.
+    async fn place(&mut self) -> Result<Value, Word> {
+        loop {
+            let pod = self.pod().ok_or(Word::Gone)?;
+            let assigned = text(&pod, "/spec/nodeName").to_owned();
+            if !assigned.is_empty() {
+                self.node = assigned;
+                return Ok(pod);
+            }
+            let mut changes = follow(&self.shared.store, &[NODES, CLAIMS]);
+            match self.choose(&pod) {
+                Ok(node) => {
+                    self.pause(Duration::from_millis(50)).await?;
+                    if self.claims_bound(&pod, &node) {
+                        self.assign(&node);
+                        continue;
+                    }
+                }
+                Err(sentence) => self.unschedulable(&pod, &sentence),
+            }
+            tokio::select! {
+                word = self.words.recv() => match word {
+                    Some(Word::Look | Word::Retry) => {}
+                    other => return Err(other.unwrap_or(Word::Gone)),
+                },
+                _ = changes.next() => {}
+            }
+        }
+    }
+
+    fn choose(&self, pod: &Value) -> Result<String, String> {
+        let mut tied = None;
+        for name in claims_of(pod) {
+            let claim = self.shared.store.get(CLAIMS, &self.namespace, &name);
+            let claim = claim
+                .map_err(|_| format!("persistentvolumeclaim \"{name}\" not found"))?
+                .value();
+            let node = claim
+                .pointer("/metadata/annotations")
+                .and_then(|all| all.get(SELECTED_NODE));
+            tied = tied.or(node.and_then(Value::as_str).map(str::to_owned));
+        }
+        let nodes = self
+            .shared
+            .store
+            .list(NODES, None)
+            .map(|listed| listed.items)
+            .unwrap_or_default();
+        let nodes: Vec<Value> = nodes.iter().map(|node| node.value()).collect();
+        schedule::choose(pod, &nodes, &self.shared.placed(), tied.as_deref())
+    }
+
+    /// Asks for volumes on the machine; whether all are there.
+    fn claims_bound(&self, pod: &Value, node: &str) -> bool {
+        let mut bound = true;
+        for name in claims_of(pod) {
+            let asked = self.shared.store.update(
+                CLAIMS,
+                &self.namespace,
+                &name,
+                "kube-scheduler",
+                |claim| {
+                    set(
+                        claim,
+                        &["metadata", "annotations", SELECTED_NODE],
+                        node.into(),
+                    );
+                },
+            );
+            bound &= asked.is_ok_and(|claim| text(&claim.value(), "/status/phase") == "Bound");
+        }
+        bound
+    }
+
+    fn assign(&mut self, node: &str) {
+        self.shared
+            .placed_on(&self.namespace, &self.name, &self.uid, node);
+        let now = crate::lab::clock::seconds(self.shared.store.now());
+        let assigned = self.change("kube-scheduler", |pod| {
+            set(pod, &["spec", "nodeName"], node.into());
+            let mut status = pod.get("status").cloned().unwrap_or_else(|| json!({}));
+            pods::set_condition(
+                &mut status,
+                json!({"type": "PodScheduled", "status": "True", "lastProbeTime": null}),
+                &now,
+            );
+            set(pod, &["status"], status);
+        });
+        if let Some(pod) = assigned {
+            let sentence = format!(
+                "Successfully assigned {}/{} to {node}",
+                self.namespace, self.name
+            );
+            self.shared.scheduler.normal(&pod, "Scheduled", &sentence);
+        }
+    }
+
+    fn unschedulable(&self, pod: &Value, sentence: &str) {
+        self.shared
+            .scheduler
+            .warning(pod, "FailedScheduling", sentence);
+        let now = crate::lab::clock::seconds(self.shared.store.now());
+        self.change("kube-scheduler", |pod| {
+            let mut status = pod.get("status").cloned().unwrap_or_else(|| json!({}));
+            let condition = json!({"type": "PodScheduled", "status": "False", "reason": "Unschedulable",
+                "message": sentence, "lastProbeTime": null});
+            pods::set_condition(&mut status, condition, &now);
+            set(pod, &["status"], status);
+        });
+    }
+
+    /// Starts a container's process, or shows why it cannot be.
+    async fn start(&mut self, name: &str) {
+        let Some(pod) = self.pod() else { return };
+        let Some(container) = items(&pod, "/spec/containers")
+            .iter()
+            .find(|one| text(one, "/name") == name)
+        else {
+            return;
+        };
+        let image = text(container, "/image").to_owned();
+        let (ip, restarts) = match &self.state {
+            Some(state) => {
+                let again = state
+                    .containers
+                    .iter()
+                    .find(|one| one.name == name && one.last.is_some());
+                (state.ip.clone(), again.map_or(0, |one| one.restarts + 1))
+            }
+            None => return,
+        };
+        let field = format!("spec.containers{{{name}}}");
+        let say = |kind: &str, reason: &str, sentence: &str| {
+            self.shared
+                .events
+                .on(&self.node)
+                .now(&pod, kind, reason, sentence, &field);
+        };
+        match self
+            .shared
+            .program(&pod, container, &ip, restarts, Duration::ZERO)
+            .await
+        {
+            Ok(process) => {
+                say(
+                    "Normal",
+                    "Pulled",
+                    &format!("Container image \"{image}\" already present on machine"),
+                );
+                say("Normal", "Created", &format!("Created container: {name}"));
+                say("Normal", "Started", &format!("Started container {name}"));
+                let process = Arc::new(process);
+                self.shared
+                    .started(&self.namespace, &self.name, &self.uid, name, &process);
+                self.running.insert(name.to_owned(), process);
+                let probed = container.get("readinessProbe");
+                let now = self.shared.store.now();
+                if let Some(state) = &mut self.state {
+                    state.with(name, |one| {
+                        one.now = Now::Running(now);
+                        one.restarts = restarts;
+                        one.ready = probed.is_none();
+                    });
+                }
+                if let Some(probe) = probed {
+                    let delay = number(probe, "/initialDelaySeconds")
+                        .unwrap_or(0)
+                        .max(1)
+                        .unsigned_abs();
+                    self.later(
+                        Duration::from_secs(delay) / HASTE,
+                        Due::Ready(name.to_owned()),
+                    );
+                }
+            }
+            Err(refused) => self.refused(&pod, name, &image, refused),
+        }
+    }
+
+    fn refused(&mut self, pod: &Value, name: &str, image: &str, refused: Refused) {
+        let field = format!("spec.containers{{{name}}}");
+        let events = self.shared.events.on(&self.node);
+        let waiting = |state: &PodState| {
+            let found = state.containers.iter().find(|one| one.name == name);
+            matches!(
+                found.map(|one| &one.now),
+                Some(Now::Waiting("ErrImagePull" | "ImagePullBackOff", _))
+            )
+        };
+        let mut shown = (refused.reason, refused.message.clone());
+        if refused.reason == "ErrImagePull" {
+            let again = self.state.as_ref().is_some_and(waiting);
+            if again {
+                let sentence = format!("Back-off pulling image \"{image}\"");
+                events.now(pod, "Normal", "BackOff", &sentence, &field);
+                events.now(pod, "Warning", "Failed", "Error: ImagePullBackOff", &field);
+                shown = (
+                    "ImagePullBackOff",
+                    format!("{sentence}: ErrImagePull: {}", refused.message),
+                );
+            } else {
+                events.now(
+                    pod,
+                    "Normal",
+                    "Pulling",
+                    &format!("Pulling image \"{image}\""),
+                    &field,
+                );
+                let sentence = format!("Failed to pull image \"{image}\": {}", refused.message);
+                events.now(pod, "Warning", "Failed", &sentence, &field);
+                events.now(pod, "Warning", "Failed", "Error: ErrImagePull", &field);
+            }
+        } else {
+            events.now(
+                pod,
+                "Warning",
+                "Failed",
+                &format!("Error: {}", refused.message),
+                &field,
+            );
+        }
+        if let Some(state) = &mut self.state {
+            state.with(name, |one| {
+                one.now = Now::Waiting(shown.0, shown.1);
+                one.ready = false;
+            });
+        }
+        let times = self.crashes.entry(name.to_owned()).or_insert(0);
+        *times += 1;
+        let delay = back_off(*times);
+        self.later(delay / HASTE, Due::Start(name.to_owned()));
+    }
+
+    // Run.
+
+    async fn run(&mut self) -> Word {
+        loop {
+            let next = self.due.iter().map(|(at, _)| *at).min();
+            let wait = async {
+                match next {
+                    Some(at) => tokio::time::sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let happened = tokio::select! {
+                word = self.words.recv() => match word {
+                    Some(Word::Look) => None,
+                    Some(Word::Retry) => {
+                        self.retry();
+                        None
+                    }
+                    other => return other.unwrap_or(Word::Gone),
+                },
+                ended = any_end(&self.running) => Some(ended),
+                silent = any_silence(&self.running, &self.due) => {
+                    // The kubelet notices at its next probe.
+                    self.later(Duration::from_secs(5), Due::Silent(silent, 1));
+                    None
+                }
+                () = wait => None,
+            };
+            if let Some((name, code)) = happened {
+                self.ended(&name, code);
+            }
+            let now = Instant::now();
+            let (due, left) = std::mem::take(&mut self.due)
+                .into_iter()
+                .partition(|(at, _)| *at <= now);
+            self.due = left;
+            let due: Vec<(Instant, Due)> = due;
+            for (_, due) in due {
+                match due {
+                    Due::Start(name) => self.start(&name).await,
+                    Due::Ready(name) => self.probe(&name),
+                    Due::Silent(name, times) => self.silent(&name, times),
+                }
+            }
+            self.write();
+        }
+    }
+
+    /// Forgets the back-off of what waits.
+    fn retry(&mut self) {
+        for (at, due) in &mut self.due {
+            if matches!(due, Due::Start(_)) {
+                *at = Instant::now();
+            }
+        }
+        self.crashes.clear();
+    }
+
+    /// Asks a container for its readiness.
+    fn probe(&mut self, name: &str) {
+        let Some(process) = self.running.get(name) else {
+            return;
+        };
+        if process.frozen() {
+            self.later(Duration::from_secs(10), Due::Ready(name.to_owned()));
+            return;
+        }
+        if let Some(state) = &mut self.state {
+            state.with(name, |one| one.ready = true);
+        }
+    }
+
+    /// A container that did not answer a probe.
+    fn silent(&mut self, name: &str, times: u32) {
+        let Some(process) = self.running.get(name).cloned() else {
+            return;
+        };
+        if !process.frozen() {
+            self.probe(name);
+            return;
+        }
+        let Some(pod) = self.pod() else { return };
+        let field = format!("spec.containers{{{name}}}");
+        let events = self.shared.events.on(&self.node);
+        let text =
+            "command timed out: \"/bin/sh /usr/local/bin/healthcheck.sh\" timed out after 5s";
+        events.now(
+            &pod,
+            "Warning",
+            "Unhealthy",
+            &format!("Readiness probe failed: {text}"),
+            &field,
+        );
+        events.now(
+            &pod,
+            "Warning",
+            "Unhealthy",
+            &format!("Liveness probe failed: {text}"),
+            &field,
+        );
+        if times < 3 {
+            self.later(
+                Duration::from_secs(10),
+                Due::Silent(name.to_owned(), times + 1),
+            );
+            return;
+        }
+        if let Some(state) = &mut self.state {
+            state.with(name, |one| one.ready = false);
+        }
+        let sentence = format!("Container {name} failed liveness probe, will be restarted");
+        events.now(&pod, "Normal", "Killing", &sentence, &field);
+        // A stopped process does not see SIGTERM; after its grace it is killed.
+        process.kill();
+    }
+
+    /// A process has ended by itself.
+    fn ended(&mut self, name: &str, code: i32) {
+        self.running.remove(name);
+        self.shared
+            .ended(&self.namespace, &self.name, &self.uid, name);
+        self.due
+            .retain(|(_, due)| !matches!(due, Due::Ready(of) | Due::Silent(of, _) if of == name));
+        let now = self.shared.store.now();
+        let Some(state) = &mut self.state else { return };
+        let mut ran = jiff::SignedDuration::ZERO;
+        state.with(name, |one| {
+            let started = match one.now {
+                Now::Running(since) => since,
+                _ => now,
+            };
+            ran = now.duration_since(started);
+            let end = Ended::new(code, started, now);
+            one.last = Some(end.clone());
+            one.now = Now::Ended(end);
+            one.ready = false;
+        });
+        self.write();
+        let times = self.crashes.entry(name.to_owned()).or_insert(0);
+        if ran > jiff::SignedDuration::from_mins(10) {
+            *times = 0;
+        }
+        *times += 1;
+        if *times == 1 {
+            self.later(Duration::from_millis(600), Due::Start(name.to_owned()));
+            return;
+        }
+        let delay = back_off(*times - 1);
+        let Some(pod) = self.pod() else { return };
+        let of = format!(
+            "container {name} in pod {}_{}({})",
+            self.name, self.namespace, self.uid
+        );
+        let field = format!("spec.containers{{{name}}}");
+        let sentence = format!("Back-off restarting failed {of}");
+        self.shared
+            .events
+            .on(&self.node)
+            .now(&pod, "Warning", "BackOff", &sentence, &field);
+        if let Some(state) = &mut self.state {
+            let shown = format!(
+                "back-off {} restarting failed container={name} pod={}_{}({})",
+                spelled(delay),
+                self.name,
+                self.namespace,
+                self.uid
+            );
+            state.with(name, |one| {
+                one.now = Now::Waiting("CrashLoopBackOff", shown)
+            });
+        }
+        self.later(delay / HASTE, Due::Start(name.to_owned()));
+    }
+
+    // Down.
+
+    async fn fall(&mut self, word: Word) {
+        if let (Word::Stop(grace), Some(pod)) = (word, self.pod()) {
+            for name in self.running.keys() {
+                let field = format!("spec.containers{{{name}}}");
+                let sentence = format!("Stopping container {name}");
+                self.shared
+                    .events
+                    .on(&self.node)
+                    .now(&pod, "Normal", "Killing", &sentence, &field);
+            }
+            for process in self.running.values() {
+                process.terminate();
+            }
+            self.wait_for_end(Duration::from_secs(grace)).await;
+        }
+        for process in self.running.values() {
+            process.kill();
+        }
+        let now = self.shared.store.now();
+        for (name, process) in std::mem::take(&mut self.running) {
+            let code = process.exited().await;
+            self.shared
+                .ended(&self.namespace, &self.name, &self.uid, &name);
+            if let Some(state) = &mut self.state {
+                state.with(&name, |one| {
+                    let started = match one.now {
+                        Now::Running(since) => since,
+                        _ => now,
+                    };
+                    one.now = Now::Ended(Ended::new(code, started, now));
+                    one.ready = false;
+                });
+            }
+        }
+        if word == Word::Gone {
+            return;
+        }
+        self.write();
+        let expect = Expect {
+            uid: Some(self.uid.clone()),
+            revision: None,
+        };
+        // Somebody may have forced it out before us.
+        let _ = self.shared.store.delete(
+            PODS,
+            &self.namespace,
+            &self.name,
+            &Delete {
+                expect,
+                ..Delete::now()
+            },
+        );
+    }
+
+    /// Waits until all processes have ended, the grace is over, or the object is gone.
+    async fn wait_for_end(&mut self, grace: Duration) {
+        let mut until = Instant::now() + self.shared.scaled(grace);
+        while self.running.values().any(|process| !process.has_ended()) {
+            tokio::select! {
+                _ = all_ended(&self.running) => return,
+                () = tokio::time::sleep_until(until) => return,
+                word = self.words.recv() => match word {
+                    Some(Word::Stop(grace)) => {
+                        until = until.min(Instant::now() + self.shared.scaled(Duration::from_secs(grace)));
+                    }
+                    Some(Word::Look | Word::Retry) => {}
+                    Some(Word::Gone) | None => return,
+                },
+            }
+        }
+    }
+
+    // Small things.
+
+    fn pod(&self) -> Option<Value> {
+        let pod = self
+            .shared
+            .store
+            .get(PODS, &self.namespace, &self.name)
+            .ok()?;
+        (pod.uid == self.uid).then(|| pod.value())
+    }
+
+    fn change(&self, manager: &str, change: impl FnOnce(&mut Value)) -> Option<Value> {
+        let writer = Writer {
+            manager,
+            subresource: "status",
+            applied: None,
+            dry_run: false,
+        };
+        let expect = Expect {
+            uid: Some(self.uid.clone()),
+            revision: None,
+        };
+        let changed = self.shared.store.try_update(
+            PODS,
+            &self.namespace,
+            &self.name,
+            writer,
+            &expect,
+            |pod| {
+                change(pod);
+                Ok(())
+            },
+        );
+        changed.ok().map(|pod| pod.value())
+    }
+
+    /// Writes the status, where it differs.
+    fn write(&self) {
+        let Some(state) = &self.state else { return };
+        let now = self.shared.store.now();
+        self.change("kubelet", |pod| {
+            let status = state.status(pod, now, self.shared.seed);
+            set(pod, &["status"], status);
+        });
+    }
+
+    fn later(&mut self, after: Duration, due: Due) {
+        self.due
+            .push((Instant::now() + self.shared.scaled(after), due));
+    }
+
+    async fn pause(&mut self, time: Duration) -> Result<(), Word> {
+        let until = Instant::now() + self.shared.scaled(time);
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep_until(until) => return Ok(()),
+                word = self.words.recv() => match word {
+                    Some(Word::Look | Word::Retry) => {}
+                    other => return Err(other.unwrap_or(Word::Gone)),
+                },
+            }
+        }
+    }
+}
+
+/// The first container to end, with its exit status.
+async fn any_end(running: &BTreeMap<String, Arc<Process>>) -> (String, i32) {
+    if running.is_empty() {
+        return std::future::pending().await;
+    }
+    let ends = running
+        .iter()
+        .map(|(name, process)| async move { (name.clone(), process.exited().await) }.boxed());
+    select_all(ends).await.0
+}
+
+async fn all_ended(running: &BTreeMap<String, Arc<Process>>) {
+    for process in running.values() {
+        process.exited().await;
+    }
+}
+
+/// The first container to fall silent that is not yet known to be.
+async fn any_silence(running: &BTreeMap<String, Arc<Process>>, due: &[(Instant, Due)]) -> String {
+    let known = |name: &str| {
+        due.iter()
+            .any(|(_, due)| matches!(due, Due::Silent(of, _) | Due::Ready(of) if of == name))
+    };
+    let mut waits = Vec::new();
+    for (name, process) in running.iter().filter(|(name, _)| !known(name)) {
+        waits.push(
+            async move {
+                process.froze().await;
+                name.clone()
+            }
+            .boxed(),
+        );
+    }
+    if waits.is_empty() {
+        return std::future::pending().await;
+    }
+    select_all(waits).await.0
+}
+
+/// 10 s, doubled with every failure, at most 5 min.
+fn back_off(times: u32) -> Duration {
+    let doubled = 10_u64.saturating_mul(1 << times.saturating_sub(1).min(10));
+    Duration::from_secs(doubled.min(300))
+}
+
+/// As Go prints it: `10s`, `1m20s`, `5m0s`.
+fn spelled(time: Duration) -> String {
+    match (time.as_secs() / 60, time.as_secs() % 60) {
+        (0, seconds) => format!("{seconds}s"),
+        (minutes, seconds) => format!("{minutes}m{seconds}s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn back_off_doubles_to_five_minutes() {
+        let shown: Vec<String> = (1..8).map(|times| spelled(back_off(times))).collect();
+        assert_eq!(
+            shown,
+            ["10s", "20s", "40s", "1m20s", "2m40s", "5m0s", "5m0s"]
+        );
+    }
+}

@@ -1,0 +1,271 @@
+//! The simulated Dragonfly operator, v1.6.1: it acts through the same store as everybody else and speaks RESP to the
+//! engines' admin ports, with the gates, timeouts and gaps of the real one.
+//!
+//! Start reading at [`start`] (the process and its leadership), then `pods` (elections and replication) and `instances`
+//! (objects and rollouts). `election`, `rollout`, `lease` and `owned` are its decisions as pure functions.
+
+pub(in crate::lab) mod crd;
+pub(in crate::lab) mod election;
+mod instances;
+pub(in crate::lab) mod lease;
+pub(in crate::lab) mod owned;
+mod pods;
+mod queue;
+pub(in crate::lab) mod rollout;
+mod speak;
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::events::Recorder;
+use super::json::{set, text};
+use super::kubelet::Shared;
+use super::kubelet::journal::Journal;
+use super::kubelet::process::Simple;
+use super::resources::{DRAGONFLIES, LEASES, PODS};
+use super::seed::Seed;
+use super::store::{Object, Store, Writer};
+use lease::Act;
+
+pub(in crate::lab) use pods::MASTER_ANNOTATION;
+
+/// The operator's version: the tag of its image.
+pub(in crate::lab) const VERSION: &str = "v1.6.1";
+/// Its image.
+pub(in crate::lab) const IMAGE: &str = "docker.dragonflydb.io/dragonflydb/operator";
+/// Its namespace in the raw bundle.
+pub(in crate::lab) const NAMESPACE: &str = "dragonfly-operator-system";
+/// Its Deployment in the raw bundle.
+pub(in crate::lab) const DEPLOYMENT: &str = "dragonfly-operator-controller-manager";
+/// Its field manager: the name of its binary.
+pub(in crate::lab) const MANAGER: &str = "manager";
+
+/// One running manager.
+#[derive(Clone)]
+pub(in crate::lab) struct Operator {
+    shared: Arc<Shared>,
+    store: Store,
+    namespace: String,
+    journal: Journal,
+    events: Recorder,
+}
+
+/// How this process is known in the Lease.
+pub(in crate::lab) fn identity(seed: Seed, pod: &str, uid: &str, restarts: u32) -> String {
+    format!(
+        "{pod}_{}",
+        seed.uid(&["leader", uid, &restarts.to_string()])
+    )
+}
+
+/// Starts the manager of an operator pod.
+pub(in crate::lab) fn start(shared: Arc<Shared>, pod: &Value, restarts: u32, process: &Simple) {
+    let store = shared.store().clone();
+    let operator = Operator {
+        events: Recorder::new(&store, "dragonfly-operator", ""),
+        namespace: text(pod, "/metadata/namespace").to_owned(),
+        journal: process.journal.clone(),
+        shared,
+        store,
+    };
+    let (name, uid) = (text(pod, "/metadata/name"), text(pod, "/metadata/uid"));
+    let me = identity(operator.shared.seed(), name, uid, restarts);
+    let (tasks, exit) = (process.tasks().clone(), process.exit());
+    process.tasks().spawn(async move {
+        let ended = tasks.clone();
+        operator.lead(&me, &tasks).await;
+        operator.say(
+            "ERROR",
+            "setup",
+            "problem running manager",
+            &json!({"error": "leader election lost"}),
+        );
+        exit.send_replace(Some(1));
+        ended.end();
+    });
+}
+
+impl Operator {
+    /// Campaigns for the Lease, works while holding it, and returns when it is lost.
+    async fn lead(&self, me: &str, tasks: &super::tasks::Tasks) {
+        self.say("INFO", "setup", "starting manager", &json!({}));
+        let line = format!(
+            "attempting to acquire leader lease {}/{}...",
+            self.namespace,
+            lease::LEASE
+        );
+        self.journal.write(format!(
+            "{} {line}",
+            self.klog('I', "leaderelection.go:257]")
+        ));
+        let mut leading = false;
+        let mut seen = (String::new(), self.store.now());
+        loop {
+            let now = self.store.now();
+            let found = self
+                .store
+                .get(LEASES, &self.namespace, lease::LEASE)
+                .ok()
+                .map(|lease| lease.value());
+            let renewed = found
+                .as_ref()
+                .map(|lease| text(lease, "/spec/renewTime").to_owned())
+                .unwrap_or_default();
+            if seen.0 != renewed {
+                seen = (renewed, now);
+            }
+            let act = lease::act(found.as_ref(), me, seen.1, now);
+            let won = match act {
+                Act::Wait => false,
+                Act::Create => {
+                    let lease = lease::new(&self.namespace, me, now);
+                    self.store
+                        .create(LEASES, &self.namespace, lease, MANAGER)
+                        .is_ok()
+                }
+                Act::Renew | Act::Take => self
+                    .store
+                    .update(LEASES, &self.namespace, lease::LEASE, MANAGER, |lease| {
+                        lease::hold(lease, me, now)
+                    })
+                    .is_ok(),
+            };
+            match (leading, won) {
+                (false, true) => {
+                    leading = true;
+                    let line = format!(
+                        "successfully acquired lease {}/{}",
+                        self.namespace,
+                        lease::LEASE
+                    );
+                    self.journal.write(format!(
+                        "{} {line}",
+                        self.klog('I', "leaderelection.go:271]")
+                    ));
+                    let name = me.split('_').next().unwrap_or(me);
+                    // Who finds itself holding the Lease has been at work before the lab was looked at.
+                    let warm = act == Act::Renew;
+                    if !warm {
+                        self.became_leader(name, me);
+                    }
+                    tasks.spawn(self.clone().run_instances(warm));
+                    tasks.spawn(self.clone().run_pods(warm));
+                }
+                (true, false) => return,
+                _ => {}
+            }
+            tokio::time::sleep(lease::RETRY).await;
+        }
+    }
+
+    fn became_leader(&self, pod: &str, me: &str) {
+        if let Ok(lease) = self.store.get(LEASES, &self.namespace, lease::LEASE) {
+            let recorder = Recorder::new(&self.store, me, "");
+            recorder.normal(
+                &lease.value(),
+                "LeaderElection",
+                &format!("{me} became leader"),
+            );
+        }
+        let fields = json!({"controller": "Dragonfly", "worker count": 1, "pod": pod});
+        self.say("INFO", "", "Starting workers", &fields);
+    }
+
+    /// A line as zap's console encoder writes it.
+    fn say(&self, level: &str, logger: &str, message: &str, fields: &Value) {
+        let stamp = super::clock::seconds(self.store.now());
+        let logger = if logger.is_empty() {
+            String::new()
+        } else {
+            format!("{logger}\t")
+        };
+        let fields = match fields.as_object() {
+            Some(map) if !map.is_empty() => format!("\t{}", spaced(fields)),
+            _ => String::new(),
+        };
+        self.journal
+            .write(format!("{stamp}\t{level}\t{logger}{message}{fields}"));
+    }
+
+    fn klog(&self, level: char, place: &str) -> String {
+        let stamp = self.store.now().strftime("%m%d %H:%M:%S.%6f");
+        format!("{level}{stamp}       1 {place}")
+    }
+
+    /// A line of one controller about one object.
+    fn note(&self, controller: &str, namespace: &str, name: &str, message: &str) {
+        self.say("INFO", "", message, &fields(controller, namespace, name));
+    }
+
+    /// An error of one controller about one object.
+    fn failed(&self, controller: &str, namespace: &str, name: &str, error: &str) {
+        let mut all = fields(controller, namespace, name);
+        set(&mut all, &["error"], error.into());
+        self.say("ERROR", "", "Reconciler error", &all);
+    }
+
+    /// The instance, unless it is gone or going.
+    fn instance(&self, namespace: &str, name: &str) -> Option<Value> {
+        let object = self.store.get(DRAGONFLIES, namespace, name).ok()?;
+        (!object.deleting).then(|| object.value())
+    }
+
+    /// Writes `status.phase`.
+    fn set_phase(&self, df: &Value, phase: &str) -> Result<(), String> {
+        let (namespace, name) = (text(df, "/metadata/namespace"), text(df, "/metadata/name"));
+        self.note(
+            "Dragonfly",
+            namespace,
+            name,
+            &format!("updating status to {phase}"),
+        );
+        let writer = Writer {
+            manager: MANAGER,
+            subresource: "status",
+            applied: None,
+            dry_run: false,
+        };
+        let written = self
+            .store
+            .update(DRAGONFLIES, namespace, name, writer, |df| {
+                set(df, &["status", "phase"], phase.into());
+            });
+        written
+            .map(|_| ())
+            .map_err(|status| format!("failed to update the dragonfly object: {status}"))
+    }
+
+    /// The pods of an instance, in order of ordinal.
+    fn pods_of(&self, df: &Value) -> Vec<Value> {
+        let (namespace, name) = (text(df, "/metadata/namespace"), text(df, "/metadata/name"));
+        let labels = [("app", name), ("app.kubernetes.io/part-of", "dragonfly")];
+        let found: Vec<Arc<Object>> = self.store.labelled(PODS, Some(namespace), &labels);
+        let mut pods: Vec<Value> = found.iter().map(|pod| pod.value()).collect();
+        pods.sort_by_key(ordinal);
+        pods
+    }
+}
+
+/// The ordinal of a StatefulSet's pod.
+fn ordinal(pod: &Value) -> u32 {
+    let name = text(pod, "/metadata/name");
+    name.rsplit_once('-')
+        .and_then(|(_, ordinal)| ordinal.parse().ok())
+        .unwrap_or(u32::MAX)
+}
+
+fn fields(controller: &str, namespace: &str, name: &str) -> Value {
+    json!({"controller": controller, "namespace": namespace, "name": name})
+}
+
+/// JSON with a space after colons and commas, as zap prints its fields.
+fn spaced(fields: &Value) -> String {
+    let pairs: Vec<String> = fields
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(key, value)| format!("\"{key}\": {value}"))
+        .collect();
+    format!("{{{}}}", pairs.join(", "))
+}

@@ -1,0 +1,252 @@
+//! The scenarios: states a lab can start in, most of which can also befall one that runs.
+
+use std::fmt;
+
+/// Where a scenario can be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// Only at the start.
+    Start,
+    /// Only on a running lab.
+    Running,
+    /// Both.
+    Both,
+}
+
+/// One scenario, as a list shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scenario {
+    /// Its name, for `--scenario` and `fault`.
+    pub name: &'static str,
+    /// What it is, in one line.
+    pub about: &'static str,
+    /// Where it can be used.
+    pub when: Use,
+}
+
+/// Everything a lab can be told to play.
+pub const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "healthy",
+        about: "all instances configured, in sync and under light load",
+        when: Use::Start,
+    },
+    Scenario {
+        name: "full-sync",
+        about: "the last replica of dragonfly-system/dragonfly takes a full sync for about four minutes",
+        when: Use::Both,
+    },
+    Scenario {
+        name: "no-master",
+        about: "the master of dragonfly-system/gitlab crashes at each start and the operator stalled after taking its label",
+        when: Use::Both,
+    },
+    Scenario {
+        name: "two-masters",
+        about: "two engines of dragonfly-system/gitlab act as master, the Service sends to one, the operator is stalled",
+        when: Use::Both,
+    },
+    Scenario {
+        name: "operator-down",
+        about: "both operator pods crash at each start; nobody renews the Lease",
+        when: Use::Both,
+    },
+    Scenario {
+        name: "operator-stalled",
+        about: "the operator renews its Lease but does no work",
+        when: Use::Both,
+    },
+    Scenario {
+        name: "context-unreachable",
+        about: "the API of lab-apps refuses connections",
+        when: Use::Both,
+    },
+    Scenario {
+        name: "context-hangs",
+        about: "the API of lab-apps accepts connections and never answers",
+        when: Use::Both,
+    },
+    Scenario {
+        name: "forbidden",
+        about: "in lab-infra the user may not port-forward to pods, nor exec",
+        when: Use::Both,
+    },
+    Scenario {
+        name: "forbidden-lists",
+        about: "in lab-infra the user may list and watch only within namespaces, not across the cluster",
+        when: Use::Both,
+    },
+    Scenario {
+        name: "slow-api",
+        about: "both API servers take 1.5 s longer for every request",
+        when: Use::Both,
+    },
+    Scenario {
+        name: "watch-expired",
+        about: "both clusters lose their watch history again and again (410 Expired)",
+        when: Use::Both,
+    },
+    Scenario {
+        name: "scale:N",
+        about: "N more instances of three pods over several namespaces, for example scale:100",
+        when: Use::Start,
+    },
+    Scenario {
+        name: "heal",
+        about: "takes every fault away",
+        when: Use::Running,
+    },
+];
+
+/// A scenario that was asked for by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::lab) enum Scene {
+    Healthy,
+    FullSync,
+    NoMaster,
+    TwoMasters,
+    OperatorDown,
+    OperatorStalled,
+    ContextUnreachable,
+    ContextHangs,
+    Forbidden,
+    ForbiddenLists,
+    SlowApi,
+    WatchExpired,
+    Scale(usize),
+    Heal,
+}
+
+/// The most instances `scale:N` makes.
+pub const MOST_INSTANCES: usize = 1000;
+
+/// A name that is no scenario.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unknown {
+    /// What was asked for.
+    pub name: String,
+    /// The nearest name there is.
+    pub nearest: &'static str,
+}
+
+impl fmt::Display for Unknown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "the lab knows no scenario '{}'; did you mean '{}'?",
+            self.name, self.nearest
+        )
+    }
+}
+
+impl Scene {
+    /// Finds a scenario by name.
+    ///
+    /// # Errors
+    /// The nearest name.
+    pub(in crate::lab) fn find(name: &str) -> Result<Self, Unknown> {
+        let scene = match name {
+            "healthy" => Self::Healthy,
+            "full-sync" => Self::FullSync,
+            "no-master" => Self::NoMaster,
+            "two-masters" => Self::TwoMasters,
+            "operator-down" => Self::OperatorDown,
+            "operator-stalled" => Self::OperatorStalled,
+            "context-unreachable" => Self::ContextUnreachable,
+            "context-hangs" => Self::ContextHangs,
+            "forbidden" => Self::Forbidden,
+            "forbidden-lists" => Self::ForbiddenLists,
+            "slow-api" => Self::SlowApi,
+            "watch-expired" => Self::WatchExpired,
+            "heal" => Self::Heal,
+            other => {
+                let count = other
+                    .strip_prefix("scale:")
+                    .and_then(|count| count.parse().ok());
+                return match count {
+                    Some(count) if count <= MOST_INSTANCES => Ok(Self::Scale(count)),
+                    _ => Err(Unknown {
+                        name: other.to_owned(),
+                        nearest: nearest(other),
+                    }),
+                };
+            }
+        };
+        Ok(scene)
+    }
+
+    /// The entry in [`SCENARIOS`].
+    pub(in crate::lab) fn entry(self) -> Option<&'static Scenario> {
+        let same = |name: &str| match self {
+            Self::Scale(_) => name == "scale:N",
+            scene => Self::find(name) == Ok(scene),
+        };
+        SCENARIOS.iter().find(|scenario| same(scenario.name))
+    }
+}
+
+/// The scenario whose name is nearest to what was typed.
+fn nearest(typed: &str) -> &'static str {
+    let names = SCENARIOS.iter().map(|scenario| scenario.name);
+    names
+        .min_by_key(|name| distance(typed, name))
+        .unwrap_or("healthy")
+}
+
+/// How many letters must be added, removed or changed.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut next = vec![i + 1];
+        for (y, pair) in b.iter().zip(row.windows(2)) {
+            let &[diagonal, above] = pair else { continue };
+            let left = next.last().copied().unwrap_or(0);
+            next.push(
+                (diagonal + usize::from(x != *y))
+                    .min(above + 1)
+                    .min(left + 1),
+            );
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn every_listed_name_is_known_and_finds_itself() {
+        for scenario in SCENARIOS {
+            let name = scenario.name.replace(":N", ":3");
+            assert_eq!(
+                Scene::find(&name).unwrap().entry(),
+                Some(scenario),
+                "{name}"
+            );
+            assert!(
+                !scenario.about.is_empty() && scenario.about.len() < 120,
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_nearest_name_is_offered() {
+        let table = [
+            ("fullsync", "full-sync"),
+            ("two-master", "two-masters"),
+            ("scale:x", "scale:N"),
+            ("scale:99999", "scale:N"),
+        ];
+        for (typed, wanted) in table {
+            let unknown = Scene::find(typed).unwrap_err();
+            assert_eq!(unknown.nearest, wanted);
+            assert!(unknown.to_string().contains(wanted));
+        }
+        assert_eq!(Scene::find("scale:667"), Ok(Scene::Scale(667)));
+    }
+}

@@ -1,0 +1,96 @@
+//! The clients of an instance: they write and read where its Service sends them, and nowhere when it sends them nowhere.
+
+use std::time::Duration;
+
+use super::cluster::Cluster;
+use super::engine::{Engine, Load};
+use super::resources::ENDPOINT_SLICES;
+
+/// How often the clients of an instance act.
+const TICK: Duration = Duration::from_millis(200);
+
+/// What the clients of an instance do in a second, on average.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::lab) struct Pace {
+    pub(in crate::lab) writes: f64,
+    pub(in crate::lab) reads: f64,
+}
+
+/// Follows a Service until the lab ends.
+pub(in crate::lab) async fn follow_service(
+    cluster: Cluster,
+    namespace: String,
+    service: String,
+    load: Load,
+    pace: Pace,
+) {
+    let shared = cluster.machines.shared();
+    let mut rounds = Rounds::new(load, pace);
+    loop {
+        let watch = cluster.store.watch(ENDPOINT_SLICES, Some(&namespace), None);
+        let target = || {
+            shared
+                .endpoint(&namespace, &service)
+                .and_then(|ip| cluster.machines.engine_at(&ip))
+        };
+        let mut engine = target();
+        let Ok(mut watch) = watch else { return };
+        loop {
+            tokio::select! {
+                changed = watch.next() => match changed {
+                    Ok(_) => engine = target(),
+                    Err(_) => break,
+                },
+                () = tokio::time::sleep(TICK) => {
+                    if engine.as_ref().is_some_and(|engine| engine.exit_code().is_some()) {
+                        engine = target();
+                    }
+                    if let Some(engine) = &engine {
+                        rounds.next(engine);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Clients that stay with one engine, whatever the Service says.
+pub(in crate::lab) async fn stick_to(engine: Engine, load: Load, pace: Pace) {
+    let mut rounds = Rounds::new(load, pace);
+    while engine.exit_code().is_none() {
+        tokio::time::sleep(TICK).await;
+        rounds.next(&engine);
+    }
+}
+
+/// Portions of work, the same for the same seed.
+struct Rounds {
+    load: Load,
+    pace: Pace,
+    count: u64,
+    owed: (f64, f64),
+}
+
+impl Rounds {
+    fn new(load: Load, pace: Pace) -> Self {
+        Self {
+            load,
+            pace,
+            count: 0,
+            owed: (0.0, 0.0),
+        }
+    }
+
+    fn next(&mut self, engine: &Engine) {
+        self.count += 1;
+        // A slow wave of about two minutes, so that charts have something to show.
+        let wave = 1.0 + 0.4 * (self.count as f64 / 100.0).sin();
+        let share = TICK.as_secs_f64() * wave;
+        self.owed.0 += self.pace.writes * share;
+        self.owed.1 += self.pace.reads * share;
+        let (writes, reads) = (self.owed.0 as u64, self.owed.1 as u64);
+        self.owed.0 -= writes as f64;
+        self.owed.1 -= reads as f64;
+        engine.traffic(&self.load, writes, reads, self.count);
+    }
+}

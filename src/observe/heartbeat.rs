@@ -1,0 +1,175 @@
+//! The heartbeat of a context: is the API server there, how far away is it, who is it, and does it know us.
+//!
+//! `/version` is asked because every authenticated user may read it, it is answered from memory, and a bad credential
+//! is refused there as everywhere. It is also the only place where a credential plugin is set to work.
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use serde_json::Value;
+use tokio::sync::watch;
+use tokio::time::sleep;
+use tracing::debug;
+
+use super::backoff::{Backoff, Jitter};
+use super::watch::{Desk, Line};
+use crate::connect::client::{Door, HEARTBEAT};
+use crate::connect::fault::{self, Asked};
+use crate::connect::request;
+use crate::domain::{Fact, Fault, FaultKind, Link};
+
+/// Keeps the heartbeat for as long as it is polled, and the line for everybody else.
+pub(super) async fn keep(door: &Door, desk: &Desk, line: &watch::Sender<Line>) {
+    let pace = desk.pace;
+    let mut jitter = Jitter::of(&format!("{}/heartbeat", desk.context));
+    let mut backoff = Backoff::new(pace.retry_least, pace.retry_most, jitter.clone());
+    // Whether what was heard before can still be trusted, and beats missed in a row.
+    let (mut void, mut missed) = (true, 0_u32);
+    let mut epoch = 0;
+    tell(desk, Link::Connecting);
+    loop {
+        match beat(door, desk).await {
+            Ok(beat) => {
+                let came_back = std::mem::take(&mut void);
+                epoch += u64::from(came_back);
+                missed = 0;
+                backoff.reset();
+                let client = beat.client.clone();
+                line.send_if_modified(|line| {
+                    let changed = line.client.is_none() || line.epoch != epoch;
+                    (line.client, line.epoch) = (Some(client), epoch);
+                    changed
+                });
+                tell(desk, Link::Live { rtt: beat.rtt });
+                let wait = wait(desk, jitter.about(pace.heartbeat), true);
+                if came_back {
+                    tokio::join!(identify(desk, beat), wait);
+                } else {
+                    wait.await;
+                }
+            }
+            Err(fault) => {
+                missed = missed.saturating_add(1);
+                // A server that was slow or busy once is still the same, and no watch is cut for it. One that was away
+                // may have come back with other contents.
+                let busy = matches!(fault.kind, FaultKind::Timeout | FaultKind::Refused);
+                void |= missed > 1 || !busy;
+                debug!(context = %desk.context, fault = %fault, detail = %fault.detail, "heartbeat failed");
+                line.send_if_modified(|line| line.client.take().is_some());
+                let pause = backoff.pause();
+                let pause = match fault.kind {
+                    // Only a change of the kubeconfig helps, and it is read anew then.
+                    FaultKind::Unusable => pace.retry_most,
+                    _ => pause,
+                };
+                let retry_at = Timestamp::now()
+                    .checked_add(pause)
+                    .unwrap_or(Timestamp::MAX);
+                tell(
+                    desk,
+                    match fault.kind {
+                        FaultKind::Unusable => Link::Unusable { fault },
+                        FaultKind::Unauthenticated => Link::LoginNeeded { fault, retry_at },
+                        _ => Link::Unreachable { fault, retry_at },
+                    },
+                );
+                wait(desk, pause, false).await;
+            }
+        }
+    }
+}
+
+struct Beat {
+    client: kube::Client,
+    rtt: Duration,
+    version: Option<String>,
+}
+
+/// One beat. A refused credential is renewed once before it counts as refused.
+async fn beat(door: &Door, desk: &Desk) -> Result<Beat, Fault> {
+    let mut renewed = false;
+    loop {
+        let client = match door.client().await {
+            Ok(client) => client,
+            Err(fault) => {
+                // Whatever is wrong with the entry or the login may have been mended in the file.
+                door.shut().await;
+                return Err(fault);
+            }
+        };
+        let began = Instant::now();
+        let deadline = desk.pace.heartbeat_deadline;
+        let answer = request::fetch(&client, "/version", &HEARTBEAT, deadline).await;
+        let rtt = began.elapsed();
+        let version = match answer {
+            Ok(text) => Some(version_of(&text)?),
+            Err(refusal) => match (refusal.code, refusal.fault.kind) {
+                (Some(401), _) => {
+                    door.shut().await;
+                    if renewed {
+                        return Err(refusal.fault);
+                    }
+                    renewed = true;
+                    continue;
+                }
+                // It is there and it knows us; that it says no to this question, or is busy, is no loss of the way.
+                (Some(403 | 429), kind) if kind != FaultKind::Protocol => None,
+                _ => return Err(refusal.fault),
+            },
+        };
+        return Ok(Beat {
+            client,
+            rtt,
+            version: version.flatten(),
+        });
+    }
+}
+
+/// `gitVersion`, absent in an answer that is JSON but names none.
+fn version_of(text: &[u8]) -> Result<Option<String>, Fault> {
+    let answer: Value =
+        serde_json::from_slice(text).map_err(|e| fault::of_body(text, &e.to_string()))?;
+    let version = answer.get("gitVersion").and_then(Value::as_str);
+    Ok(version.map(crate::domain::text::one_line))
+}
+
+/// Tells who the cluster is, by the uid of `kube-system`.
+async fn identify(desk: &Desk, beat: Beat) {
+    let asked = Asked {
+        verb: "get",
+        resource: "namespaces",
+        group: "",
+        namespace: None,
+    };
+    let path = "/api/v1/namespaces/kube-system";
+    let answer = request::fetch(&beat.client, path, &asked, desk.pace.request_deadline).await;
+    let uid = answer.ok().and_then(|text| {
+        let namespace: Value = serde_json::from_slice(&text).ok()?;
+        let uid = namespace.pointer("/metadata/uid")?.as_str()?;
+        Some(uid.to_owned())
+    });
+    desk.tell(Fact::Identified {
+        context: desk.context.clone(),
+        cluster: uid,
+        version: beat.version,
+    });
+}
+
+fn tell(desk: &Desk, link: Link) {
+    desk.tell(Fact::Linked {
+        context: desk.context.clone(),
+        link,
+    });
+}
+
+/// Waits that long, or until the reader wants a try now, or until a connection breaks. What rings the alarm waits
+/// itself before it tries again, and a beat that fails waits at least the shortest back-off, so it cannot ring for ever.
+async fn wait(desk: &Desk, time: Duration, alarmed: bool) {
+    let mut focus = desk.focus.clone();
+    let nudges = focus.borrow().nudges;
+    tokio::select! {
+        () = sleep(time) => {}
+        Ok(_) = focus.wait_for(|focus| focus.nudges != nudges) => {}
+        () = desk.alarm.notified(), if alarmed => {}
+    }
+}

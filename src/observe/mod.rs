@@ -1,0 +1,133 @@
+//! Machine room: brings facts in.
+//!
+//! One task per context ([`follow`]) keeps the way to its API server open, lists and watches what the house wants to
+//! know, asks the engines, and puts [`Fact`](crate::domain::Fact)s into the [`inbox`]. Nothing in here is spawned: a
+//! context is one future, so ending the task ends everything it had open.
+//!
+//! Never: a decision, a drawing, a write to the cluster.
+//!
+//! Start with [`follow`], then [`inbox`].
+
+mod backoff;
+mod context;
+mod heartbeat;
+mod inbox;
+mod page;
+mod probe;
+mod roster;
+mod standing;
+mod watch;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::connect::client::{Door, Patience};
+use crate::connect::kubeconfig::Entry;
+use crate::domain::{ContextId, Fact, InstanceId};
+
+pub use context::follow;
+pub use inbox::{Inbox, Outlet, inbox};
+
+/// What to follow in one context.
+#[derive(Debug, Clone)]
+pub struct ContextPlan {
+    /// Which.
+    pub id: ContextId,
+    /// The way into it. Shared: whoever else acts in the context goes through the same door.
+    pub door: Arc<Door>,
+    /// Namespaces to be confined to; empty means the whole cluster.
+    pub namespaces: Vec<Arc<str>>,
+    /// How often, and how patiently.
+    pub pace: Pace,
+}
+
+impl ContextPlan {
+    /// The plan for an entry, over the whole cluster, at the usual pace.
+    pub fn new(entry: Entry) -> Self {
+        Self::paced(entry, Pace::default())
+    }
+
+    /// The same at another pace.
+    pub fn paced(entry: Entry, pace: Pace) -> Self {
+        let patience = Patience {
+            connect: pace.connect_deadline,
+            plugin: pace.plugin_deadline,
+        };
+        Self {
+            id: entry.id.clone(),
+            door: Arc::new(Door::new(entry, patience)),
+            namespaces: Vec::new(),
+            pace,
+        }
+    }
+
+    /// The fact that opens the context in the world. Sent by whoever decides the order in which contexts are shown,
+    /// before [`follow`] starts.
+    pub fn opened(&self) -> Fact {
+        Fact::Opened {
+            context: self.id.clone(),
+            namespaces: self.namespaces.clone(),
+        }
+    }
+}
+
+/// How often, and how patiently.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// Between heartbeats.
+    pub heartbeat: Duration,
+    /// How long a heartbeat may take.
+    pub heartbeat_deadline: Duration,
+    /// How long any other single request may take.
+    pub request_deadline: Duration,
+    /// How long opening a connection may take, TLS included.
+    pub connect_deadline: Duration,
+    /// How long a credential plugin may take.
+    pub plugin_deadline: Duration,
+    /// Shortest wait before another try; it doubles from there.
+    pub retry_least: Duration,
+    /// Longest wait before another try.
+    pub retry_most: Duration,
+    /// How long a watch runs before it is asked for again, so that a silently dead one is noticed.
+    pub watch: Duration,
+    /// Between rounds of questions to an engine of the instance in view.
+    pub probe_focused: Duration,
+    /// Between rounds of questions to every other engine.
+    pub probe_background: Duration,
+    /// How long one question to an engine may take.
+    pub probe_deadline: Duration,
+    /// Engines of instances not in view that are asked at the same time.
+    pub probes_in_flight: usize,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        let s = Duration::from_secs;
+        Self {
+            heartbeat: s(4),
+            heartbeat_deadline: s(4),
+            request_deadline: s(10),
+            connect_deadline: s(5),
+            plugin_deadline: s(15),
+            retry_least: s(1),
+            retry_most: s(30),
+            watch: s(60),
+            probe_focused: s(2),
+            probe_background: s(10),
+            probe_deadline: s(2),
+            probes_in_flight: 16,
+        }
+    }
+}
+
+/// What the reader looks at, which decides what is asked more often.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Focus {
+    /// The instance in view.
+    pub instance: Option<InstanceId>,
+    /// Raised when the reader asks to try again now: a wait for the next try ends at once.
+    pub nudges: u64,
+}
+
+#[cfg(test)]
+mod tests;

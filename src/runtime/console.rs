@@ -1,0 +1,286 @@
+//! The loop of the console: one `select!`, one owner of all state.
+
+use std::io;
+use std::time::Duration;
+
+use crossterm::event::{Event, EventStream, KeyEventKind, MouseButton, MouseEventKind};
+use futures::{FutureExt, StreamExt};
+use jiff::Timestamp;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+
+use super::supervisor::Supervisor;
+use super::terminal::Screen;
+use crate::app::{self, State};
+use crate::domain::Fact;
+use crate::msg::{Effect, KeyPress, Mouse, Msg, Outcome, Signal};
+use crate::observe::{Focus, Inbox};
+
+/// Facts cause at most one frame in this time.
+const FACT_FRAME: Duration = Duration::from_millis(33);
+/// Keys and resizes are drawn at once, but not more often than this.
+const KEY_FRAME: Duration = Duration::from_millis(8);
+/// Facts taken in one go. Between two goes a key is looked for.
+const BATCH: usize = 512;
+
+/// How the console ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// The person left.
+    Quit,
+    /// The system said so; the exit code is the shell's custom, 128 and the signal's number.
+    Signalled(i32),
+}
+
+/// Runs the console until it is left. Contexts are started only after the first frame is on the screen.
+///
+/// # Errors
+/// When the terminal cannot be taken, or is lost while drawing.
+pub async fn run(
+    mut state: State,
+    mut screen: Screen,
+    mut inbox: Inbox,
+    focus: watch::Sender<Focus>,
+    start: impl FnOnce(&mut Supervisor),
+) -> io::Result<Ended> {
+    let mut signals = Signals::new()?;
+    let mut supervisor = Supervisor::default();
+    let mut desk = Desk {
+        frames: Frames::default(),
+        focus,
+        ended: None,
+    };
+
+    let size = crossterm::terminal::size()?;
+    desk.take(&mut state, &mut screen, Msg::Resize(size.0, size.1))?;
+    desk.draw(&mut state, &mut screen)?;
+    start(&mut supervisor);
+
+    let mut keys = EventStream::new();
+    let mut facts = Vec::with_capacity(BATCH);
+    let mut facts_come = true;
+    while desk.ended.is_none() {
+        let wake = state.next_wake(Timestamp::now());
+        tokio::select! {
+            biased;
+            signal = signals.next() => match signal {
+                Caught::End(number, signal) => {
+                    desk.take(&mut state, &mut screen, Msg::Signal(signal))?;
+                    desk.ended = Some(Ended::Signalled(128 + number));
+                }
+                Caught::Stop => {
+                    screen.suspend()?;
+                    desk.take(&mut state, &mut screen, Msg::Outcome(Outcome::Resumed))?;
+                }
+                Caught::Continue => {
+                    screen.resume()?;
+                    desk.take(&mut state, &mut screen, Msg::Outcome(Outcome::Resumed))?;
+                }
+            },
+            event = keys.next() => {
+                // Everything that is typed already is answered by one frame.
+                let mut next = Some(event);
+                while let Some(event) = next {
+                    match event {
+                        Some(Ok(event)) => {
+                            if let Some(msg) = message_of(event) {
+                                desk.take(&mut state, &mut screen, msg)?;
+                            }
+                        }
+                        // The terminal is gone, as after SIGHUP.
+                        Some(Err(_)) | None => desk.ended = Some(Ended::Quit),
+                    }
+                    next = if desk.ended.is_some() { None } else { keys.next().now_or_never() };
+                }
+            },
+            () = desk.frames.due() => desk.draw(&mut state, &mut screen)?,
+            ended = supervisor.next_end() => {
+                if let Some(panic) = ended.panic {
+                    let told = format!("{} stopped by a defect of darner ({panic}); its rows are no longer live", ended.task);
+                    desk.take(&mut state, &mut screen, Msg::Problem(told))?;
+                }
+            },
+            taken = inbox.recv_many(&mut facts, BATCH), if facts_come => {
+                // None means that every context has ended, which an unusable kubeconfig entry does at once.
+                facts_come = taken > 0;
+                if facts_come {
+                    let batch: Vec<Fact> = facts.drain(..).collect();
+                    desk.take(&mut state, &mut screen, Msg::Facts(batch))?;
+                }
+            },
+            () = at(wake) => desk.take(&mut state, &mut screen, Msg::Tick)?,
+        }
+    }
+    supervisor.stop().await;
+    Ok(desk.ended.unwrap_or(Ended::Quit))
+}
+
+/// What the loop keeps besides the state.
+struct Desk {
+    frames: Frames,
+    focus: watch::Sender<Focus>,
+    ended: Option<Ended>,
+}
+
+impl Desk {
+    /// Hands a message to the application and carries its effects out.
+    fn take(&mut self, state: &mut State, screen: &mut Screen, msg: Msg) -> io::Result<()> {
+        let word = msg.word();
+        let urgent = msg.is_urgent();
+        let begun = Instant::now();
+        let effects = app::update(state, msg, Timestamp::now());
+        tracing::trace!(target: "darner::msg", word, micros = begun.elapsed().as_micros() as u64, effects = effects.len());
+        for effect in effects {
+            self.carry_out(state, screen, effect)?;
+        }
+        if state.is_dirty() {
+            self.frames
+                .want(if urgent { KEY_FRAME } else { FACT_FRAME });
+        }
+        Ok(())
+    }
+
+    fn carry_out(
+        &mut self,
+        state: &mut State,
+        screen: &mut Screen,
+        effect: Effect,
+    ) -> io::Result<()> {
+        match effect {
+            Effect::Watch(instance) => {
+                self.focus.send_modify(|focus| focus.instance = instance);
+            }
+            Effect::Copy { what, text } => {
+                let outcome = match screen.copy(&text) {
+                    Ok(()) => Outcome::Copied { what },
+                    Err(error) => Outcome::Failed {
+                        what,
+                        why: error.to_string(),
+                    },
+                };
+                self.take(state, screen, Msg::Outcome(outcome))?;
+            }
+            Effect::SetTitle(title) => screen.title(&title)?,
+            Effect::Mouse(on) => screen.mouse(on)?,
+            Effect::Bell => screen.ring()?,
+            Effect::Redraw => {
+                screen.forget()?;
+                self.frames.want(KEY_FRAME);
+            }
+            Effect::Suspend => {
+                screen.suspend()?;
+                self.take(state, screen, Msg::Outcome(Outcome::Resumed))?;
+            }
+            Effect::Quit => self.ended = Some(Ended::Quit),
+        }
+        Ok(())
+    }
+
+    fn draw(&mut self, state: &mut State, screen: &mut Screen) -> io::Result<()> {
+        let begun = Instant::now();
+        state.take_dirty();
+        screen
+            .draw(|frame| app::view(state, Timestamp::now(), frame.area(), frame.buffer_mut()))?;
+        self.frames.drawn();
+        tracing::trace!(target: "darner::frame", micros = begun.elapsed().as_micros() as u64, "frame");
+        Ok(())
+    }
+}
+
+/// When the next frame is drawn: never without a wish, never sooner than the wish allows after the last.
+#[derive(Default)]
+struct Frames {
+    last: Option<Instant>,
+    due: Option<Instant>,
+}
+
+impl Frames {
+    fn want(&mut self, apart: Duration) {
+        let soonest = self.last.map_or_else(Instant::now, |last| last + apart);
+        self.due = Some(self.due.map_or(soonest, |due| due.min(soonest)));
+    }
+
+    fn drawn(&mut self) {
+        self.last = Some(Instant::now());
+        self.due = None;
+    }
+
+    async fn due(&self) {
+        match self.due {
+            Some(due) => sleep_until(due).await,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// Pends until that moment of the wall clock; forever without one.
+async fn at(moment: Option<Timestamp>) {
+    match moment {
+        Some(moment) => {
+            let wait = Timestamp::now().duration_until(moment);
+            tokio::time::sleep(Duration::try_from(wait).unwrap_or(Duration::ZERO)).await;
+        }
+        None => std::future::pending().await,
+    }
+}
+
+/// What a signal asks for.
+enum Caught {
+    /// End, with the signal's number.
+    End(i32, Signal),
+    /// Stop, as `kill -TSTP` asks.
+    Stop,
+    /// We were stopped without being asked (SIGSTOP) and go on.
+    Continue,
+}
+
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+    hangup: tokio::signal::unix::Signal,
+    stop: tokio::signal::unix::Signal,
+    go_on: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+            stop: signal(SignalKind::from_raw(signal_hook::consts::SIGTSTP))?,
+            go_on: signal(SignalKind::from_raw(signal_hook::consts::SIGCONT))?,
+        })
+    }
+
+    async fn next(&mut self) -> Caught {
+        tokio::select! {
+            _ = self.terminate.recv() => Caught::End(signal_hook::consts::SIGTERM, Signal::Terminate),
+            _ = self.interrupt.recv() => Caught::End(signal_hook::consts::SIGINT, Signal::Terminate),
+            _ = self.hangup.recv() => Caught::End(signal_hook::consts::SIGHUP, Signal::Hangup),
+            _ = self.stop.recv() => Caught::Stop,
+            _ = self.go_on.recv() => Caught::Continue,
+        }
+    }
+}
+
+fn message_of(event: Event) -> Option<Msg> {
+    Some(match event {
+        Event::Key(key) if key.kind != KeyEventKind::Release => Msg::Key(KeyPress::from(key)),
+        Event::Key(_) => return None,
+        Event::Paste(text) => Msg::Paste(text),
+        Event::Resize(columns, rows) => Msg::Resize(columns, rows),
+        Event::FocusGained => Msg::FocusGained,
+        Event::FocusLost => Msg::FocusLost,
+        Event::Mouse(mouse) => Msg::Mouse(match mouse.kind {
+            MouseEventKind::Down(MouseButton::Left) => Mouse::Click {
+                column: mouse.column,
+                row: mouse.row,
+            },
+            MouseEventKind::ScrollDown => Mouse::WheelDown,
+            MouseEventKind::ScrollUp => Mouse::WheelUp,
+            _ => return None,
+        }),
+    })
+}

@@ -1,0 +1,140 @@
+//! The attention list: every finding about what is shown, worst first and then oldest.
+
+use jiff::Timestamp;
+
+use crate::checks::{Finding, Since, State, Subject};
+use crate::domain::Kind;
+use crate::screens::parts::{See, state_sign, state_tone};
+use crate::settings::{Glyph, Tone};
+use crate::widgets::{Column, Piece, Row, draw};
+
+/// What is kept of a finding: enough for its line, and to find it again.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Notice {
+    pub subject: Subject,
+    pub check: &'static str,
+    pub state: State,
+    pub sentence: String,
+    pub since: Since,
+}
+
+impl Notice {
+    /// The line of a finding.
+    pub fn of(finding: &Finding) -> Self {
+        Self {
+            subject: finding.subject.clone(),
+            check: finding.check,
+            state: finding.state,
+            sentence: finding.sentence.clone(),
+            since: finding.since,
+        }
+    }
+
+    /// The same finding, whatever its words are by now.
+    pub fn is(&self, subject: &Subject, check: &str) -> bool {
+        self.subject == *subject && self.check == check
+    }
+}
+
+/// The columns of the list; they have no headings. The names of what is ill seldom change, so their column is as wide
+/// as they need.
+pub(super) fn columns(notices: &[Notice]) -> Vec<Column> {
+    let names = notices.iter().map(|notice| draw::width(&subject(notice)));
+    let wide = u16::try_from(names.max().unwrap_or(0)).unwrap_or(u16::MAX);
+    let wide = wide.saturating_add(2).clamp(8, 26);
+    vec![
+        Column::new("subject", "").width(wide, wide).cut_middle(),
+        Column::new("sentence", "").width(20, 40).fill(),
+        Column::new("since", "").width(14, 18).right().priority(2),
+    ]
+}
+
+fn subject(notice: &Notice) -> String {
+    match &notice.subject {
+        Subject::Context(id) => id.to_string(),
+        Subject::Operator(id) => format!("operator {id}"),
+        Subject::Instance(id) => id.name.to_string(),
+    }
+}
+
+/// The cells of a line.
+pub(super) fn cells(see: &See<'_>, notice: &Notice) -> Row {
+    let tone = state_tone(notice.state);
+    let name = subject(notice);
+    let since = match notice.since {
+        Since::Exactly(at) => format!("since {}", see.age(at)),
+        Since::Seen(_) => see.since(notice.since),
+    };
+    Row::new(vec![
+        Piece::new(
+            format!("{} {name}", see.sign(state_sign(notice.state))),
+            tone,
+        ),
+        Piece::text(notice.sentence.clone()),
+        Piece::muted(since),
+    ])
+}
+
+/// Findings with their evidence, as text for a ticket.
+pub(crate) fn evidence_text(see: &See<'_>, subject: &Subject) -> String {
+    let Some(judgement) = see.board.subject(subject) else {
+        return String::new();
+    };
+    let mut text = match subject {
+        Subject::Context(id) => format!("context {id}"),
+        Subject::Operator(id) => format!("operator of context {id}"),
+        Subject::Instance(id) => format!("{id} in context {}", id.context),
+    };
+    text.push_str(&format!(
+        ": {} at {}\n",
+        judgement.state.word(),
+        at(see.now)
+    ));
+    for finding in &judgement.findings {
+        text.push_str(&format!(
+            "- {} ({}, check {}, {} {})\n",
+            finding.sentence,
+            finding.severity.word(),
+            finding.check,
+            match finding.since {
+                Since::Exactly(_) => "since",
+                Since::Seen(_) => "seen since",
+            },
+            at(finding.since.at()),
+        ));
+        for evidence in &finding.evidence {
+            text.push_str(&format!(
+                "  - {} ({}, {})\n",
+                evidence.text,
+                evidence.source,
+                at(evidence.at)
+            ));
+        }
+    }
+    text
+}
+
+fn at(time: Timestamp) -> String {
+    Timestamp::from_second(time.as_second())
+        .unwrap_or(time)
+        .to_string()
+}
+
+/// At least one context has told what is in it, so that no finding means something.
+pub(super) fn is_known(see: &See<'_>) -> bool {
+    let mut contexts = see.world.shown_contexts();
+    contexts.any(|context| context.has_listed(Kind::Dragonfly) || context.has_listed(Kind::Crd))
+}
+
+/// The rule's words at the right of the list.
+pub(super) fn summary(see: &See<'_>, all: usize) -> Vec<Piece> {
+    match all {
+        0 if !is_known(see) => vec![Piece::new(see.sign(Glyph::Unknown), Tone::Unknown)],
+        0 => vec![Piece::new(
+            format!("{} nothing", see.sign(Glyph::Healthy)),
+            Tone::Healthy,
+        )],
+        1 => vec![Piece::muted("1 finding")],
+        n => vec![Piece::muted(format!("{n} findings"))],
+    }
+}

@@ -1,0 +1,200 @@
+//! The columns of the Fleet table, and the cells of a row.
+
+use jiff::Timestamp;
+
+use super::row::{FleetRow, master_cell};
+use crate::checks::Since;
+use crate::domain::{Figures, text};
+use crate::screens::parts::See;
+use crate::settings::{Glyph, Tone};
+use crate::widgets::{Column, Piece, Row};
+
+/// What the columns are fitted to besides the width of the screen.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Fit {
+    /// The longest name of a context, of an instance with its namespace, and of an instance alone. Names do not change
+    /// before one's eyes, so columns may follow them.
+    pub longest: (u16, u16, u16),
+    /// More than one context is shown; the name of a single one is on the top line and not in every row.
+    pub several_contexts: bool,
+    /// How old figures are stands in a column only where some are.
+    pub any_old: bool,
+}
+
+/// Every column, from left to right. Each can be sorted by.
+pub(super) fn columns(fit: Fit) -> Vec<Column> {
+    let (context, instance, master) = fit.longest;
+    // A pod is called by its instance's name, a dash and a number.
+    let master = master.saturating_add(2).clamp(11, 28);
+    let context_first = if fit.several_contexts { 1 } else { 9 };
+    let as_of_first = if fit.any_old { 2 } else { 10 };
+    vec![
+        Column::new("state", "STATE").width(17, 19),
+        Column::new("since", "SINCE")
+            .width(6, 6)
+            .right()
+            .priority(4),
+        Column::new("context", "CONTEXT")
+            .width(7, context.clamp(7, 20))
+            .cut_middle()
+            .priority(context_first),
+        Column::new("instance", "INSTANCE")
+            .width(20, instance.clamp(20, 44))
+            .fill()
+            .cut_middle(),
+        Column::new("master", "MASTER")
+            .width(11, master)
+            .cut_middle()
+            .priority(1),
+        Column::new("nodes", "NODES")
+            .width(5, 5)
+            .right()
+            .priority(2),
+        Column::new("sync", "SYNC").width(6, 6).right().priority(3),
+        Column::new("lag", "LAG").width(6, 6).right().priority(4),
+        Column::new("mem", "MEM").width(12, 12).right().priority(5),
+        Column::new("ops", "OPS/S").width(6, 6).right().priority(6),
+        Column::new("as-of", "AS OF")
+            .width(6, 6)
+            .right()
+            .priority(as_of_first),
+        Column::new("keys", "KEYS").width(6, 6).right().priority(7),
+        Column::new("version", "VERSION").width(8, 9).priority(8),
+        Column::new("restarts", "RESTARTS")
+            .width(8, 8)
+            .right()
+            .priority(9),
+        Column::new("age", "AGE").width(6, 6).right().priority(7),
+    ]
+}
+
+/// Ids of all columns, from left to right.
+pub(super) fn ids() -> Vec<&'static str> {
+    columns(Fit::default())
+        .iter()
+        .map(|column| column.id)
+        .collect()
+}
+
+/// A way of sorting that makes sense first: figures from the most, names from the first.
+pub(super) fn descends_first(column: &str) -> bool {
+    !matches!(
+        column,
+        "context" | "instance" | "master" | "version" | "sync" | "nodes" | "age"
+    )
+}
+
+/// The cells of a row, in the order of [`columns`].
+pub(super) fn cells(see: &See<'_>, row: &FleetRow) -> Row {
+    let dash = || Piece::muted(see.sign(Glyph::Dash));
+    let state = Piece::new(format!("{} {}", see.sign(row.sign), row.word), row.tone);
+    let since = match row.since {
+        None => Piece::default(),
+        Some(since) => {
+            let age = see.age(since.at());
+            // Only our own watching vouches for it: it may be older.
+            let text = match since {
+                Since::Exactly(_) => age,
+                Since::Seen(_) => format!(">{age}"),
+            };
+            Piece::muted(text)
+        }
+    };
+    let context = Piece::muted(row.key.context().as_str());
+    let Some(figures) = &row.figures else {
+        // Why a context shows no instance, in a sentence over the columns of an instance.
+        let why = Piece::muted(row.name.clone());
+        return Row::new(vec![state, since, context, why]).spanning();
+    };
+    let name = Piece::new(row.name.clone(), Tone::Strong);
+    let (master_tone, master) = master_cell(see, &figures.master);
+    let number = |figure: Option<u64>| figure.map_or_else(dash, |n| Piece::text(text::count(n)));
+    Row::new(vec![
+        state,
+        since,
+        context,
+        name,
+        Piece::new(master, master_tone),
+        nodes(figures),
+        sync(figures),
+        lag(see, figures).unwrap_or_else(dash),
+        memory(figures).unwrap_or_else(dash),
+        number(figures.ops),
+        old_since(see, row).map_or_else(Piece::default, |at| Piece::new(see.age(at), Tone::Stale)),
+        number(figures.keys),
+        version(figures).unwrap_or_else(dash),
+        restarts(row),
+        row.created
+            .map_or_else(dash, |at| Piece::muted(see.age(at))),
+    ])
+    .stale(row.is_stale)
+}
+
+fn nodes(figures: &Figures) -> Piece {
+    let ready = i64::try_from(figures.ready).unwrap_or(i64::MAX);
+    let tone = match figures.wanted {
+        Some(wanted) if ready < wanted => Tone::Degraded,
+        Some(_) => Tone::Text,
+        None => Tone::Unknown,
+    };
+    Piece::new(figures.nodes_words(), tone)
+}
+
+fn sync(figures: &Figures) -> Piece {
+    let tone = match figures.in_sync {
+        None => Tone::Unknown,
+        Some(in_sync) if in_sync < figures.replicas => Tone::Degraded,
+        Some(_) => Tone::Text,
+    };
+    Piece::new(figures.sync_words(), tone)
+}
+
+fn lag(see: &See<'_>, figures: &Figures) -> Option<Piece> {
+    let lag = figures.lag?;
+    let tone = if lag > see.limits.lag {
+        Tone::Degraded
+    } else {
+        Tone::Text
+    };
+    Some(Piece::new(text::count(lag), tone))
+}
+
+/// `61% 1.8 GiB`.
+fn memory(figures: &Figures) -> Option<Piece> {
+    /// Dragonfly refuses writes at its limit; before that it evicts or slows down.
+    const NEARLY_FULL: u64 = 90;
+    let used = text::bytes(figures.used?);
+    Some(match figures.used_percent() {
+        Some(percent) if percent >= NEARLY_FULL => {
+            Piece::new(format!("{percent}% {used}"), Tone::Degraded)
+        }
+        Some(percent) => Piece::text(format!("{percent}% {used}")),
+        None => Piece::text(used),
+    })
+}
+
+/// When the figures of a row are from, where they are older than they should be.
+pub(super) fn old_since(see: &See<'_>, row: &FleetRow) -> Option<Timestamp> {
+    row.stale_since.or_else(|| {
+        let at = row.figures.as_ref()?.as_of?;
+        see.is_older(at, see.period()).then_some(at)
+    })
+}
+
+fn version(figures: &Figures) -> Option<Piece> {
+    match figures.versions.as_slice() {
+        [] => None,
+        [one] => Some(Piece::text(one.clone())),
+        several => Some(Piece::new(
+            format!("{} kinds", several.len()),
+            Tone::Degraded,
+        )),
+    }
+}
+
+fn restarts(row: &FleetRow) -> Piece {
+    match row.restarts {
+        0 => Piece::muted("0"),
+        n => Piece::text(n.to_string()),
+    }
+}

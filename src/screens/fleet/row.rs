@@ -1,0 +1,381 @@
+//! One row of the Fleet table, worked out once when something about it changes.
+
+use std::cmp::Ordering;
+
+use jiff::Timestamp;
+
+use crate::checks::{Judgement, Since, State};
+use crate::domain::object::Pod;
+use crate::domain::world::ContextWorld;
+use crate::domain::{ContextId, Figures, InstanceId, InstanceView, Kind, Link, Master, figures};
+use crate::screens::parts::{
+    Field, Measure, See, Sieved, denied, standing, state_sign, state_tone,
+};
+use crate::settings::{Glyph, Tone};
+use crate::widgets::draw;
+
+/// What a row is about.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum RowKey {
+    /// An instance.
+    Instance(InstanceId),
+    /// A context that shows no instance, and why.
+    Context(ContextId),
+}
+
+impl RowKey {
+    /// The context that it lives in.
+    pub fn context(&self) -> &ContextId {
+        match self {
+            RowKey::Instance(id) => &id.context,
+            RowKey::Context(id) => id,
+        }
+    }
+}
+
+/// One row.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct FleetRow {
+    pub key: RowKey,
+    pub sign: Glyph,
+    pub tone: Tone,
+    pub word: String,
+    /// Higher is worse.
+    pub rank: State,
+    pub since: Option<Since>,
+    /// `namespace/name`, or the sentence about a context without instances.
+    pub name: String,
+    pub figures: Option<Figures>,
+    pub created: Option<Timestamp>,
+    pub restarts: u64,
+    pub findings: usize,
+    /// Its context is not live: everything here is as of then.
+    pub stale_since: Option<Timestamp>,
+    pub is_stale: bool,
+    master: String,
+    version: String,
+    text: String,
+}
+
+impl FleetRow {
+    /// The row of an instance.
+    pub fn of_instance(see: &See<'_>, view: &InstanceView<'_>) -> Self {
+        let judgement = see.board.instance(&view.id);
+        let state = judgement.map_or(State::Unknown, |j| j.state);
+        let worst = judgement.and_then(|j| j.findings.first());
+        let figures = figures(view);
+        let restarts = view.nodes.iter().map(|n| restarts(&n.pod.value)).sum();
+        let is_stale = !view.context.is_live();
+        Self {
+            sign: state_sign(state),
+            tone: state_tone(state),
+            word: state.word().to_owned(),
+            rank: state,
+            since: worst.map(|finding| finding.since),
+            name: view.id.to_string(),
+            created: view.dragonfly.value.meta.created,
+            restarts,
+            findings: judgement.map_or(0, |j| j.findings.len()),
+            is_stale,
+            stale_since: view.context.heard.filter(|_| is_stale),
+            master: figures.master.words(),
+            version: figures.versions.join(" "),
+            figures: Some(figures),
+            key: RowKey::Instance(view.id.clone()),
+            text: String::new(),
+        }
+        .written()
+    }
+
+    /// The row of a context that shows no instance.
+    pub fn of_context(see: &See<'_>, context: &ContextWorld) -> Self {
+        let Absence {
+            sign,
+            tone,
+            word,
+            rank,
+            sentence,
+        } = absence(see, context);
+        Self {
+            key: RowKey::Context(context.id.clone()),
+            sign,
+            tone,
+            word: word.to_owned(),
+            rank,
+            since: (!context.is_live()).then_some(Since::Seen(context.link_since)),
+            name: sentence,
+            figures: None,
+            created: None,
+            restarts: 0,
+            findings: 0,
+            stale_since: context.heard.filter(|_| !context.is_live()),
+            is_stale: false,
+            master: String::new(),
+            version: String::new(),
+            text: String::new(),
+        }
+        .written()
+    }
+
+    /// Whether its judgement is still the one that it shows.
+    pub fn shows(&self, judgement: Option<&Judgement>) -> bool {
+        let state = judgement.map_or(State::Unknown, |j| j.state);
+        let since = judgement
+            .and_then(|j| j.findings.first())
+            .map(|finding| finding.since);
+        let findings = judgement.map_or(0, |j| j.findings.len());
+        (self.rank, self.since, self.findings) == (state, since, findings)
+    }
+
+    /// Something is wrong with it, or cannot be told.
+    pub fn is_ill(&self) -> bool {
+        self.rank != State::Healthy
+    }
+
+    /// Columns that its name takes with its namespace, and without; nothing for a context's row.
+    pub fn instance_width(&self) -> (usize, usize) {
+        match &self.key {
+            RowKey::Instance(id) => (draw::width(&self.name), draw::width(&id.name)),
+            RowKey::Context(_) => (0, 0),
+        }
+    }
+
+    /// The order by a column; what is not known comes last whichever way the rows are sorted.
+    pub fn order(&self, other: &Self, column: &str, descending: bool) -> Ordering {
+        let number = |a: Option<f64>, b: Option<f64>| match (a, b) {
+            (Some(a), Some(b)) if descending => b.total_cmp(&a),
+            (Some(a), Some(b)) => a.total_cmp(&b),
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (None, None) => Ordering::Equal,
+        };
+        let turned = |ordering: Ordering| {
+            if descending {
+                ordering.reverse()
+            } else {
+                ordering
+            }
+        };
+        match column {
+            "state" => turned(self.rank.cmp(&other.rank)),
+            "context" => turned(self.key.context().cmp(other.key.context())),
+            "instance" => turned(self.name.cmp(&other.name)),
+            "master" => turned(self.master.cmp(&other.master)),
+            "version" => turned(self.version.cmp(&other.version)),
+            "since" => {
+                let at = |row: &Self| row.since.map(|s| -(s.at().as_second() as f64));
+                number(at(self), at(other))
+            }
+            "age" => {
+                let at = |row: &Self| row.created.map(|at| -(at.as_second() as f64));
+                number(at(self), at(other))
+            }
+            other_column => number(
+                figure_of(self, other_column),
+                figure_of(other, other_column),
+            ),
+        }
+    }
+
+    fn written(mut self) -> Self {
+        self.text = format!(
+            "{} {} {} {} {}",
+            self.word,
+            self.key.context(),
+            self.name,
+            self.master,
+            self.version
+        )
+        .to_lowercase();
+        self
+    }
+}
+
+fn figure_of(row: &FleetRow, column: &str) -> Option<f64> {
+    row.figure(match column {
+        "nodes" => Measure::Nodes,
+        "lag" => Measure::Lag,
+        "mem" => Measure::MemoryBytes,
+        "keys" => Measure::Keys,
+        "ops" => Measure::Ops,
+        "restarts" => Measure::Restarts,
+        "findings" => Measure::Findings,
+        "sync" => {
+            let figures = row.figures.as_ref()?;
+            // The share of replicas in sync; an instance without replicas lacks none.
+            return Some(match figures.replicas {
+                0 => 1.0,
+                all => figures.in_sync? as f64 / all as f64,
+            });
+        }
+        _ => return None,
+    })
+}
+
+impl Sieved for FleetRow {
+    fn text(&self) -> &str {
+        &self.text
+    }
+
+    fn field(&self, field: Field) -> &str {
+        match (field, &self.key) {
+            (Field::State, _) => &self.word,
+            (Field::Context, key) => key.context().as_str(),
+            (Field::Namespace, RowKey::Instance(id)) => &id.namespace,
+            (Field::Name, RowKey::Instance(id)) => &id.name,
+            (Field::Namespace | Field::Name, RowKey::Context(_)) => "",
+            (Field::Master, _) => &self.master,
+            (Field::Version, _) => &self.version,
+        }
+    }
+
+    fn figure(&self, measure: Measure) -> Option<f64> {
+        let figures = self.figures.as_ref()?;
+        Some(match measure {
+            Measure::Lag => figures.lag? as f64,
+            Measure::MemoryPercent => figures.used_percent()? as f64,
+            Measure::MemoryBytes => figures.used? as f64,
+            Measure::Ops => figures.ops? as f64,
+            Measure::Keys => figures.keys? as f64,
+            Measure::Nodes => figures.ready as f64,
+            Measure::Findings => self.findings as f64,
+            Measure::Restarts => self.restarts as f64,
+            Measure::Age => return None,
+        })
+    }
+}
+
+/// A row at a time, so that it can also be asked how old it is.
+pub(super) struct Aged<'a> {
+    pub row: &'a FleetRow,
+    pub now: Timestamp,
+}
+
+impl Sieved for Aged<'_> {
+    fn text(&self) -> &str {
+        self.row.text()
+    }
+
+    fn field(&self, field: Field) -> &str {
+        self.row.field(field)
+    }
+
+    fn figure(&self, measure: Measure) -> Option<f64> {
+        match measure {
+            Measure::Age => {
+                let created = self.row.created?.as_second();
+                Some(self.now.as_second().saturating_sub(created) as f64)
+            }
+            other => self.row.figure(other),
+        }
+    }
+}
+
+struct Absence {
+    sign: Glyph,
+    tone: Tone,
+    word: &'static str,
+    rank: State,
+    sentence: String,
+}
+
+/// Why a context shows no instance, in words.
+fn absence(see: &See<'_>, context: &ContextWorld) -> Absence {
+    let of = |sign, tone, word, rank, sentence: String| Absence {
+        sign,
+        tone,
+        word,
+        rank,
+        sentence,
+    };
+    if !context.is_live() {
+        let standing = standing(see, context);
+        let (rank, sentence) = match &context.link {
+            Link::Connecting => (State::Syncing, "asking the API server".to_owned()),
+            Link::Unreachable { fault, .. } | Link::LoginNeeded { fault, .. } => {
+                (State::Unknown, fault.message.clone())
+            }
+            Link::Unusable { fault } => (State::Unknown, fault.message.clone()),
+            Link::Live { .. } => (State::Unknown, String::new()),
+        };
+        return of(standing.sign, standing.tone, standing.word, rank, sentence);
+    }
+    if let Some(fault) = denied(context, Kind::Dragonfly) {
+        let sentence = match fault.hint.as_str() {
+            "" => fault.message.clone(),
+            hint => format!("{}; {hint}", fault.message),
+        };
+        let word = fault.kind.word();
+        return of(
+            Glyph::Unknown,
+            Tone::Unknown,
+            word,
+            State::Unknown,
+            sentence,
+        );
+    }
+    let crd_is_there = context.crds.iter().next().is_some();
+    if context.has_listed(Kind::Crd) && !crd_is_there {
+        let sentence =
+            "the CRD dragonflies.dragonflydb.io is not installed, so there can be no instance";
+        return of(
+            Glyph::Dash,
+            Tone::Muted,
+            "no CRD",
+            State::Healthy,
+            sentence.to_owned(),
+        );
+    }
+    let is_absent = context.sources.iter().any(|((kind, _), source)| {
+        *kind == Kind::Dragonfly && source.access == Some(crate::domain::Access::Absent)
+    });
+    if is_absent {
+        let sentence = "the API server does not know Dragonfly objects: the CRD is not installed";
+        return of(
+            Glyph::Dash,
+            Tone::Muted,
+            "no CRD",
+            State::Healthy,
+            sentence.to_owned(),
+        );
+    }
+    if context.has_listed(Kind::Dragonfly) {
+        let place = match context.namespaces.as_slice() {
+            [] => "in this cluster".to_owned(),
+            [one] => format!("in namespace {one}"),
+            several => format!("in namespaces {}", several.join(", ")),
+        };
+        let sentence = format!("no Dragonfly {place}");
+        return of(Glyph::Dash, Tone::Muted, "none", State::Healthy, sentence);
+    }
+    let sentence = "listing Dragonfly objects".to_owned();
+    of(
+        Glyph::Syncing,
+        Tone::Syncing,
+        "listing",
+        State::Syncing,
+        sentence,
+    )
+}
+
+fn restarts(pod: &Pod) -> u64 {
+    pod.restarts()
+}
+
+/// The master's cell: its tone, and its words.
+pub(super) fn master_cell(see: &See<'_>, master: &Master) -> (Tone, String) {
+    match master {
+        Master::One(name) => (Tone::Master, name.clone()),
+        Master::None => (Tone::Broken, master.words()),
+        Master::Contested(_) => (
+            Tone::Broken,
+            format!("{} {}", see.sign(Glyph::Unknown), master.words()),
+        ),
+        // No engine vouches for it.
+        Master::Labelled(name) => (
+            Tone::Unknown,
+            format!("{} {name}", see.sign(Glyph::Unknown)),
+        ),
+        Master::Unknown => (Tone::Unknown, master.words()),
+    }
+}

@@ -1,0 +1,82 @@
+//! Small charts of the node that acts as master: operations, memory, and the lag of its replicas.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use crate::domain::world::Series;
+use crate::domain::{InstanceView, NodeView, text};
+use crate::screens::parts::See;
+use crate::settings::Tone;
+use crate::widgets::{Chart, Piece, draw};
+
+/// Columns from which charts stand side by side.
+const SIDE_BY_SIDE: u16 = 66;
+
+/// The node whose figures are drawn: the one that acts as master, else the first that answered.
+pub(super) fn charted<'v, 'a>(view: &'v InstanceView<'a>) -> Option<&'v NodeView<'a>> {
+    let speaks = |n: &&NodeView<'a>| n.speaks();
+    view.engine_masters()
+        .find(speaks)
+        .or_else(|| view.engine_masters().next())
+        .or_else(|| view.nodes.iter().find(speaks))
+        .or_else(|| view.nodes.iter().find(|n| n.engine.is_some()))
+}
+
+type Format<'a> = &'a dyn Fn(f64) -> String;
+
+/// Draws them.
+pub(super) fn view(see: &See<'_>, view: &InstanceView<'_>, area: Rect, buf: &mut Buffer) {
+    let Some((node, engine)) = charted(view).and_then(|n| Some((n, n.engine?))) else {
+        let line = [Piece::muted(" no engine has answered yet")];
+        draw::line(&line, &see.look, area, buf);
+        return;
+    };
+    let stale = !node.speaks() || !view.context.is_live();
+    let area = draw::right_of(area, 1);
+    let count = |v: f64| text::count(whole(v));
+    let bytes = |v: f64| text::bytes(whole(v));
+    let charts: [(&str, &Series, Format<'_>); 3] = [
+        ("ops/s", &engine.ops, &count),
+        ("memory", &engine.used, &bytes),
+        ("lag", &engine.lag, &count),
+    ];
+    let limit = i64::try_from(see.limits.lag).unwrap_or(i64::MAX) as f64;
+    for ((label, series, format), place) in charts.into_iter().zip(places(area)) {
+        let values: Vec<Option<f64>> = series.figures().map(|n| Some(n as f64)).collect();
+        let over = label == "lag" && values.last().copied().flatten().is_some_and(|v| v > limit);
+        let tone = if over { Tone::Degraded } else { Tone::Chart };
+        Chart::new(label, &values, format)
+            .tone(tone)
+            .stale(stale)
+            .render(&see.look, place, buf);
+    }
+}
+
+/// Side by side where there is room, else one beneath the other.
+fn places(area: Rect) -> Vec<Rect> {
+    if area.width >= SIDE_BY_SIDE && area.height >= 3 {
+        let wide = (area.width - 4) / 3;
+        return (0..3)
+            .map(|i| Rect {
+                x: area.x + i * (wide + 2),
+                width: wide,
+                ..area
+            })
+            .collect();
+    }
+    let high = (area.height / 3).max(1);
+    (0..3)
+        .map(|i| {
+            let below = draw::below(area, i * high);
+            Rect {
+                height: high.min(below.height),
+                ..below
+            }
+        })
+        .collect()
+}
+
+/// A figure of a chart as a whole number; charts hold only counts.
+fn whole(value: f64) -> u64 {
+    value.max(0.0) as u64
+}

@@ -1,0 +1,245 @@
+//! The nodes table: what the label says, what the engine says, and where the Service sends, side by side.
+
+use super::topology;
+use crate::domain::engine::Role;
+use crate::domain::object::{Container, ContainerState, Pod};
+use crate::domain::{InstanceView, NodeView, text};
+use crate::screens::parts::See;
+use crate::settings::{Glyph, Tone};
+use crate::widgets::{Column, Piece, Row, draw};
+
+/// How many columns there are.
+pub(super) const COLUMNS: usize = 15;
+
+/// The columns, from left to right. Names of pods do not change, so theirs is as wide as the longest.
+pub(super) fn columns(view: &InstanceView<'_>) -> Vec<Column> {
+    let names = view.nodes.iter().map(|n| draw::width(&n.id.pod));
+    let name = u16::try_from(names.max().unwrap_or(0)).unwrap_or(u16::MAX);
+    let name = name.clamp(8, 28);
+    vec![
+        Column::new("node", "NODE")
+            .width(name.min(14), name)
+            .cut_middle(),
+        Column::new("label", "LABEL").width(7, 7),
+        Column::new("engine", "ENGINE").width(9, 9),
+        Column::new("service", "SERVICE").width(7, 7),
+        Column::new("pod", "POD").width(9, 11).priority(2),
+        Column::new("link", "LINK").width(14, 18).fill().priority(1),
+        Column::new("lag", "LAG").width(6, 6).right().priority(2),
+        Column::new("memory", "MEMORY")
+            .width(12, 12)
+            .right()
+            .priority(3),
+        Column::new("ops", "OPS/S").width(6, 6).right().priority(4),
+        Column::new("restarts", "RESTARTS")
+            .width(8, 14)
+            .right()
+            .priority(5),
+        Column::new("age", "AGE").width(6, 6).right().priority(5),
+        Column::new("offset", "OFFSET")
+            .width(9, 14)
+            .right()
+            .priority(6),
+        Column::new("keys", "KEYS").width(6, 6).right().priority(7),
+        Column::new("version", "VERSION").width(8, 9).priority(8),
+        Column::new("machine", "MACHINE")
+            .width(9, 22)
+            .cut_middle()
+            .priority(9),
+    ]
+}
+
+/// The cells of a node, in the order of [`columns`].
+pub(super) fn cells(see: &See<'_>, view: &InstanceView<'_>, node: &NodeView<'_>) -> Row {
+    let dash = || Piece::muted(see.sign(Glyph::Dash));
+    let pod = &node.pod.value;
+    let engine = node.engine;
+    let old = engine.is_some_and(|e| e.heard.is_some_and(|at| see.is_older(at, see.period())));
+    // A figure that nobody vouches for any more is greyed.
+    let figure = |text: Option<String>| match text {
+        Some(text) if old || !node.speaks() => Piece::new(text, Tone::Stale),
+        Some(text) => Piece::text(text),
+        None => dash(),
+    };
+    let memory = engine.and_then(|e| {
+        let memory = &e.memory.as_ref()?.value;
+        let used = memory.used?;
+        Some(match memory.max {
+            Some(max) if max > 0 => {
+                // Rounded as the figures of the whole instance are.
+                let percent = (u128::from(used) * 100 + u128::from(max) / 2) / u128::from(max);
+                format!("{percent}% {}", text::bytes(used))
+            }
+            _ => text::bytes(used),
+        })
+    });
+    let offset = engine.and_then(|e| e.follower()?.offset);
+    let age = pod.meta.created.map(|at| see.age(at));
+    Row::new(vec![
+        Piece::new(node.id.pod.to_string(), Tone::Strong),
+        label(see, node),
+        engine_cell(see, node),
+        service(see, node),
+        pod_cell(pod),
+        link(see, view, node),
+        lag(see, view, node),
+        figure(memory),
+        figure(engine.and_then(|e| Some(text::count(e.stats.as_ref()?.value.ops?)))),
+        restarts(see, pod),
+        age.map_or_else(dash, Piece::muted),
+        figure(offset.map(|n| n.to_string())),
+        figure(engine.and_then(|e| Some(text::count(e.keyspace.as_ref()?.value.keys)))),
+        figure(engine.and_then(|e| e.server.as_ref()?.value.version.clone())),
+        pod.machine.clone().map_or_else(dash, Piece::muted),
+    ])
+    .stale(!view.context.is_live())
+}
+
+/// Whether anything about a node is not as it should be.
+pub(super) fn is_ill(see: &See<'_>, view: &InstanceView<'_>, node: &NodeView<'_>) -> bool {
+    let engine = node.engine_role().map(|k| k.value);
+    let unlinked = engine == Some(Role::Replica)
+        && topology::link(view, node).is_none_or(|link| link.tone != Tone::Healthy);
+    let lagging = topology::link(view, node)
+        .and_then(|link| link.lag)
+        .is_some_and(|lag| lag > see.limits.lag);
+    !node.speaks()
+        || engine != node.label_role()
+        || node.is_endpoint != (engine == Some(Role::Master))
+        || !node.pod.value.is_ready()
+        || unlinked
+        || lagging
+}
+
+fn role_tone(role: Role) -> Tone {
+    match role {
+        Role::Master => Tone::Master,
+        Role::Replica => Tone::Replica,
+    }
+}
+
+fn label(see: &See<'_>, node: &NodeView<'_>) -> Piece {
+    let engine = node.engine_role().filter(|_| node.speaks());
+    match node.label_role() {
+        None => Piece::new(see.sign(Glyph::Dash), Tone::Unknown),
+        Some(role) if engine.is_some_and(|k| k.value != role) => {
+            Piece::new(role.word(), Tone::Broken)
+        }
+        Some(role) => Piece::new(role.word(), role_tone(role)),
+    }
+}
+
+fn engine_cell(see: &See<'_>, node: &NodeView<'_>) -> Piece {
+    let Some(known) = node.engine_role() else {
+        let asked = node.engine.is_some_and(|e| !e.silent.is_empty());
+        let word = if asked { "silent" } else { "not asked" };
+        return Piece::new(word, Tone::Unknown);
+    };
+    let role = known.value;
+    if !node.speaks() {
+        return Piece::new(
+            format!("{}{}", role.word(), see.sign(Glyph::Unknown)),
+            Tone::Stale,
+        );
+    }
+    let tone = match node.label_role() {
+        Some(label) if label != role => Tone::Broken,
+        _ => role_tone(role),
+    };
+    Piece::new(role.word(), tone)
+}
+
+fn service(see: &See<'_>, node: &NodeView<'_>) -> Piece {
+    let role = node.engine_role().filter(|_| node.speaks());
+    let is_master = role.map(|k| k.value == Role::Master);
+    match (node.is_endpoint, is_master) {
+        (true, Some(true)) => Piece::new("sends", Tone::Healthy),
+        (true, Some(false)) => Piece::new("sends", Tone::Broken),
+        (true, None) => Piece::new("sends", Tone::Unknown),
+        (false, Some(true)) => Piece::new("no", Tone::Degraded),
+        (false, _) => Piece::muted(see.sign(Glyph::Dash)),
+    }
+}
+
+/// What the pod is doing, as far as it is not simply running.
+fn pod_cell(pod: &Pod) -> Piece {
+    if pod.meta.deleting.is_some() {
+        return Piece::new("terminating", Tone::Syncing);
+    }
+    let waiting = pod.containers.iter().find_map(waiting_reason);
+    if let Some(reason) = waiting {
+        return Piece::new(reason, Tone::Broken);
+    }
+    match (pod.is_ready(), pod.phase.as_str()) {
+        (true, _) => Piece::new("ready", Tone::Healthy),
+        (false, "Running") => Piece::new("not ready", Tone::Degraded),
+        (false, "") => Piece::new("unknown", Tone::Unknown),
+        (false, "Pending") => Piece::new("pending", Tone::Syncing),
+        (false, phase) => {
+            let reason = if pod.reason.is_empty() {
+                phase
+            } else {
+                &pod.reason
+            };
+            Piece::new(reason.to_lowercase(), Tone::Broken)
+        }
+    }
+}
+
+fn waiting_reason(container: &Container) -> Option<String> {
+    match &container.state {
+        ContainerState::Waiting { reason, .. }
+            if !matches!(
+                reason.as_str(),
+                "" | "ContainerCreating" | "PodInitializing"
+            ) =>
+        {
+            Some(reason.clone())
+        }
+        _ => None,
+    }
+}
+
+fn link(see: &See<'_>, view: &InstanceView<'_>, node: &NodeView<'_>) -> Piece {
+    let silence = node.engine.and_then(|e| e.role_silence());
+    if let Some((_, fault, since)) = silence {
+        let heard = node.engine.and_then(|e| e.heard);
+        let last = heard.map_or_else(
+            || "never answered".to_owned(),
+            |at| format!("as of {} ago", see.age(at)),
+        );
+        let text = format!("{} {}: {}, {last}", "silent", see.age(since), fault.message);
+        return Piece::new(text, Tone::Unknown);
+    }
+    let Some(link) = topology::link(view, node) else {
+        return Piece::muted(see.sign(Glyph::Dash));
+    };
+    let text = match link.since {
+        Some(since) => format!("{} {}", link.word, see.age(since)),
+        None => link.word,
+    };
+    Piece::new(text, link.tone)
+}
+
+fn lag(see: &See<'_>, view: &InstanceView<'_>, node: &NodeView<'_>) -> Piece {
+    match topology::link(view, node).and_then(|link| link.lag) {
+        Some(lag) if lag > see.limits.lag => Piece::new(text::count(lag), Tone::Degraded),
+        Some(lag) => Piece::text(text::count(lag)),
+        None => Piece::muted(see.sign(Glyph::Dash)),
+    }
+}
+
+/// `2 OOMKilled`: how often, and how it last ended.
+fn restarts(see: &See<'_>, pod: &Pod) -> Piece {
+    let count = pod.restarts();
+    if count == 0 {
+        return Piece::muted("0");
+    }
+    let end = pod.containers.iter().find_map(|c| c.last_end.as_ref());
+    let text = match end.and_then(|end| end.at) {
+        Some(at) => format!("{count}, {} ago", see.age(at)),
+        None => count.to_string(),
+    };
+    let is_oom = end.is_some_and(|end| end.reason == "OOMKilled");
+    Piece::new(text, if is_oom { Tone::Degraded } else { Tone::Text })
+}

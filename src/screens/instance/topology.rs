@@ -1,0 +1,327 @@
+//! The drawing: where the Service really sends traffic, which node acts as master, and how each replica hangs on it.
+
+use jiff::Timestamp;
+
+use crate::domain::engine::LinkState;
+use crate::domain::text;
+use crate::domain::{InstanceView, NodeView, Role};
+use crate::screens::parts::See;
+use crate::settings::{Glyph, Tone};
+use crate::widgets::{Piece, draw};
+
+/// Columns from which the Service stands beside the nodes instead of above them.
+const WIDE: usize = 90;
+
+/// How a replica hangs on its master.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct LinkWords {
+    /// `online`, `full sync`, `link down`.
+    pub word: String,
+    /// Its tone.
+    pub tone: Tone,
+    /// Nothing flows.
+    pub is_cut: bool,
+    /// Journal records behind, by the master's word; only meaningful online.
+    pub lag: Option<u64>,
+    /// Since when it is not in stable sync, as far as we have seen.
+    pub since: Option<Timestamp>,
+}
+
+/// How a replica hangs on the node that it follows, by the word of both ends; `None` when it does not say that it is a
+/// replica.
+pub(super) fn link(view: &InstanceView<'_>, node: &NodeView<'_>) -> Option<LinkWords> {
+    let engine = node.engine?;
+    let follower = engine.follower()?;
+    let line = view
+        .engine_masters()
+        .find_map(|master| view.line_for(master, node));
+    let since = engine.unsynced_since;
+    let of = |word: &str, tone, is_cut| LinkWords {
+        word: word.to_owned(),
+        tone,
+        is_cut,
+        lag: None,
+        since,
+    };
+    if !follower.link_up {
+        return Some(of("link down", Tone::Broken, true));
+    }
+    if leader(view, node).is_none() {
+        let host = &follower.host;
+        return Some(of(&format!("follows {host}"), Tone::Degraded, true));
+    }
+    Some(match line {
+        None => of("not listed by the master", Tone::Degraded, true),
+        Some(line) => match &line.state {
+            LinkState::Online if follower.syncing => of("syncing", Tone::Syncing, false),
+            LinkState::Online => LinkWords {
+                lag: Some(line.lag),
+                since: None,
+                ..of("online", Tone::Healthy, false)
+            },
+            LinkState::FullSync => of("full sync", Tone::Syncing, false),
+            LinkState::Cancelled => of("cancelled", Tone::Broken, true),
+            state => of(state.word(), Tone::Degraded, false),
+        },
+    })
+}
+
+/// The node that a replica follows, if it is one of the instance's.
+pub(super) fn leader<'v, 'a>(
+    view: &'v InstanceView<'a>,
+    node: &NodeView<'_>,
+) -> Option<&'v NodeView<'a>> {
+    let host = &node.engine?.follower()?.host;
+    view.nodes.iter().find(|other| other.ip() == Some(host))
+}
+
+/// The drawing, as lines for that many columns.
+pub(super) fn lines(see: &See<'_>, view: &InstanceView<'_>, columns: usize) -> Vec<Vec<Piece>> {
+    let arrow = format!(
+        " {}{}{} ",
+        see.sign(Glyph::Horizontal),
+        see.sign(Glyph::Horizontal),
+        see.sign(Glyph::Right)
+    );
+    let endpoints = view.endpoints();
+    let service = service_words(see, view);
+    let lead = draw::line_width(&service) + draw::width(&arrow);
+    let roots: Vec<&NodeView<'_>> = view.engine_masters().collect();
+    let is_wide = columns >= WIDE && lead <= columns / 2;
+    let names = view.nodes.iter().map(|n| draw::width(&n.id.pod)).max();
+    let names = names.unwrap_or(0);
+    let mut lines: Vec<Vec<Piece>> = Vec::new();
+    let hits: Vec<&&NodeView<'_>> = roots.iter().filter(|n| n.is_endpoint).collect();
+    // Everything that the Service sends to and that is not a master is worth a line of its own.
+    let astray: Vec<&String> = endpoints
+        .iter()
+        .filter(|name| !roots.iter().any(|n| *n.id.pod == ***name))
+        .collect();
+    if !is_wide || hits.is_empty() || !astray.is_empty() {
+        let mut first = service.clone();
+        first.push(Piece::muted(arrow.clone()));
+        match endpoints.as_slice() {
+            [] => first.push(Piece::new(no_endpoint(view), Tone::Broken)),
+            names => {
+                let tone = if astray.is_empty() {
+                    Tone::Text
+                } else {
+                    Tone::Broken
+                };
+                first.push(Piece::new(names.join(", "), tone));
+            }
+        }
+        if let [one] = astray.as_slice() {
+            let what = view.nodes.iter().find(|n| *n.id.pod == ***one);
+            first.push(Piece::new(astray_words(what), Tone::Broken));
+        }
+        lines.push(first);
+    }
+    let beside = is_wide && !hits.is_empty() && astray.is_empty();
+    let indent = if beside { lead } else { 1 };
+    let mut is_first = true;
+    for root in &roots {
+        let mut line = Vec::new();
+        if beside && root.is_endpoint {
+            if is_first {
+                line.extend(service.iter().cloned());
+                line.push(Piece::muted(arrow.clone()));
+            } else {
+                let blank = " ".repeat(lead.saturating_sub(draw::width(&arrow)));
+                line.push(Piece::muted(format!("{blank}{arrow}")));
+            }
+            is_first = false;
+        } else {
+            line.push(Piece::text(" ".repeat(indent)));
+        }
+        line.extend(master_words(see, view, root));
+        lines.push(line);
+        let replicas: Vec<&NodeView<'_>> = view
+            .nodes
+            .iter()
+            .filter(|n| leader(view, n).is_some_and(|l| l.id == root.id))
+            .collect();
+        for (i, replica) in replicas.iter().enumerate() {
+            let is_last = i + 1 == replicas.len();
+            lines.push(replica_line(see, view, replica, indent, is_last, names));
+        }
+    }
+    for node in &view.nodes {
+        let is_root = roots.iter().any(|root| root.id == node.id);
+        let hangs = leader(view, node).is_some_and(|l| roots.iter().any(|root| root.id == l.id));
+        if !is_root && !hangs {
+            lines.push(loose_line(see, view, node, indent, names));
+        }
+    }
+    if view.nodes.is_empty() {
+        lines.push(vec![Piece::new(" no pod", Tone::Broken)]);
+    }
+    if !view.context.is_live() {
+        for piece in lines.iter_mut().flatten() {
+            piece.tone = Tone::Stale;
+        }
+    }
+    lines
+}
+
+fn service_words(see: &See<'_>, view: &InstanceView<'_>) -> Vec<Piece> {
+    let name = &view.dragonfly.value.service;
+    let Some(service) = view.service else {
+        let text = format!(" Service {name} (not there)");
+        return vec![Piece::new(text, Tone::Unknown)];
+    };
+    let mut pieces = vec![
+        Piece::muted(" Service "),
+        Piece::new(name.clone(), Tone::Strong),
+    ];
+    if service.value.is_global() {
+        pieces.push(Piece::muted(format!(" {} global", see.sign(Glyph::Dot))));
+    }
+    pieces
+}
+
+fn no_endpoint(view: &InstanceView<'_>) -> String {
+    match view.slices.as_slice() {
+        [] => "nothing is known of its endpoints".to_owned(),
+        _ => "nowhere: it has no ready endpoint".to_owned(),
+    }
+}
+
+fn astray_words(node: Option<&NodeView<'_>>) -> String {
+    match node.and_then(NodeView::engine_role).map(|k| k.value) {
+        Some(Role::Replica) => ", which says it is a replica".to_owned(),
+        Some(Role::Master) => String::new(),
+        None => ", whose engine does not answer".to_owned(),
+    }
+}
+
+fn master_words(see: &See<'_>, view: &InstanceView<'_>, node: &NodeView<'_>) -> Vec<Piece> {
+    let mut pieces = vec![
+        Piece::new(node.id.pod.to_string(), Tone::Strong),
+        Piece::text(" "),
+        Piece::new("master", Tone::Master),
+    ];
+    let sign = |glyph| see.sign(glyph);
+    let contested = view.engine_masters().filter(|n| n.speaks()).count() > 1 && node.speaks();
+    if contested {
+        pieces.push(Piece::new(
+            format!(" {} contested", sign(Glyph::Broken)),
+            Tone::Broken,
+        ));
+    }
+    if !node.is_endpoint {
+        pieces.push(Piece::new(
+            format!(" {} the Service does not send here", sign(Glyph::Cut)),
+            Tone::Degraded,
+        ));
+    }
+    if let Some(ops) = node.engine.and_then(|e| e.stats.as_ref()?.value.ops) {
+        pieces.push(Piece::muted(format!("  {} ops/s", text::count(ops))));
+    }
+    pieces.extend(silence(see, node));
+    pieces
+}
+
+fn replica_line(
+    see: &See<'_>,
+    view: &InstanceView<'_>,
+    node: &NodeView<'_>,
+    indent: usize,
+    is_last: bool,
+    names: usize,
+) -> Vec<Piece> {
+    let link = link(view, node);
+    let is_cut = link.as_ref().is_none_or(|link| link.is_cut);
+    let branch = see.sign(if is_last {
+        Glyph::LastBranch
+    } else {
+        Glyph::Branch
+    });
+    let line = see.sign(Glyph::Horizontal);
+    let (end, tone) = match (is_cut, &link) {
+        (true, Some(link)) => (see.sign(Glyph::Cut), link.tone),
+        (_, None) => (see.sign(Glyph::Cut), Tone::Unknown),
+        (false, Some(link)) => (see.sign(Glyph::Right), link.tone),
+    };
+    let pad = names.saturating_sub(draw::width(&node.id.pod));
+    let mut pieces = vec![
+        Piece::text(" ".repeat(indent)),
+        Piece::new(format!("{branch}{line}"), Tone::Border),
+        Piece::new(end, tone),
+        Piece::text(format!(" {}{}", node.id.pod, " ".repeat(pad))),
+        Piece::new(" replica  ", Tone::Replica),
+    ];
+    if let Some(link) = link {
+        pieces.push(Piece::new(link.word, link.tone));
+        if let Some(lag) = link.lag {
+            let tone = if lag > see.limits.lag {
+                Tone::Degraded
+            } else {
+                Tone::Muted
+            };
+            pieces.push(Piece::new(format!("  lag {}", text::count(lag)), tone));
+        }
+        if let Some(since) = link.since {
+            pieces.push(Piece::muted(format!("  seen for {}", see.age(since))));
+        }
+    }
+    pieces.extend(silence(see, node));
+    pieces
+}
+
+/// A node that hangs on no master.
+fn loose_line(
+    see: &See<'_>,
+    view: &InstanceView<'_>,
+    node: &NodeView<'_>,
+    indent: usize,
+    names: usize,
+) -> Vec<Piece> {
+    let pad = names.saturating_sub(draw::width(&node.id.pod));
+    let mut pieces = vec![
+        Piece::text(" ".repeat(indent)),
+        Piece::text(format!("{}{}", node.id.pod, " ".repeat(pad))),
+    ];
+    match link(view, node) {
+        Some(link) => {
+            pieces.push(Piece::new(" replica  ", Tone::Replica));
+            let word = match leader(view, node) {
+                Some(leader) if !link.is_cut => {
+                    format!("follows {}, which is no master", leader.id.pod)
+                }
+                _ => link.word,
+            };
+            pieces.push(Piece::new(word, link.tone));
+            if let Some(since) = link.since {
+                pieces.push(Piece::muted(format!("  seen for {}", see.age(since))));
+            }
+        }
+        None if node.engine_role().is_none() => {
+            pieces.push(Piece::new(" never said its role", Tone::Unknown));
+        }
+        None => {}
+    }
+    pieces.extend(silence(see, node));
+    pieces
+}
+
+/// Why an engine does not answer, and how old its last word is.
+pub(super) fn silence(see: &See<'_>, node: &NodeView<'_>) -> Vec<Piece> {
+    let Some(engine) = node.engine else {
+        return Vec::new();
+    };
+    let heard = engine.heard.map(|at| see.age(at));
+    if let Some((_, fault, since)) = engine.role_silence() {
+        let mut text = format!("  silent {}: {}", see.age(since), fault.message);
+        if let Some(age) = heard {
+            text.push_str(&format!(", as of {age} ago"));
+        }
+        return vec![Piece::new(text, Tone::Unknown)];
+    }
+    match (engine.heard, heard) {
+        (Some(at), Some(age)) if see.is_older(at, see.period()) => {
+            vec![Piece::new(format!("  as of {age} ago"), Tone::Stale)]
+        }
+        _ => Vec::new(),
+    }
+}

@@ -1,0 +1,134 @@
+//! One file per screen: rows from the world, commands to intents.
+//!
+//! A screen keeps what is selected (by id, never by row) and what it has computed from the world; it is told when the
+//! world changed ([`Screen::refresh`]) and draws what it has ([`Screen::view`]). What it wants done outside of itself
+//! it says as an [`Intent`].
+//!
+//! Never: writing the world, IO, a clock (time is in [`See`]).
+//!
+//! Start with [`Screen`], then `fleet.rs`. To add a screen: write the file, add one line to [`ALL`].
+
+pub mod fleet;
+pub mod instance;
+pub mod parts;
+
+use std::sync::Arc;
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use crate::checks::Subject;
+use crate::domain::{InstanceId, Touched};
+use crate::msg::Command;
+pub use parts::{Clock, Filter, See};
+
+/// Every screen, in the order in which they are listed.
+pub const ALL: &[&ScreenDoc] = &[&fleet::SCREEN, &instance::SCREEN];
+
+/// What there is to know about a screen without opening it.
+#[derive(Debug)]
+pub struct ScreenDoc {
+    /// Its name in `go NAME` and its scope in keymaps.
+    pub id: &'static str,
+    /// Its title.
+    pub title: &'static str,
+    /// What it shows, as a phrase.
+    pub doc: &'static str,
+    /// It is about one instance, so there must be one.
+    pub about_instance: bool,
+    /// Makes it.
+    pub make: fn() -> Box<dyn Screen>,
+}
+
+/// A screen.
+pub trait Screen: std::fmt::Debug {
+    /// Takes over what is new in the world, the filter or the size. Returns whether anything shown differs.
+    fn refresh(&mut self, see: &See<'_>, fresh: &Fresh) -> bool;
+
+    /// Carries out a command, or leaves it alone. What must happen elsewhere is returned.
+    fn on(&mut self, command: &Command, see: &See<'_>) -> Vec<Intent>;
+
+    /// Words that hold here and now, for the `when` of key bindings.
+    fn words(&self, see: &See<'_>) -> Vec<&'static str>;
+
+    /// The instance that the screen is about or that is selected on it.
+    fn selected(&self) -> Option<InstanceId>;
+
+    /// Turns to another instance; screens that are not about one ignore it.
+    fn turn_to(&mut self, _instance: &InstanceId) {}
+
+    /// Selects what lies at a column and row of the terminal.
+    fn click(&mut self, column: u16, row: u16, see: &See<'_>) -> Vec<Intent>;
+
+    /// Draws it. `refresh` was called before with the same size.
+    fn view(&self, see: &See<'_>, area: Rect, buf: &mut Buffer);
+}
+
+/// What is new since a screen last looked.
+#[derive(Debug, Default, Clone)]
+pub struct Fresh {
+    /// Facts touched this.
+    pub touched: Touched,
+    /// Some judgement changed.
+    pub judged: bool,
+    /// The filter or ill-only changed, or the screen was opened: what is shown of what is known may differ.
+    pub sieved: bool,
+    /// Look at everything again: it is another world.
+    pub everything: bool,
+}
+
+impl Fresh {
+    /// Look at everything.
+    pub fn everything() -> Self {
+        Self {
+            everything: true,
+            ..Self::default()
+        }
+    }
+
+    /// Nothing is new.
+    pub fn is_empty(&self) -> bool {
+        !self.everything && !self.sieved && !self.judged && self.touched.is_empty()
+    }
+}
+
+/// What a screen wants done outside of itself.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Intent {
+    /// Show an instance.
+    Show(InstanceId),
+    /// Explain the findings about a subject, that of this check first.
+    Explain(Subject, Option<&'static str>),
+    /// Hand text to the clipboard: what it is, and the text.
+    Copy(Arc<str>, String),
+    /// Tell the reader, on the status line.
+    Tell(String),
+}
+
+/// Holds a screen's place while the screen itself acts. Shows nothing and does nothing.
+#[derive(Debug)]
+pub(crate) struct Blank;
+
+impl Screen for Blank {
+    fn refresh(&mut self, _: &See<'_>, _: &Fresh) -> bool {
+        false
+    }
+
+    fn on(&mut self, _: &Command, _: &See<'_>) -> Vec<Intent> {
+        Vec::new()
+    }
+
+    fn words(&self, _: &See<'_>) -> Vec<&'static str> {
+        Vec::new()
+    }
+
+    fn selected(&self) -> Option<InstanceId> {
+        None
+    }
+
+    fn click(&mut self, _: u16, _: u16, _: &See<'_>) -> Vec<Intent> {
+        Vec::new()
+    }
+
+    fn view(&self, _: &See<'_>, _: Rect, _: &mut Buffer) {}
+}

@@ -1,0 +1,11 @@
+//! What screens are built of: the glass they look through, the filter, and words for states.
+
+mod filter;
+mod list;
+mod see;
+mod words;
+
+pub use filter::{Field, Filter, Measure, Sieved};
+pub use list::moved;
+pub use see::{Clock, See};
+pub use words::{Standing, denied, missing, operator_words, standing, state_sign, state_tone};

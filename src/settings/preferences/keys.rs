@@ -1,0 +1,217 @@
+//! Every key of the settings file: its place, its kind, its bounds, its meaning.
+
+use std::time::Duration;
+
+use super::{Member, Settings};
+
+/// One key.
+pub struct KeyDoc<T> {
+    /// Where it stands: `theme`, `limits.lag`.
+    pub path: &'static str,
+    /// What it is for, in a sentence or two.
+    pub doc: &'static str,
+    /// Its kind, and the place that it fills.
+    pub slot: Slot<T>,
+}
+
+/// The kinds of key.
+pub enum Slot<T> {
+    /// Text.
+    Text(fn(&mut T) -> &mut String),
+    /// A list of texts.
+    Texts(fn(&mut T) -> &mut Vec<String>),
+    /// True or false.
+    Yes(fn(&mut T) -> &mut bool),
+    /// A whole number between two, both included.
+    Count(fn(&mut T) -> &mut u64, u64, u64),
+    /// A length of time between two, both included.
+    Span(fn(&mut T) -> &mut Duration, Duration, Duration),
+    /// The contexts of the fleet.
+    Fleet(fn(&mut T) -> &mut Vec<Member>),
+}
+
+impl<T> Slot<T> {
+    /// The kind, for documents and messages.
+    pub fn kind(&self) -> String {
+        match self {
+            Slot::Text(_) => "text".to_owned(),
+            Slot::Texts(_) => "a list of texts".to_owned(),
+            Slot::Yes(_) => "true or false".to_owned(),
+            Slot::Count(_, least, most) => format!("a whole number from {least} to {most}"),
+            Slot::Span(_, least, most) => format!(
+                "a length of time from {} to {}",
+                span_words(*least),
+                span_words(*most)
+            ),
+            Slot::Fleet(_) => "a list of contexts: names, or tables as below".to_owned(),
+        }
+    }
+
+    /// What the key holds, as the file would write it.
+    pub fn written(&self, whole: &mut T) -> String {
+        match self {
+            Slot::Text(at) => format!("{:?}", at(whole)),
+            Slot::Texts(at) => format!("{:?}", at(whole)),
+            Slot::Yes(at) => at(whole).to_string(),
+            Slot::Count(at, ..) => at(whole).to_string(),
+            Slot::Span(at, ..) => format!("{:?}", span_words(*at(whole))),
+            Slot::Fleet(at) => {
+                let names: Vec<&str> = at(whole).iter().map(|m| m.context.as_str()).collect();
+                format!("{names:?}")
+            }
+        }
+    }
+}
+
+/// A length of time as the file writes it: `500ms`, `30s`, `2m`, `1h`.
+pub(super) fn span_words(span: Duration) -> String {
+    match span.as_millis() {
+        ms if ms % 1_000 != 0 => format!("{ms}ms"),
+        ms if ms >= 3_600_000 && ms % 3_600_000 == 0 => format!("{}h", ms / 3_600_000),
+        ms if ms >= 60_000 && ms % 60_000 == 0 => format!("{}m", ms / 60_000),
+        ms => format!("{}s", ms / 1_000),
+    }
+}
+
+const fn key<T>(path: &'static str, slot: Slot<T>, doc: &'static str) -> KeyDoc<T> {
+    KeyDoc { path, doc, slot }
+}
+
+const fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+const fn s(s: u64) -> Duration {
+    Duration::from_secs(s)
+}
+
+/// The keys of the file, in the order in which they are documented.
+pub const KEYS: &[KeyDoc<Settings>] = &[
+    key(
+        "fleet",
+        Slot::Fleet(|s| &mut s.fleet),
+        "Contexts to open when the command line names none. Empty means the current context of the kubeconfig.",
+    ),
+    key(
+        "theme",
+        Slot::Text(|s| &mut s.theme),
+        "Name of the theme: a shipped one, or a file of that name in the `themes` folder beside this file. With \
+         `NO_COLOR` set, `mono` is used whatever stands here.",
+    ),
+    key(
+        "keymap",
+        Slot::Text(|s| &mut s.keymap),
+        "Name of the keymap: a shipped one, or a file of that name in the `keymaps` folder beside this file. \
+         `keymap.toml` beside this file is laid over it.",
+    ),
+    key(
+        "ascii",
+        Slot::Yes(|s| &mut s.ascii),
+        "Draw with plain ASCII signs only.",
+    ),
+    key(
+        "mouse",
+        Slot::Yes(|s| &mut s.mouse),
+        "Let the wheel scroll and clicks select. While it is on, most terminals select text only with shift held.",
+    ),
+    key(
+        "limits.silent-after",
+        Slot::Span(|s| &mut s.limits.silent_after, s(5), s(3_600)),
+        "An engine that last answered longer ago than this counts as silent, and what it said as unknown.",
+    ),
+    key(
+        "limits.lag",
+        Slot::Count(|s| &mut s.limits.lag, 1, 1_000_000_000),
+        "A replica in stable sync that is further behind its master than this many journal records is degraded. Some \
+         hundreds are ordinary under load.",
+    ),
+    key(
+        "limits.grace",
+        Slot::Span(|s| &mut s.limits.grace, s(0), s(3_600)),
+        "A pod or an instance younger than this is being made rather than broken.",
+    ),
+    key(
+        "limits.preparation",
+        Slot::Span(|s| &mut s.limits.preparation, s(1), s(3_600)),
+        "A replica that the master lists in state `preparation` for longer than this has stopped replicating.",
+    ),
+    key(
+        "limits.lease",
+        Slot::Span(|s| &mut s.limits.lease, s(5), s(3_600)),
+        "An operator whose Lease was renewed longer ago than this has no leader.",
+    ),
+    key(
+        "probe.in-view",
+        Slot::Span(|s| &mut s.probe.in_view, ms(500), s(600)),
+        "Time between two probes of each node of the instance in view.",
+    ),
+    key(
+        "probe.others",
+        Slot::Span(|s| &mut s.probe.others, s(1), s(3_600)),
+        "Time between two probes of every other node.",
+    ),
+    key(
+        "probe.deadline",
+        Slot::Span(|s| &mut s.probe.deadline, ms(100), s(60)),
+        "A question to an engine that has not been answered after this has failed.",
+    ),
+    key(
+        "probe.at-once",
+        Slot::Count(|s| &mut s.probe.at_once, 1, 256),
+        "Nodes of instances not in view that are probed at the same time, per context.",
+    ),
+    key(
+        "api.deadline",
+        Slot::Span(|s| &mut s.api.deadline, s(1), s(300)),
+        "A request to an API server that has not been answered after this has failed.",
+    ),
+    key(
+        "api.connect",
+        Slot::Span(|s| &mut s.api.connect, ms(500), s(300)),
+        "A connection to an API server that is not open after this, TLS included, has failed.",
+    ),
+    key(
+        "api.plugin",
+        Slot::Span(|s| &mut s.api.plugin, s(1), s(600)),
+        "A credential plugin that has not answered after this is stopped.",
+    ),
+    key(
+        "api.watch",
+        Slot::Span(|s| &mut s.api.watch, s(10), s(600)),
+        "A watch ends and begins again after this. It bounds how long a watch that died without a word goes unnoticed.",
+    ),
+    key(
+        "api.heartbeat",
+        Slot::Span(|s| &mut s.api.heartbeat, s(1), s(300)),
+        "Time between two heartbeats, which measure the round trip and notice an API server that went silent.",
+    ),
+    key(
+        "api.retry",
+        Slot::Span(|s| &mut s.api.retry, s(1), s(3_600)),
+        "The longest wait before the next try to reach a context. The first waits are shorter.",
+    ),
+];
+
+/// The keys of one context of the fleet.
+pub const MEMBER_KEYS: &[KeyDoc<Member>] = &[
+    key(
+        "context",
+        Slot::Text(|m| &mut m.context),
+        "Its name in the kubeconfig. Required.",
+    ),
+    key(
+        "namespaces",
+        Slot::Texts(|m| &mut m.namespaces),
+        "The only namespaces to look into, for an account whose rights end there. Empty means all.",
+    ),
+    key(
+        "role",
+        Slot::Text(|m| &mut m.role),
+        "What the cluster is for, in a word beside its name: `infra`, `apps`.",
+    ),
+    key(
+        "read-only",
+        Slot::Yes(|m| &mut m.read_only),
+        "Nothing may ever be changed there from this console.",
+    ),
+];

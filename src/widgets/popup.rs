@@ -1,0 +1,128 @@
+//! A box over the middle of the screen.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use super::{Look, Piece, draw};
+use crate::settings::{Glyph, Tone};
+
+/// A box with a title: the palette, the help, a question.
+#[derive(Debug, Clone)]
+pub struct Popup {
+    title: String,
+    width: u16,
+    height: u16,
+    tone: Tone,
+}
+
+impl Popup {
+    /// A box whose contents want so many columns and rows; it takes less where there is less.
+    pub fn new(title: impl Into<String>, width: u16, height: u16) -> Self {
+        Self {
+            title: title.into(),
+            width,
+            height,
+            tone: Tone::Title,
+        }
+    }
+
+    /// The title's tone: [`Tone::Danger`] for a question about a loss.
+    #[must_use]
+    pub fn tone(mut self, tone: Tone) -> Self {
+        self.tone = tone;
+        self
+    }
+
+    /// The rectangle that the box takes on a screen, frame included.
+    pub fn area(&self, screen: Rect) -> Rect {
+        let width = self.width.saturating_add(4).min(screen.width);
+        let height = self.height.saturating_add(2).min(screen.height);
+        Rect {
+            x: screen.x + (screen.width - width) / 2,
+            // A little above the middle, where the eye rests.
+            y: screen.y + (screen.height - height) / 3,
+            width,
+            height,
+        }
+    }
+
+    /// Draws the frame over whatever is there and returns the inside.
+    pub fn render(&self, look: &Look<'_>, screen: Rect, buf: &mut Buffer) -> Rect {
+        let area = self.area(screen).intersection(buf.area);
+        draw::clear(look, area, buf);
+        draw::lay(Tone::Popup, look, area, buf);
+        if area.width < 2 || area.height < 2 {
+            return Rect { height: 0, ..area };
+        }
+        let (right, bottom) = (area.right() - 1, area.bottom() - 1);
+        let last = Rect {
+            y: bottom,
+            height: 1,
+            ..area
+        };
+        draw::rule(Glyph::Horizontal, Tone::Border, look, area, buf);
+        draw::rule(Glyph::Horizontal, Tone::Border, look, last, buf);
+        for row in draw::rows(area) {
+            draw::sign(Glyph::Vertical, Tone::Border, look, area.x, row.y, buf);
+            draw::sign(Glyph::Vertical, Tone::Border, look, right, row.y, buf);
+        }
+        for (glyph, x, y) in [
+            (Glyph::TopLeft, area.x, area.y),
+            (Glyph::TopRight, right, area.y),
+            (Glyph::BottomLeft, area.x, bottom),
+            (Glyph::BottomRight, right, bottom),
+        ] {
+            draw::sign(glyph, Tone::Border, look, x, y, buf);
+        }
+        let room = usize::from(area.width).saturating_sub(6);
+        let title = draw::fit(&self.title, room, look.glyph(Glyph::Ellipsis));
+        if !title.is_empty() {
+            let title = [Piece::new(format!(" {title} "), self.tone)];
+            draw::line(&title, look, draw::right_of(area, 2), buf);
+        }
+        // One blank column on each side keeps text off the frame; a box too narrow for that does without.
+        let margin = if area.width > 4 { 2 } else { 1 };
+        Rect {
+            x: area.x + margin,
+            y: area.y + 1,
+            width: area.width.saturating_sub(2 * margin),
+            height: area.height - 2,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::GlyphSet;
+    use crate::widgets::dump;
+
+    #[test]
+    fn it_covers_what_is_beneath_and_nothing_else() {
+        let said = dump::drawn(16, 7, GlyphSet::Unicode, |look, area, buf| {
+            for row in draw::rows(area) {
+                draw::line(&[Piece::text("x".repeat(16))], look, row, buf);
+            }
+            let inner = Popup::new("Quit?", 8, 2).render(look, area, buf);
+            draw::line(&[Piece::new("y  n", Tone::Key)], look, inner, buf);
+        });
+        assert_eq!(
+            said,
+            "xxxxxxxxxxxxxxxx\n\
+             xx┌─ Quit? ──┐xx\n\
+             xx│ y  n     │xx\n\
+             xx│          │xx\n\
+             xx└──────────┘xx\n\
+             xxxxxxxxxxxxxxxx\n\
+             xxxxxxxxxxxxxxxx\n\
+             \n\
+             tttttttttttttttt\n\
+             ttooiiiiiiiooott\n\
+             ttopkkkkpppppott\n\
+             ttoppppppppppott\n\
+             ttoooooooooooott\n\
+             tttttttttttttttt\n\
+             tttttttttttttttt\n"
+        );
+    }
+}

@@ -1,0 +1,230 @@
+//! One line of parts that leave in order of their priority when there is no room: the context strip and the footer.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use super::{Look, Piece, draw};
+use crate::settings::{Bound, Glyph, Tone};
+
+/// One part of a strip.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Segment {
+    /// What it says.
+    pub pieces: Vec<Piece>,
+    /// The higher, the earlier it is left out; 0 is never left out, only cut. Of equals the last goes first.
+    pub priority: u8,
+    /// It stands at the right end.
+    pub right: bool,
+}
+
+impl Segment {
+    /// A part at the left that is never left out.
+    pub fn new(pieces: Vec<Piece>) -> Self {
+        Self {
+            pieces,
+            priority: 0,
+            right: false,
+        }
+    }
+
+    /// The same, to be left out at that priority.
+    #[must_use]
+    pub fn priority(mut self, priority: u8) -> Self {
+        self.priority = priority;
+        self
+    }
+
+    /// The same at the right end.
+    #[must_use]
+    pub fn at_right(mut self) -> Self {
+        self.right = true;
+        self
+    }
+
+    fn width(&self) -> usize {
+        draw::line_width(&self.pieces)
+    }
+}
+
+/// One line of segments.
+#[derive(Debug, Clone, Default)]
+pub struct Strip {
+    segments: Vec<Segment>,
+    separator: Option<Glyph>,
+}
+
+impl Strip {
+    /// Segments, two columns apart.
+    pub fn new(segments: Vec<Segment>) -> Self {
+        Self {
+            segments,
+            separator: None,
+        }
+    }
+
+    /// With a sign between the segments at the left.
+    #[must_use]
+    pub fn separated(mut self, glyph: Glyph) -> Self {
+        self.separator = Some(glyph);
+        self
+    }
+
+    /// A footer: the keys that have a hint, in their order, each with its word; those that do nothing here are left
+    /// out first, then the last ones.
+    pub fn of_keys(bindings: &[Bound]) -> Self {
+        let segments = bindings
+            .iter()
+            .filter_map(|bound| {
+                let (key, hint) = (bound.keys.first()?, bound.hint.as_ref()?);
+                let (key_tone, tone, priority) = match bound.disabled {
+                    None => (Tone::Key, Tone::Muted, 1),
+                    Some(_) => (Tone::Disabled, Tone::Disabled, 2),
+                };
+                let pieces = vec![
+                    Piece::new(key.clone(), key_tone),
+                    Piece::new(format!(" {hint}"), tone),
+                ];
+                Some(Segment::new(pieces).priority(priority))
+            })
+            .collect();
+        Self::new(segments)
+    }
+
+    /// Draws the strip into the first row.
+    pub fn render(&self, look: &Look<'_>, area: Rect, buf: &mut Buffer) {
+        let area = area.intersection(buf.area);
+        let Some(row) = draw::rows(area).next() else {
+            return;
+        };
+        let kept = self.kept(usize::from(row.width));
+        let (right, left): (Vec<_>, Vec<_>) = kept.into_iter().partition(|s| s.right);
+        let mut room = row;
+        let mut right_pieces: Vec<Piece> = Vec::new();
+        for segment in right {
+            if !right_pieces.is_empty() {
+                right_pieces.push(Piece::text("  "));
+            }
+            right_pieces.extend(segment.pieces.iter().cloned());
+        }
+        let wide = u16::try_from(draw::line_width(&right_pieces)).unwrap_or(u16::MAX);
+        if wide > 0 {
+            let at = row.width.saturating_sub(wide);
+            draw::line(&right_pieces, look, draw::right_of(row, at), buf);
+            room.width = at.saturating_sub(1);
+        }
+        let mut pieces: Vec<Piece> = Vec::new();
+        for segment in left {
+            if !pieces.is_empty() {
+                match self.separator {
+                    Some(glyph) => {
+                        let sign = format!("  {}  ", look.glyph(glyph));
+                        pieces.push(Piece::new(sign, Tone::Border));
+                    }
+                    None => pieces.push(Piece::text("  ")),
+                }
+            }
+            pieces.extend(segment.pieces.iter().cloned());
+        }
+        draw::line(&pieces, look, room, buf);
+    }
+
+    /// The segments for which there is room.
+    fn kept(&self, columns: usize) -> Vec<&Segment> {
+        let mut kept: Vec<&Segment> = self.segments.iter().filter(|s| s.width() > 0).collect();
+        while self.width(&kept) > columns {
+            let worst = kept
+                .iter()
+                .enumerate()
+                .filter(|(_, s)| s.priority > 0)
+                .max_by_key(|(i, s)| (s.priority, *i))
+                .map(|(i, _)| i);
+            match worst {
+                Some(i) => kept.remove(i),
+                None => break,
+            };
+        }
+        kept
+    }
+
+    fn width(&self, segments: &[&Segment]) -> usize {
+        let gap = if self.separator.is_some() { 5 } else { 2 };
+        let side = |right: bool, gap: usize| {
+            let count = segments.iter().filter(|s| s.right == right).count();
+            let text: usize = segments
+                .iter()
+                .filter(|s| s.right == right)
+                .map(|s| s.width())
+                .sum();
+            (text + gap * count.saturating_sub(1), count)
+        };
+        let (left, right) = (side(false, gap), side(true, 2));
+        left.0 + right.0 + usize::from(left.1 > 0 && right.1 > 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::GlyphSet;
+    use crate::widgets::dump;
+
+    fn drawn(width: u16) -> String {
+        let strip = Strip::new(vec![
+            Segment::new(vec![Piece::new("infra", Tone::Strong), "●".into()]),
+            Segment::new(vec!["op 2/2".into()]).priority(2),
+            Segment::new(vec!["apps".into()]).priority(1),
+            Segment::new(vec![Piece::new("LOCKED", Tone::Locked)]).at_right(),
+        ])
+        .separated(Glyph::Vertical);
+        let said = dump::drawn(width, 1, GlyphSet::Unicode, |look, area, buf| {
+            strip.render(look, area, buf);
+        });
+        said.lines().next().unwrap_or_default().to_owned()
+    }
+
+    #[test]
+    fn parts_leave_by_priority_and_the_rest_is_cut() {
+        for (width, wanted) in [
+            (34, "infra●  │  op 2/2  │  apps  LOCKED"),
+            (33, "infra●  │  op 2/2  │  apps LOCKED"),
+            (32, "infra●  │  apps           LOCKED"),
+            (21, "infra●         LOCKED"),
+            (12, "infr… LOCKED"),
+            (6, "LOCKED"),
+            (3, "LO…"),
+        ] {
+            assert_eq!(drawn(width), wanted, "{width}");
+        }
+    }
+
+    #[test]
+    fn a_footer_shows_hints_and_drops_what_does_nothing_first() {
+        let bound = |key: &str, hint: Option<&str>, disabled: Option<&str>| Bound {
+            keys: vec![key.to_owned()],
+            run: "x".into(),
+            desc: "X".into(),
+            hint: hint.map(str::to_owned),
+            scope: "global".into(),
+            disabled: disabled.map(str::to_owned),
+        };
+        let strip = Strip::of_keys(&[
+            bound("enter", Some("open"), Some("nothing is selected")),
+            bound("/", Some("filter"), None),
+            bound("j", None, None),
+            bound("?", Some("help"), None),
+        ]);
+        for (width, wanted) in [
+            (
+                40,
+                "enter open  / filter  ? help\n\nnnnnnnnnnn  kmmmmmmm  kmmmmm\n",
+            ),
+            (20, "/ filter  ? help\n\nkmmmmmmm  kmmmmm\n"),
+            (10, "/ filter\n\nkmmmmmmm\n"),
+        ] {
+            let said = dump::drawn(width, 1, GlyphSet::Unicode, |look, area, buf| {
+                strip.render(look, area, buf);
+            });
+            assert_eq!(said, wanted, "{width}");
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! The `Dragonfly` object and its CRD, as operator v1.1 to v1.6 spell them.
+
+use serde_json::Value;
+
+use super::read;
+use crate::domain::object::{Crd, Dragonfly, Meta, Snapshot};
+
+/// Top-level fields of `spec` in any CRD from operator v1.1 to v1.6, sorted.
+pub(super) const KNOWN_FIELDS: &[&str] = &[
+    "aclFromSecret",
+    "additionalContainers",
+    "additionalVolumes",
+    "affinity",
+    "annotations",
+    "args",
+    "authentication",
+    "containerSecurityContext",
+    "customLivenessProbeConfigMap",
+    "customReadinessProbeConfigMap",
+    "customStartupProbeConfigMap",
+    "enableReplicationReadinessGate",
+    "env",
+    "image",
+    "imagePullPolicy",
+    "imagePullSecrets",
+    "initContainers",
+    "labels",
+    "memcachedPort",
+    "networkPolicyEnabled",
+    "nodeSelector",
+    "ownedObjectsMetadata",
+    "pdb",
+    "podMetadata",
+    "podSecurityContext",
+    "priorityClassName",
+    "replicas",
+    "resources",
+    "serviceAccountName",
+    "serviceSpec",
+    "skipFSGroup",
+    "snapshot",
+    "tiering",
+    "tlsSecretRef",
+    "tolerations",
+    "topologySpreadConstraints",
+];
+
+/// Decodes a `Dragonfly`.
+pub fn dragonfly(meta: Meta, value: &Value) -> Dragonfly {
+    let service = read::line(value, &["spec", "serviceSpec", "name"])
+        .unwrap_or_else(|| meta.name.to_string());
+    Dragonfly {
+        replicas: read::whole(value, &["spec", "replicas"]),
+        image: read::line(value, &["spec", "image"]),
+        args: read::lines(value, &["spec", "args"]),
+        phase: read::line(value, &["status", "phase"]),
+        service,
+        snapshot: snapshot(value),
+        password_secret: password_secret(value),
+        tls: read::line(value, &["spec", "tlsSecretRef", "name"]).is_some(),
+        memory_limit: read::bytes(value, &["spec", "resources", "limits", "memory"]),
+        network_policy: read::flag(value, &["spec", "networkPolicyEnabled"]),
+        unknown_fields: field_names(value, &["spec"])
+            .into_iter()
+            .filter(|field| KNOWN_FIELDS.binary_search(&field.as_str()).is_err())
+            .collect(),
+        meta,
+    }
+}
+
+fn snapshot(value: &Value) -> Option<Snapshot> {
+    let snapshot = read::at(value, &["spec", "snapshot"]).filter(|s| s.is_object())?;
+    Some(Snapshot {
+        dir: read::line(snapshot, &["dir"]),
+        cron: read::line(snapshot, &["cron"]),
+        claim_size: read::bytes(
+            snapshot,
+            &[
+                "persistentVolumeClaimSpec",
+                "resources",
+                "requests",
+                "storage",
+            ],
+        ),
+        master_only: read::flag(snapshot, &["enableOnMasterOnly"]).unwrap_or(false),
+        existing_claim: read::line(snapshot, &["existingPersistentVolumeClaimName"]),
+    })
+}
+
+fn password_secret(value: &Value) -> Option<(String, String)> {
+    let secret = read::at(value, &["spec", "authentication", "passwordFromSecret"])?;
+    Some((
+        read::line(secret, &["name"])?,
+        read::line_or_empty(secret, &["key"]),
+    ))
+}
+
+/// Decodes the CRD.
+pub fn crd(meta: Meta, value: &Value) -> Crd {
+    let versions = read::list(value, &["spec", "versions"]);
+    let stored = versions
+        .iter()
+        .find(|version| read::flag(version, &["storage"]) == Some(true));
+    Crd {
+        established: read::conditions(value)
+            .iter()
+            .any(|c| c.name == "Established" && c.status == "True"),
+        served: versions
+            .iter()
+            .filter(|version| read::flag(version, &["served"]) == Some(true))
+            .filter_map(|version| read::line(version, &["name"]))
+            .collect(),
+        spec_fields: stored
+            .map(|version| {
+                field_names(
+                    version,
+                    &[
+                        "schema",
+                        "openAPIV3Schema",
+                        "properties",
+                        "spec",
+                        "properties",
+                    ],
+                )
+            })
+            .unwrap_or_default(),
+        meta,
+    }
+}
+
+/// Names of the fields of an object, sorted.
+fn field_names(value: &Value, path: &[&str]) -> Vec<String> {
+    let mut names: Vec<String> = read::at(value, path)
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+        .map(|(name, _)| crate::domain::text::one_line(name))
+        .collect();
+    names.sort();
+    names
+}

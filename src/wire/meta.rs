@@ -1,0 +1,74 @@
+//! `metadata`, which every object has.
+
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+
+use super::{Undecodable, read};
+use crate::domain::Kind;
+use crate::domain::object::{Meta, Owner};
+
+/// The whole former manifest, as `kubectl apply` keeps it: large, and never shown or judged.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// Decodes `metadata`.
+pub fn decode(kind: Kind, value: &Value) -> Result<Meta, Undecodable> {
+    let namespace = read::line_or_empty(value, &["metadata", "namespace"]);
+    let undecodable = |problem: &str| Undecodable::Object {
+        kind,
+        namespace: Arc::from(namespace.as_str()),
+        name: Arc::from(""),
+        place: if namespace.is_empty() {
+            "without a namespace".to_owned()
+        } else {
+            format!("of namespace {namespace}")
+        },
+        problem: problem.to_owned(),
+    };
+    if !value.is_object() {
+        return Err(undecodable("it is no JSON object"));
+    }
+    let Some(name) = read::line(value, &["metadata", "name"]) else {
+        return Err(undecodable("it has no metadata.name"));
+    };
+    let mut annotations = read::map(value, &["metadata", "annotations"]);
+    annotations.remove(LAST_APPLIED);
+    Ok(Meta {
+        namespace: Arc::from(namespace.as_str()),
+        name: Arc::from(name.as_str()),
+        uid: Arc::from(read::line_or_empty(value, &["metadata", "uid"]).as_str()),
+        revision: Arc::from(read::line_or_empty(value, &["metadata", "resourceVersion"]).as_str()),
+        generation: read::whole_or_zero(value, &["metadata", "generation"]),
+        created: read::time(value, &["metadata", "creationTimestamp"]),
+        deleting: deleting(value),
+        labels: read::map(value, &["metadata", "labels"]),
+        annotations,
+        owner: owner(value),
+    })
+}
+
+/// `deletionTimestamp` is the moment by which the object should be gone; its deletion was asked for a grace period
+/// earlier.
+fn deleting(value: &Value) -> Option<Timestamp> {
+    let due = read::time(value, &["metadata", "deletionTimestamp"])?;
+    let grace = read::whole_or_zero(value, &["metadata", "deletionGracePeriodSeconds"]);
+    Some(
+        due.checked_sub(SignedDuration::from_secs(grace.clamp(0, 86_400)))
+            .unwrap_or(due),
+    )
+}
+
+/// The controlling owner, else the first one.
+fn owner(value: &Value) -> Option<Owner> {
+    let owners = read::list(value, &["metadata", "ownerReferences"]);
+    let owner = owners
+        .iter()
+        .find(|owner| read::flag(owner, &["controller"]) == Some(true))
+        .or_else(|| owners.first())?;
+    Some(Owner {
+        kind: read::line_or_empty(owner, &["kind"]),
+        name: read::line(owner, &["name"])?,
+        uid: read::line_or_empty(owner, &["uid"]),
+    })
+}

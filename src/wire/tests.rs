@@ -1,0 +1,808 @@
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+//! Objects as API servers send them, with fields missing and alien; and every recorded engine reply.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+use crate::domain::engine::*;
+use crate::domain::object::*;
+
+fn stamp(text: &str) -> jiff::Timestamp {
+    text.parse().unwrap()
+}
+
+// Objects.
+
+#[test]
+fn a_dragonfly_of_v1_6_is_read_whole() {
+    let object = decode(
+        Kind::Dragonfly,
+        &json!({
+            "metadata": {
+                "name": "orders", "namespace": "shop", "uid": "u1", "resourceVersion": "77", "generation": 4,
+                "creationTimestamp": "2026-01-02T03:04:05Z",
+                "labels": {"team": "\u{1b}[31mred"},
+                "annotations": {
+                    "kubectl.kubernetes.io/last-applied-configuration": "{}",
+                    "note": "kept",
+                },
+            },
+            "spec": {
+                "replicas": 3, "image": "dragonfly:v1.39.0", "args": ["--cache_mode=true", 7],
+                "serviceSpec": {"name": "orders-svc"},
+                "snapshot": {
+                    "dir": "s3://bucket", "cron": "*/5 * * * *", "enableOnMasterOnly": true,
+                    "persistentVolumeClaimSpec": {"resources": {"requests": {"storage": "2Gi"}}},
+                },
+                "authentication": {"passwordFromSecret": {"name": "secret", "key": "password"}},
+                "tlsSecretRef": {"name": "cert"},
+                "resources": {"limits": {"memory": "1Gi"}},
+                "networkPolicyEnabled": false,
+                "podMetadata": {}, "somethingNew": 1,
+            },
+            "status": {"phase": "Ready"},
+        }),
+    )
+    .unwrap();
+    let Object::Dragonfly(d) = object else {
+        panic!()
+    };
+    assert_eq!(&*d.meta.namespace, "shop");
+    assert_eq!(d.meta.generation, 4);
+    assert_eq!(d.meta.created, Some(stamp("2026-01-02T03:04:05Z")));
+    assert_eq!(d.meta.labels["team"], "red");
+    assert_eq!(d.meta.annotations.len(), 1);
+    assert_eq!(d.replicas, Some(3));
+    assert_eq!(d.args, ["--cache_mode=true"]);
+    assert_eq!(d.service, "orders-svc");
+    let snapshot = d.snapshot.as_ref().unwrap();
+    assert_eq!(snapshot.claim_size, Some(2 << 30));
+    assert!(snapshot.master_only);
+    assert_eq!(
+        d.password_secret,
+        Some(("secret".to_owned(), "password".to_owned()))
+    );
+    assert!(d.tls);
+    assert_eq!(d.memory_limit, Some(1 << 30));
+    assert_eq!(d.network_policy, Some(false));
+    assert_eq!(d.unknown_fields, ["somethingNew"]);
+    assert_eq!(d.phase.as_deref(), Some("Ready"));
+}
+
+#[test]
+fn the_known_fields_are_sorted_as_the_search_in_them_needs() {
+    let all: serde_json::Map<_, _> = super::dragonfly::KNOWN_FIELDS
+        .iter()
+        .map(|field| ((*field).to_owned(), json!(null)))
+        .collect();
+    let object = decode(
+        Kind::Dragonfly,
+        &json!({"metadata": {"name": "x"}, "spec": all}),
+    );
+    let Ok(Object::Dragonfly(d)) = object else {
+        panic!()
+    };
+    assert_eq!(d.unknown_fields, [] as [String; 0]);
+}
+
+#[test]
+fn alien_types_are_absent_and_fail_no_object() {
+    for alien in [
+        json!(null),
+        json!("text"),
+        json!(7),
+        json!([1, 2]),
+        json!({"x": {}}),
+        json!(true),
+    ] {
+        for kind in Kind::ALL {
+            let value = json!({
+                "metadata": {
+                    "name": "orders", "namespace": alien, "uid": alien, "labels": alien, "annotations": alien,
+                    "ownerReferences": alien, "managedFields": alien, "creationTimestamp": alien,
+                },
+                "spec": {
+                    "replicas": alien, "args": alien, "snapshot": alien, "containers": alien, "volumes": alien,
+                    "selector": alien, "ports": alien, "versions": alien, "template": alien, "resources": alien,
+                    "authentication": alien, "renewTime": alien,
+                },
+                "status": alien, "endpoints": alien, "involvedObject": alien, "series": alien,
+            });
+            let object = decode(*kind, &value).unwrap_or_else(|e| panic!("{kind:?} {alien}: {e}"));
+            assert_eq!(object.kind(), *kind);
+            assert_eq!(&*object.meta().name, "orders");
+        }
+    }
+}
+
+#[test]
+fn only_an_object_without_a_name_fails_and_the_error_says_where() {
+    for (value, wanted) in [
+        (json!("<html>"), "without a namespace"),
+        (json!({}), "it has no metadata.name"),
+        (
+            json!({"metadata": {"namespace": "shop", "name": 7}}),
+            "of namespace shop",
+        ),
+        (
+            json!({"metadata": {"namespace": "shop", "name": "\u{1b}[2J"}}),
+            "of namespace shop",
+        ),
+    ] {
+        let error = decode(Kind::Pod, &value).unwrap_err();
+        assert!(error.to_string().contains("Dragonfly pods"), "{error}");
+        assert!(error.to_string().contains(wanted), "{error}");
+    }
+}
+
+#[test]
+fn a_pod_tells_its_containers_ends_claims_and_when_its_role_was_written() {
+    let object = decode(
+        Kind::Pod,
+        &json!({
+            "metadata": {
+                "name": "orders-0", "namespace": "shop", "labels": {"role": "master"},
+                "deletionTimestamp": "2026-01-02T00:10:30Z",
+                "deletionGracePeriodSeconds": 30,
+                "ownerReferences": [
+                    {"kind": "Other", "name": "other"},
+                    {"kind": "StatefulSet", "name": "orders", "uid": "s", "controller": true},
+                ],
+                "managedFields": [
+                    {"time": "2026-01-02T00:00:00Z", "fieldsV1": {"f:metadata": {"f:labels": {"f:role": {}}}}},
+                    {"time": "2026-01-02T00:05:00Z", "fieldsV1": {"f:metadata": {"f:labels": {"f:role": {}, "f:x": {}}}}},
+                    {"time": "2026-01-02T00:09:00Z", "fieldsV1": {"f:status": {}}},
+                ],
+            },
+            "spec": {
+                "nodeName": "machine-1",
+                "containers": [{"name": "dragonfly", "image": "dragonfly:v1"}, {"name": "late", "image": "l"}],
+                "volumes": [{"name": "df", "persistentVolumeClaim": {"claimName": "df-orders-0"}}, {"name": "tmp"}],
+            },
+            "status": {
+                "phase": "Running", "podIP": "10.0.0.1", "startTime": "2026-01-01T23:00:00Z",
+                "conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": "2026-01-01T23:01:00Z"}],
+                "containerStatuses": [{
+                    "name": "dragonfly", "ready": true, "restartCount": 2,
+                    "state": {"running": {"startedAt": "2026-01-01T23:30:00Z"}},
+                    "lastState": {"terminated": {"reason": "OOMKilled", "exitCode": 137, "finishedAt": "2026-01-01T23:29:00Z"}},
+                }],
+            },
+        }),
+    );
+    let Ok(Object::Pod(pod)) = object else {
+        panic!()
+    };
+    assert_eq!(pod.label_role(), Some(Role::Master));
+    assert_eq!(pod.role_since, Some(stamp("2026-01-02T00:05:00Z")));
+    assert_eq!(pod.meta.deleting, Some(stamp("2026-01-02T00:10:00Z")));
+    assert_eq!(pod.meta.owner.as_ref().unwrap().kind, "StatefulSet");
+    assert_eq!(pod.claims, ["df-orders-0"]);
+    assert!(pod.is_ready());
+    assert_eq!(pod.restarts(), 2);
+    let dragonfly = pod.container("dragonfly").unwrap();
+    assert_eq!(
+        dragonfly.state,
+        ContainerState::Running {
+            since: Some(stamp("2026-01-01T23:30:00Z"))
+        }
+    );
+    assert_eq!(dragonfly.last_end.as_ref().unwrap().exit, 137);
+    assert_eq!(pod.containers[1].state, ContainerState::Unreported);
+}
+
+#[test]
+fn waiting_and_ended_containers_keep_their_reason() {
+    let with_state = |state: serde_json::Value| {
+        let object = decode(
+            Kind::Pod,
+            &json!({"metadata": {"name": "p"}, "status": {"containerStatuses": [{"name": "dragonfly", "state": state}]}}),
+        );
+        let Ok(Object::Pod(pod)) = object else {
+            panic!()
+        };
+        pod.containers[0].state.clone()
+    };
+    assert_eq!(
+        with_state(json!({"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 40s"}})),
+        ContainerState::Waiting {
+            reason: "CrashLoopBackOff".to_owned(),
+            message: "back-off 40s".to_owned()
+        }
+    );
+    assert_eq!(
+        with_state(json!({"terminated": {"reason": "Error", "exitCode": 1}})),
+        ContainerState::Ended(ContainerEnd {
+            reason: "Error".to_owned(),
+            exit: 1,
+            at: None
+        })
+    );
+    assert_eq!(with_state(json!({})), ContainerState::Unreported);
+}
+
+#[test]
+fn endpoints_count_as_ready_unless_they_say_otherwise() {
+    let object = decode(
+        Kind::EndpointSlice,
+        &json!({
+            "metadata": {"name": "orders-x", "namespace": "shop", "labels": {"kubernetes.io/service-name": "orders"}},
+            "endpoints": [
+                {"addresses": ["10.0.0.1"], "targetRef": {"kind": "Pod", "name": "orders-0"}},
+                {"addresses": ["10.0.0.2"], "conditions": {"ready": false, "serving": true, "terminating": true}},
+                {"addresses": ["10.0.0.3"], "targetRef": {"kind": "Node", "name": "machine"}},
+                "alien",
+            ],
+        }),
+    );
+    let Ok(Object::EndpointSlice(slice)) = object else {
+        panic!()
+    };
+    assert_eq!(slice.service, "orders");
+    let told: Vec<_> = slice
+        .endpoints
+        .iter()
+        .map(|e| (e.ready, e.serving, e.terminating, e.pod.as_deref()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (true, true, false, Some("orders-0")),
+            (false, true, true, None),
+            (true, true, false, None)
+        ]
+    );
+}
+
+#[test]
+fn both_spellings_of_an_event_say_the_same() {
+    let core = json!({
+        "metadata": {"name": "e", "namespace": "shop", "creationTimestamp": "2026-01-01T00:00:00Z"},
+        "involvedObject": {"kind": "Pod", "name": "orders-0", "uid": "u"},
+        "type": "Warning", "reason": "BackOff", "message": "Back-off restarting", "count": 5,
+        "firstTimestamp": "2026-01-01T00:00:00Z", "lastTimestamp": "2026-01-01T00:04:00Z",
+        "eventTime": null, "source": {"component": "kubelet"}, "reportingComponent": "kubelet",
+    });
+    let newer = json!({
+        "metadata": {"name": "e", "namespace": "shop", "creationTimestamp": "2026-01-01T00:00:00Z"},
+        "regarding": {"kind": "Pod", "name": "orders-0", "uid": "u"},
+        "type": "Warning", "reason": "BackOff", "note": "Back-off restarting", "deprecatedCount": 5,
+        "deprecatedFirstTimestamp": "2026-01-01T00:00:00Z", "deprecatedLastTimestamp": "2026-01-01T00:04:00Z",
+        "deprecatedSource": {"component": "kubelet"},
+    });
+    let one = decode(Kind::Event, &core).unwrap();
+    assert_eq!(one, decode(Kind::Event, &newer).unwrap());
+    let Object::Event(event) = one else { panic!() };
+    assert_eq!(event.at, Some(stamp("2026-01-01T00:04:00Z")));
+    assert_eq!(event.first, Some(stamp("2026-01-01T00:00:00Z")));
+    assert_eq!((event.count, event.warning), (5, true));
+    assert_eq!(event.source, "kubelet");
+
+    let series = decode(
+        Kind::Event,
+        &json!({
+            "metadata": {"name": "e"}, "eventTime": "2026-01-01T00:00:00.000001Z",
+            "series": {"count": 9, "lastObservedTime": "2026-01-01T00:09:00.5Z"},
+        }),
+    );
+    let Ok(Object::Event(event)) = series else {
+        panic!()
+    };
+    assert_eq!(event.at, Some(stamp("2026-01-01T00:09:00.5Z")));
+    assert_eq!(event.first, Some(stamp("2026-01-01T00:00:00.000001Z")));
+    assert_eq!(event.count, 9);
+}
+
+#[test]
+fn the_rest_of_the_kinds_are_read() {
+    let crd = json!({
+        "metadata": {"name": "dragonflies.dragonflydb.io"},
+        "spec": {"versions": [{"name": "v1alpha1", "served": true, "storage": true, "schema": {"openAPIV3Schema":
+            {"properties": {"spec": {"properties": {"replicas": {}, "image": {}}}}}}}]},
+        "status": {"conditions": [{"type": "Established", "status": "True"}]},
+    });
+    let Ok(Object::Crd(crd)) = decode(Kind::Crd, &crd) else {
+        panic!()
+    };
+    assert!(crd.established);
+    assert_eq!(crd.served, ["v1alpha1"]);
+    assert_eq!(crd.spec_fields, ["image", "replicas"]);
+
+    let set = json!({
+        "metadata": {"name": "orders"},
+        "spec": {
+            "replicas": 3, "template": {"spec": {"containers": [{"name": "side", "image": "s"}, {"name": "dragonfly", "image": "d:1"}]}},
+            "volumeClaimTemplates": [{"metadata": {"name": "df"}, "spec": {"resources": {"requests": {"storage": "1Gi"}}}}],
+        },
+        "status": {"readyReplicas": 2, "updatedReplicas": 1, "currentRevision": "a", "updateRevision": "b"},
+    });
+    let Ok(Object::StatefulSet(set)) = decode(Kind::StatefulSet, &set) else {
+        panic!()
+    };
+    assert_eq!((set.replicas, set.ready, set.updated), (3, 2, 1));
+    assert_eq!(set.image, "d:1");
+    assert_eq!(set.claim_templates, [("df".to_owned(), Some(1 << 30))]);
+
+    let deployment = json!({
+        "metadata": {"name": "operator"},
+        "spec": {"template": {"spec": {"containers": [{"name": "kube-rbac-proxy", "image": "p:v0"}, {"name": "manager", "image": "o:v1.6.1"}]}}},
+        "status": {"readyReplicas": 1},
+    });
+    let Ok(Object::OperatorDeployment(d)) = decode(Kind::OperatorDeployment, &deployment) else {
+        panic!()
+    };
+    assert_eq!((d.replicas, d.ready, d.version()), (1, 1, Some("v1.6.1")));
+
+    let service = json!({
+        "metadata": {"name": "orders", "annotations": {"service.cilium.io/global": "true"}},
+        "spec": {"selector": {"role": "master"}, "type": "ClusterIP", "clusterIP": "10.1.0.1",
+                 "ports": [{"name": "redis", "port": 6379}, {"port": 700_000}]},
+    });
+    let Ok(Object::Service(service)) = decode(Kind::Service, &service) else {
+        panic!()
+    };
+    assert!(service.is_global());
+    assert_eq!(service.ports, [("redis".to_owned(), 6379)]);
+
+    let pdb = json!({
+        "metadata": {"name": "orders"},
+        "spec": {"minAvailable": "50%", "maxUnavailable": 1, "selector": {"matchLabels": {"app": "orders"}}},
+        "status": {"disruptionsAllowed": 1, "currentHealthy": 3, "desiredHealthy": 2, "expectedPods": 3},
+    });
+    let Ok(Object::Pdb(pdb)) = decode(Kind::Pdb, &pdb) else {
+        panic!()
+    };
+    assert_eq!(pdb.min_available.as_deref(), Some("50%"));
+    assert_eq!(pdb.max_unavailable.as_deref(), Some("1"));
+    assert_eq!((pdb.allowed, pdb.expected), (1, 3));
+
+    for (spec, rules) in [
+        (json!({"ingress": [{}, {}]}), Some(2)),
+        (json!({"policyTypes": ["Ingress"]}), Some(0)),
+        (json!({"policyTypes": ["Egress"]}), None),
+    ] {
+        let value = json!({"metadata": {"name": "n"}, "spec": spec});
+        let Ok(Object::NetworkPolicy(policy)) = decode(Kind::NetworkPolicy, &value) else {
+            panic!()
+        };
+        assert_eq!(policy.ingress_rules, rules, "{value}");
+    }
+
+    let pvc = json!({
+        "metadata": {"name": "df-orders-0"},
+        "spec": {"resources": {"requests": {"storage": "2Gi"}}, "storageClassName": "fast", "volumeName": "pv"},
+        "status": {"phase": "Bound", "capacity": {"storage": "1Gi"}, "conditions": [{"type": "FileSystemResizePending", "status": "True"}]},
+    });
+    let Ok(Object::Pvc(pvc)) = decode(Kind::Pvc, &pvc) else {
+        panic!()
+    };
+    assert_eq!(
+        (pvc.requested, pvc.capacity),
+        (Some(2 << 30), Some(1 << 30))
+    );
+    assert_eq!(pvc.conditions.len(), 1);
+
+    let lease = json!({
+        "metadata": {"name": "31079dea.dragonflydb.io"},
+        "spec": {"holderIdentity": "pod_uuid", "renewTime": "2026-01-01T00:00:00.123456Z", "leaseDurationSeconds": 15, "leaseTransitions": 2},
+    });
+    let Ok(Object::OperatorLease(lease)) = decode(Kind::OperatorLease, &lease) else {
+        panic!()
+    };
+    assert_eq!(lease.holder.as_deref(), Some("pod_uuid"));
+    assert_eq!(lease.renewed, Some(stamp("2026-01-01T00:00:00.123456Z")));
+    assert_eq!(lease.duration, Some(15));
+}
+
+fn any_json() -> impl Strategy<Value = serde_json::Value> {
+    let leaf = prop_oneof![
+        Just(json!(null)),
+        any::<bool>().prop_map(|b| json!(b)),
+        any::<i64>().prop_map(|n| json!(n)),
+        any::<f64>().prop_map(|n| json!(n)),
+        ".{0,20}".prop_map(|s| json!(s)),
+    ];
+    let key = prop_oneof![
+        "[a-z]{1,4}",
+        prop::sample::select(vec![
+            "metadata",
+            "name",
+            "namespace",
+            "spec",
+            "status",
+            "containers",
+            "containerStatuses",
+            "state",
+            "running",
+            "conditions",
+            "endpoints",
+            "replicas",
+            "labels",
+            "managedFields",
+            "time",
+            "versions",
+        ])
+        .prop_map(str::to_owned),
+    ];
+    leaf.prop_recursive(5, 60, 6, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..5).prop_map(serde_json::Value::from),
+            prop::collection::btree_map(key.clone(), inner, 0..6)
+                .prop_map(|map| serde_json::Value::Object(map.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn garbage_objects_never_panic(value in any_json()) {
+        for kind in Kind::ALL {
+            if let Ok(object) = decode(*kind, &value) {
+                prop_assert!(!object.meta().name.is_empty());
+            }
+        }
+    }
+
+    #[test]
+    fn garbage_info_never_panics(text in "(\\PC|\r|\n|:|=|,|#){0,200}") {
+        let reply = Reply::Text(text.into_bytes());
+        for question in Question::ALL {
+            let _ = answer(*question, &reply, Duration::ZERO);
+        }
+    }
+
+    #[test]
+    fn garbage_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        for question in Question::ALL {
+            let _ = answer(*question, &Reply::Text(bytes.clone()), Duration::ZERO);
+        }
+    }
+
+    #[test]
+    fn a_recorded_info_with_a_damaged_line_never_panics(cut in 0_usize..7_000, junk in ".{0,30}") {
+        let text = fs::read_to_string(recordings().join("dragonfly-v1.39.0/steady/master/info-all.txt")).unwrap();
+        let damaged: String = text.chars().take(cut).chain(junk.chars()).chain(text.chars().skip(cut + 5)).collect();
+        for question in Question::ALL {
+            let _ = answer(*question, &Reply::Text(damaged.clone().into_bytes()), Duration::ZERO);
+        }
+    }
+}
+
+// Engines.
+
+fn recordings() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/recordings")
+}
+
+fn recorded(path: &str) -> String {
+    fs::read_to_string(recordings().join(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
+}
+
+fn files_under(dir: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files_under(&path, found);
+        } else {
+            found.push(path);
+        }
+    }
+}
+
+/// Bodies of INFO in a recording: one, or several under `=== ` lines. Those of calls that failed are left out.
+fn bodies(text: &str) -> Vec<String> {
+    if !text.starts_with("=== ") {
+        return vec![text.to_owned()];
+    }
+    text.split("=== ")
+        .filter_map(|block| block.split_once('\n'))
+        .map(|(_, body)| body.to_owned())
+        .filter(|body| !body.starts_with("!!") && !body.trim().is_empty())
+        .collect()
+}
+
+/// Just enough RESP for a recorded reply.
+fn resp(bytes: &mut &[u8]) -> Reply {
+    let end = bytes.windows(2).position(|w| w == b"\r\n").unwrap();
+    let line = String::from_utf8(bytes[1..end].to_vec()).unwrap();
+    let sort = bytes[0];
+    *bytes = &bytes[end + 2..];
+    match sort {
+        b'+' => Reply::Text(line.into_bytes()),
+        b'-' => Reply::Error(line),
+        b':' => Reply::Number(line.parse().unwrap()),
+        b'$' => {
+            let length: usize = line.parse().unwrap();
+            let text = bytes[..length].to_vec();
+            *bytes = &bytes[length + 2..];
+            Reply::Text(text)
+        }
+        b'*' => Reply::List(
+            (0..line.parse::<usize>().unwrap())
+                .map(|_| resp(bytes))
+                .collect(),
+        ),
+        other => panic!("unexpected {other}"),
+    }
+}
+
+fn recorded_role(path: &str) -> RoleReply {
+    let bytes = fs::read(recordings().join(path)).unwrap();
+    role(&resp(&mut bytes.as_slice())).unwrap()
+}
+
+#[test]
+fn every_recorded_reply_is_understood() {
+    let mut files = Vec::new();
+    files_under(&recordings(), &mut files);
+    if let Some(more) = std::env::var_os("DARNER_RECORDINGS") {
+        files_under(Path::new(&more), &mut files);
+    }
+    let (mut infos, mut roles) = (0, 0);
+    for file in files {
+        let name = file.file_name().unwrap().to_string_lossy().into_owned();
+        if name.ends_with(".resp") && name.contains("role") {
+            let bytes = fs::read(&file).unwrap();
+            role(&resp(&mut bytes.as_slice())).unwrap_or_else(|e| panic!("{file:?}: {e}"));
+            roles += 1;
+        }
+        let questions: &[Question] = match name.as_str() {
+            n if !n.ends_with(".txt") || n.ends_with("-events.txt") => continue,
+            n if n.contains("info-all") || n.contains("info-default") => &Question::ALL[2..],
+            n if n.contains("info-two-sections") => &[Question::Replication, Question::Persistence],
+            n if n.contains("info-replication") => &[Question::Replication],
+            n if n.contains("info-persistence") => &[Question::Persistence],
+            n if n.contains("info-server") => &[Question::Server],
+            n if n.contains("info-clients") => &[Question::Clients],
+            n if n.contains("info-memory") => &[Question::Memory],
+            n if n.contains("info-stats") => &[Question::Stats],
+            n if n.contains("info-keyspace") => &[Question::Keyspace],
+            _ => continue,
+        };
+        let text = String::from_utf8(fs::read(&file).unwrap()).unwrap();
+        let bodies = bodies(&text);
+        assert!(!bodies.is_empty(), "{file:?}");
+        for body in bodies {
+            for question in questions {
+                answer(
+                    *question,
+                    &Reply::Text(body.clone().into_bytes()),
+                    Duration::ZERO,
+                )
+                .unwrap_or_else(|e| panic!("{file:?} {question:?}: {e}\n{body}"));
+                infos += 1;
+            }
+        }
+    }
+    assert!(infos > 150 && roles > 10, "{infos} {roles}");
+}
+
+#[test]
+fn a_master_in_steady_state_is_read_as_it_was() {
+    let all = recorded("dragonfly-v1.39.0/steady/master/info-all.txt");
+    let replication = replication(&recorded(
+        "dragonfly-v1.39.0/steady/master/info-replication.txt",
+    ));
+    let Replication {
+        replid,
+        side: Side::Master {
+            connected,
+            replicas,
+        },
+    } = replication.unwrap()
+    else {
+        panic!()
+    };
+    assert_eq!(
+        replid.as_deref(),
+        Some("c1d276f4ced1b18d3a054504d1e92dc47aca62df")
+    );
+    assert_eq!(connected, 2);
+    assert_eq!(
+        replicas[0],
+        ReplicaLine {
+            ip: "127.0.0.12".to_owned(),
+            port: 6379,
+            state: LinkState::Online,
+            lag: 378
+        }
+    );
+    assert_eq!(server(&all).unwrap().version.as_deref(), Some("v1.39.0"));
+    assert_eq!(server(&all).unwrap().threads, Some(2));
+    let memory = memory(&all).unwrap();
+    assert!(memory.used.unwrap() > 1_000_000_000);
+    assert_eq!(memory.max, Some(6 << 30));
+    assert!(clients(&all).unwrap().connected.unwrap() > 0);
+    assert!(stats(&all).unwrap().ops.unwrap() > 0);
+    assert_eq!(
+        keyspace(&recorded(
+            "dragonfly-v1.39.0/steady/master/info-keyspace.txt"
+        ))
+        .unwrap()
+        .keys,
+        3_052_575
+    );
+}
+
+#[test]
+fn replication_that_stopped_for_good_is_read_from_both_ends() {
+    let dir = "dragonfly-v1.39.0/master-restarted-in-place";
+    let master = replication(&recorded(&format!("{dir}/info-replication-master.txt"))).unwrap();
+    let Side::Master {
+        connected,
+        replicas,
+    } = master.side
+    else {
+        panic!()
+    };
+    assert_eq!(connected, 2);
+    assert!(replicas.iter().all(|r| r.state == LinkState::Preparation));
+    let replica = replication(&recorded(&format!("{dir}/info-replication-replica.txt"))).unwrap();
+    assert_ne!(replica.replid, master.replid);
+    let Side::Replica(follower) = replica.side else {
+        panic!()
+    };
+    assert!(!follower.link_up && !follower.syncing && follower.offset.is_some());
+    assert_eq!(
+        recorded_role(&format!("{dir}/role-replica.resp")),
+        RoleReply::Replica {
+            host: "127.0.0.11".to_owned(),
+            port: 9999,
+            state: LinkState::Connecting
+        }
+    );
+    let RoleReply::Master { replicas } = recorded_role("dragonfly-v1.39.0/steady/master/role.resp")
+    else {
+        panic!()
+    };
+    assert_eq!(replicas.len(), 2);
+    assert_eq!(replicas[0].2, LinkState::Online);
+}
+
+#[test]
+fn a_failed_save_is_read_from_the_fields_that_tell_it() {
+    let dir = "dragonfly-v1.39.0/persistence";
+    let never = persistence(&recorded(&format!(
+        "{dir}/info-persistence-never-saved.txt"
+    )))
+    .unwrap();
+    assert_eq!((never.last_file.as_str(), never.last_failed), ("", None));
+    let failed = persistence(&recorded(&format!(
+        "{dir}/info-persistence-failed-save.txt"
+    )))
+    .unwrap();
+    assert!(failed.last_failed.is_some());
+    assert!(failed.last_error.contains("No space left"), "{failed:?}");
+}
+
+#[test]
+fn older_spellings_and_odd_line_ends_are_read() {
+    for (text, wanted) in [
+        (
+            "role:slave\nmaster_host:h\nmaster_port:9999\nmaster_link_status:up\n",
+            Role::Replica,
+        ),
+        ("# Replication\r\nrole:replica\r\n", Role::Replica),
+        ("role:master", Role::Master),
+    ] {
+        assert_eq!(replication(text).unwrap().role(), wanted, "{text:?}");
+    }
+    let info = "role:slave\r\nmaster_last_io_seconds_ago:-1\r\nmaster_sync_in_progress:1\r\n";
+    let Side::Replica(follower) = replication(info).unwrap().side else {
+        panic!()
+    };
+    assert_eq!(
+        (follower.last_io, follower.syncing, follower.offset),
+        (None, true, None)
+    );
+    let info = "role:master\nslave10:ip=b,port=1,state=stable_sync,lag=2\nslave2:ip=a,port=x,state=new_word,lag=-1\n";
+    let Side::Master { replicas, .. } = replication(info).unwrap().side else {
+        panic!()
+    };
+    assert_eq!(replicas[0].ip, "a");
+    assert_eq!(replicas[0].state, LinkState::Other("new_word".to_owned()));
+    assert_eq!(replicas[1].state, LinkState::Online);
+    for (text, wanted) in [
+        ("df-v1.39.0", Some("v1.39.0")),
+        ("df-v1.39.0-0a1b2c3d", Some("v1.39.0")),
+        ("df-v1.40.0-rc1", Some("v1.40.0-rc1")),
+        ("v1.17.0", Some("v1.17.0")),
+        ("", None),
+    ] {
+        let info = format!("dragonfly_version:{text}\r\n");
+        assert_eq!(server(&info).unwrap().version.as_deref(), wanted, "{text}");
+    }
+    let info = "# Keyspace\r\ndb0:keys=2,expires=0\r\ndb12:keys=40,x=y\r\ndbx:keys=9\r\n";
+    assert_eq!(keyspace(info).unwrap().keys, 42);
+    assert_eq!(keyspace("# Keyspace\r\n").unwrap().keys, 0);
+}
+
+#[test]
+fn replies_that_are_none_are_typed_errors() {
+    let error = |text: &str| Reply::Error(text.to_owned());
+    let text = |text: &str| Reply::Text(text.as_bytes().to_vec());
+    for (question, reply, wanted) in [
+        (
+            Question::Replication,
+            text("<html><p style='a:b'>502</p>"),
+            "INFO REPLICATION cannot be understood",
+        ),
+        (
+            Question::Replication,
+            text("role:queen"),
+            "unknown role 'queen'",
+        ),
+        (
+            Question::Memory,
+            text(""),
+            "INFO MEMORY cannot be understood",
+        ),
+        (
+            Question::Keyspace,
+            text("garbage"),
+            "INFO KEYSPACE cannot be understood",
+        ),
+        (Question::Memory, Reply::Nil, "it is a null"),
+        (
+            Question::Role,
+            text("master"),
+            "it is a text of another shape",
+        ),
+        (Question::Role, Reply::List(vec![]), "another shape"),
+        (
+            Question::Role,
+            Reply::List(vec![text("slave"), text("h")]),
+            "another shape",
+        ),
+        (
+            Question::Role,
+            Reply::List(vec![text("sentinel")]),
+            "unknown role 'sentinel'",
+        ),
+        (Question::Ping, text("QUACK"), "'QUACK'"),
+        (
+            Question::Ping,
+            error("NOAUTH Authentication required."),
+            "PING was refused: NOAUTH",
+        ),
+        (
+            Question::Role,
+            error("LOADING Dragonfly is loading"),
+            "ROLE was refused: LOADING",
+        ),
+    ] {
+        let told = answer(question, &reply, Duration::ZERO)
+            .unwrap_err()
+            .to_string();
+        assert!(told.contains(wanted), "{told}");
+    }
+    let took = Duration::from_millis(3);
+    assert_eq!(
+        answer(Question::Ping, &text("PONG"), took),
+        Ok(Probe::Ping {
+            took,
+            loading: false
+        })
+    );
+    assert_eq!(
+        answer(
+            Question::Ping,
+            &error("LOADING Dragonfly is loading the dataset in memory"),
+            took
+        ),
+        Ok(Probe::Ping {
+            took,
+            loading: true
+        })
+    );
+}

@@ -1,0 +1,60 @@
+//! StatefulSets and Deployments.
+
+use serde_json::Value;
+
+use super::read;
+use crate::domain::object::{Deployment, Meta, StatefulSet};
+
+/// Decodes a StatefulSet. An absent `spec.replicas` is 1, as the API defaults it.
+pub fn stateful_set(meta: Meta, value: &Value) -> StatefulSet {
+    let images = images(value);
+    let image = images
+        .iter()
+        .find(|(name, _)| name == "dragonfly")
+        .or_else(|| images.first())
+        .map(|(_, image)| image.clone())
+        .unwrap_or_default();
+    StatefulSet {
+        meta,
+        replicas: read::whole(value, &["spec", "replicas"]).unwrap_or(1),
+        ready: read::whole_or_zero(value, &["status", "readyReplicas"]),
+        updated: read::whole_or_zero(value, &["status", "updatedReplicas"]),
+        current_revision: read::line_or_empty(value, &["status", "currentRevision"]),
+        update_revision: read::line_or_empty(value, &["status", "updateRevision"]),
+        image,
+        claim_templates: read::list(value, &["spec", "volumeClaimTemplates"])
+            .iter()
+            .filter_map(|template| {
+                Some((
+                    read::line(template, &["metadata", "name"])?,
+                    read::bytes(template, &["spec", "resources", "requests", "storage"]),
+                ))
+            })
+            .collect(),
+    }
+}
+
+/// Decodes a Deployment. An absent `spec.replicas` is 1, as the API defaults it.
+pub fn deployment(meta: Meta, value: &Value) -> Deployment {
+    Deployment {
+        meta,
+        replicas: read::whole(value, &["spec", "replicas"]).unwrap_or(1),
+        ready: read::whole_or_zero(value, &["status", "readyReplicas"]),
+        updated: read::whole_or_zero(value, &["status", "updatedReplicas"]),
+        images: images(value),
+        conditions: read::conditions(value),
+    }
+}
+
+/// Container names of the pod template with their images.
+fn images(value: &Value) -> Vec<(String, String)> {
+    read::list(value, &["spec", "template", "spec", "containers"])
+        .iter()
+        .filter_map(|container| {
+            Some((
+                read::line(container, &["name"])?,
+                read::line_or_empty(container, &["image"]),
+            ))
+        })
+        .collect()
+}

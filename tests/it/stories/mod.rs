@@ -1,0 +1,9 @@
+//! Stories of people who use darner: the real binary in a pseudo-terminal, or headless, against real sockets.
+
+mod bad_input;
+mod fleet;
+mod picture;
+mod real_api;
+mod scenarios;
+mod status;
+mod terminal;

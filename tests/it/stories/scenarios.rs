@@ -1,0 +1,111 @@
+//! Every scenario of the lab is told truthfully on the screen.
+
+use crate::driver::LabProcess;
+use crate::driver::console::Opening;
+
+/// Opens the console over a lab in that situation and expects rows with these words.
+fn told(scenario: &str, rows: &[&[&str]]) {
+    let lab = LabProcess::start(scenario);
+    let console = Opening::new(["--context", "lab-infra", "--context", "lab-apps"])
+        .kubeconfig(&lab.kubeconfig())
+        .size(160, 45)
+        .open();
+    for row in rows {
+        console.expect_row(row);
+    }
+    console.quit();
+}
+
+#[test]
+fn full_sync() {
+    told(
+        "full-sync",
+        &[
+            &["syncing", "dragonfly-system/dragonfly", "1 of 2"],
+            &["full sync"],
+        ],
+    );
+}
+
+#[test]
+fn no_master() {
+    told(
+        "no-master",
+        &[
+            &["no master", "dragonfly-system/gitlab"],
+            &["healthy", "harbor/cache"],
+        ],
+    );
+}
+
+#[test]
+fn two_masters() {
+    told(
+        "two-masters",
+        &[
+            &["several masters", "dragonfly-system/gitlab"],
+            &["gitlab-0", "gitlab-2", "both act as master"],
+        ],
+    );
+}
+
+#[test]
+fn operator_down() {
+    told(
+        "operator-down",
+        &[
+            &["healthy", "dragonfly-system/gitlab", "2 of 2"],
+            &["operator", "lab-infra"],
+        ],
+    );
+}
+
+#[test]
+fn context_unreachable() {
+    told(
+        "context-unreachable",
+        &[
+            &["lab-apps", "unreachable"],
+            &["healthy", "dragonfly-system/gitlab", "2 of 2"],
+        ],
+    );
+}
+
+#[test]
+fn forbidden() {
+    told(
+        "forbidden",
+        &[
+            &["unknown", "dragonfly-system/gitlab"],
+            &["may not port-forward"],
+            &["lab-infra", "degraded"],
+        ],
+    );
+}
+
+#[test]
+fn slow_api() {
+    told(
+        "slow-api",
+        &[
+            &["healthy", "dragonfly-system/gitlab", "2 of 2"],
+            &["lab-infra", "s"],
+        ],
+    );
+}
+
+#[test]
+fn watch_expired() {
+    told(
+        "watch-expired",
+        &[
+            &["healthy", "dragonfly-system/gitlab", "2 of 2"],
+            &["healthy", "harbor/cache"],
+        ],
+    );
+}
+
+#[test]
+fn scale() {
+    told("scale:30", &[&["33 instances"]]);
+}

@@ -1,0 +1,250 @@
+//! The rules of the house, as plain tests: arrows between rooms, words that a room must not know, lists that are
+//! complete, generated pages that are fresh. Grows into no linter.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Which rooms a room may name. A room that is not listed here has no door yet.
+const ARROWS: &[(&str, &[&str])] = &[
+    ("domain", &[]),
+    ("wire", &["domain"]),
+    ("checks", &["domain"]),
+    ("settings", &["domain"]),
+    ("msg", &["domain", "settings"]),
+    ("widgets", &["settings", "domain"]),
+    (
+        "screens",
+        &["domain", "checks", "msg", "settings", "widgets"],
+    ),
+    (
+        "app",
+        &["domain", "checks", "msg", "settings", "widgets", "screens"],
+    ),
+    ("connect", &["domain", "settings"]),
+    ("observe", &["domain", "wire", "settings", "connect"]),
+    (
+        "runtime",
+        &[
+            "domain", "checks", "msg", "settings", "app", "observe", "connect",
+        ],
+    ),
+    (
+        "cli",
+        &[
+            "domain", "checks", "msg", "settings", "widgets", "screens", "app", "observe",
+            "connect", "runtime", "lab",
+        ],
+    ),
+    ("lab", &[]),
+];
+
+/// Rooms without IO, clock, tasks or logging.
+const PURE: &[&str] = &[
+    "domain", "wire", "checks", "msg", "settings", "widgets", "screens", "app",
+];
+
+/// Words that no pure room contains.
+const IMPURE: &[&str] = &[
+    "async fn",
+    "async move",
+    "tokio",
+    "std::fs",
+    "std::net",
+    "now()",
+    "tracing",
+];
+
+/// The only rooms that draw.
+const DRAWING: &[&str] = &["settings", "widgets", "screens", "app", "runtime"];
+
+struct Source {
+    room: String,
+    path: PathBuf,
+    /// Without comments and without the tests at its end.
+    code: String,
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn files(folder: &Path, ending: &str, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files(&path, ending, found);
+        } else if path.extension().is_some_and(|e| e == ending) {
+            found.push(path);
+        }
+    }
+    found.sort();
+}
+
+fn sources() -> Vec<Source> {
+    let src = root().join("src");
+    let mut found = Vec::new();
+    files(&src, "rs", &mut found);
+    let sources: Vec<_> = found
+        .into_iter()
+        .filter_map(|path| {
+            let inside = path.strip_prefix(&src).unwrap();
+            let room = inside.components().next()?.as_os_str().to_str()?.to_owned();
+            let is_test = inside.components().any(|c| {
+                matches!(
+                    c.as_os_str().to_str(),
+                    Some("tests.rs" | "tests" | "fixture.rs")
+                )
+            });
+            if room.ends_with(".rs") || is_test {
+                return None;
+            }
+            let text = std::fs::read_to_string(&path).unwrap();
+            let code = text
+                .split("#[cfg(test)]\nmod tests")
+                .next()
+                .unwrap_or_default();
+            let code = code
+                .lines()
+                .filter(|line| !line.trim_start().starts_with("//"))
+                .map(|line| format!("{}\n", line.split(" // ").next().unwrap_or_default()))
+                .collect();
+            Some(Source { room, path, code })
+        })
+        .collect();
+    assert!(sources.len() > 40, "the walk finds the sources");
+    sources
+}
+
+/// Rooms that a piece of code names: `crate::room`, and `crate::{room, ...}`.
+fn rooms_named(code: &str) -> Vec<String> {
+    let word = |text: &str| -> String {
+        text.chars()
+            .take_while(|c| c.is_alphanumeric() || *c == '_')
+            .collect()
+    };
+    let mut named = Vec::new();
+    for (at, _) in code.match_indices("crate::") {
+        let after = &code[at + "crate::".len()..];
+        let Some(list) = after.strip_prefix('{') else {
+            named.push(word(after));
+            continue;
+        };
+        let mut depth = 0;
+        let mut start = true;
+        for (i, c) in list.char_indices() {
+            match c {
+                '{' => depth += 1,
+                '}' if depth == 0 => break,
+                '}' => depth -= 1,
+                ',' if depth == 0 => start = true,
+                c if start && !c.is_whitespace() => {
+                    named.push(word(&list[i..]));
+                    start = false;
+                }
+                _ => {}
+            }
+        }
+    }
+    named
+}
+
+#[test]
+fn arrows_between_rooms_are_the_drawn_ones_and_have_no_circle() {
+    let allowed: BTreeMap<_, _> = ARROWS.iter().copied().collect();
+    let mut wrong = Vec::new();
+    for source in sources() {
+        let Some(may) = allowed.get(source.room.as_str()) else {
+            wrong.push(format!(
+                "{}: the room has no entry among the arrows",
+                source.path.display()
+            ));
+            continue;
+        };
+        for named in rooms_named(&source.code) {
+            if allowed.contains_key(named.as_str())
+                && named != source.room
+                && !may.contains(&named.as_str())
+            {
+                wrong.push(format!(
+                    "{}: {} must not know {named}",
+                    source.path.display(),
+                    source.room
+                ));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    // Every arrow points to a room that is listed before its own, so there can be no circle.
+    for (i, (room, may)) in ARROWS.iter().enumerate() {
+        for target in *may {
+            let place = ARROWS.iter().position(|(r, _)| r == target).unwrap();
+            assert!(
+                place < i || *target == "lab",
+                "{room} -> {target} points upwards"
+            );
+        }
+    }
+}
+
+#[test]
+fn rooms_do_not_know_words_that_are_not_theirs() {
+    let mut wrong = Vec::new();
+    for Source { room, path, code } in sources() {
+        let mut ban = |word: &str, why: &str| {
+            for (i, line) in code.lines().enumerate() {
+                if line.contains(word) {
+                    wrong.push(format!(
+                        "{} (code line {}): {why}: {}",
+                        path.display(),
+                        i + 1,
+                        line.trim()
+                    ));
+                }
+            }
+        };
+        if PURE.contains(&room.as_str()) {
+            for word in IMPURE {
+                ban(word, "a pure room knows no IO, clock, task or log");
+            }
+        }
+        if !DRAWING.contains(&room.as_str()) {
+            ban("ratatui::", "this room does not draw");
+        }
+        if room != "lab" && room != "cli" {
+            ban("lab::", "the lab is a stranger to the house");
+        }
+        if room != "lab" && !path.ends_with("runtime/supervisor.rs") {
+            ban("tokio::spawn", "tasks are spawned by the supervisor only");
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_file_of_a_list_is_in_its_list() {
+    for room in ["checks", "screens"] {
+        let folder = root().join("src").join(room);
+        let list = std::fs::read_to_string(folder.join("mod.rs")).unwrap();
+        let constant = match room {
+            "checks" => "CHECK",
+            _ => "SCREEN",
+        };
+        let mut listed = 0;
+        let mut found = Vec::new();
+        files(&folder, "rs", &mut found);
+        for path in found {
+            let text = std::fs::read_to_string(&path).unwrap();
+            if !text.contains(&format!("pub const {constant}:")) {
+                continue;
+            }
+            let name = path.file_stem().unwrap().to_str().unwrap();
+            assert!(
+                list.contains(&format!("{name}::{constant}")),
+                "{} is missing from the list in {room}/mod.rs",
+                path.display()
+            );
+            listed += 1;
+        }
+        assert!(listed > 1, "{room} has entries");
+    }
+}
