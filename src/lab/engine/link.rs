@@ -42,33 +42,28 @@ pub(super) async fn follow(
             }
             continue;
         };
-        let result = run(&node, &master, &entry, resume.take()).await;
+        let lost_by = run(&node, &master, &entry, resume.take()).await;
         drop(entry);
-        match result {
-            Lost::Gone => lost(&node),
-            Lost::Stale => {
-                refused(&node, &master);
-                node.clock.sleep(RETRY).await;
-                node.thaw().await;
-                continue_fresh(&node);
-                if let Some(again) = greet_again(&node) {
-                    next = Some(again);
-                    continue;
-                }
+        match lost_by {
+            Lost::Gone => {
                 lost(&node);
+                resume = remembered(&node);
             }
+            Lost::Stale => refused(&node, &master),
         }
-        resume = with_link(&node, |link| {
-            let applied = link.applied.clone()?;
-            Some(Resume {
-                replid: link.replid.clone(),
-                applied,
-            })
-        })
-        .flatten();
         node.clock.sleep(RETRY).await;
         node.thaw().await;
     }
+}
+
+/// Where this replica stands with its master, to ask for a partial sync later.
+fn remembered(node: &Node) -> Option<Resume> {
+    with_link(node, |link| {
+        let applied = link.applied.clone()?;
+        let replid = link.replid.clone();
+        Some(Resume { replid, applied })
+    })
+    .flatten()
 }
 
 fn with_link<T>(node: &Node, change: impl FnOnce(&mut Link) -> T) -> Option<T> {
@@ -76,13 +71,6 @@ fn with_link<T>(node: &Node, change: impl FnOnce(&mut Link) -> T) -> Option<T> {
         Role::Replica(link) => Some(change(link)),
         Role::Master => None,
     }
-}
-
-fn greet_again(node: &Arc<Node>) -> Option<(Arc<Node>, Entry)> {
-    let (host, port) = with_link(node, |link| (link.host.clone(), link.port))?;
-    let master = node.network.reach(node.spec.ip, &host, port)?;
-    let entry = Entry::register(&master, node);
-    Some((master, entry))
 }
 
 /// Tries to connect until it works; `None` when replication stopped for good.
@@ -567,14 +555,4 @@ fn refused(node: &Node, master: &Node) {
         link.applied = None;
         link.phase = LinkPhase::TcpConnecting;
     }
-}
-
-fn continue_fresh(node: &Node) {
-    let now = node.now();
-    with_link(node, |link| {
-        link.up = true;
-        link.syncing = true;
-        link.heard = now;
-        link.phase = LinkPhase::FullSync;
-    });
 }

@@ -241,3 +241,59 @@ async fn with_save_the_old_master_leaves_a_snapshot() {
     assert_eq!(master.exited().await, 0);
     assert_eq!(master.saved().map(|saved| saved.keys()), Some(1));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_acknowledged_write_is_lost_under_load() {
+    let mut stage = Stage::new();
+    let [master, target, _] = stage.trio().await;
+    let addr = master.data_addr();
+    let writers: Vec<_> = (0..4)
+        .map(|name| {
+            tokio::spawn(async move {
+                let mut wire = Wire::open(addr).await.unwrap();
+                wire.text("AUTH secret").await;
+                let mut acked = 0;
+                while wire
+                    .try_text(&format!("SET w{name}:{acked} {acked}"))
+                    .await
+                    .as_deref()
+                    == Some("+OK")
+                {
+                    acked += 1;
+                }
+                acked
+            })
+        })
+        .collect();
+    until(|| async {
+        let keys = master.keys();
+        if keys > 2000 {
+            Ok(())
+        } else {
+            Err(format!("{keys} keys"))
+        }
+    })
+    .await;
+    assert_eq!(admin(&target).await.text("REPLTAKEOVER 15").await, "+OK");
+    let mut total = 0;
+    for (name, writer) in writers.into_iter().enumerate() {
+        let acked: u64 = writer.await.unwrap();
+        total += acked;
+        if acked > 0 {
+            let last = acked - 1;
+            let reply = admin(&target)
+                .await
+                .text(&format!("GET w{name}:{last}"))
+                .await;
+            assert!(
+                reply.ends_with(&format!("\n{last}")),
+                "w{name}: {reply}, {acked} acknowledged"
+            );
+        }
+    }
+    assert!(
+        target.keys() >= total,
+        "{} of {total} acknowledged writes",
+        target.keys()
+    );
+}
