@@ -156,6 +156,7 @@ fn fill(value: &mut Value, defaults: &Value) {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::indexing_slicing)]
     use super::*;
 
     #[test]

@@ -99,10 +99,11 @@ impl StatefulSets {
         for ordinal in 0..wanted {
             match by_ordinal(ordinal) {
                 None => self.create_pod(set, ordinal),
+                Some(pod) if pods::deleting(pod) => {}
                 Some(pod) if ["Failed", "Succeeded"].contains(&text(pod, "/status/phase")) => {
                     self.delete_pod(set, pod);
                 }
-                Some(pod) if pods::ready(pod) && !pods::deleting(pod) => continue,
+                Some(pod) if pods::ready(pod) => continue,
                 Some(_) => {}
             }
             if ordered {

@@ -278,6 +278,7 @@ async fn full_sync(node: &Arc<Node>, master: &Arc<Node>, entry: &Entry) -> Resul
             link.heard = began;
         }
         let old = core.memory().used;
+        core.flush();
         core.progress = Some(Progress {
             done: 0.0,
             keys: 0,
@@ -290,7 +291,7 @@ async fn full_sync(node: &Arc<Node>, master: &Arc<Node>, entry: &Entry) -> Resul
     let flush = Duration::from_millis(4) + Duration::from_secs_f64(old as f64 / 2.3e9);
     node.clock.sleep(flush).await;
     node.thaw().await;
-    let (keys, expiring, weights, bytes) = {
+    let (keys, expiring, weights, bytes, incoming) = {
         let mut core = master.core();
         core.start_journal();
         let memory = core.memory();
@@ -305,6 +306,7 @@ async fn full_sync(node: &Arc<Node>, master: &Arc<Node>, entry: &Entry) -> Resul
             memory.expiring,
             memory.weights,
             memory.objects + memory.table,
+            core.databases.clone(),
         )
     };
     entry.with(|follower| follower.stage = Stage::FullSync);
@@ -313,6 +315,7 @@ async fn full_sync(node: &Arc<Node>, master: &Arc<Node>, entry: &Entry) -> Resul
         let mut core = node.core();
         core.log
             .info(0, "replica.cc:667", &format!("Started full sync with {at}"));
+        core.incoming = Some(incoming);
         core.progress = Some(Progress {
             done: 0.0,
             keys,
@@ -373,11 +376,13 @@ fn install(node: &Arc<Node>, master: &Arc<Node>, entry: &Entry, began: Duration)
     };
     let mut core = node.core();
     core.databases = databases;
+    core.journal = None;
     core.progress = None;
+    core.incoming = None;
     core.state = State::Active;
     let took = now.saturating_sub(began).as_secs_f64();
     for thread in 0..core.threads {
-        let rss = super::info::human(core.memory().rss);
+        let rss = super::figures::human(core.memory().rss);
         let text = format!("Read RDB_OPCODE_FULLSYNC_END rss={rss}");
         core.log.info(thread, "rdb_load.cc:2273", &text);
     }
@@ -514,12 +519,7 @@ pub(super) fn apply_rest(node: &Node, master: &Node) -> bool {
 fn lost(node: &Node) {
     let now = node.now();
     let mut core = node.core();
-    if let Some(progress) = core.progress.take() {
-        core.state = State::Active;
-        core.databases
-            .values_mut()
-            .for_each(|db| db.truncate(progress.done));
-    }
+    core.break_off_sync();
     let Role::Replica(link) = &mut core.role else {
         return;
     };

@@ -15,6 +15,7 @@ mod core;
 mod dispatch;
 mod exec;
 mod faults;
+mod figures;
 mod hashes;
 mod http;
 mod info;
@@ -41,6 +42,8 @@ mod stats;
 mod strings;
 mod table;
 mod takeover;
+#[cfg(test)]
+mod tests;
 mod value;
 
 use std::io;

@@ -51,7 +51,7 @@ pub(super) fn run(
         Verb::Acl => acl(core, args),
         Verb::CommandList => Ok(command(args)),
         Verb::FlushAll => {
-            flush_all(core);
+            core.flush();
             core.stats.mutations += 1;
             core.journal_write(0, &[b"FLUSHALL".to_vec()]);
             node.journal_moved.notify_waiters();
@@ -196,7 +196,10 @@ fn takeover_step(args: &[Vec<u8>]) -> Step {
             let option = String::from_utf8_lossy(option);
             Step::Reply(Reply::err(format!("Unsupported option:{option}")))
         }
-        _ => Step::Wait(Pending::Takeover { seconds }),
+        option => Step::Wait(Pending::Takeover {
+            seconds,
+            save: option.is_some(),
+        }),
     }
 }
 
@@ -367,9 +370,8 @@ fn acl(core: &Core, args: &[Vec<u8>]) -> Answer {
                 "" => "nopass".to_owned(),
                 password => format!("#{:015x}", super::rng::hash(password.as_bytes()) >> 4),
             };
-            Ok(Reply::bulks([format!(
-                "user default on {login} ~* &* +@all $all"
-            )]))
+            let line = format!("user default on {login} ~* &* +@all $all");
+            Ok(Reply::Array(vec![Reply::Simple(line)]))
         }
         _ => Err(unknown_word(arg(args, 0), "ACL")),
     }
@@ -414,10 +416,4 @@ fn object(core: &mut Core, session: &Session, args: &[Vec<u8>]) -> Answer {
         "IDLETIME" => Ok(Reply::Int(0)),
         _ => Err(not_an_integer()),
     }
-}
-
-/// Empties every database.
-pub(super) fn flush_all(core: &mut Core) {
-    core.databases.clear();
-    core.databases.entry(0).or_default();
 }

@@ -58,10 +58,19 @@ impl Furnisher<'_> {
         };
         for one in wanted.into_iter().filter(|one| !one.value.is_null()) {
             if one.what == STATEFUL_SETS {
-                let set = self.put(STATEFUL_SETS, one.value, born, MANAGER);
+                let mut set = one.value;
+                let uid = self.births.uid(
+                    self.cluster.seed,
+                    "set",
+                    &standing.plan.namespace,
+                    &standing.plan.name,
+                );
+                self::set(&mut set, &["metadata", "uid"], uid.into());
                 standing.pods = self.set_pods(&set, since, born);
                 let pods: Vec<Value> = standing.pods.iter().map(|(pod, _)| pod.clone()).collect();
-                self.status(STATEFUL_SETS, &set, set_status(&set, &pods));
+                let status = set_status(&set, &pods);
+                self::set(&mut set, &["status"], status);
+                self.put(STATEFUL_SETS, set, born, MANAGER);
             } else if one.what == SERVICES {
                 let master: Vec<Value> = standing
                     .pods

@@ -73,11 +73,12 @@ impl<'a> Furnisher<'a> {
                 .uid(self.cluster.seed, what.plural, &namespace, &name);
             set(&mut value, &["metadata", "uid"], uid.into());
         }
-        let by = Writer::from(by);
-        match self.cluster.store.create(what, &namespace, value, by) {
-            Ok(object) => object.value(),
-            Err(_) => Value::Null,
-        }
+        let created = self
+            .cluster
+            .store
+            .create(what, &namespace, value.clone(), Writer::from(by));
+        // What a reader of the result asks for is in it already; parsing the stored text again would double the work.
+        created.map_or(Value::Null, |_| value)
     }
 
     /// A namespace.

@@ -110,14 +110,15 @@ impl PodState {
         self.containers.iter().all(|container| container.ready)
     }
 
-    fn phase(&self) -> &'static str {
+    /// A pod whose containers have all ended is over only when nobody starts them again: because it is going.
+    fn phase(&self, deleting: bool) -> &'static str {
         let begun = |container: &Container| {
             !matches!(container.now, Now::Waiting(..))
                 || container.last.is_some()
                 || container.restarts > 0
         };
         let ended = |container: &Container| matches!(container.now, Now::Ended(_));
-        if self.containers.iter().all(ended) {
+        if deleting && self.containers.iter().all(ended) {
             let failed = |one: &Container| matches!(&one.now, Now::Ended(end) if end.code != 0);
             return if self.containers.iter().any(failed) {
                 "Failed"
@@ -136,7 +137,7 @@ impl PodState {
     pub(in crate::lab) fn status(&self, pod: &Value, now: Timestamp, seed: Seed) -> Value {
         let uid = text(pod, "/metadata/uid");
         let mut status = json!({
-            "phase": if pods::deleting(pod) { "Running" } else { self.phase() },
+            "phase": self.phase(pods::deleting(pod)),
             "qosClass": defaults::qos_class(pod.get("spec").unwrap_or(&Value::Null)),
             "startTime": clock::seconds(self.started),
             "containerStatuses": self
@@ -335,6 +336,23 @@ mod tests {
             container["containerID"]
         );
         assert_eq!(container["restartCount"], 3);
+    }
+
+    #[test]
+    fn an_ended_container_ends_its_pod_only_when_that_is_going() {
+        let mut pod = pod(Value::Null, Value::Null);
+        let then = "2026-11-21T09:00:00Z".parse().unwrap();
+        let mut state = PodState::running(&pod, "h", "i", then);
+        state.with("dragonfly", |one| {
+            one.now = Now::Ended(Ended::new(137, then, then))
+        });
+        assert_eq!(shown(&state, &pod)["phase"], "Running");
+        set(
+            &mut pod,
+            &["metadata", "deletionTimestamp"],
+            "2026-11-21T10:00:00Z".into(),
+        );
+        assert_eq!(shown(&state, &pod)["phase"], "Failed");
     }
 
     #[test]
