@@ -38,7 +38,6 @@ mod tests {
                 assert_eq!(moved(at, motion, 4, 10), wanted, "{motion:?} from {at}");
             }
             assert_eq!(moved(0, motion, 4, 0), 0);
-            assert_eq!(moved(7, motion, 1, 1).min(0), 0);
         }
     }
 }
