@@ -2,10 +2,12 @@
 
 mod attention;
 mod columns;
+mod drawing;
 mod row;
+mod rows;
 
 use std::cell::Cell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ratatui::buffer::Buffer;
@@ -14,16 +16,14 @@ use ratatui::layout::Rect;
 use super::parts::{See, moved};
 use super::{Fresh, Intent, Screen, ScreenDoc};
 use crate::checks::Subject;
-use crate::domain::{ContextId, InstanceId};
+use crate::domain::InstanceId;
 use crate::msg::Command;
 use crate::msg::command::{Copied, Motion, Side, Sorting, Target, Turn};
-use crate::settings::Tone;
 use crate::settings::problem::suggestion;
-use crate::widgets::{Panel, Piece, Table, Window, draw};
+use crate::widgets::Window;
 use attention::Notice;
 pub(crate) use attention::evidence_text;
-use columns::Fit;
-use row::{Aged, FleetRow, RowKey};
+use row::{FleetRow, RowKey};
 
 /// Fleet.
 pub const SCREEN: ScreenDoc = ScreenDoc {
@@ -50,7 +50,7 @@ struct Fleet {
     selected: Option<RowKey>,
     /// The reader has moved the selection; until then it stands on the first row, which is the worst.
     is_chosen: bool,
-    /// The longest names, see [`Fit`].
+    /// The longest names, see [`columns::Fit`].
     longest: (u16, u16, u16),
     notices: Vec<Notice>,
     noticed: Option<(Subject, &'static str)>,
@@ -214,130 +214,6 @@ impl Screen for Fleet {
 }
 
 impl Fleet {
-    /// Works every row out again. Returns whether any differs.
-    fn rebuild(&mut self, see: &See<'_>) -> bool {
-        let mut rows = BTreeMap::new();
-        for context in see.world.shown_contexts() {
-            let mut has_any = false;
-            for id in context.instances() {
-                if let Some(view) = see.world.instance(&id) {
-                    has_any = true;
-                    let row = FleetRow::of_instance(see, &view);
-                    rows.insert(row.key.clone(), row);
-                }
-            }
-            if !has_any {
-                let row = FleetRow::of_context(see, context);
-                rows.insert(row.key.clone(), row);
-            }
-        }
-        let changed = rows != self.rows;
-        self.rows = rows;
-        changed
-    }
-
-    /// Works the rows of some instances out again. Returns whether any differs.
-    fn rework(&mut self, see: &See<'_>, instances: &BTreeSet<InstanceId>) -> bool {
-        let mut changed = false;
-        let mut contexts: BTreeSet<&ContextId> = BTreeSet::new();
-        for id in instances {
-            if see.world.twin(&id.context).is_some() {
-                continue;
-            }
-            let key = RowKey::Instance(id.clone());
-            match see.world.instance(id) {
-                Some(view) => {
-                    let row = FleetRow::of_instance(see, &view);
-                    if self.rows.get(&key) != Some(&row) {
-                        changed = true;
-                        contexts.insert(&id.context);
-                        self.rows.insert(key, row);
-                    }
-                }
-                None => {
-                    contexts.insert(&id.context);
-                    changed |= self.rows.remove(&key).is_some();
-                }
-            }
-        }
-        // A context's first instance takes the place of its row, its last one gives it back.
-        for id in contexts {
-            let Some(context) = see.world.context(id) else {
-                continue;
-            };
-            let key = RowKey::Context(id.clone());
-            if context.dragonflies.is_empty() {
-                changed |= self
-                    .rows
-                    .insert(key, FleetRow::of_context(see, context))
-                    .is_none();
-            } else {
-                changed |= self.rows.remove(&key).is_some();
-            }
-        }
-        changed
-    }
-
-    /// Works those rows out again whose judgement changed. Returns whether any did.
-    fn rejudge(&mut self, see: &See<'_>) -> bool {
-        let outdated: BTreeSet<InstanceId> = self
-            .rows
-            .values()
-            .filter_map(|row| match &row.key {
-                RowKey::Instance(id) if !row.shows(see.board.instance(id)) => Some(id.clone()),
-                _ => None,
-            })
-            .collect();
-        self.rework(see, &outdated)
-    }
-
-    /// Filters and sorts, and keeps the selection where it is: on its row if that is still shown, else on the row that
-    /// has taken its place.
-    fn arrange(&mut self, see: &See<'_>) {
-        let at = self.position();
-        let places: BTreeMap<&ContextId, usize> = see
-            .world
-            .contexts()
-            .enumerate()
-            .map(|(place, context)| (&context.id, place))
-            .collect();
-        let mut shown: Vec<&FleetRow> = self
-            .rows
-            .values()
-            .filter(|row| !see.ill_only || row.is_ill())
-            .filter(|row| see.filter.shows(&Aged { row, now: see.now }))
-            .collect();
-        let (column, descending) = self.sort;
-        // Rows that are equal by the column stand by context and name, so that they never change places by chance.
-        shown.sort_by(|a, b| {
-            let place = |row: &FleetRow| places.get(row.key.context()).copied();
-            a.order(b, column, descending)
-                .then_with(|| place(a).cmp(&place(b)))
-                .then_with(|| a.key.cmp(&b.key))
-        });
-        let longest = |name: fn(&FleetRow) -> usize| {
-            let longest = self.rows.values().map(name).max().unwrap_or(0);
-            u16::try_from(longest).unwrap_or(u16::MAX)
-        };
-        self.longest = (
-            longest(|row| draw::width(row.key.context().as_str())),
-            longest(|row| row.instance_width().0),
-            longest(|row| row.instance_width().1),
-        );
-        self.order = shown.into_iter().map(|row| row.key.clone()).collect();
-        if !self.is_chosen {
-            self.selected = None;
-        }
-        let is_shown = self
-            .selected
-            .as_ref()
-            .is_some_and(|key| self.order.contains(key));
-        if !is_shown {
-            let last = self.order.len().saturating_sub(1);
-            self.selected = self.order.get(at.unwrap_or(0).min(last)).cloned();
-        }
-    }
-
     fn position(&self) -> Option<usize> {
         let selected = self.selected.as_ref()?;
         self.order.iter().position(|key| key == selected)
@@ -470,144 +346,5 @@ impl Fleet {
                 Intent::Copy(Arc::from("evidence"), text)
             }
         })
-    }
-
-    /// The areas of the table and of the attention list, headings included.
-    fn layout(&self, zoomed: bool, has_hint: bool, area: Rect) -> (Rect, Rect) {
-        let none = Rect { height: 0, ..area };
-        if zoomed {
-            return match self.pane {
-                Pane::Table => (area, none),
-                Pane::Attention => (none, area),
-            };
-        }
-        // The table takes the rows that it needs, with room for a hint beneath; attention stands below it and has as
-        // many lines as there are findings, up to a third of the screen where both cannot be shown in full.
-        let rows = |n: usize| u16::try_from(n).unwrap_or(u16::MAX);
-        let hint = u16::from(has_hint) * 3;
-        let table = rows(self.order.len().max(1)).saturating_add(3 + hint);
-        let wanted = rows(self.notices.len()).saturating_add(1);
-        let list = wanted
-            .min(area.height / 3)
-            .max(area.height.saturating_sub(table));
-        let table = Rect {
-            height: area.height - list,
-            ..area
-        };
-        (table, draw::below(area, table.height))
-    }
-
-    fn view_table(&self, see: &See<'_>, area: Rect, buf: &mut Buffer) -> Rect {
-        if area.is_empty() {
-            return area;
-        }
-        let focused = self.pane == Pane::Table && see.has_keyboard;
-        let inner = Panel::new("Fleet")
-            .focused(focused)
-            .right(self.summary(see))
-            .render(&see.look, area, buf);
-        let old = |row: &FleetRow| columns::old_since(see, row).is_some();
-        let columns = columns::columns(Fit {
-            longest: self.longest,
-            several_contexts: see.world.shown_contexts().count() > 1,
-            any_old: self.rows.values().any(old),
-        });
-        let row = |at: usize| {
-            let row = self.order.get(at).and_then(|key| self.rows.get(key));
-            row.map(|row| columns::cells(see, row)).unwrap_or_default()
-        };
-        let (column, descending) = self.sort;
-        Table::new(&columns, self.order.len(), &row)
-            .selected(self.position())
-            .focused(focused)
-            .sorted(column, descending)
-            .shifted(self.shift)
-            .when_empty(self.empty_words(see))
-            .render(&self.window, &see.look, inner, buf);
-        if let Some(hint) = see.hint {
-            // Under the last row, where there is room for it.
-            let rows = u16::try_from(self.order.len()).unwrap_or(u16::MAX);
-            let at = draw::right_of(draw::below(inner, rows.saturating_add(2)), 1);
-            let lines: Vec<Vec<Piece>> = draw::wrap(hint, usize::from(at.width))
-                .into_iter()
-                .map(|line| vec![Piece::muted(line)])
-                .collect();
-            draw::lines(&lines, &see.look, at, buf);
-        }
-        draw::below(inner, 1)
-    }
-
-    fn empty_words(&self, see: &See<'_>) -> &'static str {
-        if !self.rows.is_empty() {
-            return match see.ill_only {
-                true => "nothing here is ill (! shows everything)",
-                false => "nothing matches the filter (esc clears it)",
-            };
-        }
-        "no context is open yet"
-    }
-
-    /// `3 instances, 1 ill`, and what is left out.
-    fn summary(&self, see: &See<'_>) -> Vec<Piece> {
-        let instances = || {
-            let rows = self.rows.values();
-            rows.filter(|row| matches!(row.key, RowKey::Instance(_)))
-        };
-        let all = instances().count();
-        let ill = instances().filter(|row| row.is_ill()).count();
-        let mut pieces = Vec::new();
-        let written = see.filter.written();
-        if !written.is_empty() || see.ill_only {
-            let mut only = written.to_owned();
-            if see.ill_only {
-                only.insert_str(0, "ill only ");
-            }
-            let only = only.trim_end();
-            let shown = self.order.len();
-            pieces.push(Piece::new(format!("{only} shows {shown}, "), Tone::Accent));
-        }
-        pieces.push(Piece::muted(match all {
-            0 => "no instance".to_owned(),
-            1 => "1 instance, ".to_owned(),
-            all => format!("{all} instances, "),
-        }));
-        pieces.push(match ill {
-            _ if all == 0 => Piece::default(),
-            0 => Piece::muted("none ill"),
-            n => Piece::new(format!("{n} ill"), Tone::Degraded),
-        });
-        pieces
-    }
-
-    fn view_attention(&self, see: &See<'_>, area: Rect, buf: &mut Buffer) -> Rect {
-        if area.is_empty() {
-            return area;
-        }
-        let focused = self.pane == Pane::Attention && see.has_keyboard;
-        let inner = Panel::new("Attention")
-            .focused(focused)
-            .right(attention::summary(see, self.notices.len()))
-            .render(&see.look, area, buf);
-        let columns = attention::columns(&self.notices);
-        let row = |at: usize| {
-            let notice = self.notices.get(at);
-            notice
-                .map(|notice| attention::cells(see, notice))
-                .unwrap_or_default()
-        };
-        let selected = (self.pane == Pane::Attention)
-            .then(|| self.notice_position())
-            .flatten();
-        Table::new(&columns, self.notices.len(), &row)
-            .selected(selected)
-            .focused(focused)
-            .without_header()
-            .when_empty(if attention::is_known(see) {
-                "nothing needs attention"
-            } else {
-                "nothing is known yet"
-            })
-            .render(&self.attention, &see.look, inner, buf);
-        inner
     }
 }

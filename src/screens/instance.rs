@@ -2,7 +2,9 @@
 //! findings, events, charts.
 
 mod charts;
+mod content;
 mod events;
+mod head;
 mod layout;
 mod nodes;
 mod selection;
@@ -16,14 +18,14 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::fleet::evidence_text;
-use super::parts::{See, missing, moved, standing, state_sign, state_tone};
+use super::parts::{See, moved};
 use super::{Fresh, Intent, Screen, ScreenDoc};
-use crate::checks::{Finding, Since, Subject};
-use crate::domain::{Access, InstanceId, InstanceView, Kind, text};
+use crate::checks::Subject;
+use crate::domain::{Access, InstanceId, InstanceView, Kind};
 use crate::msg::Command;
 use crate::msg::command::{Copied, Motion, Side, Target, Turn};
-use crate::settings::{Glyph, Tone};
-use crate::widgets::{Column, Panel, Piece, Row, Table, Window, draw};
+use crate::settings::Tone;
+use crate::widgets::{Panel, Piece, Table, Window, draw};
 use layout::{Places, Wants, places};
 use selection::Lists;
 
@@ -219,7 +221,7 @@ impl Screen for Instance {
         let Some(id) = &self.id else { return };
         match see.world.instance(id) {
             Some(view) => self.view_instance(see, &view, area, buf),
-            None => gone(see, id, area, buf),
+            None => head::gone(see, id, area, buf),
         }
     }
 }
@@ -406,7 +408,7 @@ impl Instance {
         };
         let places = places(area, wants, self.pane, self.tab(see), see.zoomed);
         self.drawn.set(places);
-        head(see, view, places.head, buf);
+        head::view(see, view, places.head, buf);
         if !places.topology.is_empty() {
             let inner = Panel::new("Topology").render(&see.look, places.topology, buf);
             let drawing = match drawing.is_empty() {
@@ -454,7 +456,7 @@ impl Instance {
             return;
         };
         let names = lists.of_pane(pane);
-        let (columns, rows, empty) = content(pane, see, view, lists);
+        let (columns, rows, empty) = content::of(pane, see, view, lists);
         let row = |at: usize| rows(at);
         let at = position(names, self.chosen.of(pane)).or((!names.is_empty()).then_some(0));
         let table = Table::new(&columns, names.len(), &row)
@@ -468,184 +470,6 @@ impl Instance {
         }
         .render(window, &see.look, inner, buf);
     }
-}
-
-type Rows<'a> = Box<dyn Fn(usize) -> Row + 'a>;
-
-/// The columns of a pane, its rows as they are wanted, and what is said when there are none.
-fn content<'a>(
-    pane: Pane,
-    see: &'a See<'a>,
-    view: &'a InstanceView<'a>,
-    lists: &'a Lists,
-) -> (Vec<Column>, Rows<'a>, String) {
-    let stale = !view.context.is_live();
-    match pane {
-        Pane::Nodes => {
-            let shown: Vec<_> = view
-                .nodes
-                .iter()
-                .filter(|n| lists.nodes.iter().any(|name| *name == *n.id.pod))
-                .collect();
-            let rows = move |at: usize| {
-                let node = shown.get(at);
-                node.map(|n| nodes::cells(see, view, n)).unwrap_or_default()
-            };
-            let empty = unread(view, Kind::Pod).unwrap_or_else(|| "no pod".to_owned());
-            (nodes::columns(view), Box::new(rows), empty)
-        }
-        Pane::Storage => {
-            let lines: Vec<_> = storage::lines(see, view)
-                .into_iter()
-                .filter(|line| lists.storage.contains(&line.name))
-                .map(|line| line.row)
-                .collect();
-            let rows = move |at: usize| lines.get(at).cloned().unwrap_or_default();
-            let empty = "no PVC, no PodDisruptionBudget: its data lives as long as its pods";
-            (storage::columns(), Box::new(rows), empty.to_owned())
-        }
-        Pane::Events => {
-            let shown: Vec<_> = view
-                .events()
-                .into_iter()
-                .filter(|e| lists.events.iter().any(|name| *name == *e.value.meta.name))
-                .collect();
-            let rows = move |at: usize| {
-                let event = shown.get(at);
-                event
-                    .map(|e| events::cells(see, e, stale))
-                    .unwrap_or_default()
-            };
-            let empty = unread(view, Kind::Event)
-                .unwrap_or_else(|| "no event: the API server keeps them for an hour".to_owned());
-            (events::columns(), Box::new(rows), empty)
-        }
-        Pane::Findings | Pane::Charts => {
-            let columns = vec![
-                Column::new("finding", "").width(30, 60).fill(),
-                Column::new("since", "").width(14, 18).right().priority(1),
-            ];
-            let judged = see.board.instance(&view.id);
-            let findings: &[Finding] = judged.map_or(&[], |j| &j.findings);
-            let rows = move |at: usize| {
-                let finding = findings.get(at);
-                finding
-                    .map(|finding| finding_cells(see, finding))
-                    .unwrap_or_default()
-            };
-            let empty = match judged {
-                Some(_) => "nothing is wrong: every check that applies is passed",
-                None => "not judged yet",
-            };
-            (columns, Box::new(rows), empty.to_owned())
-        }
-    }
-}
-
-fn finding_cells(see: &See<'_>, finding: &Finding) -> Row {
-    let tone = state_tone(finding.state);
-    let sign = see.sign(state_sign(finding.state));
-    Row::new(vec![
-        Piece::new(format!("{sign} {}", finding.sentence), tone),
-        Piece::muted(match finding.since {
-            Since::Exactly(at) => format!("since {}", see.age(at)),
-            Since::Seen(_) => see.since(finding.since),
-        }),
-    ])
-}
-
-/// Title and state, the worst finding, and what the instance is.
-fn head(see: &See<'_>, view: &InstanceView<'_>, area: Rect, buf: &mut Buffer) {
-    let judged = see.board.instance(&view.id);
-    let right = match judged {
-        Some(j) => {
-            let mut pieces = vec![Piece::new(
-                format!("{} {}", see.sign(state_sign(j.state)), j.state.word()),
-                state_tone(j.state),
-            )];
-            if let Some(worst) = j.findings.first() {
-                pieces.push(Piece::muted(format!(" {}", see.since(worst.since))));
-            }
-            pieces
-        }
-        None => vec![Piece::new("not judged yet", Tone::Unknown)],
-    };
-    let title = format!("{}  {}", view.id.context, view.id);
-    let inner = Panel::new(title).right(right).render(&see.look, area, buf);
-    let first = if view.context.is_live() {
-        match judged.and_then(|j| j.findings.first()) {
-            Some(worst) => vec![
-                Piece::text(" "),
-                Piece::new(worst.sentence.clone(), state_tone(worst.state)),
-            ],
-            None => well(see, view),
-        }
-    } else {
-        let standing = standing(see, view.context);
-        let age = view.context.heard.map(|at| see.age(at));
-        let as_of = age.map_or_else(String::new, |age| format!("as of {age} ago: "));
-        vec![Piece::new(
-            format!(
-                " {as_of}{} is {}: {}",
-                view.id.context, standing.word, standing.why
-            ),
-            standing.tone,
-        )]
-    };
-    draw::lines(&[first, what(see, view)], &see.look, inner, buf);
-}
-
-fn well(see: &See<'_>, view: &InstanceView<'_>) -> Vec<Piece> {
-    let missing = missing(view.context);
-    let mut pieces = vec![Piece::new(
-        format!(" {} nothing is wrong here", see.sign(Glyph::Healthy)),
-        Tone::Healthy,
-    )];
-    if !missing.is_empty() {
-        let text = format!(", as far as can be seen: {}", missing.join(", "));
-        pieces.push(Piece::new(text, Tone::Degraded));
-    }
-    pieces
-}
-
-/// What the instance is, in a line: version, nodes, snapshots, ways in.
-fn what(see: &See<'_>, view: &InstanceView<'_>) -> Vec<Piece> {
-    let dragonfly = &view.dragonfly.value;
-    let mut words: Vec<String> = Vec::new();
-    let image = dragonfly
-        .image
-        .as_deref()
-        .or_else(|| view.stateful_set.map(|s| s.value.image.as_str()));
-    if let Some(tag) = image.and_then(crate::domain::object::image_tag) {
-        words.push(tag.to_owned());
-    }
-    if let Some(wanted) = view.wanted() {
-        let noun = if wanted == 1 { "node" } else { "nodes" };
-        words.push(format!("{wanted} {noun} wanted"));
-    }
-    if let Some(limit) = dragonfly.memory_limit {
-        words.push(format!("memory limit {}", text::bytes(limit)));
-    }
-    if let Some(snapshot) = &dragonfly.snapshot {
-        words.push(match &snapshot.cron {
-            Some(cron) => format!("snapshots {cron}"),
-            None => "snapshots without a schedule".to_owned(),
-        });
-    }
-    if dragonfly.password_secret.is_some() {
-        words.push("password".to_owned());
-    }
-    if dragonfly.tls {
-        words.push("TLS".to_owned());
-    }
-    if dragonfly.meta.deleting.is_some() {
-        words.push("being deleted".to_owned());
-    }
-    if let Some(at) = dragonfly.meta.created {
-        words.push(format!("made {} ago", see.age(at)));
-    }
-    let dot = format!(" {} ", see.sign(Glyph::Dot));
-    vec![Piece::muted(format!(" {}", words.join(&dot)))]
 }
 
 /// The lower panes by name, with how much is in each; the one that is shown stands out.
@@ -688,34 +512,6 @@ fn unread(view: &InstanceView<'_>, kind: Kind) -> Option<String> {
         }
         None => None,
     }
-}
-
-/// The instance is not there (any more).
-fn gone(see: &See<'_>, id: &InstanceId, area: Rect, buf: &mut Buffer) {
-    let title = format!("{}  {id}", id.context);
-    let inner = Panel::new(title).render(&see.look, area, buf);
-    let (text, tone) = match see.world.context(&id.context) {
-        None => (format!("context {} is not open", id.context), Tone::Unknown),
-        Some(context) if !context.is_live() => {
-            let standing = standing(see, context);
-            let text = format!("{} is {}: {}", id.context, standing.word, standing.why);
-            (text, standing.tone)
-        }
-        Some(context) if !context.has_listed(Kind::Dragonfly) => (
-            "Dragonfly objects are being listed".to_owned(),
-            Tone::Syncing,
-        ),
-        Some(_) => (
-            format!("there is no Dragonfly {id} in {} (any more)", id.context),
-            Tone::Broken,
-        ),
-    };
-    draw::line(
-        &[Piece::new(format!(" {text}"), tone)],
-        &see.look,
-        inner,
-        buf,
-    );
 }
 
 fn position(names: &[String], chosen: Option<&str>) -> Option<usize> {

@@ -188,8 +188,10 @@ fn split(written: &str) -> Vec<&str> {
     while !rest.is_empty() {
         let body = rest.strip_prefix('!').unwrap_or(rest);
         let skipped = rest.len() - body.len();
-        let end = match body.strip_prefix('/').and_then(|inner| inner.find('/')) {
-            Some(close) => skipped + close + 2,
+        let end = match body.strip_prefix('/').map(|inner| inner.find('/')) {
+            Some(Some(close)) => skipped + close + 2,
+            // Not closed yet: all that follows belongs to it.
+            Some(None) => rest.len(),
             None => rest.find(char::is_whitespace).unwrap_or(rest.len()),
         };
         let (word, after) = rest.split_at_checked(end).unwrap_or((rest, ""));

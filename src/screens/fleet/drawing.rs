@@ -1,0 +1,152 @@
+//! The table, and the attention list beneath it.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use super::columns::{self, Fit};
+use super::row::{FleetRow, RowKey};
+use super::{Fleet, Pane, attention};
+use crate::screens::parts::See;
+use crate::settings::Tone;
+use crate::widgets::{Panel, Piece, Table, draw};
+
+impl Fleet {
+    /// The areas of the table and of the attention list, headings included.
+    pub(super) fn layout(&self, zoomed: bool, has_hint: bool, area: Rect) -> (Rect, Rect) {
+        let none = Rect { height: 0, ..area };
+        if zoomed {
+            return match self.pane {
+                Pane::Table => (area, none),
+                Pane::Attention => (none, area),
+            };
+        }
+        // The table takes the rows that it needs, with room for a hint beneath; attention stands below it and has as
+        // many lines as there are findings, up to a third of the screen where both cannot be shown in full.
+        let rows = |n: usize| u16::try_from(n).unwrap_or(u16::MAX);
+        let hint = u16::from(has_hint) * 3;
+        let table = rows(self.order.len().max(1)).saturating_add(3 + hint);
+        let wanted = rows(self.notices.len()).saturating_add(1);
+        let list = wanted
+            .min(area.height / 3)
+            .max(area.height.saturating_sub(table));
+        let table = Rect {
+            height: area.height - list,
+            ..area
+        };
+        (table, draw::below(area, table.height))
+    }
+
+    pub(super) fn view_table(&self, see: &See<'_>, area: Rect, buf: &mut Buffer) -> Rect {
+        if area.is_empty() {
+            return area;
+        }
+        let focused = self.pane == Pane::Table && see.has_keyboard;
+        let inner = Panel::new("Fleet")
+            .focused(focused)
+            .right(self.summary(see))
+            .render(&see.look, area, buf);
+        let old = |row: &FleetRow| columns::old_since(see, row).is_some();
+        let columns = columns::columns(Fit {
+            longest: self.longest,
+            several_contexts: see.world.shown_contexts().count() > 1,
+            any_old: self.rows.values().any(old),
+        });
+        let row = |at: usize| {
+            let row = self.order.get(at).and_then(|key| self.rows.get(key));
+            row.map(|row| columns::cells(see, row)).unwrap_or_default()
+        };
+        let (column, descending) = self.sort;
+        Table::new(&columns, self.order.len(), &row)
+            .selected(self.position())
+            .focused(focused)
+            .sorted(column, descending)
+            .shifted(self.shift)
+            .when_empty(self.empty_words(see))
+            .render(&self.window, &see.look, inner, buf);
+        if let Some(hint) = see.hint {
+            // Under the last row, where there is room for it.
+            let rows = u16::try_from(self.order.len()).unwrap_or(u16::MAX);
+            let at = draw::right_of(draw::below(inner, rows.saturating_add(2)), 1);
+            let lines: Vec<Vec<Piece>> = draw::wrap(hint, usize::from(at.width))
+                .into_iter()
+                .map(|line| vec![Piece::muted(line)])
+                .collect();
+            draw::lines(&lines, &see.look, at, buf);
+        }
+        draw::below(inner, 1)
+    }
+
+    fn empty_words(&self, see: &See<'_>) -> &'static str {
+        if !self.rows.is_empty() {
+            return match see.ill_only {
+                true => "nothing here is ill (! shows everything)",
+                false => "nothing matches the filter (esc clears it)",
+            };
+        }
+        "no context is open yet"
+    }
+
+    /// `3 instances, 1 ill`, and what is left out.
+    fn summary(&self, see: &See<'_>) -> Vec<Piece> {
+        let instances = || {
+            let rows = self.rows.values();
+            rows.filter(|row| matches!(row.key, RowKey::Instance(_)))
+        };
+        let all = instances().count();
+        let ill = instances().filter(|row| row.is_ill()).count();
+        let mut pieces = Vec::new();
+        let written = see.filter.written();
+        if !written.is_empty() || see.ill_only {
+            let mut only = written.to_owned();
+            if see.ill_only {
+                only.insert_str(0, "ill only ");
+            }
+            let only = only.trim_end();
+            let shown = self.order.len();
+            pieces.push(Piece::new(format!("{only} shows {shown}, "), Tone::Accent));
+        }
+        pieces.push(Piece::muted(match all {
+            0 => "no instance".to_owned(),
+            1 => "1 instance, ".to_owned(),
+            all => format!("{all} instances, "),
+        }));
+        pieces.push(match ill {
+            _ if all == 0 => Piece::default(),
+            0 => Piece::muted("none ill"),
+            n => Piece::new(format!("{n} ill"), Tone::Degraded),
+        });
+        pieces
+    }
+
+    pub(super) fn view_attention(&self, see: &See<'_>, area: Rect, buf: &mut Buffer) -> Rect {
+        if area.is_empty() {
+            return area;
+        }
+        let focused = self.pane == Pane::Attention && see.has_keyboard;
+        let inner = Panel::new("Attention")
+            .focused(focused)
+            .right(attention::summary(see, self.notices.len()))
+            .render(&see.look, area, buf);
+        let columns = attention::columns(&self.notices);
+        let row = |at: usize| {
+            let notice = self.notices.get(at);
+            notice
+                .map(|notice| attention::cells(see, notice))
+                .unwrap_or_default()
+        };
+        let selected = (self.pane == Pane::Attention)
+            .then(|| self.notice_position())
+            .flatten();
+        Table::new(&columns, self.notices.len(), &row)
+            .selected(selected)
+            .focused(focused)
+            .without_header()
+            .when_empty(if attention::is_known(see) {
+                "nothing needs attention"
+            } else {
+                "nothing is known yet"
+            })
+            .render(&self.attention, &see.look, inner, buf);
+        inner
+    }
+}

@@ -1,0 +1,131 @@
+//! The heading: which instance, how it is, what is worst, and what it is; or that it is not there.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use crate::domain::{InstanceId, InstanceView, Kind, text};
+use crate::screens::parts::{See, missing, standing, state_sign, state_tone};
+use crate::settings::{Glyph, Tone};
+use crate::widgets::{Panel, Piece, draw};
+
+/// Title and state, the worst finding, and what the instance is.
+pub(super) fn view(see: &See<'_>, view: &InstanceView<'_>, area: Rect, buf: &mut Buffer) {
+    let judged = see.board.instance(&view.id);
+    let right = match judged {
+        Some(j) => {
+            let mut pieces = vec![Piece::new(
+                format!("{} {}", see.sign(state_sign(j.state)), j.state.word()),
+                state_tone(j.state),
+            )];
+            if let Some(worst) = j.findings.first() {
+                pieces.push(Piece::muted(format!(" {}", see.since(worst.since))));
+            }
+            pieces
+        }
+        None => vec![Piece::new("not judged yet", Tone::Unknown)],
+    };
+    let title = format!("{}  {}", view.id.context, view.id);
+    let inner = Panel::new(title).right(right).render(&see.look, area, buf);
+    let first = if view.context.is_live() {
+        match judged.and_then(|j| j.findings.first()) {
+            Some(worst) => vec![
+                Piece::text(" "),
+                Piece::new(worst.sentence.clone(), state_tone(worst.state)),
+            ],
+            None => well(see, view),
+        }
+    } else {
+        let standing = standing(see, view.context);
+        let age = view.context.heard.map(|at| see.age(at));
+        let as_of = age.map_or_else(String::new, |age| format!("as of {age} ago: "));
+        vec![Piece::new(
+            format!(
+                " {as_of}{} is {}: {}",
+                view.id.context, standing.word, standing.why
+            ),
+            standing.tone,
+        )]
+    };
+    draw::lines(&[first, what(see, view)], &see.look, inner, buf);
+}
+
+fn well(see: &See<'_>, view: &InstanceView<'_>) -> Vec<Piece> {
+    let missing = missing(view.context);
+    let mut pieces = vec![Piece::new(
+        format!(" {} nothing is wrong here", see.sign(Glyph::Healthy)),
+        Tone::Healthy,
+    )];
+    if !missing.is_empty() {
+        let text = format!(", as far as can be seen: {}", missing.join(", "));
+        pieces.push(Piece::new(text, Tone::Degraded));
+    }
+    pieces
+}
+
+/// What the instance is, in a line: version, nodes, snapshots, ways in.
+fn what(see: &See<'_>, view: &InstanceView<'_>) -> Vec<Piece> {
+    let dragonfly = &view.dragonfly.value;
+    let mut words: Vec<String> = Vec::new();
+    let image = dragonfly
+        .image
+        .as_deref()
+        .or_else(|| view.stateful_set.map(|s| s.value.image.as_str()));
+    if let Some(tag) = image.and_then(crate::domain::object::image_tag) {
+        words.push(tag.to_owned());
+    }
+    if let Some(wanted) = view.wanted() {
+        let noun = if wanted == 1 { "node" } else { "nodes" };
+        words.push(format!("{wanted} {noun} wanted"));
+    }
+    if let Some(limit) = dragonfly.memory_limit {
+        words.push(format!("memory limit {}", text::bytes(limit)));
+    }
+    if let Some(snapshot) = &dragonfly.snapshot {
+        words.push(match &snapshot.cron {
+            Some(cron) => format!("snapshots {cron}"),
+            None => "snapshots without a schedule".to_owned(),
+        });
+    }
+    if dragonfly.password_secret.is_some() {
+        words.push("password".to_owned());
+    }
+    if dragonfly.tls {
+        words.push("TLS".to_owned());
+    }
+    if dragonfly.meta.deleting.is_some() {
+        words.push("being deleted".to_owned());
+    }
+    if let Some(at) = dragonfly.meta.created {
+        words.push(format!("made {} ago", see.age(at)));
+    }
+    let dot = format!(" {} ", see.sign(Glyph::Dot));
+    vec![Piece::muted(format!(" {}", words.join(&dot)))]
+}
+
+/// The instance is not there (any more).
+pub(super) fn gone(see: &See<'_>, id: &InstanceId, area: Rect, buf: &mut Buffer) {
+    let title = format!("{}  {id}", id.context);
+    let inner = Panel::new(title).render(&see.look, area, buf);
+    let (text, tone) = match see.world.context(&id.context) {
+        None => (format!("context {} is not open", id.context), Tone::Unknown),
+        Some(context) if !context.is_live() => {
+            let standing = standing(see, context);
+            let text = format!("{} is {}: {}", id.context, standing.word, standing.why);
+            (text, standing.tone)
+        }
+        Some(context) if !context.has_listed(Kind::Dragonfly) => (
+            "Dragonfly objects are being listed".to_owned(),
+            Tone::Syncing,
+        ),
+        Some(_) => (
+            format!("there is no Dragonfly {id} in {} (any more)", id.context),
+            Tone::Broken,
+        ),
+    };
+    draw::line(
+        &[Piece::new(format!(" {text}"), tone)],
+        &see.look,
+        inner,
+        buf,
+    );
+}
