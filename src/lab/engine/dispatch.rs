@@ -332,7 +332,9 @@ fn exec(node: &Arc<Node>, core: &mut Core, session: &mut Session) -> Step {
             Ok(command) => match run(node, core, session, command, &args) {
                 Step::Reply(reply) | Step::Close(reply) => reply,
                 // Inside a transaction nothing waits.
-                Step::Wait(Pending::Info(sections)) => super::info::reply(node, core, &sections),
+                Step::Wait(Pending::Info(sections)) => {
+                    super::sections::reply(node, core, &sections)
+                }
                 Step::Wait(Pending::Pop { .. }) => Reply::NullArray,
                 Step::Wait(_) => Reply::err(format!(
                     "'{}' inside MULTI is not allowed",

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use super::clients::Port;
 use super::core::{Core, Memory, Role};
 use super::figures::general;
-use super::info::stage_word;
 use super::node::Node;
 use super::replication::Link;
+use super::sections::stage_word;
 use super::spec::Version;
 use super::value::KINDS;
 

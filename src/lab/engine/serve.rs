@@ -316,7 +316,7 @@ impl Wire {
                 {
                     let mut core = node.core();
                     if !core.taking_over {
-                        break Some(super::info::reply(&node, &mut core, &sections));
+                        break Some(super::sections::reply(&node, &mut core, &sections));
                     }
                 }
                 over.await;

@@ -6,13 +6,13 @@ use std::time::Duration;
 use super::core::{Core, Role, State};
 use super::dispatch::{Pending, Session, Step, with_keys};
 use super::exec::{Answer, arg, float, integer, is, not_an_integer, syntax};
-use super::info;
 use super::keys;
 use super::lists::pop_any;
 use super::node::Node;
 use super::persistence;
 use super::replication::loading;
 use super::resp::Reply;
+use super::sections;
 use super::table::{COMMANDS, Verb};
 
 pub(super) fn run(
@@ -100,10 +100,10 @@ fn db_size(core: &Core, db: u16) -> u64 {
 }
 
 fn info_step(node: &Node, core: &mut Core, args: &[Vec<u8>]) -> Step {
-    if core.taking_over && info::tells_replication(args) {
+    if core.taking_over && sections::tells_replication(args) {
         return Step::Wait(Pending::Info(args.to_vec()));
     }
-    Step::Reply(info::reply(node, core, args))
+    Step::Reply(sections::reply(node, core, args))
 }
 
 fn pop_step(node: &Node, core: &mut Core, session: &Session, args: &[Vec<u8>], left: bool) -> Step {
@@ -207,7 +207,7 @@ fn role(core: &Core) -> Reply {
     match &core.role {
         Role::Master => {
             let lines = core.followers.iter().map(|follower| {
-                let stage = info::stage_word(core, follower);
+                let stage = sections::stage_word(core, follower);
                 Reply::bulks([
                     follower.ip.to_string(),
                     follower.port.to_string(),
@@ -217,10 +217,10 @@ fn role(core: &Core) -> Reply {
             Reply::Array(vec![Reply::bulk("master"), Reply::Array(lines.collect())])
         }
         Role::Replica(link) => Reply::bulks([
-            info::replica_word(core),
+            sections::replica_word(core),
             &link.host,
             &link.port.to_string(),
-            link.role_state(info::valkey_words(core)),
+            link.role_state(sections::valkey_words(core)),
         ]),
     }
 }
