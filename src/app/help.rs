@@ -93,8 +93,8 @@ impl Help {
         );
         let columns = [
             Column::new("key", "KEY").width(8, 16),
-            Column::new("does", "DOES").width(20, 60).fill(),
-            Column::new("why", "NOT NOW").width(14, 34).priority(2),
+            Column::new("does", "DOES").width(34, 46).fill(),
+            Column::new("why", "NOT NOW").width(24, 42).priority(2),
             Column::new("scope", "WHERE").width(6, 8).priority(3),
         ];
         let row = |at: usize| self.row(at);

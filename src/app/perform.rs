@@ -59,12 +59,11 @@ pub(super) fn perform(
         Command::IllOnly => {
             if let Some(desk) = state.desk_mut() {
                 desk.ill_only = !desk.ill_only;
-                desk.fresh.everything = true;
+                desk.fresh.sieved = true;
             }
         }
         Command::Zoom => {
             state.zoomed = !state.zoomed;
-            look_again(state);
         }
         Command::Freeze => freeze(state, now),
         Command::Mouse => {
@@ -91,7 +90,7 @@ pub(super) fn perform(
 pub(super) fn set_filter(state: &mut State, written: &str) {
     if let Some(desk) = state.desk_mut() {
         desk.filter = Filter::parse(written);
-        desk.fresh.everything = true;
+        desk.fresh.sieved = true;
     }
 }
 
@@ -149,7 +148,6 @@ fn close(state: &mut State) {
     }
     if state.zoomed {
         state.zoomed = false;
-        look_again(state);
         return;
     }
     if let Some(desk) = state.desk_mut()
@@ -264,7 +262,7 @@ fn is_addressed(id: &InstanceId, address: &str) -> bool {
         || address == format!("{context}/{namespace}/{name}")
 }
 
-/// Another place is shown: its screen looks at everything.
+/// Another place is shown: its screen looks at what is new since it was last shown.
 fn arrived(state: &mut State) {
     state.zoomed = false;
     let about = state.history.here().about.clone();
@@ -272,14 +270,7 @@ fn arrived(state: &mut State) {
         if let Some(id) = &about {
             desk.screen.turn_to(id);
         }
-        desk.fresh = Fresh::everything();
-    }
-}
-
-/// The screen that is shown looks at everything again.
-fn look_again(state: &mut State) {
-    if let Some(desk) = state.desk_mut() {
-        desk.fresh.everything = true;
+        desk.fresh.sieved = true;
     }
 }
 
@@ -292,7 +283,10 @@ fn freeze(state: &mut State, now: Timestamp) {
             at: now,
         })),
     };
-    look_again(state);
+    // The world that is shown is another one.
+    for desk in &mut state.desks {
+        desk.fresh = Fresh::everything();
+    }
 }
 
 /// A few words that name what a copy holds.

@@ -78,7 +78,7 @@ fn settle(state: &mut State, now: Timestamp, effects: &mut Vec<Effect>) {
     let frozen = state.frozen.is_some();
     if let Some(desk) = state.desk_mut()
         && !desk.fresh.is_empty()
-        && (!frozen || desk.fresh.everything)
+        && (!frozen || desk.fresh.everything || desk.fresh.sieved)
     {
         let fresh = std::mem::take(&mut desk.fresh);
         let everything = fresh.everything;
@@ -121,10 +121,7 @@ fn on_mouse(state: &mut State, mouse: Mouse, now: Timestamp, effects: &mut Vec<E
         Mouse::Click { column, row } => {
             state.dirty = true;
             if state.over.is_empty() {
-                // The top bar is above the screen.
-                let intents = row.checked_sub(1).and_then(|row| {
-                    state.with_screen(now, |screen, see| screen.click(column, row, see))
-                });
+                let intents = state.with_screen(now, |screen, see| screen.click(column, row, see));
                 intend(state, intents.unwrap_or_default(), now, effects);
             }
         }

@@ -2,6 +2,7 @@
 //! in the kubeconfig. What is not found is answered with the nearest name that exists.
 
 use crate::domain::InstanceId;
+use crate::domain::text::nearest;
 
 /// The instances that an address means. One address may name instances of several contexts.
 ///
@@ -22,10 +23,12 @@ pub fn instances<'a>(
     if !found.is_empty() {
         return Ok(found);
     }
-    let names = known
+    let names: Vec<String> = known
         .iter()
-        .flat_map(|id| [id.name.to_string(), id.to_string()]);
-    Err(match (nearest(address, names), known.is_empty()) {
+        .flat_map(|id| [id.name.to_string(), id.to_string()])
+        .collect();
+    let near = nearest(address, names.iter().map(String::as_str));
+    Err(match (near, known.is_empty()) {
         (_, true) => format!(
             "there is no instance {address}: none was found in the contexts that were opened"
         ),
@@ -39,16 +42,6 @@ pub fn instances<'a>(
                 .join(", ")
         ),
     })
-}
-
-/// The candidate that is most alike, if any is alike at all.
-pub fn nearest(wanted: &str, candidates: impl IntoIterator<Item = String>) -> Option<String> {
-    candidates
-        .into_iter()
-        .map(|candidate| (strsim::jaro_winkler(wanted, &candidate), candidate))
-        .filter(|(likeness, _)| *likeness > 0.75)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, candidate)| candidate)
 }
 
 #[cfg(test)]

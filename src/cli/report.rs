@@ -120,8 +120,8 @@ pub struct Instance {
     pub ready: usize,
     /// Pods wanted.
     pub wanted: Option<i64>,
-    /// Replicas in stable sync.
-    pub in_sync: usize,
+    /// Replicas in stable sync; `null` when no engine answers.
+    pub in_sync: Option<usize>,
     /// Replicas there should be.
     pub replicas: usize,
     /// Largest lag, journal records.
@@ -349,6 +349,11 @@ fn rights_missing(context: &ContextWorld) -> Vec<String> {
             Some(Access::Denied(fault)) => Some(fault.message.clone()),
             _ => None,
         })
+        .chain(
+            context
+                .engines_forbidden()
+                .map(|fault| fault.message.clone()),
+        )
         .collect()
 }
 

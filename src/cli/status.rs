@@ -129,7 +129,10 @@ fn row(instance: &Instance) -> [String; 11] {
         format!("{}/{}", instance.namespace, instance.name),
         master,
         format!("{}/{wanted}", instance.ready),
-        format!("{} of {}", instance.in_sync, instance.replicas),
+        match instance.in_sync {
+            Some(in_sync) => format!("{in_sync} of {}", instance.replicas),
+            None => format!("? of {}", instance.replicas),
+        },
         instance.lag_records.map_or_else(unknown, text::count),
         memory(instance),
         instance.keys.map_or_else(unknown, text::count),

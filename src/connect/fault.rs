@@ -133,6 +133,14 @@ fn of_alien(code: StatusCode, body: &[u8], asked: &Asked<'_>) -> Fault {
     let text = text.trim();
     // The API server answers some refusals in plain text ("too many requests", "404 page not found").
     let plain = !text.starts_with(['<', '{', '[']) && text.len() < 200;
+    if text.contains("HTTP request to an HTTPS server") {
+        return Fault::new(
+            FaultKind::Protocol,
+            "the server wants TLS on that port, and the kubeconfig says http",
+        )
+        .with_detail(text)
+        .with_hint("write the server as https:// in the kubeconfig");
+    }
     match code.as_u16() {
         401 | 403 | 404 | 410 | 429 if plain => of_status(code.as_u16(), text, asked),
         number => {

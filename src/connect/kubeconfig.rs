@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_saphyr::{DuplicateKeyPolicy, Spanned};
 
+use crate::domain::text;
 use crate::domain::{ContextId, Fault, FaultKind};
 
 /// Name of the one context that a pod's service account gives.
@@ -179,7 +180,7 @@ impl Kubeconfigs {
             .find(|entry| entry.id.as_str() == name)
             .ok_or_else(|| Unknown {
                 name: name.to_owned(),
-                nearest: nearest(name, self.names()).map(str::to_owned),
+                nearest: text::nearest(name, self.names()).map(str::to_owned),
                 known: self.names().map(str::to_owned).collect(),
             })
     }
@@ -242,21 +243,6 @@ fn files(explicit: Option<&Path>, around: &Surroundings) -> (Vec<PathBuf>, bool)
     }
     let home = around.home.iter();
     (home.map(|home| home.join(".kube/config")).collect(), false)
-}
-
-/// The name that is nearest to `name`, if one is near enough to be a slip of the keys.
-pub fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let lower = name.to_lowercase();
-    names
-        .filter_map(|known| {
-            let candidate = known.to_lowercase();
-            let distance = strsim::osa_distance(&lower, &candidate);
-            let close = distance <= (lower.chars().count().max(3) / 3);
-            let part = lower.len() >= 3 && candidate.contains(&lower);
-            (close || part).then_some((if close { distance } else { 100 }, known))
-        })
-        .min()
-        .map(|(_, known)| known)
 }
 
 /// Something defined in a file, and where.

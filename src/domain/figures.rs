@@ -46,8 +46,8 @@ pub struct Figures {
     pub ready: usize,
     /// Pods wanted, master included.
     pub wanted: Option<i64>,
-    /// Replicas in stable sync by the word of both ends of the link.
-    pub in_sync: usize,
+    /// Replicas in stable sync by the word of both ends of the link; `None` when no engine answers at all.
+    pub in_sync: Option<usize>,
     /// Replicas there should be: all wanted (or present, if more) pods but one.
     pub replicas: usize,
     /// Largest lag of the replicas that the master lists online, journal records.
@@ -80,7 +80,10 @@ impl Figures {
 
     /// `1 of 2`.
     pub fn sync_words(&self) -> String {
-        format!("{} of {}", self.in_sync, self.replicas)
+        match self.in_sync {
+            Some(in_sync) => format!("{in_sync} of {}", self.replicas),
+            None => format!("? of {}", self.replicas),
+        }
     }
 
     /// `3/3`, or `3/?` where the number wanted is not known.
@@ -125,11 +128,13 @@ pub fn figures(view: &InstanceView<'_>) -> Figures {
         master: who_is_master(view, &masters, &speaking),
         ready,
         wanted,
-        in_sync: speaking
-            .iter()
-            .filter(|n| n.pod.value.meta.deleting.is_none())
-            .filter(|n| masters.iter().any(|m| in_sync(view, m, n)))
-            .count(),
+        in_sync: (!speaking.is_empty()).then(|| {
+            speaking
+                .iter()
+                .filter(|n| n.pod.value.meta.deleting.is_none())
+                .filter(|n| masters.iter().any(|m| in_sync(view, m, n)))
+                .count()
+        }),
         replicas: all.saturating_sub(1),
         lag: only_master.and_then(|m| {
             speaking
@@ -222,7 +227,7 @@ mod tests {
                 master: Master::One("orders-0".to_owned()),
                 ready: 3,
                 wanted: Some(3),
-                in_sync: 2,
+                in_sync: Some(2),
                 replicas: 2,
                 lag: Some(40),
                 used: Some(600 << 20),
@@ -374,6 +379,6 @@ mod tests {
                 .map(|l| l.lag)
         };
         assert_eq!((lag(0), lag(1), lag(2)), (None, Some(9), Some(5)));
-        assert_eq!(figures(&view).in_sync, 2);
+        assert_eq!(figures(&view).in_sync, Some(2));
     }
 }

@@ -159,6 +159,24 @@ fn short(value: f64, unit: &str) -> String {
     }
 }
 
+/// The name that is nearest to one that does not exist, if one is near enough to be a slip of the keys: within a third of
+/// its letters (insert, delete, replace, swap of neighbours, case aside), else one that contains it.
+pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let lower = name.to_lowercase();
+    let most = lower.chars().count() / 3 + 1;
+    known
+        .into_iter()
+        .filter_map(|known| {
+            let candidate = known.to_lowercase();
+            let distance = strsim::osa_distance(&lower, &candidate);
+            let is_part = lower.len() >= 3 && candidate.contains(&lower);
+            let is_near = distance <= most && !lower.is_empty();
+            (is_near || is_part).then_some((if is_near { distance } else { usize::MAX }, known))
+        })
+        .min()
+        .map(|(_, known)| known)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -108,6 +108,18 @@ impl Resource {
 
     /// Verbs as discovery lists them.
     pub fn verbs(&self) -> &'static [&'static str] {
+        if self.custom() {
+            return &[
+                "delete",
+                "deletecollection",
+                "get",
+                "list",
+                "patch",
+                "create",
+                "update",
+                "watch",
+            ];
+        }
         if self.create_only {
             return &["create"];
         }
@@ -293,8 +305,10 @@ pub fn built_in() -> Vec<Resource> {
             false,
         )
         .with_status(),
+        // Pods are counted since 1.33.
         r(CORE, "v1", "pods", "pod", "Pod", names!["po"], true)
             .with_status()
+            .with_generation()
             .in_all()
             .with(&[
                 ("attach", "PodAttachOptions"),

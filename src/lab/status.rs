@@ -176,11 +176,11 @@ impl Status {
             format!("{full} \"{name}\" is invalid: {list}"),
         );
         let mut details = serde_json::Map::new();
-        details.insert("name".into(), name.into());
-        if !group.is_empty() {
-            details.insert("group".into(), group.into());
+        for (key, value) in [("name", name), ("group", group), ("kind", kind)] {
+            if !value.is_empty() {
+                details.insert(key.into(), value.into());
+            }
         }
-        details.insert("kind".into(), kind.into());
         details.insert("causes".into(), causes.iter().map(Cause::value).collect());
         status.details = Value::Object(details);
         status
@@ -209,12 +209,21 @@ impl Status {
         )
     }
 
+    /// 410 of a list exactly as it was at a version that is forgotten.
+    pub fn list_expired() -> Self {
+        Self::new(
+            410,
+            "Expired",
+            "The resourceVersion for the provided list is too old.".into(),
+        )
+    }
+
     /// 504: a list or watch at a resource version this server has not reached.
     pub fn too_large_revision(asked: u64, current: u64) -> Self {
         let mut status = Self::new(
             504,
             "Timeout",
-            format!("Too large resource version: {asked}, current: {current}"),
+            format!("Timeout: Too large resource version: {asked}, current: {current}"),
         );
         status.details = json!({
             "causes": [{ "reason": "ResourceVersionTooLarge", "message": "Too large resource version" }],
@@ -229,26 +238,25 @@ impl Status {
     }
 
     /// 405.
-    pub fn method_not_allowed(what: GroupResource<'_>, verb: &str) -> Self {
-        let _ = verb;
+    pub fn method_not_allowed() -> Self {
         let mut status = Self::new(
             405,
             "MethodNotAllowed",
             "the server does not allow this method on the requested resource".into(),
         );
-        if !what.plural.is_empty() {
-            status = status.of(what, "");
-        }
+        status.details = json!({});
         status
     }
 
     /// 406.
-    pub fn not_acceptable(accepted: &str) -> Self {
-        Self::new(
+    pub fn not_acceptable(offered: &str) -> Self {
+        let mut status = Self::new(
             406,
             "NotAcceptable",
-            format!("only the following media types are accepted: {accepted}"),
-        )
+            format!("406: Not Acceptable\n\nAvailable representations: {offered}"),
+        );
+        status.details = json!({});
+        status
     }
 
     /// 415.
@@ -309,6 +317,9 @@ impl Status {
             "reason": self.reason,
             "code": self.code,
         });
+        if let (true, Some(map)) = (self.reason.is_empty(), value.as_object_mut()) {
+            map.remove("reason");
+        }
         if let (false, Some(map)) = (self.details.is_null(), value.as_object_mut()) {
             map.insert("details".into(), self.details.clone());
         }

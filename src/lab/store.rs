@@ -29,6 +29,7 @@ pub use fields::{FieldSet, Owned};
 pub(in crate::lab) use fields::{entries, item_step, leaves};
 pub use object::Object;
 pub(in crate::lab) use object::{map, metadata, partial};
+pub(in crate::lab) use write::check_name;
 pub use write::{Delete, Deleted, Expect, Propagation, Writer};
 
 use super::clock::Clock;
@@ -37,6 +38,9 @@ use super::status::Status;
 
 /// How many changes of one kind are kept for watches.
 pub const HISTORY: usize = 2000;
+
+/// The revision of an empty cluster: as if it had lived before, so that small numbers are forgotten ones.
+const FIRST: u64 = 1000;
 
 /// The objects of one cluster. Cloning shares them.
 #[derive(Clone)]
@@ -82,7 +86,7 @@ impl Store {
     pub fn new(seed: u64, clock: Clock) -> Self {
         let mut state = State {
             tables: BTreeMap::new(),
-            revision: 1,
+            revision: FIRST,
             history: HISTORY,
             dependents: BTreeMap::new(),
             random: Random(seed),

@@ -17,7 +17,7 @@ use crate::domain::fact::Scope;
 use crate::domain::{Fact, Kind};
 
 /// Lists under way at once in one context.
-const LISTS: usize = 8;
+const LISTS: usize = 12;
 /// How often it is tried whether a question that is asked per namespace may be asked over the whole cluster after all.
 const WIDEN: Duration = Duration::from_secs(300);
 

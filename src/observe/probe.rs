@@ -13,7 +13,7 @@ use futures::StreamExt;
 use futures::future::{AbortHandle, Abortable, BoxFuture, FutureExt};
 use futures::stream::FuturesUnordered;
 use redis::Value;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tokio::time::sleep;
 
 use super::Focus;
@@ -32,6 +32,10 @@ const ADMIN_PORT: u16 = 9999;
 const REST: Duration = Duration::from_secs(60);
 /// Connections that one round may use up.
 const CONNECTIONS: usize = 4;
+/// Connections to engines that the process keeps open between rounds, over all contexts. Each is a file descriptor and
+/// some 100 KiB; past them an engine that is not in view is connected to anew for each round. Common limits allow 1,024
+/// descriptors, and watches need theirs.
+static KEPT: Semaphore = Semaphore::const_new(256);
 
 type Key = (Arc<str>, Arc<str>);
 
@@ -94,6 +98,8 @@ struct Node {
     target: Target,
     focus: watch::Receiver<Focus>,
     engine: Option<Engine>,
+    /// The right to keep the connection open between rounds.
+    kept: Option<SemaphorePermit<'static>>,
     /// Questions that hung: asked last.
     suspects: BTreeSet<Question>,
     /// The API server could not be reached for a port-forward, and the heartbeat has been asked to look.
@@ -126,6 +132,7 @@ impl Node {
             focus: desk.focus.clone(),
             backoff: Backoff::new(desk.pace.retry_least, desk.pace.retry_most, jitter.clone()),
             engine: None,
+            kept: None,
             suspects: BTreeSet::new(),
             away: false,
             desk,
@@ -145,6 +152,7 @@ impl Node {
             let began = Instant::now();
             let round = self.round(&client).await;
             drop(permit);
+            self.keep();
             let pace = &self.desk.pace;
             let (focused, background) = match round {
                 Round::Heard => {
@@ -162,6 +170,19 @@ impl Node {
             let spread = self.jitter.about(Duration::from_secs(1)).as_secs_f64();
             self.wait(began, focused.mul_f64(spread), background.mul_f64(spread))
                 .await;
+        }
+    }
+
+    /// Keeps the connection for the next round, or closes it when too many are kept already.
+    fn keep(&mut self) {
+        if self.engine.is_none() {
+            self.kept = None;
+        } else if self.kept.is_none() {
+            self.kept = KEPT.try_acquire().ok();
+            let in_view = is_in_view(&self.focus.borrow(), &self.id, &self.target);
+            if self.kept.is_none() && !in_view {
+                self.engine = None;
+            }
         }
     }
 
@@ -206,7 +227,7 @@ impl Node {
                     sleep(left).await;
                     return;
                 },
-                () = closed => self.engine = None,
+                () = closed => (self.engine, self.kept) = (None, None),
             }
         }
     }

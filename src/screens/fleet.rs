@@ -22,6 +22,7 @@ use crate::settings::problem::suggestion;
 use crate::widgets::{Panel, Piece, Table, Window, draw};
 use attention::Notice;
 pub(crate) use attention::evidence_text;
+use columns::Fit;
 use row::{Aged, FleetRow, RowKey};
 
 /// Fleet.
@@ -49,6 +50,8 @@ struct Fleet {
     selected: Option<RowKey>,
     /// The reader has moved the selection; until then it stands on the first row, which is the worst.
     is_chosen: bool,
+    /// The longest names, see [`Fit`].
+    longest: (u16, u16, u16),
     notices: Vec<Notice>,
     noticed: Option<(Subject, &'static str)>,
     pane: Pane,
@@ -67,6 +70,7 @@ impl Default for Fleet {
             order: Vec::new(),
             selected: None,
             is_chosen: false,
+            longest: (0, 0, 0),
             notices: Vec::new(),
             noticed: None,
             pane: Pane::default(),
@@ -100,10 +104,10 @@ impl Screen for Fleet {
             changed |= notices != self.notices;
             self.notices = notices;
         }
-        if changed || fresh.everything {
+        if changed || fresh.everything || fresh.sieved {
             self.arrange(see);
         }
-        changed
+        changed || fresh.sieved
     }
 
     fn on(&mut self, command: &Command, see: &See<'_>) -> Vec<Intent> {
@@ -311,6 +315,15 @@ impl Fleet {
                 .then_with(|| place(a).cmp(&place(b)))
                 .then_with(|| a.key.cmp(&b.key))
         });
+        let longest = |name: fn(&FleetRow) -> usize| {
+            let longest = self.rows.values().map(name).max().unwrap_or(0);
+            u16::try_from(longest).unwrap_or(u16::MAX)
+        };
+        self.longest = (
+            longest(|row| draw::width(row.key.context().as_str())),
+            longest(|row| row.instance_width().0),
+            longest(|row| row.instance_width().1),
+        );
         self.order = shown.into_iter().map(|row| row.key.clone()).collect();
         if !self.is_chosen {
             self.selected = None;
@@ -493,10 +506,12 @@ impl Fleet {
             .focused(focused)
             .right(self.summary(see))
             .render(&see.look, area, buf);
-        let several = see.world.shown_contexts().count() > 1;
         let old = |row: &FleetRow| columns::old_since(see, row).is_some();
-        let any_old = self.rows.values().any(old);
-        let columns = columns::columns(inner.width, several, any_old);
+        let columns = columns::columns(Fit {
+            longest: self.longest,
+            several_contexts: see.world.shown_contexts().count() > 1,
+            any_old: self.rows.values().any(old),
+        });
         let row = |at: usize| {
             let row = self.order.get(at).and_then(|key| self.rows.get(key));
             row.map(|row| columns::cells(see, row)).unwrap_or_default()

@@ -126,6 +126,7 @@ impl Screen for Instance {
         // Everything is worked out when it is drawn: it is one instance only.
         let Some(id) = &self.id else { return true };
         fresh.everything
+            || fresh.sieved
             || fresh.judged
             || fresh.touched.instances.contains(id)
             || fresh.touched.links.contains(&id.context)
@@ -256,7 +257,7 @@ impl Instance {
         match (self.pane, side) {
             (Pane::Nodes, Side::Left) => self.shift = self.shift.saturating_sub(1),
             (Pane::Nodes, Side::Right) => {
-                self.shift = (self.shift + 1).min(nodes::columns().len());
+                self.shift = (self.shift + 1).min(nodes::COLUMNS);
             }
             (pane, side) => {
                 let turn = match side {
@@ -438,7 +439,7 @@ impl Instance {
     ) {
         let focused = self.pane == pane && see.has_keyboard;
         let mut panel = Panel::new(pane.title()).focused(focused);
-        if tabbed && pane != Pane::Nodes {
+        if tabbed && pane == self.tab(see) {
             panel = panel.right(tabs(pane, lists));
         } else if pane == Pane::Charts {
             let node = charts::charted(view).map(|n| n.id.pod.to_string());
@@ -491,7 +492,7 @@ fn content<'a>(
                 node.map(|n| nodes::cells(see, view, n)).unwrap_or_default()
             };
             let empty = unread(view, Kind::Pod).unwrap_or_else(|| "no pod".to_owned());
-            (nodes::columns(), Box::new(rows), empty)
+            (nodes::columns(view), Box::new(rows), empty)
         }
         Pane::Storage => {
             let lines: Vec<_> = storage::lines(see, view)
@@ -500,9 +501,8 @@ fn content<'a>(
                 .map(|line| line.row)
                 .collect();
             let rows = move |at: usize| lines.get(at).cloned().unwrap_or_default();
-            let none = "no PVC, no PodDisruptionBudget: its data lives as long as its pods";
-            let empty = storage::missing(view).unwrap_or_else(|| none.to_owned());
-            (storage::columns(), Box::new(rows), empty)
+            let empty = "no PVC, no PodDisruptionBudget: its data lives as long as its pods";
+            (storage::columns(), Box::new(rows), empty.to_owned())
         }
         Pane::Events => {
             let shown: Vec<_> = view

@@ -57,7 +57,7 @@ pub trait Screen: std::fmt::Debug {
     /// Turns to another instance; screens that are not about one ignore it.
     fn turn_to(&mut self, _instance: &InstanceId) {}
 
-    /// Selects what lies at a column and row of the screen's area.
+    /// Selects what lies at a column and row of the terminal.
     fn click(&mut self, column: u16, row: u16, see: &See<'_>) -> Vec<Intent>;
 
     /// Draws it. `refresh` was called before with the same size.
@@ -71,7 +71,9 @@ pub struct Fresh {
     pub touched: Touched,
     /// Some judgement changed.
     pub judged: bool,
-    /// Look at everything again: the screen was opened, resized, filtered.
+    /// The filter or ill-only changed, or the screen was opened: what is shown of what is known may differ.
+    pub sieved: bool,
+    /// Look at everything again: it is another world.
     pub everything: bool,
 }
 
@@ -86,7 +88,7 @@ impl Fresh {
 
     /// Nothing is new.
     pub fn is_empty(&self) -> bool {
-        !self.everything && !self.judged && self.touched.is_empty()
+        !self.everything && !self.sieved && !self.judged && self.touched.is_empty()
     }
 }
 

@@ -125,6 +125,12 @@ fn every_refusal_has_its_kind_and_a_line() {
             "answered with something that is not Kubernetes (other JSON, 500)",
         ),
         (
+            400,
+            "Client sent an HTTP request to an HTTPS server.\n".to_owned(),
+            Protocol,
+            "the server wants TLS on that port, and the kubeconfig says http",
+        ),
+        (
             503,
             "upstream connect error".to_owned(),
             Protocol,

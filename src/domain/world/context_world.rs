@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::{EngineRecord, Shelf, Touched};
 use crate::domain::fact::{Access, Link, Scope};
+use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::id::{ContextId, InstanceId, Kind, NodeId};
 use crate::domain::object::*;
 
@@ -137,6 +138,15 @@ impl ContextWorld {
                 matches!(source.access, Some(Access::Denied(_) | Access::Broken(_)))
             })
             .map(|((kind, scope), source)| (*kind, scope, source))
+    }
+
+    /// Why engines may not be asked, when a way to one was forbidden: the right is the context's, not the pod's.
+    pub fn engines_forbidden(&self) -> Option<&Fault> {
+        self.engines
+            .values()
+            .filter_map(|engine| engine.silent.get(&None))
+            .map(|(fault, _)| fault)
+            .find(|fault| fault.kind == FaultKind::Forbidden)
     }
 
     /// What is known of an engine.

@@ -15,6 +15,30 @@ use crate::lab::status::Status;
 /// Who a request without a token is from.
 pub const DEFAULT_USER: &str = "lab-user";
 
+/// What everybody who is known may create: questions about themselves.
+const BASIC: &[(&str, &[&str])] = &[
+    (
+        "authorization.k8s.io",
+        &["selfsubjectaccessreviews", "selfsubjectrulesreviews"],
+    ),
+    ("authentication.k8s.io", &["selfsubjectreviews"]),
+];
+
+/// Paths that everybody may read.
+const OPEN: &[&str] = &[
+    "/api",
+    "/api/*",
+    "/apis",
+    "/apis/*",
+    "/healthz",
+    "/livez",
+    "/openapi",
+    "/openapi/*",
+    "/readyz",
+    "/version",
+    "/version/",
+];
+
 /// The author of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
@@ -167,11 +191,16 @@ impl Rights {
     /// Whether an attempt is allowed.
     pub fn allows(&self, user: &User, attempt: &Attempt<'_>) -> bool {
         let rules = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let basic = attempt.verb == "create"
+            && BASIC.iter().any(|(group, all)| {
+                *group == attempt.what.group && all.contains(&attempt.what.plural)
+            });
         !rules.denied.iter().any(|right| right.covers(user, attempt))
-            && rules
-                .granted
-                .iter()
-                .any(|right| right.covers(user, attempt))
+            && (basic
+                || rules
+                    .granted
+                    .iter()
+                    .any(|right| right.covers(user, attempt)))
     }
 
     /// Nothing, or 403 in the words of an API server.
@@ -232,15 +261,32 @@ impl Rights {
     }
 
     /// Answers `SelfSubjectAccessReview`, `SelfSubjectRulesReview` and `SelfSubjectReview`.
-    pub(super) fn review(&self, kind: &str, user: &User, mut review: Value) -> Value {
+    pub(super) fn review(&self, kind: &str, user: &User, mut review: Value, now: &str) -> Value {
         let status = match kind {
             "SelfSubjectAccessReview" => self.review_access(user, &review),
             "SelfSubjectRulesReview" => self.review_rules(user, &review),
-            _ => json!({ "userInfo": { "username": user.name, "groups": user.groups } }),
+            _ => {
+                json!({ "userInfo": { "username": user.name, "uid": user.name, "groups": user.groups } })
+            }
         };
         if let Some(map) = review.as_object_mut() {
-            map.entry("metadata").or_insert_with(|| json!({}));
+            let made = if kind == "SelfSubjectReview" {
+                json!(now)
+            } else {
+                Value::Null
+            };
+            map.insert("metadata".into(), json!({ "creationTimestamp": made }));
             map.insert("status".into(), status);
+            if kind == "SelfSubjectRulesReview" {
+                map.insert("spec".into(), json!({}));
+            }
+        }
+        // Go leaves empty texts out.
+        if let Some(asked) = review
+            .pointer_mut("/spec/resourceAttributes")
+            .and_then(Value::as_object_mut)
+        {
+            asked.retain(|_, value| value != "");
         }
         review
     }
@@ -280,27 +326,25 @@ impl Rights {
                 || right.users.iter().any(|one| user.groups.contains(one));
             who && right.namespace.as_ref().is_none_or(|of| of == namespace)
         };
-        let granted: Vec<Value> = rules
-            .granted
-            .iter()
-            .filter(mine)
-            .map(|right| {
-                let mut rule = json!({
-                    "verbs": star(&right.verbs),
-                    "apiGroups": star(&right.groups),
-                    "resources": star(&right.resources),
-                });
-                if let (false, Some(map)) = (right.names.is_empty(), rule.as_object_mut()) {
-                    map.insert("resourceNames".into(), json!(right.names));
-                }
-                rule
-            })
-            .collect();
+        let basic = BASIC.iter().map(|(group, resources)| {
+            json!({ "verbs": ["create"], "apiGroups": [group], "resources": resources })
+        });
+        let granted = rules.granted.iter().filter(mine).map(|right| {
+            let mut rule = json!({
+                "verbs": star(&right.verbs),
+                "apiGroups": star(&right.groups),
+                "resources": star(&right.resources),
+            });
+            if let (false, Some(map)) = (right.names.is_empty(), rule.as_object_mut()) {
+                map.insert("resourceNames".into(), json!(right.names));
+            }
+            rule
+        });
         // RBAC knows no denial; a review that hides one must not claim to be complete.
         let incomplete = rules.denied.iter().any(|right| mine(&right));
         json!({
-            "resourceRules": granted,
-            "nonResourceRules": [{ "verbs": ["get"], "nonResourceURLs": ["*"] }],
+            "resourceRules": basic.chain(granted).collect::<Vec<_>>(),
+            "nonResourceRules": [{ "verbs": ["get"], "nonResourceURLs": OPEN }],
             "incomplete": incomplete,
         })
     }
@@ -387,7 +431,7 @@ mod tests {
         let ask = |verb: &str| {
             let review = json!({"spec": {"resourceAttributes": {"verb": verb, "resource": "pods", "namespace": "a"}}});
             rights
-                .review("SelfSubjectAccessReview", &lab_user(), review)
+                .review("SelfSubjectAccessReview", &lab_user(), review, "now")
                 .pointer("/status/allowed")
                 .cloned()
                 .unwrap()
@@ -397,6 +441,7 @@ mod tests {
             "SelfSubjectRulesReview",
             &lab_user(),
             json!({"spec": {"namespace": "a"}}),
+            "now",
         );
         assert_eq!(rules.pointer("/status/incomplete"), Some(&json!(true)));
     }

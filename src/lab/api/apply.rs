@@ -49,8 +49,8 @@ pub(super) fn merge(
                     .any(|entry| !mine(&entry) && entry.fields.0.contains(*path))
             })
             .collect();
-        // The deepest first, so that what became empty above can go too.
-        gone.sort_by_key(|path| std::cmp::Reverse(path.len()));
+        // Items before their fields: without its key field an item would not be found any more.
+        gone.sort_by_key(|path| path.len());
         for path in gone {
             remove(&mut merged, path);
         }
@@ -205,7 +205,12 @@ fn remove(value: &mut Value, path: &[String]) {
                 map.remove(name);
             } else if let Some(below) = map.get_mut(name) {
                 remove(below, rest);
-                if below.as_object().is_some_and(serde_json::Map::is_empty) {
+                let empty = match below {
+                    Value::Object(map) => map.is_empty(),
+                    Value::Array(items) => items.is_empty(),
+                    _ => false,
+                };
+                if empty {
                     map.remove(name);
                 }
             }

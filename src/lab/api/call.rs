@@ -7,7 +7,7 @@ use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderMap, USER_AGENT};
 
 use super::access::User;
 use crate::lab::resources::{GroupResource, Resource};
-use crate::lab::status::Status;
+use crate::lab::status::{Cause, Status};
 use crate::lab::store::Store;
 
 /// Decoded query parameters, in order.
@@ -62,14 +62,21 @@ impl Query {
         }
     }
 
-    /// `dryRun=All`.
-    pub(super) fn dry_run(&self) -> Result<bool, Status> {
+    /// `dryRun=All`; `options` names the kind of options that this request carries.
+    pub(super) fn dry_run(&self, options: &str) -> Result<bool, Status> {
         match self.get("dryRun") {
             "" => Ok(false),
             "All" => Ok(true),
-            other => Err(Status::bad_request(format!(
-                "dryRun: Unsupported value: \"{other}\": supported values: \"All\""
-            ))),
+            other => {
+                let cause = Cause {
+                    reason: "FieldValueNotSupported",
+                    message: format!(
+                        "Unsupported value: []string{{\"{other}\"}}: supported values: \"All\""
+                    ),
+                    field: "dryRun".into(),
+                };
+                Err(Status::invalid("meta.k8s.io", options, "", &[cause]))
+            }
         }
     }
 }
@@ -115,7 +122,11 @@ impl Format {
                     Some(_) => None,
                 }
             })
-            .ok_or_else(|| Status::not_acceptable("application/json"))
+            .ok_or_else(|| {
+                Status::not_acceptable(
+                    "application/json, application/yaml, application/vnd.kubernetes.protobuf",
+                )
+            })
     }
 }
 
@@ -208,6 +219,21 @@ impl Call {
         (!self.namespace.is_empty()).then_some(self.namespace.as_str())
     }
 
+    /// The kind of options that this request carries.
+    pub(super) fn options(&self) -> &'static str {
+        match self.verb {
+            "create" => "CreateOptions",
+            "update" => "UpdateOptions",
+            "patch" => "PatchOptions",
+            _ => "DeleteOptions",
+        }
+    }
+
+    /// Whether nothing is to be kept of what this request does.
+    pub(super) fn dry_run(&self) -> Result<bool, Status> {
+        self.query.dry_run(self.options())
+    }
+
     /// `fieldManager`, else the first word of the User-Agent, as the API server chooses.
     pub(super) fn manager(&self) -> &str {
         match self.query.get("fieldManager") {
@@ -243,7 +269,10 @@ impl Target {
     /// The Kubernetes verb of a request to it.
     pub(super) fn verb(&self, method: &Method, query: &Query) -> Option<&'static str> {
         let one = !self.name.is_empty();
+        let whole = self.subresource.is_empty();
         Some(match *method {
+            Method::PUT | Method::PATCH if !one => return None,
+            Method::POST if one && whole => return None,
             Method::GET | Method::HEAD if one => "get",
             Method::GET if query.flag("watch") => "watch",
             Method::GET | Method::HEAD => "list",
@@ -274,6 +303,13 @@ impl Route {
             ["apis", group, version, below @ ..] if !below.is_empty() => (*group, *version, below),
             _ => return Ok(Self::Other(parts)),
         };
+        if !store
+            .resources()
+            .iter()
+            .any(|resource| resource.group == group && resource.version == version)
+        {
+            return Ok(Self::Other(parts));
+        }
         let (namespace, below) = match below {
             ["namespaces", name] => return found(store, group, version, "namespaces", "", &[name]),
             ["namespaces", name, sub @ ("status" | "finalize")] => {
@@ -451,7 +487,6 @@ mod tests {
         }
         for path in [
             "/api/v1/ponds",
-            "/api/v2/pods",
             "/apis/apps/v1/pods",
             "/api/v1/namespaces/n/nodes",
             "/api/v1/pods/p",
@@ -466,6 +501,7 @@ mod tests {
             "/apis/apps/v1",
             "/version",
             "/openapi/v3/api/v1",
+            "/api/v2/pods",
         ] {
             assert!(
                 matches!(Route::find(path, &store), Ok(Route::Other(_))),

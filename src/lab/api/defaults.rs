@@ -2,23 +2,17 @@
 
 use serde_json::{Value, json};
 
-use crate::lab::resources::Resource;
+use crate::lab::base64;
+use crate::lab::defaults;
+use crate::lab::resources::{EVENTS, Resource, SECRETS, SERVICES};
 use crate::lab::store::map;
 
 /// Fills a new object in.
-pub(super) fn fill(resource: &Resource, object: &mut Value) {
+pub(super) fn fill(resource: &Resource, object: &mut Value, namespace: &str) {
     match (resource.group.as_ref(), resource.plural.as_ref()) {
-        ("", "pods") => {
-            if let Some(spec) = object.get_mut("spec") {
-                pod_spec(spec);
-            }
-            map(object).insert(
-                "status".into(),
-                json!({ "phase": "Pending", "qosClass": "BestEffort" }),
-            );
-        }
+        ("", "pods") => pod(object),
         ("apps", "deployments") => {
-            let spec = map(object).entry("spec").or_insert_with(|| json!({}));
+            let spec = spec(object);
             set(spec, "replicas", json!(1));
             set(spec, "revisionHistoryLimit", json!(10));
             set(spec, "progressDeadlineSeconds", json!(600));
@@ -30,7 +24,7 @@ pub(super) fn fill(resource: &Resource, object: &mut Value) {
             template(spec);
         }
         ("apps", "statefulsets") => {
-            let spec = map(object).entry("spec").or_insert_with(|| json!({}));
+            let spec = spec(object);
             set(spec, "replicas", json!(1));
             set(spec, "revisionHistoryLimit", json!(10));
             set(spec, "podManagementPolicy", json!("OrderedReady"));
@@ -39,22 +33,39 @@ pub(super) fn fill(resource: &Resource, object: &mut Value) {
                 "updateStrategy",
                 json!({ "type": "RollingUpdate", "rollingUpdate": { "partition": 0 } }),
             );
+            let kept = json!({ "whenDeleted": "Retain", "whenScaled": "Retain" });
+            set(spec, "persistentVolumeClaimRetentionPolicy", kept);
             template(spec);
         }
         ("apps", "replicasets") => {
-            let spec = map(object).entry("spec").or_insert_with(|| json!({}));
+            let spec = spec(object);
             set(spec, "replicas", json!(1));
             template(spec);
         }
-        ("", "services") => service(map(object).entry("spec").or_insert_with(|| json!({}))),
+        ("", "services") => {
+            let name = object
+                .pointer("/metadata/name")
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned();
+            let spec = spec(object);
+            defaults::service_spec(spec);
+            address(spec, &format!("{namespace}/{name}"));
+        }
         ("", "secrets") => {
             set(object, "type", json!("Opaque"));
             fold_string_data(object);
         }
         ("", "persistentvolumeclaims") => {
-            let spec = map(object).entry("spec").or_insert_with(|| json!({}));
-            set(spec, "volumeMode", json!("Filesystem"));
+            set(spec(object), "volumeMode", json!("Filesystem"));
             map(object).insert("status".into(), json!({ "phase": "Pending" }));
+        }
+        ("" | "events.k8s.io", "events") => {
+            let map = map(object);
+            map.entry("eventTime").or_insert(Value::Null);
+            for key in ["reportingComponent", "reportingInstance"] {
+                map.entry(key).or_insert_with(|| "".into());
+            }
         }
         _ => (),
     }
@@ -62,7 +73,7 @@ pub(super) fn fill(resource: &Resource, object: &mut Value) {
 
 /// Carries over what a client may leave out of an update and the server keeps.
 pub(super) fn keep(resource: &Resource, live: &Value, new: &mut Value) {
-    if resource.id() == crate::lab::resources::SERVICES {
+    if resource.id() == SERVICES {
         for key in ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"] {
             let missing = new
                 .pointer(&format!("/spec/{key}"))
@@ -76,9 +87,16 @@ pub(super) fn keep(resource: &Resource, live: &Value, new: &mut Value) {
             }
         }
     }
-    if resource.id() == crate::lab::resources::SECRETS {
+    if resource.id() == SECRETS {
         fold_string_data(new);
     }
+    if resource.stored_as == Some(EVENTS) || resource.id() == EVENTS {
+        map(new).entry("eventTime").or_insert(Value::Null);
+    }
+}
+
+fn spec(object: &mut Value) -> &mut Value {
+    map(object).entry("spec").or_insert_with(|| json!({}))
 }
 
 fn set(value: &mut Value, key: &str, default: Value) {
@@ -88,6 +106,33 @@ fn set(value: &mut Value, key: &str, default: Value) {
     }
 }
 
+fn pod(object: &mut Value) {
+    let spec = spec(object);
+    pod_spec(spec);
+    set(spec, "enableServiceLinks", json!(true));
+    set(spec, "preemptionPolicy", json!("PreemptLowerPriority"));
+    set(spec, "priority", json!(0));
+    // Admission lets a pod survive a short absence of its node.
+    let tolerations = map(spec).entry("tolerations").or_insert_with(|| json!([]));
+    for key in [
+        "node.kubernetes.io/not-ready",
+        "node.kubernetes.io/unreachable",
+    ] {
+        if let Some(list) = tolerations.as_array_mut()
+            && !list
+                .iter()
+                .any(|one| one.get("key").and_then(Value::as_str) == Some(key))
+        {
+            list.push(json!({ "key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300 }));
+        }
+    }
+    let class = defaults::qos_class(spec);
+    map(object).insert(
+        "status".into(),
+        json!({ "phase": "Pending", "qosClass": class }),
+    );
+}
+
 fn template(spec: &mut Value) {
     if let Some(pod) = spec.pointer_mut("/template/spec") {
         pod_spec(pod);
@@ -95,11 +140,7 @@ fn template(spec: &mut Value) {
 }
 
 fn pod_spec(spec: &mut Value) {
-    set(spec, "restartPolicy", json!("Always"));
-    set(spec, "dnsPolicy", json!("ClusterFirst"));
-    set(spec, "schedulerName", json!("default-scheduler"));
-    set(spec, "terminationGracePeriodSeconds", json!(30));
-    set(spec, "securityContext", json!({}));
+    // An image without a version, or with the moving one, is pulled every time.
     for list in ["containers", "initContainers"] {
         for container in spec
             .get_mut(list)
@@ -114,43 +155,30 @@ fn pod_spec(spec: &mut Value) {
                     let name = image.rsplit('/').next().unwrap_or_default();
                     !image.contains('@') && (!name.contains(':') || name.ends_with(":latest"))
                 });
-            set(
-                container,
-                "imagePullPolicy",
-                json!(if latest { "Always" } else { "IfNotPresent" }),
-            );
-            set(container, "resources", json!({}));
-            set(
-                container,
-                "terminationMessagePath",
-                json!("/dev/termination-log"),
-            );
-            set(container, "terminationMessagePolicy", json!("File"));
-            for port in container
-                .get_mut("ports")
-                .and_then(Value::as_array_mut)
-                .into_iter()
-                .flatten()
-            {
-                set(port, "protocol", json!("TCP"));
+            if latest {
+                set(container, "imagePullPolicy", json!("Always"));
             }
         }
     }
+    defaults::pod_spec(spec);
 }
 
-fn service(spec: &mut Value) {
-    set(spec, "type", json!("ClusterIP"));
-    set(spec, "sessionAffinity", json!("None"));
-    set(spec, "internalTrafficPolicy", json!("Cluster"));
-    for port in spec
-        .get_mut("ports")
-        .and_then(Value::as_array_mut)
-        .into_iter()
-        .flatten()
-    {
-        set(port, "protocol", json!("TCP"));
-        let number = port.get("port").cloned().unwrap_or(Value::Null);
-        set(port, "targetPort", number);
+/// Gives a Service an address out of 10.96.0.0/16, always the same one for the same name.
+fn address(spec: &mut Value, name: &str) {
+    let kind = spec.get("type").and_then(Value::as_str).unwrap_or_default();
+    let has = spec
+        .get("clusterIP")
+        .and_then(Value::as_str)
+        .is_some_and(|address| !address.is_empty());
+    if kind != "ExternalName" && !has {
+        let hash = name.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
+            (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+        });
+        let address = format!("10.96.{}.{}", 1 + (hash >> 8) % 254, 1 + hash % 254);
+        map(spec).insert("clusterIP".into(), address.into());
+    }
+    if let Some(address) = spec.get("clusterIP").cloned() {
+        set(spec, "clusterIPs", json!([address]));
     }
 }
 
@@ -161,78 +189,69 @@ fn fold_string_data(object: &mut Value) {
     };
     let data = map(object).entry("data").or_insert_with(|| json!({}));
     for (key, text) in texts {
-        let encoded = base64(text.as_str().unwrap_or_default().as_bytes());
+        let encoded = base64::encode(text.as_str().unwrap_or_default().as_bytes());
         map(data).insert(key, encoded.into());
     }
-}
-
-/// Standard base64 with padding.
-pub(super) fn base64(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let letter = |six: u32| {
-        ALPHABET
-            .get((six & 63) as usize)
-            .copied()
-            .map_or('=', char::from)
-    };
-    let mut out = String::new();
-    for chunk in bytes.chunks(3) {
-        let byte = |at: usize| chunk.get(at).copied().map_or(0, u32::from);
-        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
-        out.push(letter(bits >> 18));
-        out.push(letter(bits >> 12));
-        out.push(if chunk.len() > 1 {
-            letter(bits >> 6)
-        } else {
-            '='
-        });
-        out.push(if chunk.len() > 2 { letter(bits) } else { '=' });
-    }
-    out
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lab::resources::{DEPLOYMENTS, SECRETS, built_in};
+    use crate::lab::resources::{DEPLOYMENTS, PODS, built_in};
 
-    #[test]
-    fn texts_become_base64() {
-        let table = [
-            ("", ""),
-            ("f", "Zg=="),
-            ("fo", "Zm8="),
-            ("foo", "Zm9v"),
-            ("foob", "Zm9vYg=="),
-        ];
-        for (text, encoded) in table {
-            assert_eq!(base64(text.as_bytes()), encoded);
+    fn filled(what: crate::lab::resources::GroupResource<'_>, mut object: Value) -> Value {
+        for resource in built_in().iter().filter(|resource| resource.id() == what) {
+            fill(resource, &mut object, "ns");
         }
+        object
     }
 
     #[test]
     fn what_is_left_out_is_filled_in_and_what_is_there_stays() {
-        let kinds = built_in();
-        let kind = |id| kinds.iter().find(|kind| kind.id() == id);
-        let mut deployment = json!({"spec": {"replicas": 0, "template": {"spec": {"containers": [
-            {"name": "c", "image": "registry:5000/x", "ports": [{"containerPort": 1}]}]}}}});
-        if let Some(resource) = kind(DEPLOYMENTS) {
-            fill(resource, &mut deployment);
-        }
+        let containers =
+            json!([{"name": "c", "image": "registry:5000/x", "ports": [{"containerPort": 1}]}]);
+        let deployment =
+            json!({"spec": {"replicas": 0, "template": {"spec": {"containers": containers}}}});
+        let deployment = filled(DEPLOYMENTS, deployment);
         assert_eq!(deployment.pointer("/spec/replicas"), Some(&json!(0)));
-        let container = deployment.pointer("/spec/template/spec/containers/0");
+        let container = |pointer: &str| {
+            deployment.pointer(&format!("/spec/template/spec/containers/0/{pointer}"))
+        };
+        assert_eq!(container("imagePullPolicy"), Some(&json!("Always")));
+        assert_eq!(container("ports/0/protocol"), Some(&json!("TCP")));
+        let pod = filled(
+            PODS,
+            json!({"spec": {"priority": 5, "containers": [{"name": "c", "image": "i:1"}]}}),
+        );
+        assert_eq!(pod.pointer("/spec/priority"), Some(&json!(5)));
         assert_eq!(
-            container.and_then(|c| c.get("imagePullPolicy")),
-            Some(&json!("Always"))
+            pod.pointer("/spec/containers/0/imagePullPolicy"),
+            Some(&json!("IfNotPresent"))
         );
         assert_eq!(
-            container.and_then(|c| c.pointer("/ports/0/protocol")),
-            Some(&json!("TCP"))
+            pod.pointer("/spec/tolerations/1/key"),
+            Some(&json!("node.kubernetes.io/unreachable"))
         );
-        let mut secret = json!({"stringData": {"password": "foo"}});
-        if let Some(resource) = kind(SECRETS) {
-            fill(resource, &mut secret);
-        }
+        assert_eq!(
+            pod.pointer("/status"),
+            Some(&json!({"phase": "Pending", "qosClass": "BestEffort"}))
+        );
+    }
+
+    #[test]
+    fn services_get_addresses_and_secrets_are_encoded() {
+        let service = json!({"metadata": {"name": "s"}, "spec": {"ports": [{"port": 1}]}});
+        let first = filled(SERVICES, service.clone());
+        assert_eq!(first, filled(SERVICES, service));
+        assert!(
+            first
+                .pointer("/spec/clusterIP")
+                .and_then(Value::as_str)
+                .is_some_and(|ip| ip.starts_with("10.96."))
+        );
+        let headless = filled(SERVICES, json!({"spec": {"clusterIP": "None"}}));
+        assert_eq!(headless.pointer("/spec/clusterIPs/0"), Some(&json!("None")));
+        let secret = filled(SECRETS, json!({"stringData": {"password": "foo"}}));
         assert_eq!(
             secret,
             json!({"type": "Opaque", "data": {"password": "Zm9v"}})

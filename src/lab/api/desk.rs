@@ -13,6 +13,8 @@ use super::reply::{self, Reply};
 use super::{
     Desk, discovery, evict, exec, follow, forward, list, logs, openapi, proxy, scale, write,
 };
+use crate::lab::clock;
+use crate::lab::resources::NAMESPACES;
 use crate::lab::status::Status;
 
 /// The largest body an API server reads.
@@ -39,7 +41,7 @@ pub(super) async fn answer(desk: Arc<Desk>, request: Request<Incoming>) -> Reply
         return reply::failure(&Status::no_such_resource());
     };
     let Some(verb) = target.verb(request.method(), &query) else {
-        return reply::failure(&Status::method_not_allowed(target.resource.id(), ""));
+        return reply::failure(&Status::method_not_allowed());
     };
     let Target {
         resource,
@@ -86,7 +88,12 @@ impl Call {
             verb: self.verb,
             what: self.resource.id(),
             subresource: &self.subresource,
-            namespace: &self.namespace,
+            // A namespace is in itself, for authorizers.
+            namespace: if self.resource.id() == NAMESPACES {
+                &self.name
+            } else {
+                &self.namespace
+            },
             name: &self.name,
         }
     }
@@ -165,10 +172,7 @@ async fn other(desk: &Desk, user: &User, request: &Request<Incoming>, parts: &[S
     let heads = Heads::read(request.headers());
     let words: Vec<&str> = parts.iter().map(String::as_str).collect();
     let answer = if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        reply::failure(&Status::method_not_allowed(
-            crate::lab::resources::GroupResource::new("", ""),
-            "",
-        ))
+        reply::failure(&Status::method_not_allowed())
     } else if let ["openapi", below @ ..] = words.as_slice() {
         openapi::answer(&desk.store, below, &heads)
     } else {
@@ -208,9 +212,14 @@ async fn objects(
         return match call.verb {
             "create" => Ok(reply::json(
                 201,
-                &desk.rights.review(&call.resource.kind, &call.user, review),
+                &desk.rights.review(
+                    &call.resource.kind,
+                    &call.user,
+                    review,
+                    &clock::seconds(desk.store.now()),
+                ),
             )),
-            verb => Err(Status::method_not_allowed(call.resource.id(), verb)),
+            _ => Err(Status::method_not_allowed()),
         };
     }
     let known = match call.subresource.as_str() {
@@ -226,6 +235,7 @@ async fn objects(
     if !known {
         return Err(Status::no_such_resource());
     }
+    list::wait_until_reached(desk, &call).await;
     match (call.verb, call.subresource.as_str()) {
         ("list", "") => list::list(desk, &call),
         ("watch", "") => follow::watch(desk, &call),
@@ -237,7 +247,7 @@ async fn objects(
         ("patch", "" | "status") => write::patch(desk, &call, body(request).await?),
         ("delete", "") => write::delete(desk, &call, body(request).await?),
         ("deletecollection", "") => write::delete_collection(desk, &call, body(request).await?),
-        (verb, _) => Err(Status::method_not_allowed(call.resource.id(), verb)),
+        _ => Err(Status::method_not_allowed()),
     }
 }
 

@@ -9,7 +9,6 @@ use super::VERSION;
 use super::call::{Heads, Media};
 use super::reply::{self, Reply};
 use crate::lab::resources::Resource;
-use crate::lab::status::Status;
 use crate::lab::store::Store;
 
 /// Answers a path that names no objects.
@@ -61,21 +60,35 @@ pub(super) fn answer(store: &Store, words: &[&str], heads: &Heads) -> Reply {
     }
 }
 
+/// What nobody serves is answered by the HTTP layer: no `Status`.
 fn not_found() -> Reply {
-    reply::failure(&Status::no_such_resource())
+    reply::text(404, "404 page not found\n")
 }
 
 /// What `/version` tells.
 fn version() -> Value {
     let mut numbers = VERSION.trim_start_matches('v').split('.');
+    let (major, minor) = (
+        numbers.next().unwrap_or_default(),
+        numbers.next().unwrap_or_default(),
+    );
+    let before = minor
+        .parse::<u32>()
+        .unwrap_or_default()
+        .saturating_sub(1)
+        .to_string();
     json!({
-        "major": numbers.next().unwrap_or_default(),
-        "minor": numbers.next().unwrap_or_default(),
+        "major": major,
+        "minor": minor,
+        "emulationMajor": major,
+        "emulationMinor": minor,
+        "minCompatibilityMajor": major,
+        "minCompatibilityMinor": before,
         "gitVersion": VERSION,
-        "gitCommit": "",
+        "gitCommit": "0000000000000000000000000000000000000000",
         "gitTreeState": "clean",
-        "buildDate": "2025-04-22T16:02:58Z",
-        "goVersion": "go1.23.6",
+        "buildDate": "2026-10-14T12:00:00Z",
+        "goVersion": "go1.26.8",
         "compiler": "gc",
         "platform": "linux/amd64",
     })
@@ -189,10 +202,13 @@ fn resource_list(resources: &[Arc<Resource>], group: &str, version: &str) -> Rep
     } else {
         format!("{group}/{version}")
     };
-    reply::json(
-        200,
-        &json!({ "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": list }),
-    )
+    let mut body =
+        json!({ "kind": "APIResourceList", "groupVersion": group_version, "resources": list });
+    // The core list says no version of itself.
+    if let (false, Some(map)) = (group.is_empty(), body.as_object_mut()) {
+        map.insert("apiVersion".into(), "v1".into());
+    }
+    reply::json(200, &body)
 }
 
 struct SubKind<'a> {

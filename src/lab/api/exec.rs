@@ -40,7 +40,7 @@ pub(super) async fn answer(
             "cannot exec into a container in a completed pod; current phase is {phase}"
         )));
     }
-    logs::scheduled(&pod, &call.name)?;
+    logs::scheduled(desk, &pod, &call.name)?;
     let upgrade = Upgrade::agree(request, &[V5, V4])?;
     let (stdin, typed) = mpsc::channel(16);
     let wants_stdin = call.query.flag("stdin");

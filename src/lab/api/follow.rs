@@ -31,37 +31,42 @@ const LAST_BOOKMARK: Duration = Duration::from_secs(2);
 pub(super) fn watch(desk: &Arc<Desk>, call: &Call) -> Result<Reply, Status> {
     let format = Format::negotiate(&call.heads.accept)?;
     let selector = list::selector(call)?;
-    let asked = revision(call.query.get("resourceVersion"))?;
+    let asked =
+        revision(call.query.get("resourceVersion")).map_err(|status| unreadable(&status))?;
     let initial = initial_events(call)?;
     let mut first = VecDeque::new();
     let bookmarks = call.query.flag("allowWatchBookmarks");
-    let watch = match (initial, asked) {
-        (Initial::Stream, _) => {
-            list::reached(desk, call.query.get("resourceVersion"))?;
-            let listed = desk.store.list(call.stored(), call.scope())?;
-            first.extend(
-                listed
-                    .items
-                    .into_iter()
-                    .filter(|object| selector.matches(object)),
-            );
-            desk.store
-                .watch(call.stored(), call.scope(), Some(listed.revision))?
-        }
+    let presents = match (initial, asked) {
+        (Initial::Stream, _) => true,
         // The old way: without a version the present comes first, without an end mark.
-        (Initial::Unasked, None | Some(0)) => {
-            let listed = desk.store.list(call.stored(), call.scope())?;
-            first.extend(
-                listed
-                    .items
-                    .into_iter()
-                    .filter(|object| selector.matches(object)),
-            );
-            desk.store
-                .watch(call.stored(), call.scope(), Some(listed.revision))?
+        (Initial::Unasked, None | Some(0)) => true,
+        _ => false,
+    };
+    let since = if presents {
+        if initial == Initial::Stream {
+            list::reached(desk, call.query.get("resourceVersion"))?;
         }
-        (Initial::None, None | Some(0)) => desk.store.watch(call.stored(), call.scope(), None)?,
-        (_, since) => desk.store.watch(call.stored(), call.scope(), since)?,
+        let listed = desk.store.list(call.stored(), call.scope())?;
+        first.extend(
+            listed
+                .items
+                .into_iter()
+                .filter(|object| selector.matches(object)),
+        );
+        Some(listed.revision)
+    } else {
+        asked.filter(|asked| *asked > 0)
+    };
+    let watch = match desk.store.watch(call.stored(), call.scope(), since) {
+        Ok(watch) => watch,
+        // Once a watch is understood, what is wrong with it is told as an event.
+        Err(status) if status.code == 410 => {
+            return Ok(reply::json_text(
+                200,
+                line("ERROR", status.value().to_string().as_bytes()),
+            ));
+        }
+        Err(status) => return Err(status),
     };
     let lasts = call
         .query
@@ -76,7 +81,7 @@ pub(super) fn watch(desk: &Arc<Desk>, call: &Call) -> Result<Reply, Status> {
         selector,
         watch,
         first,
-        end_mark: initial == Initial::Stream,
+        end_mark: bookmarks && initial == Initial::Stream,
         head: true,
         bookmarks,
         next_bookmark: now + desk.bookmarks,
@@ -89,14 +94,24 @@ pub(super) fn watch(desk: &Arc<Desk>, call: &Call) -> Result<Reply, Status> {
         let piece = follow.piece().await?;
         Some((piece, follow))
     });
-    let content_type = match format {
-        Format::Json => "application/json",
-        Format::Partial => {
-            "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1;stream=watch"
-        }
-        Format::Table => "application/json;as=Table;g=meta.k8s.io;v=v1;stream=watch",
-    };
-    Ok(reply::stream(content_type, pieces))
+    Ok(reply::stream("application/json", pieces))
+}
+
+/// An API server stumbles over a version that is no number: 500, and no reason.
+fn unreadable(status: &Status) -> Status {
+    let message = status
+        .message
+        .split(" is invalid: ")
+        .last()
+        .unwrap_or_default()
+        .to_owned();
+    Status {
+        code: 500,
+        reason: "",
+        message,
+        details: Value::Null,
+        metadata: Value::Null,
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -135,12 +150,6 @@ fn initial_events(call: &Call) -> Result<Initial, Status> {
         );
     }
     if call.query.flag("sendInitialEvents") {
-        if !call.query.flag("allowWatchBookmarks") {
-            return forbidden(
-                "allowWatchBookmarks",
-                "sendInitialEvents requires allowWatchBookmarks",
-            );
-        }
         return Ok(Initial::Stream);
     }
     Ok(Initial::None)

@@ -30,7 +30,7 @@ pub(super) fn answer(
 ) -> Result<Reply, Status> {
     let object = desk.store.get(PODS, &call.namespace, &call.name)?;
     let pod = object.value();
-    logs::scheduled(&pod, &call.name)?;
+    logs::scheduled(desk, &pod, &call.name)?;
     let phase = pod
         .pointer("/status/phase")
         .and_then(Value::as_str)

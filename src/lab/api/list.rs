@@ -1,12 +1,16 @@
 //! Get and list.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::Desk;
 use super::call::{Call, Format};
 use super::reply::{self, Reply};
 use super::selector::Selector;
 use super::shape;
+use crate::lab::base64;
 use crate::lab::status::{Cause, Status};
 use crate::lab::store::{Listed, Object};
 
@@ -120,6 +124,21 @@ pub(super) fn revision(text: &str) -> Result<Option<u64>, Status> {
     }
 }
 
+/// How long a request for a version to come waits for it.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Waits a little for the version that a read asks for; whether it came is for [`reached`] to say.
+pub(super) async fn wait_until_reached(desk: &Desk, call: &Call) {
+    let waits = matches!(call.verb, "get" | "list") || call.query.has("sendInitialEvents");
+    let Ok(Some(asked)) = revision(call.query.get("resourceVersion")) else {
+        return;
+    };
+    let deadline = Instant::now() + PATIENCE;
+    while waits && asked > desk.store.revision() && Instant::now() < deadline {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
 /// Refuses a revision that this cluster has not reached.
 pub(super) fn reached(desk: &Desk, text: &str) -> Result<(), Status> {
     let current = desk.store.revision();
@@ -167,9 +186,13 @@ fn at_revision(desk: &Desk, call: &Call) -> Result<Listed, Status> {
     // With a limit and a version but no rule, an API server takes the version as exact.
     let chunked = how.is_empty() && asked != "0" && call.query.number("limit")?.unwrap_or(0) > 0;
     match revision(asked)? {
-        Some(revision) if how == "Exact" || chunked => {
-            desk.store.list_at(call.stored(), call.scope(), revision)
-        }
+        Some(revision) if how == "Exact" || chunked => desk
+            .store
+            .list_at(call.stored(), call.scope(), revision)
+            .map_err(|status| match status.code {
+                410 => Status::list_expired(),
+                _ => status,
+            }),
         _ => desk.store.list(call.stored(), call.scope()),
     }
 }
@@ -186,9 +209,12 @@ fn chunk(
             "specifying resource version is not allowed when using continue",
         ));
     }
-    let token = Continue::read(token)
-        .ok_or_else(|| Status::bad_request("continue key is not valid: encoding is not valid"))?;
-    // A negative-like revision of 0 continues on whatever is current, as after an expired token.
+    let token = Continue::read(token).map_err(|why| {
+        Status::bad_request(format!(
+            "invalid continue token: continue key is not valid: {why}"
+        ))
+    })?;
+    // 0 goes on in whatever is current, as after an expired token.
     let listed = if token.revision == 0 {
         desk.store.list(call.stored(), call.scope())?
     } else {
@@ -218,7 +244,7 @@ fn key(object: &Object) -> (String, String) {
     (object.namespace.clone(), object.name.clone())
 }
 
-/// Where a chunked list goes on. Opaque to clients: JSON in hexadecimal.
+/// Where a chunked list goes on: opaque to clients, and the same JSON in URL-safe base64 as a real server's.
 struct Continue {
     revision: u64,
     after: (String, String),
@@ -226,36 +252,39 @@ struct Continue {
 
 impl Continue {
     fn write(&self) -> String {
-        let text = json!({ "v": "meta.k8s.io/v1", "rv": self.revision, "start": [self.after.0, self.after.1] });
-        text.to_string()
-            .bytes()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        let start = format!("{}/{}\u{0}", self.after.0, self.after.1);
+        let text =
+            json!({ "v": "meta.k8s.io/v1", "rv": self.revision, "start": start }).to_string();
+        base64::encode(text.as_bytes())
+            .trim_end_matches('=')
+            .replace('+', "-")
+            .replace('/', "_")
     }
 
-    fn read(token: &str) -> Option<Self> {
-        let digits: Option<Vec<u8>> = token
-            .chars()
-            .map(|c| c.to_digit(16).and_then(|digit| u8::try_from(digit).ok()))
-            .collect();
-        let bytes: Vec<u8> = digits?
-            .chunks(2)
-            .filter_map(|pair| match pair {
-                [high, low] => Some(high * 16 + low),
-                _ => None,
-            })
-            .collect();
-        let value: Value = serde_json::from_slice(&bytes).ok()?;
-        let text = |pointer: &str| {
-            value
-                .pointer(pointer)
-                .and_then(Value::as_str)
-                .map(str::to_owned)
-        };
-        Some(Self {
-            revision: value.get("rv")?.as_u64()?,
-            after: (text("/start/0")?, text("/start/1")?),
-        })
+    /// # Errors
+    /// Why it is no token, in the words of Go's decoders.
+    fn read(token: &str) -> Result<Self, String> {
+        let standard = token.replace('-', "+").replace('_', "/");
+        let bytes = base64::decode(&standard).ok_or("illegal base64 data at input byte 0")?;
+        let value: Value = serde_json::from_slice(&bytes).map_err(|_| match bytes.first() {
+            Some(byte) => format!(
+                "invalid character '{}' looking for beginning of value",
+                char::from(*byte)
+            ),
+            None => "unexpected end of JSON input".to_owned(),
+        })?;
+        let start = value
+            .get("start")
+            .and_then(Value::as_str)
+            .and_then(|start| start.strip_suffix('\u{0}'));
+        let after = start.and_then(|start| start.split_once('/'));
+        match (value.get("rv").and_then(Value::as_u64), after) {
+            (Some(revision), Some((namespace, name))) => Ok(Self {
+                revision,
+                after: (namespace.to_owned(), name.to_owned()),
+            }),
+            _ => Err("incorrect encoded start resourceVersion (version meta.k8s.io/v1)".to_owned()),
+        }
     }
 }
 
@@ -266,14 +295,28 @@ mod tests {
 
     #[test]
     fn continue_tokens_come_back() {
-        let token = Continue {
-            revision: 7,
-            after: ("ns".into(), "a\"b".into()),
-        };
-        let back = Continue::read(&token.write()).unwrap();
-        assert_eq!((back.revision, back.after), (7, token.after));
-        for bad in ["", "zz", "7b", "abc"] {
-            assert!(Continue::read(bad).is_none(), "{bad}");
+        for namespace in ["ns", ""] {
+            let token = Continue {
+                revision: 7,
+                after: (namespace.into(), "a".into()),
+            };
+            let back = Continue::read(&token.write()).unwrap();
+            assert_eq!((back.revision, back.after), (7, token.after));
+        }
+        let table = [
+            ("", "unexpected end of JSON input"),
+            (
+                "xyz",
+                "invalid character '\u{c7}' looking for beginning of value",
+            ),
+            ("!", "illegal base64 data at input byte 0"),
+            (
+                "e30",
+                "incorrect encoded start resourceVersion (version meta.k8s.io/v1)",
+            ),
+        ];
+        for (bad, why) in table {
+            assert_eq!(Continue::read(bad).err().as_deref(), Some(why), "{bad}");
         }
     }
 }

@@ -14,7 +14,7 @@ use super::call::Call;
 use super::reply::{self, Reply};
 use crate::lab::clock;
 use crate::lab::kubelet_api::LogLine;
-use crate::lab::resources::PODS;
+use crate::lab::resources::{NODES, PODS};
 use crate::lab::status::Status;
 
 /// Answers a request for logs.
@@ -22,7 +22,7 @@ pub(super) async fn answer(desk: &Arc<Desk>, call: &Call) -> Result<Reply, Statu
     let pod = desk.store.get(PODS, &call.namespace, &call.name)?.value();
     let (previous, follow) = (call.query.flag("previous"), call.query.flag("follow"));
     let container = container(&pod, &call.name, call.query.get("container"))?;
-    scheduled(&pod, &call.name)?;
+    scheduled(desk, &pod, &call.name)?;
     let wants = Wants::read(call, desk.store.now())?;
     let log = desk
         .kubelet
@@ -199,8 +199,8 @@ pub(super) fn container(pod: &Value, name: &str, asked: &str) -> Result<String, 
     }
 }
 
-/// A pod without a node has nobody to ask.
-pub(super) fn scheduled(pod: &Value, name: &str) -> Result<(), Status> {
+/// A pod without a node, or on one that does not exist, has nobody to ask.
+pub(super) fn scheduled(desk: &Desk, pod: &Value, name: &str) -> Result<(), Status> {
     let node = pod
         .pointer("/spec/nodeName")
         .and_then(Value::as_str)
@@ -210,7 +210,11 @@ pub(super) fn scheduled(pod: &Value, name: &str) -> Result<(), Status> {
             "pod {name} does not have a host assigned"
         )));
     }
-    Ok(())
+    // The API server words the missing node as a missing pod.
+    desk.store
+        .get(NODES, "", node)
+        .map(|_| ())
+        .map_err(|_| Status::not_found(PODS, node))
 }
 
 #[cfg(test)]

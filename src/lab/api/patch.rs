@@ -45,7 +45,7 @@ impl Patch {
                 let value = value()?;
                 let list = value.as_array().ok_or_else(|| {
                     Status::bad_request(
-                        "error decoding patch: json: cannot unmarshal object into Go value of type jsonpatch.Patch",
+                        "error decoding patch: json: cannot unmarshal object into Go value of type []handlers.jsonPatchOp",
                     )
                 })?;
                 if list.len() > 10_000 {

@@ -8,7 +8,7 @@ mod kinds;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use crate::lab::clock;
+use crate::lab::{base64, clock};
 
 /// The content type.
 pub(super) const CONTENT_TYPE: &str = "application/vnd.kubernetes.protobuf";
@@ -259,7 +259,7 @@ fn entry(kind: Type, bytes: &[u8], depth: usize) -> Option<(String, Value)> {
         match (number, kind) {
             (1, _) => key = text(bytes)?.to_owned(),
             (2, Type::TextMap) => value = text(bytes)?.into(),
-            (2, Type::BytesMap) => value = super::defaults::base64(bytes).into(),
+            (2, Type::BytesMap) => value = base64::encode(bytes).into(),
             (2, Type::QuantityMap) => {
                 let quantity = Reader(bytes).object(&[(1, "string", Type::Text)], depth + 1)?;
                 value = quantity.get("string")?.clone();

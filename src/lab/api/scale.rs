@@ -20,7 +20,7 @@ pub(super) fn answer(desk: &Desk, call: &Call, body: impl AsRef<[u8]>) -> Result
         manager: call.manager(),
         subresource: "scale",
         applied: None,
-        dry_run: call.query.dry_run()?,
+        dry_run: call.dry_run()?,
     };
     let sent = match call.verb {
         "update" => None,
@@ -29,7 +29,7 @@ pub(super) fn answer(desk: &Desk, call: &Call, body: impl AsRef<[u8]>) -> Result
             body.as_ref(),
             &call.resource,
         )?),
-        verb => return Err(Status::method_not_allowed(call.resource.id(), verb)),
+        _ => return Err(Status::method_not_allowed()),
     };
     let whole = if sent.is_none() {
         write::parse(body.as_ref(), call)?

@@ -177,6 +177,15 @@ fn requirements(text: &str) -> Result<Vec<Requirement>, Status> {
         } else {
             (term, Test::Exists)
         };
+        let plain_value = |value: &String| !value.contains(['=', '!', '>', '<', '(', ')', ' ']);
+        let values = match &test {
+            Test::In(values) | Test::NotIn(values) => values.as_slice(),
+            _ => &[],
+        };
+        if let Some(value) = values.iter().find(|value| !plain_value(value)) {
+            let found: String = value.chars().take(1).collect();
+            return Err(bad(&format!("found '{found}', expected: identifier")));
+        }
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
         if key.is_empty() || !key.chars().all(plain) {
             return Err(bad(&format!(
@@ -260,6 +269,7 @@ mod tests {
         }
         for (labels, fields) in [
             ("a b c", ""),
+            ("a===b", ""),
             ("a,,b", ""),
             ("a of (b)", ""),
             ("n>x", ""),

@@ -67,7 +67,9 @@ pub(super) fn table(
             let mut row = json!({ "cells": tables::cells(&call.resource, &value, now) });
             if let Some(map) = row.as_object_mut() {
                 match include {
-                    "None" => (),
+                    "None" => {
+                        map.insert("object".into(), Value::Null);
+                    }
                     "Object" => {
                         map.insert("object".into(), value);
                     }

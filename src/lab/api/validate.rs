@@ -5,12 +5,27 @@ use serde_json::{Map, Value};
 
 use crate::lab::resources::Resource;
 use crate::lab::status::{Cause, Status};
+use crate::lab::store::check_name;
 
 /// Checks labels and annotations.
 ///
 /// # Errors
 /// 422.
 pub(super) fn metadata(resource: &Resource, object: &Value) -> Result<(), Status> {
+    let causes = label_causes(object);
+    if causes.is_empty() {
+        Ok(())
+    } else {
+        Err(Status::invalid(
+            &resource.group,
+            &resource.kind,
+            name(object),
+            &causes,
+        ))
+    }
+}
+
+fn label_causes(object: &Value) -> Vec<Cause> {
     let mut causes = Vec::new();
     let map = |key: &str| {
         object
@@ -53,16 +68,7 @@ pub(super) fn metadata(resource: &Resource, object: &Value) -> Result<(), Status
             "name part must be a qualified name",
         ));
     }
-    if causes.is_empty() {
-        Ok(())
-    } else {
-        Err(Status::invalid(
-            &resource.group,
-            &resource.kind,
-            name(object),
-            &causes,
-        ))
-    }
+    causes
 }
 
 fn name(object: &Value) -> &str {
@@ -89,6 +95,64 @@ fn qualified(key: &str) -> bool {
         Some((prefix, name)) => dns(prefix) && name.len() <= 63 && name_like(name),
         None => key.len() <= 63 && name_like(key),
     }
+}
+
+/// Checks a new object: its metadata, and of pods what no pod can be without.
+///
+/// # Errors
+/// 422 with everything that is wrong.
+pub(super) fn creation(resource: &Resource, object: &Value) -> Result<(), Status> {
+    let mut causes = Vec::new();
+    if let Some(name) = object.pointer("/metadata/name").and_then(Value::as_str) {
+        causes.extend(check_name(resource, name));
+    }
+    causes.extend(label_causes(object));
+    let pod = match (resource.group.as_ref(), resource.plural.as_ref()) {
+        ("", "pods") => Some("spec"),
+        ("apps", "deployments" | "statefulsets" | "replicasets") => Some("spec.template.spec"),
+        _ => None,
+    };
+    if let Some(path) = pod {
+        causes.extend(pod_causes(object, path));
+    }
+    if causes.is_empty() {
+        Ok(())
+    } else {
+        Err(Status::invalid(
+            &resource.group,
+            &resource.kind,
+            name(object),
+            &causes,
+        ))
+    }
+}
+
+fn pod_causes(object: &Value, path: &str) -> Vec<Cause> {
+    let spec = object.pointer(&format!("/{}", path.replace('.', "/")));
+    let containers = spec
+        .and_then(|spec| spec.get("containers"))
+        .and_then(Value::as_array);
+    let missing = containers.is_none_or(Vec::is_empty);
+    let mut causes = Vec::new();
+    if missing {
+        causes.push(Cause::required(&format!("{path}.containers"), ""));
+    }
+    for (at, container) in containers.into_iter().flatten().enumerate() {
+        for key in ["name", "image"] {
+            if container
+                .get(key)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .is_empty()
+            {
+                causes.push(Cause::required(
+                    &format!("{path}.containers[{at}].{key}"),
+                    "",
+                ));
+            }
+        }
+    }
+    causes
 }
 
 /// Fields of a pod spec that may change while it lives.
@@ -276,6 +340,20 @@ pub(super) fn schema(
             version = resource.version,
         )));
     }
+    if seen
+        .causes
+        .iter()
+        .any(|cause| cause.reason == "FieldValueTypeInvalid")
+    {
+        // Rules in CEL are checked on objects of the right types only, and the server says so.
+        seen.causes.push(Cause {
+            reason: "FieldValueInvalid",
+            message: "Invalid value: \"null\": some validation rules were not checked because the object was invalid; \
+                      correct the existing errors to complete validation"
+                .to_owned(),
+            field: "<nil>".to_owned(),
+        });
+    }
     if !seen.causes.is_empty() {
         return Err(Status::invalid(
             &resource.group,
@@ -295,16 +373,22 @@ struct Seen {
 
 fn fit(value: &mut Value, schema: &Value, path: &str, seen: &mut Seen) {
     let flag = |key: &str| schema.get(key) == Some(&Value::Bool(true));
+    // The server names the type that it met, not the value.
     let wrong = |value: &Value, wanted: &str| {
         let is = match value {
-            Value::String(text) => format!("\"{text}\""),
-            Value::Object(_) => "\"object\"".into(),
-            Value::Array(_) => "\"array\"".into(),
-            other => other.to_string(),
+            Value::Null => "null",
+            Value::Bool(_) => "boolean",
+            Value::Number(number) if number.is_f64() => "number",
+            Value::Number(_) => "integer",
+            Value::String(_) => "string",
+            Value::Array(_) => "array",
+            Value::Object(_) => "object",
         };
         Cause {
             reason: "FieldValueTypeInvalid",
-            message: format!("Invalid value: {is}: {path} in body must be of type {wanted}: {is}"),
+            message: format!(
+                "Invalid value: \"{is}\": {path} in body must be of type {wanted}: \"{is}\""
+            ),
             field: path.to_owned(),
         }
     };
@@ -488,7 +572,9 @@ mod tests {
         let table = [
             (
                 json!({"image": "i", "replicas": "two"}),
-                "D.g.io \"d\" is invalid: spec.replicas: Invalid value: \"two\": spec.replicas in body must be of type integer: \"two\"",
+                "D.g.io \"d\" is invalid: [spec.replicas: Invalid value: \"string\": spec.replicas in body must be of type integer: \
+                 \"string\", <nil>: Invalid value: \"null\": some validation rules were not checked because the object was \
+                 invalid; correct the existing errors to complete validation]",
             ),
             (
                 json!({"image": "i", "replicas": -1}),
@@ -504,7 +590,9 @@ mod tests {
             ),
             (
                 json!({"image": "i", "args": ["a", 1]}),
-                "D.g.io \"d\" is invalid: spec.args[1]: Invalid value: 1: spec.args[1] in body must be of type string: 1",
+                "D.g.io \"d\" is invalid: [spec.args[1]: Invalid value: \"integer\": spec.args[1] in body must be of type string: \
+                 \"integer\", <nil>: Invalid value: \"null\": some validation rules were not checked because the object was \
+                 invalid; correct the existing errors to complete validation]",
             ),
         ];
         for (spec, message) in table {

@@ -11,29 +11,47 @@ use crate::lab::store::{Delete, Deleted, Expect, FieldSet, Object, Propagation, 
 /// What a create or update may be sent as.
 const ACCEPTED: &str = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
 
-/// Reads a body as JSON, or YAML where the client says so.
+/// Reads a body as JSON, or YAML or protobuf where the client says so.
 pub(super) fn parse(body: &[u8], call: &Call) -> Result<Value, Status> {
-    let value: Value = match call.heads.content_type.as_str() {
+    match call.heads.content_type.as_str() {
         "application/yaml" => {
-            let text = String::from_utf8_lossy(body);
-            serde_saphyr::from_str(&text)
-                .map_err(|error| Status::bad_request(format!("yaml: {error}")))?
+            serde_saphyr::from_str(&String::from_utf8_lossy(body)).map_err(|error| {
+                Status::bad_request(format!("error converting YAML to JSON: yaml: {error}"))
+            })
         }
-        "" | "application/json" | "text/plain" => {
-            serde_json::from_slice(body).map_err(|error| {
-                Status::bad_request(format!(
-                    "couldn't get version/kind; json parse error: {error}"
-                ))
-            })?
+        "" | "application/json" => {
+            serde_json::from_slice(body).map_err(|error| unreadable(body, &error, call))
         }
         protobuf::CONTENT_TYPE => protobuf::read(body).ok_or_else(|| {
             Status::unsupported_media_type(
                 "application/json, application/yaml (protobuf of this kind is not read)",
             )
-        })?,
-        _ => return Err(Status::unsupported_media_type(ACCEPTED)),
+        }),
+        _ => Err(Status::unsupported_media_type(ACCEPTED)),
+    }
+}
+
+/// A body that is no JSON, in the words of Go's decoder.
+fn unreadable(body: &[u8], error: &serde_json::Error, call: &Call) -> Status {
+    let why = if error.is_eof() {
+        "unexpected end of JSON input".to_owned()
+    } else {
+        let line = body
+            .split(|byte| *byte == b'\n')
+            .nth(error.line().saturating_sub(1))
+            .unwrap_or_default();
+        let bad = line
+            .get(error.column().saturating_sub(1))
+            .copied()
+            .map_or('\u{0}', char::from);
+        format!("invalid character '{bad}' looking for beginning of value")
     };
-    Ok(value)
+    let shown: String = String::from_utf8_lossy(body).chars().take(1024).collect();
+    Status::bad_request(format!(
+        "the object provided is unrecognized (must be of type {}): couldn't get version/kind; json parse error: {why} \
+         ({shown})",
+        call.resource.kind
+    ))
 }
 
 /// Reads the object of a create or update and checks that it is what the path says.
@@ -74,18 +92,17 @@ fn check_kind(value: &Value, call: &Call) -> Result<(), Status> {
         )));
     }
     let expected = call.resource.api_version();
-    if kind != call.resource.kind {
-        let short = expected.rsplit('/').next().unwrap_or_default();
-        return Err(Status::bad_request(format!(
-            "{kind} in version \"{}\" cannot be handled as a {}: converting ({kind}) to ({short}.{}): unknown conversion",
-            version.rsplit('/').next().unwrap_or_default(),
-            call.resource.kind,
-            call.resource.kind
-        )));
-    }
     if version != expected {
         return Err(Status::bad_request(format!(
             "the API version in the data ({version}) does not match the expected API version ({expected})"
+        )));
+    }
+    if kind != call.resource.kind {
+        let short = version.rsplit('/').next().unwrap_or_default();
+        return Err(Status::bad_request(format!(
+            "{kind} in version \"{short}\" cannot be handled as a {of}: converting ({short}.{kind}) to ({short}.{of}): \
+             unknown conversion",
+            of = call.resource.kind
         )));
     }
     Ok(())
@@ -125,7 +142,7 @@ fn writer<'a>(call: &'a Call, applied: Option<&'a FieldSet>) -> Result<Writer<'a
         manager: call.manager(),
         subresource,
         applied,
-        dry_run: call.query.dry_run()?,
+        dry_run: call.dry_run()?,
     })
 }
 
@@ -168,8 +185,8 @@ fn add(
         map.remove("status");
     }
     let warnings = validate::schema(resource, &mut value, call.query.get("fieldValidation"))?;
-    defaults::fill(resource, &mut value);
-    validate::metadata(resource, &value)?;
+    defaults::fill(resource, &mut value, &call.namespace);
+    validate::creation(resource, &value)?;
     Ok((
         desk.store
             .create(call.stored(), &call.namespace, value, by)?,
@@ -201,12 +218,13 @@ pub(super) fn update(desk: &Desk, call: &Call, body: impl AsRef<[u8]>) -> Result
     if call.resource.custom() && expect.revision.is_none() {
         let cause = crate::lab::status::Cause {
             reason: "FieldValueInvalid",
-            message: "Invalid value: 0: must be specified for an update".into(),
+            message: "Invalid value: 0x0: must be specified for an update".into(),
             field: "metadata.resourceVersion".into(),
         };
+        // Here the text names the plural instead of the kind.
         return Err(Status::invalid(
             &call.resource.group,
-            &call.resource.kind,
+            &call.resource.plural,
             &call.name,
             &[cause],
         ));
@@ -469,7 +487,7 @@ pub(super) fn from_options(call: &Call, options: &Value) -> Result<Delete, Statu
             uid: expected("uid"),
             revision: expected("resourceVersion"),
         },
-        dry_run: dry || call.query.dry_run()?,
+        dry_run: dry || call.dry_run()?,
     })
 }
 

@@ -7,6 +7,8 @@ use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::AbortHandle;
 
+use super::core::{Core, Role};
+use super::node::Node;
 use super::resp::Reply;
 
 /// Which listener a connection came through.
@@ -233,6 +235,60 @@ impl Clients {
         }
         ids.len()
     }
+}
+
+/// CLIENT LIST: real connections, those of replicas, and on a replica the one to its master.
+pub(super) fn client_list(node: &Node, core: &Core) -> String {
+    let now = node.now();
+    let laddr = format!("{}:{}", node.spec.ip, node.spec.admin_port);
+    let mut more = vec![];
+    for follower in &core.followers {
+        let age = now.saturating_sub(follower.since).as_secs();
+        let (control, flows) = &follower.ids;
+        for (n, id) in std::iter::once(control).chain(flows).enumerate() {
+            let addr = format!("{}:{}", follower.ip, 40_000 + id % 20_000);
+            let thread = usize::try_from(*id).unwrap_or(0) % core.threads;
+            let mut client = Client::new(
+                *id,
+                Port::Admin,
+                addr,
+                laddr.clone(),
+                thread,
+                follower.since,
+            );
+            let kind = if n == 0 { "ctrl" } else { "flow" };
+            client.name = Some(format!("repl_{kind}_{}", follower.sync));
+            client.commands = if n == 0 { 9 } else { 1 + age };
+            client.net_in = if n == 0 { 253 } else { 98 + age * 19 };
+            client.reads = client.commands;
+            client.active = if n == 0 { follower.since } else { now };
+            more.push(client);
+        }
+    }
+    let mut text = core.clients.list(&more, now);
+    if let Role::Replica(link) = &core.role {
+        let age = now.saturating_sub(link.born).as_secs();
+        let (laddr, fd) = match link.up {
+            true => (
+                format!("{}:{}", node.spec.ip, 40_000 + link.id % 20_000),
+                14,
+            ),
+            false => ("-".to_owned(), -1),
+        };
+        let _ = writeln!(
+            text,
+            "id={} addr={}:{} laddr={laddr} fd={fd} name= tid={} irqmatch=0 age={age} idle={} tot-cmds={} \
+             tot-net-in=0 tot-read-calls=0 tot-dispatches=0 db=0 flags=M repl-phase={} lib-name= lib-ver=",
+            link.id,
+            link.host,
+            link.port,
+            core.threads - 1,
+            link.last_io(now),
+            link.commands,
+            link.phase.word(),
+        );
+    }
+    text
 }
 
 #[cfg(test)]

@@ -179,7 +179,7 @@ impl Config {
             Rule::Fixed => return refuse("can't set immutable config"),
             Rule::Tls => None,
             Rule::Free => Some(value.to_owned()),
-            Rule::Cron => cron_like(value).then(|| value.to_owned()),
+            Rule::Cron => is_cron(value).then(|| value.to_owned()),
             Rule::Bytes => bytes_of(value).map(|bytes| bytes.to_string()),
             Rule::Number => value.parse::<i64>().ok().map(|n| n.to_string()),
             Rule::Ratio => value.parse::<f64>().ok().map(|n| n.to_string()),
@@ -200,7 +200,7 @@ impl Config {
 }
 
 /// Whether a snapshot_cron is acceptable: empty, or five fields of the usual characters.
-fn cron_like(text: &str) -> bool {
+pub(super) fn is_cron(text: &str) -> bool {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "*/,-?".contains(c);
     let fields: Vec<_> = text.split_whitespace().collect();
     text.is_empty() || (fields.len() == 5 && fields.iter().all(|f| f.chars().all(allowed)))

@@ -277,7 +277,7 @@ fn client(node: &Node, core: &mut Core, session: &mut Session, args: &[Vec<u8>])
             }
             Ok(Reply::ok())
         }
-        ("LIST", _) => Ok(Reply::Verbatim(super::info::client_list(node, core))),
+        ("LIST", _) => Ok(Reply::Verbatim(super::clients::client_list(node, core))),
         ("INFO", []) => Ok(Reply::Verbatim(core.clients.line_of(session.id, now))),
         ("KILL", _) => kill(core, session, rest),
         ("PAUSE", [span, mode @ ..]) => {

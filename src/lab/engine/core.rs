@@ -79,6 +79,8 @@ pub(super) struct Core {
     /// A REPLTAKEOVER of ours waits for the master's answer: INFO replication hangs meanwhile.
     pub(super) taking_over: bool,
     pub(super) progress: Option<Progress>,
+    /// What a full sync is bringing; a part of it stays if the sync breaks off.
+    pub(super) incoming: Option<Databases>,
     pub(super) clients: Clients,
     pub(super) paused: Option<Pause>,
     pub(super) config: Config,
@@ -121,6 +123,7 @@ impl Core {
             last_sync: 0,
             taking_over: false,
             progress: None,
+            incoming: None,
             clients: Clients::default(),
             paused: None,
             config: Config::of(spec),
@@ -175,6 +178,24 @@ impl Core {
             .journal
             .get_or_insert_with(|| Journal::starting_at(&vec![0; threads]));
         journal.lsns()
+    }
+
+    /// Empties every database.
+    pub(super) fn flush(&mut self) {
+        self.databases.clear();
+        self.databases.entry(0).or_default();
+    }
+
+    /// Leaves the LOADING of a sync that broke off, with the part that had come.
+    pub(super) fn break_off_sync(&mut self) {
+        let done = self.progress.take().map_or(0.0, |progress| progress.done);
+        if let Some(mut incoming) = self.incoming.take() {
+            incoming.values_mut().for_each(|db| db.truncate(done));
+            self.databases = incoming;
+        }
+        if self.state == State::Loading {
+            self.state = State::Active;
+        }
     }
 
     /// Keys in all databases, as they stand or as far as a load has come.

@@ -62,6 +62,7 @@ pub(super) enum Pending {
     ReplicaOfNoOne,
     Takeover {
         seconds: u64,
+        save: bool,
     },
     Save {
         background: bool,
@@ -297,7 +298,7 @@ pub(super) fn replay(core: &mut Core, db: u16, args: &Args, unix_ms: i64) {
         Some(Run::Data(act)) => {
             let _ = on_keys(core, db, args, unix_ms, act);
         }
-        Some(Run::Server(Verb::FlushAll)) => server::flush_all(core),
+        Some(Run::Server(Verb::FlushAll)) => core.flush(),
         Some(Run::Server(Verb::Debug)) => {
             // DEBUG POPULATE count prefix size.
             let whole: Args = args.get(1..).unwrap_or_default().to_vec();
@@ -331,7 +332,9 @@ fn exec(node: &Arc<Node>, core: &mut Core, session: &mut Session) -> Step {
             Ok(command) => match run(node, core, session, command, &args) {
                 Step::Reply(reply) | Step::Close(reply) => reply,
                 // Inside a transaction nothing waits.
-                Step::Wait(Pending::Info(sections)) => super::info::reply(node, core, &sections),
+                Step::Wait(Pending::Info(sections)) => {
+                    super::sections::reply(node, core, &sections)
+                }
                 Step::Wait(Pending::Pop { .. }) => Reply::NullArray,
                 Step::Wait(_) => Reply::err(format!(
                     "'{}' inside MULTI is not allowed",

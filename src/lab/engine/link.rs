@@ -42,33 +42,28 @@ pub(super) async fn follow(
             }
             continue;
         };
-        let result = run(&node, &master, &entry, resume.take()).await;
+        let lost_by = run(&node, &master, &entry, resume.take()).await;
         drop(entry);
-        match result {
-            Lost::Gone => lost(&node),
-            Lost::Stale => {
-                refused(&node, &master);
-                node.clock.sleep(RETRY).await;
-                node.thaw().await;
-                continue_fresh(&node);
-                if let Some(again) = greet_again(&node) {
-                    next = Some(again);
-                    continue;
-                }
+        match lost_by {
+            Lost::Gone => {
                 lost(&node);
+                resume = remembered(&node);
             }
+            Lost::Stale => refused(&node, &master),
         }
-        resume = with_link(&node, |link| {
-            let applied = link.applied.clone()?;
-            Some(Resume {
-                replid: link.replid.clone(),
-                applied,
-            })
-        })
-        .flatten();
         node.clock.sleep(RETRY).await;
         node.thaw().await;
     }
+}
+
+/// Where this replica stands with its master, to ask for a partial sync later.
+fn remembered(node: &Node) -> Option<Resume> {
+    with_link(node, |link| {
+        let applied = link.applied.clone()?;
+        let replid = link.replid.clone();
+        Some(Resume { replid, applied })
+    })
+    .flatten()
 }
 
 fn with_link<T>(node: &Node, change: impl FnOnce(&mut Link) -> T) -> Option<T> {
@@ -76,13 +71,6 @@ fn with_link<T>(node: &Node, change: impl FnOnce(&mut Link) -> T) -> Option<T> {
         Role::Replica(link) => Some(change(link)),
         Role::Master => None,
     }
-}
-
-fn greet_again(node: &Arc<Node>) -> Option<(Arc<Node>, Entry)> {
-    let (host, port) = with_link(node, |link| (link.host.clone(), link.port))?;
-    let master = node.network.reach(node.spec.ip, &host, port)?;
-    let entry = Entry::register(&master, node);
-    Some((master, entry))
 }
 
 /// Tries to connect until it works; `None` when replication stopped for good.
@@ -278,6 +266,7 @@ async fn full_sync(node: &Arc<Node>, master: &Arc<Node>, entry: &Entry) -> Resul
             link.heard = began;
         }
         let old = core.memory().used;
+        core.flush();
         core.progress = Some(Progress {
             done: 0.0,
             keys: 0,
@@ -290,7 +279,7 @@ async fn full_sync(node: &Arc<Node>, master: &Arc<Node>, entry: &Entry) -> Resul
     let flush = Duration::from_millis(4) + Duration::from_secs_f64(old as f64 / 2.3e9);
     node.clock.sleep(flush).await;
     node.thaw().await;
-    let (keys, expiring, weights, bytes) = {
+    let (keys, expiring, weights, bytes, incoming) = {
         let mut core = master.core();
         core.start_journal();
         let memory = core.memory();
@@ -305,6 +294,7 @@ async fn full_sync(node: &Arc<Node>, master: &Arc<Node>, entry: &Entry) -> Resul
             memory.expiring,
             memory.weights,
             memory.objects + memory.table,
+            core.databases.clone(),
         )
     };
     entry.with(|follower| follower.stage = Stage::FullSync);
@@ -313,6 +303,7 @@ async fn full_sync(node: &Arc<Node>, master: &Arc<Node>, entry: &Entry) -> Resul
         let mut core = node.core();
         core.log
             .info(0, "replica.cc:667", &format!("Started full sync with {at}"));
+        core.incoming = Some(incoming);
         core.progress = Some(Progress {
             done: 0.0,
             keys,
@@ -373,11 +364,13 @@ fn install(node: &Arc<Node>, master: &Arc<Node>, entry: &Entry, began: Duration)
     };
     let mut core = node.core();
     core.databases = databases;
+    core.journal = None;
     core.progress = None;
+    core.incoming = None;
     core.state = State::Active;
     let took = now.saturating_sub(began).as_secs_f64();
     for thread in 0..core.threads {
-        let rss = super::info::human(core.memory().rss);
+        let rss = super::figures::human(core.memory().rss);
         let text = format!("Read RDB_OPCODE_FULLSYNC_END rss={rss}");
         core.log.info(thread, "rdb_load.cc:2273", &text);
     }
@@ -514,12 +507,7 @@ pub(super) fn apply_rest(node: &Node, master: &Node) -> bool {
 fn lost(node: &Node) {
     let now = node.now();
     let mut core = node.core();
-    if let Some(progress) = core.progress.take() {
-        core.state = State::Active;
-        core.databases
-            .values_mut()
-            .for_each(|db| db.truncate(progress.done));
-    }
+    core.break_off_sync();
     let Role::Replica(link) = &mut core.role else {
         return;
     };
@@ -567,14 +555,4 @@ fn refused(node: &Node, master: &Node) {
         link.applied = None;
         link.phase = LinkPhase::TcpConnecting;
     }
-}
-
-fn continue_fresh(node: &Node) {
-    let now = node.now();
-    with_link(node, |link| {
-        link.up = true;
-        link.syncing = true;
-        link.heard = now;
-        link.phase = LinkPhase::FullSync;
-    });
 }

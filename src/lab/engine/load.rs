@@ -166,7 +166,8 @@ pub(super) fn slow_reader(node: &Node, core: &mut Core, on: bool, now: Duration)
             0,
             now,
         );
-        client.phase = Phase::Send(now);
+        // It has been waiting for a while already.
+        client.phase = Phase::Send(now.saturating_sub(Duration::from_secs(1)));
         client.pipeline = (50, 14_000);
         client.commands = 1;
         client.dispatches = 51;

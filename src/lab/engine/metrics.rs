@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use super::clients::Port;
 use super::core::{Core, Memory, Role};
-use super::info::{general, stage_word};
+use super::figures::general;
 use super::node::Node;
 use super::replication::Link;
+use super::sections::stage_word;
 use super::spec::Version;
 use super::value::KINDS;
 
@@ -667,6 +668,7 @@ impl Page<'_> {
     }
 
     fn classes(&mut self, name: &str) {
+        let master = matches!(self.core.role, Role::Master);
         let new = self.core.version >= Version(1, 40, 0);
         let memory = self.memory;
         let backlog = self
@@ -693,8 +695,8 @@ impl Page<'_> {
             ("interned_string_pool", 0, true),
             ("interned_string_table", 18, true),
             ("repl_backlog_buffer", backlog, new),
-            ("replication_streaming", 0, true),
-            ("replication_full_sync", 0, true),
+            ("replication_streaming", 0, master),
+            ("replication_full_sync", 0, master),
         ];
         for (class, bytes, _) in rows.iter().filter(|(_, _, shown)| *shown) {
             self.labelled(name, "class", class, bytes);

@@ -15,9 +15,9 @@ mod core;
 mod dispatch;
 mod exec;
 mod faults;
+mod figures;
 mod hashes;
 mod http;
-mod info;
 mod journal;
 mod keys;
 mod keyspace;
@@ -32,6 +32,7 @@ mod persistence;
 mod replication;
 mod resp;
 mod rng;
+mod sections;
 mod serve;
 mod server;
 mod sets;
@@ -41,6 +42,8 @@ mod stats;
 mod strings;
 mod table;
 mod takeover;
+#[cfg(test)]
+mod tests;
 mod value;
 
 use std::io;

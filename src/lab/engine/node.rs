@@ -12,8 +12,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::clock::LabClock;
 use super::core::{Core, State};
+use super::figures::human;
 use super::network::Network;
-use super::spec::EngineSpec;
+use super::spec::{EngineSpec, Version};
+
+/// A thread needs this much of maxmemory, or the process does not start.
+const MEMORY_PER_THREAD: u64 = 256 << 20;
 
 #[derive(Debug)]
 pub(super) struct Node {
@@ -72,6 +76,11 @@ impl Node {
     /// Writes the first log lines; false when the process refuses to start (it has exited then).
     pub(super) fn announce(&self) -> bool {
         let mut core = self.core();
+        if let Some(error) = self.unknown_flag() {
+            core.log.plain(&error);
+            drop(core);
+            return self.refuse();
+        }
         let (threads, limit) = (core.threads, core.config.number("maxmemory"));
         core.log
             .plain("* For the available flags type dragonfly [--help | --helpfull]");
@@ -79,22 +88,19 @@ impl Node {
             .plain("* Documentation can be found at: https://www.dragonflydb.io/docs");
         let version = format!("Starting dragonfly df-{}", self.spec.version);
         core.log.info(0, "dfly_main.cc:1096", &version);
-        let limit_text = format!("Max memory limit is: {}", super::info::human(limit));
+        let limit_text = format!("Max memory limit is: {}", human(limit));
         core.log.info(0, "dfly_main.cc:1169", &limit_text);
         core.log.info(
             0,
             "proactor_pool.cc:149",
             &format!("Running {threads} io threads"),
         );
-        let needed = threads as u64 * (256 << 20);
-        if limit > 0 && limit < needed {
-            let needed = super::info::human(needed);
+        if limit > 0 && limit < threads as u64 * MEMORY_PER_THREAD {
+            let needed = human(threads as u64 * MEMORY_PER_THREAD);
             let text = format!("There are {threads} threads, so {needed} are required. Exiting...");
             core.log.write('E', 0, "dfly_main.cc:316", &text);
             drop(core);
-            self.close();
-            self.exit(1);
-            return false;
+            return self.refuse();
         }
         let (ip, data, admin) = (self.spec.ip, self.spec.data_port, self.spec.admin_port);
         core.log.info(
@@ -110,6 +116,30 @@ impl Node {
             core.log.info(thread, "listener_interface.cc:102", &text);
         }
         true
+    }
+
+    /// What the flag library says before anything else runs.
+    fn unknown_flag(&self) -> Option<String> {
+        let spec = &self.spec;
+        // The flag is known from v1.20.0 on; operators from v1.3.0 on always pass it.
+        if spec.break_replication_on_master_restart && spec.version < Version(1, 20, 0) {
+            let name = "break_replication_on_master_restart";
+            return Some(format!("ERROR: Unknown command line flag '{name}'"));
+        }
+        let cron = &spec.snapshot_cron;
+        let wrong = !super::config::is_cron(cron);
+        wrong.then(|| {
+            format!(
+                "ERROR: Illegal value '{cron}' specified for flag 'snapshot_cron'; \
+                 cron expression must have six fields"
+            )
+        })
+    }
+
+    fn refuse(&self) -> bool {
+        self.closed.cancel();
+        self.exit(1);
+        false
     }
 
     /// The state, locked. Never hold it over an await, and never lock two engines at once.
@@ -167,31 +197,25 @@ impl Node {
 
     /// Closes both ports: listeners and connections go, replicas are dropped, nobody is told more.
     pub(super) fn close(&self) {
-        let threads = {
+        let first = !self.closed.is_cancelled();
+        // Before the connections go: one that is just being accepted must see it.
+        self.closed.cancel();
+        {
             let mut core = self.core();
             core.state = State::ShuttingDown;
             core.clients.kill(|_| true);
             let dropped: Vec<_> = core.followers.drain(..).map(|f| (f.ip, f.port)).collect();
             for (ip, port) in dropped {
-                core.log.info(
-                    0,
-                    "dflycmd.cc:129",
-                    &format!("Disconnecting from replica {ip}:{port}"),
-                );
+                let text = format!("Disconnecting from replica {ip}:{port}");
+                core.log.info(0, "dflycmd.cc:129", &text);
             }
-            core.threads
-        };
-        if !self.closed.is_cancelled() {
-            let mut core = self.core();
-            for (port, thread) in [
-                (self.spec.data_port, 0),
-                (self.spec.admin_port, threads - 1),
-            ] {
+            let last = core.threads - 1;
+            let ports = [(self.spec.data_port, 0), (self.spec.admin_port, last)];
+            for (port, thread) in ports.into_iter().filter(|_| first) {
                 let text = format!("Listener stopped for port {port}");
                 core.log.info(thread, "listener_interface.cc:230", &text);
             }
         }
-        self.closed.cancel();
         self.network.forget(self);
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         tasks.drain(..).for_each(|task| task.abort());

@@ -88,6 +88,9 @@ pub(super) struct Link {
     pub(super) syncing: bool,
     /// Last word from the master.
     pub(super) heard: Duration,
+    /// When REPLICAOF was accepted.
+    pub(super) born: Duration,
+    /// When stable sync began.
     pub(super) since: Duration,
     /// The master's id, once it was greeted.
     pub(super) replid: String,
@@ -236,7 +239,7 @@ pub(super) fn promote(core: &mut Core) {
         return;
     };
     stop(&link);
-    end_sync(core);
+    core.break_off_sync();
     if let Some(applied) = link.applied.filter(|applied| applied.len() == core.threads) {
         for (shard, lsn) in applied.iter().enumerate() {
             let text = format!("Shard {shard} starts journal at: {lsn}");
@@ -259,18 +262,6 @@ pub(super) fn promote(core: &mut Core) {
 fn stop(link: &Link) {
     if let Some(task) = &link.task {
         task.abort();
-    }
-}
-
-/// Leaves the LOADING of a full sync that was broken off, with the part that had come.
-fn end_sync(core: &mut Core) {
-    if let Some(progress) = core.progress.take() {
-        for db in core.databases.values_mut() {
-            db.truncate(progress.done);
-        }
-    }
-    if core.state == State::Loading {
-        core.state = State::Active;
     }
 }
 
@@ -331,7 +322,7 @@ fn begin(node: &Arc<Node>, host: String, port: u16, master: &Arc<Node>) {
     let mut resume = None;
     if let Role::Replica(link) = std::mem::replace(&mut core.role, Role::Master) {
         stop(&link);
-        end_sync(&mut core);
+        core.break_off_sync();
         // Sent again to the same master, REPLICAOF starts from nothing (recorded: a full sync).
         resume = link
             .applied
@@ -352,6 +343,7 @@ fn begin(node: &Arc<Node>, host: String, port: u16, master: &Arc<Node>) {
         up: true,
         syncing: true,
         heard: now,
+        born: now,
         since: now,
         replid: theirs,
         applied: None,

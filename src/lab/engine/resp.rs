@@ -315,4 +315,20 @@ mod tests {
             assert_eq!(three(&reply), in_three);
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_are_survived(bytes: Vec<u8>) {
+            if let Parsed::Command(_, used) = parse(&bytes) {
+                proptest::prop_assert!(used <= bytes.len());
+            }
+        }
+
+        #[test]
+        fn a_command_is_read_as_it_was_written(words: Vec<Vec<u8>>) {
+            let mut wire = vec![];
+            Reply::bulks(&words).encode(Proto::Resp2, &mut wire);
+            proptest::prop_assert_eq!(parse(&wire), Parsed::Command(words, wire.len()));
+        }
+    }
 }

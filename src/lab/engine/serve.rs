@@ -89,10 +89,11 @@ fn admit(node: &Arc<Node>, stream: TcpStream, peer: SocketAddr, port: Port) {
         let _ = wire.converse(session).await;
         wire.node.core().clients.all.remove(&id);
     });
-    match node.core().clients.all.get_mut(&id) {
-        Some(client) => client.task = Some(task.abort_handle()),
-        None if node.closed.is_cancelled() => task.abort(),
-        None => {}
+    if let Some(client) = node.core().clients.all.get_mut(&id) {
+        client.task = Some(task.abort_handle());
+    }
+    if node.closed.is_cancelled() {
+        task.abort();
     }
 }
 
@@ -315,7 +316,7 @@ impl Wire {
                 {
                     let mut core = node.core();
                     if !core.taking_over {
-                        break Some(super::info::reply(&node, &mut core, &sections));
+                        break Some(super::sections::reply(&node, &mut core, &sections));
                     }
                 }
                 over.await;
@@ -324,7 +325,15 @@ impl Wire {
                 Some(replication::replica_of(&node, host, port).await)
             }
             Pending::ReplicaOfNoOne => Some(replication::replica_of_no_one(&node).await),
-            Pending::Takeover { seconds } => Some(takeover::take_over(&node, seconds).await),
+            // Outlives its connection: a client that gives up does not stop a takeover.
+            Pending::Takeover { seconds, save } => {
+                let (done, reply) = tokio::sync::oneshot::channel();
+                let worker = Arc::clone(&node);
+                node.spawn(async move {
+                    let _ = done.send(takeover::take_over(&worker, seconds, save).await);
+                });
+                reply.await.ok()
+            }
             Pending::Save { background } => Some(save(&node, background).await),
             Pending::Shutdown { save } => {
                 shut_down(&node, save);
@@ -406,16 +415,20 @@ async fn save(node: &Arc<Node>, background: bool) -> Reply {
 
 /// SHUTDOWN and SIGTERM: the ports close at once, the process ends after its last save.
 pub(super) fn shut_down(node: &Arc<Node>, save: bool) {
-    let save = {
-        let mut core = node.core();
-        let loading = core.state == State::Loading;
-        core.log
-            .info(0, "accept_server.cc:60", "Exiting on signal Terminated");
-        save && !loading
-    };
     // Outside the tasks of the node, which end when its ports close.
     let node = Arc::clone(node);
     tokio::spawn(async move {
+        // A stopped process takes no signal but SIGKILL.
+        if !node.thawed().await {
+            return;
+        }
+        let save = {
+            let mut core = node.core();
+            let loading = core.state == State::Loading;
+            let text = "Exiting on signal Terminated";
+            core.log.info(0, "accept_server.cc:60", text);
+            save && !loading
+        };
         node.close();
         node.last_save_and_exit(save, 0).await;
     });

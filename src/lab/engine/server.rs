@@ -6,13 +6,13 @@ use std::time::Duration;
 use super::core::{Core, Role, State};
 use super::dispatch::{Pending, Session, Step, with_keys};
 use super::exec::{Answer, arg, float, integer, is, not_an_integer, syntax};
-use super::info;
 use super::keys;
 use super::lists::pop_any;
 use super::node::Node;
 use super::persistence;
 use super::replication::loading;
 use super::resp::Reply;
+use super::sections;
 use super::table::{COMMANDS, Verb};
 
 pub(super) fn run(
@@ -51,7 +51,7 @@ pub(super) fn run(
         Verb::Acl => acl(core, args),
         Verb::CommandList => Ok(command(args)),
         Verb::FlushAll => {
-            flush_all(core);
+            core.flush();
             core.stats.mutations += 1;
             core.journal_write(0, &[b"FLUSHALL".to_vec()]);
             node.journal_moved.notify_waiters();
@@ -100,10 +100,10 @@ fn db_size(core: &Core, db: u16) -> u64 {
 }
 
 fn info_step(node: &Node, core: &mut Core, args: &[Vec<u8>]) -> Step {
-    if core.taking_over && info::tells_replication(args) {
+    if core.taking_over && sections::tells_replication(args) {
         return Step::Wait(Pending::Info(args.to_vec()));
     }
-    Step::Reply(info::reply(node, core, args))
+    Step::Reply(sections::reply(node, core, args))
 }
 
 fn pop_step(node: &Node, core: &mut Core, session: &Session, args: &[Vec<u8>], left: bool) -> Step {
@@ -196,7 +196,10 @@ fn takeover_step(args: &[Vec<u8>]) -> Step {
             let option = String::from_utf8_lossy(option);
             Step::Reply(Reply::err(format!("Unsupported option:{option}")))
         }
-        _ => Step::Wait(Pending::Takeover { seconds }),
+        option => Step::Wait(Pending::Takeover {
+            seconds,
+            save: option.is_some(),
+        }),
     }
 }
 
@@ -204,7 +207,7 @@ fn role(core: &Core) -> Reply {
     match &core.role {
         Role::Master => {
             let lines = core.followers.iter().map(|follower| {
-                let stage = info::stage_word(core, follower);
+                let stage = sections::stage_word(core, follower);
                 Reply::bulks([
                     follower.ip.to_string(),
                     follower.port.to_string(),
@@ -214,10 +217,10 @@ fn role(core: &Core) -> Reply {
             Reply::Array(vec![Reply::bulk("master"), Reply::Array(lines.collect())])
         }
         Role::Replica(link) => Reply::bulks([
-            info::replica_word(core),
+            sections::replica_word(core),
             &link.host,
             &link.port.to_string(),
-            link.role_state(info::valkey_words(core)),
+            link.role_state(sections::valkey_words(core)),
         ]),
     }
 }
@@ -367,9 +370,8 @@ fn acl(core: &Core, args: &[Vec<u8>]) -> Answer {
                 "" => "nopass".to_owned(),
                 password => format!("#{:015x}", super::rng::hash(password.as_bytes()) >> 4),
             };
-            Ok(Reply::bulks([format!(
-                "user default on {login} ~* &* +@all $all"
-            )]))
+            let line = format!("user default on {login} ~* &* +@all $all");
+            Ok(Reply::Array(vec![Reply::Simple(line)]))
         }
         _ => Err(unknown_word(arg(args, 0), "ACL")),
     }
@@ -414,10 +416,4 @@ fn object(core: &mut Core, session: &Session, args: &[Vec<u8>]) -> Answer {
         "IDLETIME" => Ok(Reply::Int(0)),
         _ => Err(not_an_integer()),
     }
-}
-
-/// Empties every database.
-pub(super) fn flush_all(core: &mut Core) {
-    core.databases.clear();
-    core.databases.entry(0).or_default();
 }

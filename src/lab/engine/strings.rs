@@ -244,7 +244,10 @@ pub(super) fn mget(exec: &mut Exec, args: &[Vec<u8>]) -> Answer {
     Ok(Reply::Array(found.collect()))
 }
 
-fn pairs(args: &[Vec<u8>], name: &str) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Reply> {
+/// A key and its value.
+type Pair = (Vec<u8>, Vec<u8>);
+
+fn pairs(args: &[Vec<u8>], name: &str) -> Result<Vec<Pair>, Reply> {
     if args.len() % 2 == 1 {
         return Err(Reply::err(format!(
             "wrong number of arguments for '{name}' command"

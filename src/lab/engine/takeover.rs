@@ -16,8 +16,9 @@ use super::spec::Version;
 const GRACE: Duration = Duration::from_secs(10);
 
 /// The call, as it comes from a client. The reply arrives when the takeover is over.
-pub(super) async fn take_over(node: &Arc<Node>, seconds: u64) -> Reply {
-    let queued = node.replication.try_lock().is_err();
+/// With `save` the old master writes a snapshot before it ends.
+pub(super) async fn take_over(node: &Arc<Node>, seconds: u64, save: bool) -> Reply {
+    let queued = node.core().taking_over;
     let _turn = node.replication.lock().await;
     let (host, port) = {
         let mut core = node.core();
@@ -54,10 +55,9 @@ pub(super) async fn take_over(node: &Arc<Node>, seconds: u64) -> Reply {
         core.taking_over = true;
         (host, port)
     };
-    let deadline = Duration::from_secs(seconds);
     let master = node.network.reach(node.spec.ip, &host, port);
     let result = match &master {
-        Some(master) => hand_over(node, master, deadline, seconds).await,
+        Some(master) => hand_over(node, master, seconds, save).await,
         None => Err("Input/output error"),
     };
     {
@@ -94,9 +94,10 @@ pub(super) async fn take_over(node: &Arc<Node>, seconds: u64) -> Reply {
 async fn hand_over(
     node: &Arc<Node>,
     master: &Arc<Node>,
-    deadline: Duration,
     seconds: u64,
+    save: bool,
 ) -> Result<(), &'static str> {
+    let deadline = Duration::from_secs(seconds);
     // A frozen master, or one that runs a script, takes the command when it wakes.
     tokio::select! {
         thawed = master.thawed() => if !thawed { return Err("Input/output error") },
@@ -115,13 +116,16 @@ async fn hand_over(
         );
         core.rng.range(8, 25)
     };
+    let lock = Lock(master);
     // Clients in BLPOP get their nil now.
     master.lists_moved.notify_waiters();
     if !quiet(master, deadline).await {
+        if master.closed.is_cancelled() {
+            return Err("Input/output error");
+        }
         let mut core = master.core();
         let text = format!("Couldn't wait for commands to finish dispatching. {seconds}s");
         core.log.warn(0, "dflycmd.cc:541", &text);
-        core.state = State::Active;
         let text = format!(" DFLY TAKEOVER {seconds} SYNC1 failed with reason: Takeover failed!");
         core.log.warn(0, "main_service.cc:1619", &text);
         return Err("Bad message");
@@ -140,8 +144,23 @@ async fn hand_over(
         core.state = State::Active;
     }
     // Not among the tasks of the master: closing its ports must not end it.
-    tokio::spawn(retire(Arc::clone(master), deadline));
+    // The master stays locked until its ports close.
+    std::mem::forget(lock);
+    tokio::spawn(retire(Arc::clone(master), deadline, save));
     Ok(())
+}
+
+/// A master that is TAKEN_OVER; active again when the takeover ends in any way but success, as when
+/// the replica dies half-way.
+struct Lock<'a>(&'a Node);
+
+impl Drop for Lock<'_> {
+    fn drop(&mut self) {
+        let mut core = self.0.core();
+        if core.state == State::TakenOver {
+            core.state = State::Active;
+        }
+    }
 }
 
 /// Waits until no client of the data port holds up a command; false when the deadline passed.
@@ -172,7 +191,7 @@ fn drain(node: &Node, master: &Node) {
 }
 
 /// The old master: waits for its other replicas, closes its ports and exits with status 0.
-async fn retire(master: Arc<Node>, deadline: Duration) {
+async fn retire(master: Arc<Node>, deadline: Duration, save: bool) {
     let until = master.now() + deadline;
     let lsns = master
         .core()
@@ -196,7 +215,7 @@ async fn retire(master: Arc<Node>, deadline: Duration) {
         }
     }
     master.close();
-    master.last_save_and_exit(false, 0).await;
+    master.last_save_and_exit(save, 0).await;
 }
 
 fn abort(node: &Arc<Node>) -> Reply {

@@ -39,17 +39,14 @@ fn creation_fills_in_what_a_server_fills_in() {
         object["metadata"]["resourceVersion"],
         store.revision().to_string()
     );
-    assert!(
-        object["metadata"].get("generation").is_none(),
-        "pods have no generation in 1.32"
-    );
+    assert_eq!(object["metadata"]["generation"], 1);
     assert_eq!(
         object["metadata"]["managedFields"][0]["fieldsV1"]["f:metadata"]["f:labels"],
         json!({".": {}, "f:app": {}})
     );
     assert_eq!(
         object["metadata"]["managedFields"][0]["fieldsV1"]["f:spec"]["f:containers"],
-        json!({".": {}, "k:{\"name\":\"c\"}": {".": {}, "f:name": {}}})
+        json!({"k:{\"name\":\"c\"}": {".": {}, "f:name": {}}})
     );
     let again = store.create(PODS, "ns", pod("a"), "t").unwrap_err();
     assert_eq!(
@@ -138,8 +135,8 @@ fn expectations_are_checked() {
     assert_eq!(
         error.message,
         format!(
-            "Operation cannot be fulfilled on pods \"a\": Precondition failed: UID in precondition: u, UID in object \
-             meta: {}",
+            "Operation cannot be fulfilled on Pod \"a\": the UID in the precondition (u) does not match the UID in record ({}). \
+             The object might have been deleted and then recreated",
             object.uid
         )
     );

@@ -126,7 +126,14 @@ impl Store {
                 ));
             }
         };
-        check_name(&resource, &name)?;
+        if let Some(cause) = check_name(&resource, &name) {
+            return Err(Status::invalid(
+                &resource.group,
+                &resource.kind,
+                &name,
+                &[cause],
+            ));
+        }
         meta.insert("name".into(), name.clone().into());
         if resource.namespaced {
             state.check_namespace(what, namespace, &name)?;
@@ -277,20 +284,28 @@ impl Store {
         let now = self.now();
         let mut state = self.lock();
         let key: Key = (namespace.to_owned(), name.to_owned());
-        let before = state
-            .table(what)?
+        let table = state.table(what)?;
+        let before = table
             .objects
             .get(&key)
             .cloned()
             .ok_or_else(|| Status::not_found(what, name))?;
-        how.expect.check_delete(what, name, &before)?;
+        how.expect.check_delete(&table.resource, name, &before)?;
+        let mark = state.mark(&id(what), &before, how.grace, how.propagation, now);
         if how.dry_run {
-            return Ok(Deleted::Marked(before));
+            return Ok(match mark {
+                Some(value) => Deleted::Marked(Arc::new(Object::new(
+                    &value,
+                    before.revision,
+                    before.resource(),
+                ))),
+                None => Deleted::Gone(before),
+            });
         }
-        state.delete(&id(what), &key, how.grace, how.propagation, now);
-        Ok(match state.table(what)?.objects.get(&key) {
-            Some(object) if object.uid == before.uid => Deleted::Marked(Arc::clone(object)),
-            _ => Deleted::Gone(before),
+        let marked = state.delete(&id(what), &key, how.grace, how.propagation, now);
+        Ok(match marked {
+            Some(object) => Deleted::Marked(object),
+            None => Deleted::Gone(before),
         })
     }
 }
@@ -323,9 +338,21 @@ impl Expect {
         object: &Object,
     ) -> Result<(), Status> {
         if let Some(uid) = self.uid.as_ref().filter(|uid| **uid != object.uid) {
+            // The key is that of etcd, which an API server lets shine through here.
+            let group = if what.group.is_empty() {
+                String::new()
+            } else {
+                format!("{}/", what.group)
+            };
+            let place = if object.namespace.is_empty() {
+                String::new()
+            } else {
+                format!("{}/", object.namespace)
+            };
             let why = format!(
-                "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
-                object.uid
+                "StorageError: invalid object, Code: 4, Key: /registry/{group}{}/{place}{name}, ResourceVersion: 0, \
+                 AdditionalErrorMsg: Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
+                what.plural, object.uid
             );
             return Err(Status::conflict(what, name, &why));
         }
@@ -337,43 +364,42 @@ impl Expect {
         }
     }
 
-    fn check_delete(
-        &self,
-        what: GroupResource<'_>,
-        name: &str,
-        object: &Object,
-    ) -> Result<(), Status> {
-        self.check_write(what, name, object).map_err(|status| match (&self.revision, &self.uid) {
-            (Some(revision), uid) if uid.as_ref().is_none_or(|uid| *uid == object.uid) => {
+    fn check_delete(&self, resource: &Resource, name: &str, object: &Object) -> Result<(), Status> {
+        // Here, and only here, the text names the kind instead of its plural.
+        let what = GroupResource::new(&resource.group, &resource.kind);
+        if let Some(uid) = self.uid.as_ref().filter(|uid| **uid != object.uid) {
+            let why = format!(
+                "the UID in the precondition ({uid}) does not match the UID in record ({}). The object might have been \
+                 deleted and then recreated",
+                object.uid
+            );
+            return Err(Status::conflict(what, name, &why));
+        }
+        match &self.revision {
+            Some(revision) if *revision != object.revision.to_string() => {
                 let why = format!(
-                    "Precondition failed: ResourceVersion in precondition: {revision}, ResourceVersion in object meta: \
-                     {}",
+                    "the ResourceVersion in the precondition ({revision}) does not match the ResourceVersion in record \
+                     ({}). The object might have been modified",
                     object.revision
                 );
-                Status::conflict(what, name, &why)
+                Err(Status::conflict(what, name, &why))
             }
-            _ => status,
-        })
+            _ => Ok(()),
+        }
     }
 }
 
 impl State {
-    pub(super) fn delete(
-        &mut self,
+    /// What an object looks like once its deletion has been asked for and something still holds it; `None` when nothing
+    /// does and it can go at once.
+    fn mark(
+        &self,
         id: &Id,
-        key: &Key,
+        before: &Object,
         grace: Option<u64>,
         propagation: Propagation,
         now: jiff::Timestamp,
-    ) {
-        let Some(before) = self
-            .tables
-            .get(id)
-            .and_then(|table| table.objects.get(key))
-            .cloned()
-        else {
-            return;
-        };
+    ) -> Option<Value> {
         let mut value = before.value();
         let is = |what: GroupResource<'_>| id.0 == what.group && id.1 == what.plural;
         let grace = if is(PODS) {
@@ -381,64 +407,78 @@ impl State {
         } else {
             0
         };
-        let meta = object::metadata(&mut value);
         let mut finalizers = before.finalizers.clone();
-        let wanted = match propagation {
-            Propagation::Background => None,
-            Propagation::Foreground => Some(FOREGROUND),
-            Propagation::Orphan => None,
-        };
-        if let Some(wanted) = wanted.filter(|wanted| !finalizers.iter().any(|have| have == wanted))
+        if propagation == Propagation::Foreground
+            && !finalizers.iter().any(|have| have == FOREGROUND)
         {
-            finalizers.push(wanted.to_owned());
+            finalizers.push(FOREGROUND.to_owned());
         }
+        if grace == 0 && finalizers.is_empty() && !is(NAMESPACES) {
+            return None;
+        }
+        let meta = object::metadata(&mut value);
+        let first = text(meta, "deletionTimestamp").is_empty();
+        let left = meta
+            .get("deletionGracePeriodSeconds")
+            .and_then(Value::as_u64);
+        // A second deletion can shorten the grace, never lengthen it.
+        if first || left.is_some_and(|left| grace < left) {
+            let until = now
+                .checked_add(jiff::SignedDuration::from_secs(grace.cast_signed()))
+                .unwrap_or(now);
+            meta.insert("deletionTimestamp".into(), clock::seconds(until).into());
+            meta.insert("deletionGracePeriodSeconds".into(), grace.into());
+        }
+        // The registry counts the mark as a change of what is wanted.
+        if let (true, Some(count)) = (first, meta.get("generation").and_then(Value::as_u64)) {
+            meta.insert("generation".into(), (count + 1).into());
+        }
+        if !finalizers.is_empty() {
+            meta.insert("finalizers".into(), finalizers.into());
+        }
+        if is(NAMESPACES)
+            && let Some(status) = value.get_mut("status").and_then(Value::as_object_mut)
+        {
+            status.insert("phase".into(), "Terminating".into());
+        }
+        Some(value)
+    }
+
+    /// Deletes; the marked object, when something still held it.
+    pub(super) fn delete(
+        &mut self,
+        id: &Id,
+        key: &Key,
+        grace: Option<u64>,
+        propagation: Propagation,
+        now: jiff::Timestamp,
+    ) -> Option<Arc<Object>> {
+        let before = self
+            .tables
+            .get(id)
+            .and_then(|table| table.objects.get(key))
+            .cloned()?;
         if propagation == Propagation::Orphan {
             self.orphan(&before.uid);
         }
-        let waits = grace > 0 || !finalizers.is_empty() || is(NAMESPACES);
-        if waits {
-            let already = text(meta, "deletionTimestamp");
-            let left = meta
-                .get("deletionGracePeriodSeconds")
-                .and_then(Value::as_u64);
-            // A second deletion can shorten the grace, never lengthen it.
-            if already.is_empty() || left.is_some_and(|left| grace < left) {
-                let until = now
-                    .checked_add(jiff::SignedDuration::from_secs(grace.cast_signed()))
-                    .unwrap_or(now);
-                meta.insert("deletionTimestamp".into(), clock::seconds(until).into());
-                meta.insert("deletionGracePeriodSeconds".into(), grace.into());
-            }
-            if !finalizers.is_empty() {
-                meta.insert("finalizers".into(), finalizers.into());
-            }
-            if is(NAMESPACES)
-                && let Some(status) = value.get_mut("status").and_then(Value::as_object_mut)
-            {
-                status.insert("phase".into(), "Terminating".into());
-            }
-            if value != before.value() {
-                // The registry counts a deletion mark as a change of what is wanted.
-                if let Some(count) = value
-                    .pointer("/metadata/generation")
-                    .and_then(Value::as_u64)
-                {
-                    object::metadata(&mut value).insert("generation".into(), (count + 1).into());
-                }
-                let revision = self.next_revision();
-                object::set_revision(&mut value, revision);
-                self.put(id, &value, revision);
-            }
-            if propagation == Propagation::Foreground {
-                self.delete_dependents(&before.uid, propagation, now);
-            }
-            if is(NAMESPACES) {
-                self.empty_namespace(&key.1, now);
-            }
-            self.finish_deletion(id, key);
-            return;
+        let Some(mut value) = self.mark(id, &before, grace, propagation, now) else {
+            self.remove_and_collect(id, key, propagation, now);
+            return None;
+        };
+        let mut marked = Some(Arc::clone(&before));
+        if value != before.value() {
+            let revision = self.next_revision();
+            object::set_revision(&mut value, revision);
+            marked = self.put(id, &value, revision);
         }
-        self.remove_and_collect(id, key, propagation, now);
+        if propagation == Propagation::Foreground {
+            self.delete_dependents(&before.uid, propagation, now);
+        }
+        if id.0 == NAMESPACES.group && id.1 == NAMESPACES.plural {
+            self.empty_namespace(&key.1, now);
+        }
+        self.finish_deletion(id, key);
+        marked
     }
 }
 
@@ -545,14 +585,14 @@ fn text(map: &Map<String, Value>, key: &str) -> String {
 }
 
 /// DNS-1123, as most kinds demand; RBAC names are freer.
-fn check_name(resource: &Resource, name: &str) -> Result<(), Status> {
+pub(in crate::lab) fn check_name(resource: &Resource, name: &str) -> Option<Cause> {
     let free = resource.group == "rbac.authorization.k8s.io";
     let label = ["namespaces", "services"].contains(&resource.plural.as_ref());
     let letter = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     let inner = |c: char| letter(c) || c == '-' || (c == '.' && !label);
     let good = name.starts_with(letter) && name.ends_with(letter) && name.chars().all(inner);
     if free || (good && name.len() <= if label { 63 } else { 253 }) {
-        return Ok(());
+        return None;
     }
     let why = if label {
         "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end \
@@ -563,13 +603,7 @@ fn check_name(resource: &Resource, name: &str) -> Result<(), Status> {
          and end with an alphanumeric character (e.g. 'example.com', regex used for validation is \
          '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
     };
-    let cause = Cause::invalid("metadata.name", &name.into(), why);
-    Err(Status::invalid(
-        &resource.group,
-        &resource.kind,
-        name,
-        &[cause],
-    ))
+    Some(Cause::invalid("metadata.name", &name.into(), why))
 }
 
 fn settle_namespace(value: &mut Value, name: &str) {

@@ -565,3 +565,45 @@ async fn a_pod_that_ends_is_let_go_at_once_and_its_namesake_is_asked_anew() {
     })
     .await;
 }
+
+/// A real server where the machine has one. Its answers are Dragonfly's in everything that is asked here but the version.
+#[tokio::test]
+async fn a_real_redis_server_is_understood() {
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("socket");
+    let started = tokio::process::Command::new("redis-server")
+        .args(["--port", "0", "--save", "", "--unixsocket"])
+        .arg(&socket)
+        .current_dir(dir.path())
+        .stdout(std::process::Stdio::null())
+        .kill_on_drop(true)
+        .spawn();
+    let Ok(_server) = started else {
+        let required = std::env::var("DARNER_REQUIRE").unwrap_or_default();
+        assert!(
+            !required.split(',').any(|what| what == "redis"),
+            "redis-server is required and missing"
+        );
+        eprintln!("skipped: no redis-server on this machine");
+        return;
+    };
+    let path = socket.clone();
+    let bridge: Pod = Arc::new(move |mut stream| {
+        let path = path.clone();
+        Box::pin(async move {
+            if let Ok(mut server) = tokio::net::UnixStream::connect(&path).await {
+                let _ = tokio::io::copy_bidirectional(&mut stream, &mut server).await;
+            }
+        })
+    });
+    let api = Api::start(cluster(vec![Act::Forward(bridge)])).await;
+    let mut it = Followed::api(&api);
+    it.until("all answered", |c| {
+        record(c, 0).is_some_and(|r| answers(r) == 9)
+    })
+    .await;
+    let record = record(it.context(), 0).unwrap();
+    assert_eq!(record.engine_role().unwrap().value, Role::Master);
+    assert!(record.memory.as_ref().unwrap().value.used.unwrap() > 0);
+    assert!(record.clients.as_ref().unwrap().value.connected.unwrap() >= 1);
+}

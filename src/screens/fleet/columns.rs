@@ -9,32 +9,41 @@ use crate::screens::parts::See;
 use crate::settings::{Glyph, Tone};
 use crate::widgets::{Column, Piece, Row};
 
-/// Columns from which names are shown in full before more columns come.
-const ROOMY: u16 = 118;
+/// What the columns are fitted to besides the width of the screen.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Fit {
+    /// The longest name of a context, of an instance with its namespace, and of an instance alone. Names do not change
+    /// before one's eyes, so columns may follow them.
+    pub longest: (u16, u16, u16),
+    /// More than one context is shown; the name of a single one is on the top line and not in every row.
+    pub several_contexts: bool,
+    /// How old figures are stands in a column only where some are.
+    pub any_old: bool,
+}
 
-/// Every column, from left to right. Each can be sorted by. Where only one context is open, its name is on the top line
-/// and not in every row; how old figures are stands there only where some are.
-pub(super) fn columns(width: u16, several_contexts: bool, any_old: bool) -> Vec<Column> {
-    let roomy = width >= ROOMY;
-    let least = |narrow, wide| if roomy { wide } else { narrow };
-    let context = if several_contexts { 1 } else { 9 };
-    let as_of = if any_old { 2 } else { 10 };
+/// Every column, from left to right. Each can be sorted by.
+pub(super) fn columns(fit: Fit) -> Vec<Column> {
+    let (context, instance, master) = fit.longest;
+    // A pod is called by its instance's name, a dash and a number.
+    let master = master.saturating_add(2).clamp(11, 28);
+    let context_first = if fit.several_contexts { 1 } else { 9 };
+    let as_of_first = if fit.any_old { 2 } else { 10 };
     vec![
-        Column::new("state", "STATE").width(least(17, 19), 19),
+        Column::new("state", "STATE").width(17, 19),
         Column::new("since", "SINCE")
             .width(6, 6)
             .right()
             .priority(4),
         Column::new("context", "CONTEXT")
-            .width(least(7, 9), 14)
+            .width(7, context.clamp(7, 20))
             .cut_middle()
-            .priority(context),
+            .priority(context_first),
         Column::new("instance", "INSTANCE")
-            .width(least(20, 28), 36)
+            .width(20, instance.clamp(20, 44))
             .fill()
             .cut_middle(),
         Column::new("master", "MASTER")
-            .width(least(11, 14), 20)
+            .width(11, master)
             .cut_middle()
             .priority(1),
         Column::new("nodes", "NODES")
@@ -48,7 +57,7 @@ pub(super) fn columns(width: u16, several_contexts: bool, any_old: bool) -> Vec<
         Column::new("as-of", "AS OF")
             .width(6, 6)
             .right()
-            .priority(as_of),
+            .priority(as_of_first),
         Column::new("keys", "KEYS").width(6, 6).right().priority(7),
         Column::new("version", "VERSION").width(8, 9).priority(8),
         Column::new("restarts", "RESTARTS")
@@ -61,7 +70,7 @@ pub(super) fn columns(width: u16, several_contexts: bool, any_old: bool) -> Vec<
 
 /// Ids of all columns, from left to right.
 pub(super) fn ids() -> Vec<&'static str> {
-    columns(0, true, true)
+    columns(Fit::default())
         .iter()
         .map(|column| column.id)
         .collect()
@@ -132,10 +141,10 @@ fn nodes(figures: &Figures) -> Piece {
 }
 
 fn sync(figures: &Figures) -> Piece {
-    let tone = if figures.in_sync < figures.replicas {
-        Tone::Degraded
-    } else {
-        Tone::Text
+    let tone = match figures.in_sync {
+        None => Tone::Unknown,
+        Some(in_sync) if in_sync < figures.replicas => Tone::Degraded,
+        Some(_) => Tone::Text,
     };
     Piece::new(figures.sync_words(), tone)
 }

@@ -12,6 +12,7 @@ use crate::screens::parts::{
     Field, Measure, See, Sieved, denied, standing, state_sign, state_tone,
 };
 use crate::settings::{Glyph, Tone};
+use crate::widgets::draw;
 
 /// What a row is about.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -131,6 +132,14 @@ impl FleetRow {
         self.rank != State::Healthy
     }
 
+    /// Columns that its name takes with its namespace, and without; nothing for a context's row.
+    pub fn instance_width(&self) -> (usize, usize) {
+        match &self.key {
+            RowKey::Instance(id) => (draw::width(&self.name), draw::width(&id.name)),
+            RowKey::Context(_) => (0, 0),
+        }
+    }
+
     /// The order by a column; what is not known comes last whichever way the rows are sorted.
     pub fn order(&self, other: &Self, column: &str, descending: bool) -> Ordering {
         let number = |a: Option<f64>, b: Option<f64>| match (a, b) {
@@ -196,7 +205,7 @@ fn figure_of(row: &FleetRow, column: &str) -> Option<f64> {
             // The share of replicas in sync; an instance without replicas lacks none.
             return Some(match figures.replicas {
                 0 => 1.0,
-                all => figures.in_sync as f64 / all as f64,
+                all => figures.in_sync? as f64 / all as f64,
             });
         }
         _ => return None,

@@ -10,9 +10,9 @@ use crate::widgets::{Column, Piece, Row};
 pub(super) fn columns() -> Vec<Column> {
     vec![
         Column::new("age", "AGE").width(6, 6).right(),
-        Column::new("reason", "REASON").width(12, 24),
+        Column::new("reason", "REASON").width(12, 18),
         Column::new("about", "ABOUT")
-            .width(12, 28)
+            .width(12, 24)
             .cut_middle()
             .priority(1),
         Column::new("note", "NOTE").width(20, 40).fill(),

@@ -38,6 +38,44 @@ impl Places {
         }
     }
 
+    /// As many lower panes as there is room for, one beneath the other; the chosen one is always among them.
+    fn stack(&mut self, area: Rect, wants: Wants, tab: Pane) {
+        /// Rows from which a pane is worth showing beside others.
+        const WORTH: u16 = 7;
+        let room = usize::from(area.height / WORTH).clamp(1, 4);
+        let mut shown: Vec<Pane> = vec![tab];
+        for pane in [Pane::Findings, Pane::Events, Pane::Charts, Pane::Storage] {
+            if shown.len() < room && !shown.contains(&pane) {
+                shown.push(pane);
+            }
+        }
+        self.tabbed = shown.len() < 4;
+        let mut rest = area;
+        let mut left = u16::try_from(shown.len()).unwrap_or(1);
+        // In the order of the tabs, so that a pane that comes in does not turn the others round.
+        for pane in Pane::ALL.iter().filter(|pane| shown.contains(pane)) {
+            let wanted = match pane {
+                Pane::Findings => wants.findings.saturating_add(1),
+                Pane::Storage => wants.storage.saturating_add(2),
+                Pane::Nodes | Pane::Events | Pane::Charts => u16::MAX,
+            };
+            left -= 1;
+            let most = rest.height.saturating_sub(left * WORTH);
+            let share = rest.height / (left + 1);
+            let rows = if left == 0 {
+                rest.height
+            } else {
+                wanted.max(3).min(most.max(share)).min(match pane {
+                    Pane::Events | Pane::Charts => share.max(WORTH),
+                    _ => u16::MAX,
+                })
+            };
+            let (place, below) = split(rest, rows);
+            self.put(*pane, place);
+            rest = below;
+        }
+    }
+
     fn put(&mut self, pane: Pane, area: Rect) {
         match pane {
             Pane::Nodes => self.nodes = area,
@@ -90,8 +128,7 @@ pub(super) fn places(area: Rect, wants: Wants, pane: Pane, tab: Pane, zoomed: bo
         let (middle, lower) = split(below, nodes);
         places.topology = top;
         places.nodes = middle;
-        places.put(tab, lower);
-        places.tabbed = true;
+        places.stack(lower, wants, tab);
         return places;
     }
     let nodes = nodes.min(room / 2 + 1).min(rest.height);

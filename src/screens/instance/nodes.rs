@@ -6,17 +6,25 @@ use crate::domain::object::{Container, ContainerState, Pod};
 use crate::domain::{InstanceView, NodeView, text};
 use crate::screens::parts::See;
 use crate::settings::{Glyph, Tone};
-use crate::widgets::{Column, Piece, Row};
+use crate::widgets::{Column, Piece, Row, draw};
 
-/// The columns, from left to right.
-pub(super) fn columns() -> Vec<Column> {
+/// How many columns there are.
+pub(super) const COLUMNS: usize = 15;
+
+/// The columns, from left to right. Names of pods do not change, so theirs is as wide as the longest.
+pub(super) fn columns(view: &InstanceView<'_>) -> Vec<Column> {
+    let names = view.nodes.iter().map(|n| draw::width(&n.id.pod));
+    let name = u16::try_from(names.max().unwrap_or(0)).unwrap_or(u16::MAX);
+    let name = name.clamp(8, 28);
     vec![
-        Column::new("node", "NODE").width(11, 24).cut_middle(),
+        Column::new("node", "NODE")
+            .width(name.min(14), name)
+            .cut_middle(),
         Column::new("label", "LABEL").width(7, 7),
         Column::new("engine", "ENGINE").width(9, 9),
         Column::new("service", "SERVICE").width(7, 7),
-        Column::new("pod", "POD").width(9, 18).priority(2),
-        Column::new("link", "LINK").width(10, 24).fill().priority(1),
+        Column::new("pod", "POD").width(9, 11).priority(2),
+        Column::new("link", "LINK").width(14, 18).fill().priority(1),
         Column::new("lag", "LAG").width(6, 6).right().priority(2),
         Column::new("memory", "MEMORY")
             .width(12, 12)

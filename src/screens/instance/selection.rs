@@ -53,7 +53,7 @@ impl Lists {
                 .collect(),
             kinds: lines
                 .into_iter()
-                .map(|line| (line.name, line.kind))
+                .filter_map(|line| Some((line.name, line.kind?)))
                 .collect(),
         }
     }

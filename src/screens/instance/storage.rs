@@ -10,7 +10,7 @@ use crate::widgets::{Column, Piece, Row};
 pub(super) fn columns() -> Vec<Column> {
     vec![
         Column::new("object", "OBJECT")
-            .width(16, 34)
+            .width(22, 34)
             .fill()
             .cut_middle(),
         Column::new("state", "STATE").width(9, 22),
@@ -21,10 +21,10 @@ pub(super) fn columns() -> Vec<Column> {
     ]
 }
 
-/// One line: its name for the selection, the kind as kubectl spells it, and its cells.
+/// One line: its name for the selection, the kind as kubectl spells it (`None` for a sentence), and its cells.
 pub(super) struct Line {
     pub name: String,
-    pub kind: &'static str,
+    pub kind: Option<&'static str>,
     pub row: Row,
 }
 
@@ -36,30 +36,30 @@ pub(super) fn lines(see: &See<'_>, view: &InstanceView<'_>) -> Vec<Line> {
         .iter()
         .map(|held| Line {
             name: held.value.meta.name.to_string(),
-            kind: "pvc",
+            kind: Some("pvc"),
             row: claim(see, &held.value).stale(stale),
         })
         .collect();
     lines.extend(view.pdbs.iter().map(|held| Line {
         name: held.value.meta.name.to_string(),
-        kind: "pdb",
+        kind: Some("pdb"),
         row: budget(see, &held.value).stale(stale),
     }));
     lines.extend(view.policies.iter().map(|held| Line {
         name: held.value.meta.name.to_string(),
-        kind: "networkpolicy",
+        kind: Some("networkpolicy"),
         row: policy(see, &held.value).stale(stale),
     }));
-    lines
-}
-
-/// What cannot be told, and why: a right that is missing takes its lines away, and says so.
-pub(super) fn missing(view: &InstanceView<'_>) -> Option<String> {
-    let words: Vec<String> = [Kind::Pvc, Kind::Pdb, Kind::NetworkPolicy]
+    // A right that is missing takes its lines away, and says so.
+    let unread = [Kind::Pvc, Kind::Pdb, Kind::NetworkPolicy]
         .into_iter()
-        .filter_map(|kind| super::unread(view, kind))
-        .collect();
-    (!words.is_empty()).then(|| words.join("; "))
+        .filter_map(|kind| Some((kind, super::unread(view, kind)?)));
+    lines.extend(unread.map(|(kind, why)| Line {
+        name: kind.words().to_owned(),
+        kind: None,
+        row: Row::new(vec![Piece::muted(why)]).spanning(),
+    }));
+    lines
 }
 
 fn claim(see: &See<'_>, pvc: &Pvc) -> Row {

@@ -156,6 +156,11 @@ pub(super) fn lines(see: &See<'_>, view: &InstanceView<'_>, columns: usize) -> V
     if view.nodes.is_empty() {
         lines.push(vec![Piece::new(" no pod", Tone::Broken)]);
     }
+    if !view.context.is_live() {
+        for piece in lines.iter_mut().flatten() {
+            piece.tone = Tone::Stale;
+        }
+    }
     lines
 }
 

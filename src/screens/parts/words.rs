@@ -113,6 +113,9 @@ pub fn missing(context: &ContextWorld) -> Vec<String> {
             words.push(word);
         }
     }
+    if context.engines_forbidden().is_some() {
+        words.push("no port-forward".to_owned());
+    }
     words
 }
 

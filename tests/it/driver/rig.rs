@@ -59,6 +59,17 @@ impl Rig {
             .args(args))
     }
 
+    /// Asks kubectl again until it answers so.
+    pub fn kubectl_until(&self, args: &[&str], wanted: &str) {
+        let begun = std::time::Instant::now();
+        while self.kubectl(args) != wanted {
+            assert!(
+                begun.elapsed() < super::PATIENCE,
+                "kubectl {args:?} never said {wanted}"
+            );
+        }
+    }
+
     /// Its kubeconfig: contexts `rig` and `rig-limited`.
     pub fn kubeconfig(&self) -> PathBuf {
         self.state().join("kubeconfig")

@@ -7,5 +7,9 @@
     clippy::indexing_slicing
 )]
 
+mod anything;
 mod fleet;
+mod flows;
+mod instance;
+mod scale;
 mod world;

@@ -104,6 +104,13 @@ impl Story {
         self.send(Msg::Resize(columns, rows))
     }
 
+    /// Draws, and looks at nothing.
+    pub fn draw(&self) {
+        let (width, height) = self.size;
+        let area = Rect::new(0, 0, width, height);
+        view(&self.state, self.now, area, &mut Buffer::empty(area));
+    }
+
     fn buffer(&self) -> Buffer {
         let (width, height) = self.size;
         let area = Rect::new(0, 0, width, height);
@@ -368,6 +375,16 @@ pub fn db(context: &'static str, namespace: &str, name: &str) -> Db {
 impl Db {
     pub fn node(mut self, node: Node) -> Self {
         self.nodes.push(node);
+        self
+    }
+
+    /// Its masters do that much.
+    pub fn busy(mut self, ops: u64) -> Self {
+        for node in &mut self.nodes {
+            if node.engine == Some(Role::Master) {
+                node.ops = ops;
+            }
+        }
         self
     }
 

@@ -216,7 +216,7 @@ fn a_credential_plugin_never_reaches_the_screen_and_its_last_line_is_told() {
 #[test]
 fn broken_settings_and_keymaps_are_told_with_their_line_and_stop_nothing() {
     let lab = LabProcess::start("healthy");
-    let console = Opening::new(["--context", "lab-infra"])
+    let mut console = Opening::new(["--context", "lab-infra"])
         .kubeconfig(&lab.kubeconfig())
         .file(
             ".config/darner/settings.toml",
@@ -225,6 +225,10 @@ fn broken_settings_and_keymaps_are_told_with_their_line_and_stop_nothing() {
         .open();
     console
         .expect_row(&["harbor/cache", "1 of 1"])
-        .expect("settings.toml:2");
+        .expect("problem");
+    console
+        .press(&["g", "n"])
+        .expect("settings.toml:2")
+        .expect("settings.toml:4");
     console.quit();
 }

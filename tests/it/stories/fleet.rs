@@ -41,6 +41,7 @@ fn an_instance_opens_and_esc_goes_back() {
         .expect_row(&["cache-0", "master"]);
     console
         .press(&["esc"])
+        .expect_gone("Topology")
         .expect_row(&["harbor/cache", "healthy"]);
     console.quit();
 }
@@ -71,8 +72,8 @@ fn help_shows_the_keys_in_force_and_the_palette_finds_an_instance() {
     let lab = LabProcess::start("healthy");
     let mut console = open(&lab);
     console.expect_row(&["harbor/cache", "1 of 1"]);
-    console.press(&["?"]).expect("palette");
-    console.press(&["esc"]).expect("harbor/cache");
+    console.press(&["?"]).expect_row(&[":", "Palette"]);
+    console.press(&["esc"]).expect_gone("Keys that work here");
     console.press(&[":"]);
     console
         .press(&["g", "i", "t", "l", "a", "b"])
@@ -105,8 +106,11 @@ fn a_cluster_that_dies_becomes_a_row_state_and_its_rows_are_no_longer_live() {
         .expect_row(&["unknown", "dragonfly-system/gitlab"])
         .expect("unreachable");
     // Keys are answered as before.
-    console.press(&["?"]).expect("palette");
-    console.press(&["esc"]).expect("dragonfly-system/gitlab");
+    console.press(&["?"]).expect("Keys that work here");
+    console
+        .press(&["esc"])
+        .expect_gone("Keys that work here")
+        .expect("dragonfly-system/gitlab");
     console.quit();
 }
 

@@ -137,11 +137,16 @@ fn a_real_cluster_without_the_crd_is_told_and_its_arrival_is_noticed() {
     .unwrap();
     let path = String::from_utf8(crd.stdout).unwrap();
     rig.kubectl(&["create", "-f", path.trim()]);
-    rig.kubectl(&[
-        "wait",
-        "--for=condition=Established",
-        "crd/dragonflies.dragonflydb.io",
-    ]);
+    rig.kubectl_until(
+        &[
+            "get",
+            "crd",
+            "dragonflies.dragonflydb.io",
+            "-o",
+            "jsonpath={.status.conditions[?(@.type=='Established')].status}",
+        ],
+        "True",
+    );
     rig.put(&["harbor/cache:2"]);
     console.expect_row(&["harbor/cache", "2/2"]);
     console.quit();

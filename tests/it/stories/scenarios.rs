@@ -77,7 +77,8 @@ fn forbidden() {
         "forbidden",
         &[
             &["unknown", "dragonfly-system/gitlab"],
-            &["pods/portforward"],
+            &["may not port-forward"],
+            &["lab-infra", "degraded"],
         ],
     );
 }

@@ -46,7 +46,7 @@ fn any_size_is_survived_and_a_tiny_one_is_told() {
     }
     console.expect_row(&["harbor/cache", "1 of 1"]);
     console.resize(20, 5);
-    console.wait("a word about the size", |screen| screen.contains("small"));
+    console.wait("a word about the size", |screen| screen.contains("Needs"));
     console.resize(80, 24).expect_row(&["harbor/cache"]);
     console.quit();
 }

@@ -268,8 +268,8 @@ impl Row<'_> {
                 self.number("/spec/replicas")
             )
             .into(),
-            self.number("/status/updatedReplicas").to_string().into(),
-            self.number("/status/availableReplicas").to_string().into(),
+            self.number("/status/updatedReplicas").into(),
+            self.number("/status/availableReplicas").into(),
             self.age(),
             names,
             images,
@@ -467,7 +467,7 @@ impl Row<'_> {
             source.into(),
             self.text("/message").trim().into(),
             time(&["/firstTimestamp", "/eventTime"]).into(),
-            count.to_string().into(),
+            count.into(),
             self.name(),
         ]
     }

@@ -58,12 +58,14 @@ pub(super) fn since(at: &str, now: Timestamp) -> String {
 
 /// `a=b,c=d`, or `<none>`.
 pub(super) fn pairs(map: Option<&Value>) -> String {
-    let pairs: Vec<String> = map
+    let mut pairs: Vec<String> = map
         .and_then(Value::as_object)
         .into_iter()
         .flatten()
         .map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default()))
         .collect();
+    // Sorted as texts, not as keys: `a.b/c=x` comes before `a=x`.
+    pairs.sort();
     or_none(pairs.join(","))
 }
 

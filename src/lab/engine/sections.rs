@@ -2,8 +2,8 @@
 
 use std::fmt::{Display, Write as _};
 
-use super::clients::{Client, Port};
 use super::core::{Core, Role, State};
+use super::figures::{general, human};
 use super::node::Node;
 use super::replication::{Follower, Stage};
 use super::resp::Reply;
@@ -157,27 +157,6 @@ fn clients(core: &Core, out: &mut Lines) {
     out.put("blocked_clients", core.clients.blocked());
     out.put("pipeline_queue_length", waiting);
     out.zeros(&["send_delay_ms", "timeout_disconnects"]);
-}
-
-/// Bytes as `1.39GiB`, with the server's digits.
-pub(super) fn human(bytes: u64) -> String {
-    let units = [
-        (1_u64 << 40, "TiB"),
-        (1 << 30, "GiB"),
-        (1 << 20, "MiB"),
-        (1 << 10, "KiB"),
-    ];
-    for (size, unit) in units {
-        if bytes >= size {
-            let value = bytes as f64 / size as f64;
-            return if unit == "KiB" {
-                format!("{value:.1}{unit}")
-            } else {
-                format!("{value:.2}{unit}")
-            };
-        }
-    }
-    format!("{bytes}B")
 }
 
 fn memory(core: &mut Core, out: &mut Lines) {
@@ -580,114 +559,4 @@ fn acl(out: &mut Lines) {
         "acl_pubsub_globs_bytes",
     ]);
     out.put("acl_total_bytes", 420);
-}
-
-/// A number as C++ streams print it: six significant digits, no trailing zeros, exponents from 1e+06.
-pub(super) fn general(value: f64) -> String {
-    if value == 0.0 || !value.is_finite() {
-        return "0".into();
-    }
-    let exponent = value.abs().log10().floor() as i32;
-    if (-5..6).contains(&exponent) {
-        let digits = usize::try_from(5 - exponent).unwrap_or(0);
-        let text = format!("{value:.digits$}");
-        return match text.contains('.') {
-            true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
-            false => text,
-        };
-    }
-    let mantissa = format!("{:.5}", value / 10_f64.powi(exponent));
-    let mantissa = mantissa.trim_end_matches('0').trim_end_matches('.');
-    let sign = if exponent < 0 { '-' } else { '+' };
-    format!("{mantissa}e{sign}{:02}", exponent.abs())
-}
-
-/// CLIENT LIST: real connections, those of replicas, and on a replica the one to its master.
-pub(super) fn client_list(node: &Node, core: &Core) -> String {
-    let now = node.now();
-    let laddr = format!("{}:{}", node.spec.ip, node.spec.admin_port);
-    let mut more = vec![];
-    for follower in &core.followers {
-        let age = now.saturating_sub(follower.since).as_secs();
-        let (control, flows) = &follower.ids;
-        for (n, id) in std::iter::once(control).chain(flows).enumerate() {
-            let addr = format!("{}:{}", follower.ip, 40_000 + id % 20_000);
-            let thread = usize::try_from(*id).unwrap_or(0) % core.threads;
-            let mut client = Client::new(
-                *id,
-                Port::Admin,
-                addr,
-                laddr.clone(),
-                thread,
-                follower.since,
-            );
-            let kind = if n == 0 { "ctrl" } else { "flow" };
-            client.name = Some(format!("repl_{kind}_{}", follower.sync));
-            client.commands = if n == 0 { 9 } else { 1 + age };
-            client.net_in = if n == 0 { 253 } else { 98 + age * 19 };
-            client.reads = client.commands;
-            client.active = if n == 0 { follower.since } else { now };
-            more.push(client);
-        }
-    }
-    let mut text = core.clients.list(&more, now);
-    if let Role::Replica(link) = &core.role {
-        let age = now.saturating_sub(link.since).as_secs();
-        let (laddr, fd) = match link.up {
-            true => (
-                format!("{}:{}", node.spec.ip, 40_000 + link.id % 20_000),
-                14,
-            ),
-            false => ("-".to_owned(), -1),
-        };
-        let _ = writeln!(
-            text,
-            "id={} addr={}:{} laddr={laddr} fd={fd} name= tid={} irqmatch=0 age={age} idle={} tot-cmds={} \
-             tot-net-in=0 tot-read-calls=0 tot-dispatches=0 db=0 flags=M repl-phase={} lib-name= lib-ver=",
-            link.id,
-            link.host,
-            link.port,
-            core.threads - 1,
-            link.last_io(now),
-            link.commands,
-            link.phase.word(),
-        );
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_print_as_streams_print_them() {
-        let cases = [
-            (0.26437, "0.26437"),
-            (2_156_242.0, "2.15624e+06"),
-            (50.125, "50.125"),
-            (15.0, "15"),
-            (4.45e-06, "4.45e-06"),
-            (0.0, "0"),
-            (227.03, "227.03"),
-            (181.1658, "181.166"),
-            (194_004.4, "194004"),
-        ];
-        for (value, text) in cases {
-            assert_eq!(general(value), text);
-        }
-    }
-
-    #[test]
-    fn sizes_read_as_recorded() {
-        let cases = [
-            (565_392, "552.1KiB"),
-            (21_835_776, "20.82MiB"),
-            (6_442_450_944, "6.00GiB"),
-            (12, "12B"),
-        ];
-        for (bytes, text) in cases {
-            assert_eq!(human(bytes), text);
-        }
-    }
 }

@@ -1,0 +1,370 @@
+//! Keys through `update`: what they open, what closes it, and what is asked of the machine room.
+
+use darner::app::vocabulary;
+use darner::msg::{Effect, Mouse, Msg, Outcome, Signal};
+use darner::settings::{GlyphSet, Keymap};
+use insta::assert_snapshot;
+use jiff::SignedDuration;
+
+use super::world::*;
+
+fn story() -> Story {
+    let mut story = Story::new(120, 30);
+    fleet(&mut story, &[dragonfly(), gitlab()], &[cache()]);
+    story.after(10);
+    for db in [dragonfly(), gitlab(), cache()] {
+        story.told(db.answers());
+    }
+    story.take_effects();
+    story
+}
+
+fn quits(story: &mut Story) -> bool {
+    story.take_effects().contains(&Effect::Quit)
+}
+
+#[test]
+fn every_shipped_keymap_speaks_the_consoles_language() {
+    for name in Keymap::names(&[]) {
+        let (keymap, problems) = Keymap::load(&name, &[], None, &vocabulary());
+        assert_eq!(problems, [], "{name}");
+        for binding in keymap.all() {
+            if let Some(run) = &binding.run {
+                let command = darner::msg::Command::parse(run);
+                assert!(command.is_ok(), "{name}: {run}: {command:?}");
+            }
+        }
+        for screen in darner::screens::ALL {
+            let keys = keymap.keys_for("quit", screen.id);
+            assert!(!keys.is_empty(), "{name}: nothing quits on {}", screen.id);
+        }
+    }
+}
+
+#[test]
+fn ctrl_c_always_quits() {
+    for before in ["", ":", "/ x", "?", "q", "enter x", "g", "z"] {
+        let mut story = story();
+        story.press(before).press("ctrl-c");
+        assert!(quits(&mut story), "after {before:?}");
+    }
+    let mut story = story();
+    story.send(Msg::Signal(Signal::Terminate));
+    assert!(quits(&mut story));
+}
+
+#[test]
+fn esc_closes_the_topmost_thing_and_never_quits() {
+    let mut story = story();
+    story.press("enter x").says("Why:");
+    story.press("esc").says_not("Why:").says("─ Topology");
+    story
+        .press("+ esc")
+        .says("─ Topology")
+        .press("esc")
+        .says("─ Fleet");
+    story.press("esc esc esc esc").says("─ Fleet");
+    assert!(!quits(&mut story));
+    story
+        .press("q")
+        .says("Quit darner?")
+        .press("esc")
+        .says_not("Quit darner?");
+    story.press("q enter").says_not("Quit darner?");
+    story
+        .press("q x")
+        .says("Quit darner?")
+        .press("n")
+        .says_not("Quit darner?");
+    assert!(!quits(&mut story));
+    story.press("q y");
+    assert!(quits(&mut story));
+}
+
+#[test]
+fn q_goes_back_and_asks_only_at_the_root() {
+    let mut story = story();
+    story.press("enter q").says("─ Fleet").says_not("Quit");
+    story.press("enter ? esc q q").says("Quit darner?");
+}
+
+#[test]
+fn history_goes_back_and_forward() {
+    let mut story = story();
+    let gitlab = "infra  dragonfly-system/gitlab ─";
+    story.press("enter").says(gitlab);
+    story.press("[").says("─ Fleet").press("]").says(gitlab);
+    story.press("- ").says("─ Fleet").press("-").says(gitlab);
+    story.press("]").says("there is no screen to go forward to");
+    let mut story = self::story();
+    story.press("enter [ [").says("─ Fleet");
+    story.press("[").says("there is no screen before this one");
+}
+
+#[test]
+fn a_prefix_shows_its_continuations_when_one_hesitates() {
+    let mut story = story();
+    story.press("enter g").says_not("Go to the PVC");
+    let wake = story.state.next_wake(story.now).expect("the hints are due");
+    assert_eq!(wake, story.now + SignedDuration::from_millis(300));
+    story.now = wake;
+    story.send(Msg::Tick).says("Go to the PVC");
+    assert!(story.state.is_dirty());
+    assert_snapshot!(story.text());
+    story
+        .press("p")
+        .says_not("Go to the PVC")
+        .says("PVC df-gitlab-0");
+    story
+        .press("g")
+        .after(1)
+        .says("Go to the PVC")
+        .press("esc")
+        .says_not("Go to the PVC");
+    // A key that leads nowhere says so.
+    story.press("g Z").says("gZ means nothing here");
+}
+
+#[test]
+fn a_key_that_does_nothing_here_says_why() {
+    let mut story = story();
+    story
+        .press("]")
+        .says("]: there is no screen to go forward to");
+    story
+        .after(7)
+        .says_not("there is no screen")
+        .says("enter open");
+    story.press("?").type_text("forward");
+    let line = story.line_with("Forward in the history");
+    assert!(line.contains("there is no screen to"), "{line}");
+}
+
+#[test]
+fn help_lists_the_keys_that_work_here_and_can_be_narrowed() {
+    let mut story = story();
+    story.press("?");
+    assert_snapshot!(story.screen());
+    story
+        .type_text("palette")
+        .says("Palette: screens")
+        .says_not("Select the row");
+    story.press("enter").says("screen, instance or command");
+    story
+        .press("esc ?")
+        .type_text("zzzz")
+        .says("no key does that");
+}
+
+#[test]
+fn the_palette_finds_screens_instances_and_commands() {
+    let mut story = story();
+    story.press(":").type_text("gitl");
+    assert_snapshot!(story.screen());
+    story
+        .press("enter")
+        .says("infra  dragonfly-system/gitlab ─");
+    story
+        .press(":")
+        .type_text("fleet")
+        .press("enter")
+        .says("─ Fleet");
+    story
+        .press(":")
+        .type_text("zzzzqq")
+        .says("nothing matches")
+        .press("enter")
+        .says("nothing matches");
+    story
+        .press("esc :")
+        .type_text("filter cac")
+        .press("enter")
+        .says("cac shows 1");
+    story
+        .press("esc :")
+        .type_text("show harbor/cache")
+        .press("enter")
+        .says("apps  harbor/cache ─");
+    story
+        .press(":")
+        .type_text("show harbor/cash")
+        .press("enter")
+        .says("did you mean `harbor/cache`?");
+    story
+        .press(":")
+        .type_text("go flet")
+        .press("enter")
+        .says("there is no screen `flet`; did you mean `fleet`?");
+}
+
+#[test]
+fn a_name_that_means_several_instances_is_asked_again() {
+    let mut story = Story::new(120, 30);
+    let twin = db("apps", "dragonfly-system", "dragonfly").node(master());
+    fleet(&mut story, &[dragonfly()], &[twin]);
+    story.press(":").type_text("show dragonfly").press("enter");
+    story.says("2 instances are called `dragonfly`; say which: CONTEXT/NAMESPACE/NAME");
+    story
+        .press(":")
+        .type_text("show apps/dragonfly-system/dragonfly")
+        .press("enter");
+    story.says("apps  dragonfly-system/dragonfly ─");
+}
+
+#[test]
+fn a_frozen_picture_stands_still_and_says_so() {
+    let mut story = story();
+    story.press("z").after(40).says("FROZEN 40s");
+    let frozen = story.table();
+    let body = |table: &str| table.lines().skip(2).collect::<Vec<_>>().join("\n");
+    let busy = db("apps", "harbor", "cache")
+        .node(master().ops(77))
+        .node(master());
+    story.told(busy.answers()).after(30);
+    assert_eq!(body(&story.table()), body(&frozen));
+    story
+        .press("enter")
+        .says("─ Topology")
+        .says("FROZEN")
+        .press("esc");
+    story.press("z").says_not("FROZEN").says("several masters");
+    assert_ne!(body(&story.table()), body(&frozen));
+}
+
+#[test]
+fn problems_are_counted_until_they_are_read() {
+    let problems = vec!["settings.toml:3: there is no key `thme`".to_owned()];
+    let mut story = Story::with(100, 20, GlyphSet::Unicode, problems, None);
+    story.says("▲ 1 problem").says("there is no key `thme`");
+    story.send(Msg::Problem("the log cannot be written".to_owned()));
+    story
+        .says("▲ 2 problems")
+        .after(10)
+        .says_not("the log cannot");
+    story
+        .press("g n")
+        .says("the log cannot be written")
+        .says("there is no key `thme`");
+    story
+        .says_not("2 problems")
+        .press("esc")
+        .says_not("the log cannot");
+}
+
+#[test]
+fn outcomes_are_told() {
+    let mut story = story();
+    story.press("c n");
+    let effects = story.take_effects();
+    let [Effect::Copy { what, .. }] = effects.as_slice() else {
+        panic!("{effects:?}");
+    };
+    story.send(Msg::Outcome(Outcome::Copied { what: what.clone() }));
+    story.says("handed to the terminal's clipboard");
+    story.send(Msg::Outcome(Outcome::Failed {
+        what: what.clone(),
+        why: "broken pipe".to_owned(),
+    }));
+    story.says("failed: broken pipe");
+    story.press("ctrl-z ctrl-l");
+    assert_eq!(story.take_effects(), [Effect::Suspend, Effect::Redraw]);
+}
+
+#[test]
+fn the_mouse_is_off_until_it_is_asked_for() {
+    let mut story = story();
+    let row_of = |story: &Story, what: &str| -> u16 {
+        story.text().lines().position(|l| l.contains(what)).unwrap() as u16
+    };
+    let row = row_of(&story, "harbor/cache");
+    let click = |story: &mut Story, row| {
+        story.send(Msg::Mouse(Mouse::Click { column: 30, row }));
+    };
+    click(&mut story, row);
+    assert!(story.selected_line().contains("gitlab"), "{}", story.text());
+    story.press(":").type_text("mouse").press("enter");
+    assert!(story.take_effects().contains(&Effect::Mouse(true)));
+    click(&mut story, row);
+    assert!(
+        story.selected_line().contains("harbor/cache"),
+        "{}",
+        story.text()
+    );
+    story.send(Msg::Mouse(Mouse::WheelUp));
+    assert!(story.selected_line().contains("dragonfly-system/dragonfly"));
+    story.press("k enter");
+    let row = row_of(&story, "gitlab-2  master");
+    click(&mut story, row);
+    assert!(
+        story.selected_line().contains("gitlab-2"),
+        "{}",
+        story.text()
+    );
+}
+
+#[test]
+fn a_paste_goes_to_the_line_and_confirms_nothing() {
+    let mut story = story();
+    story.send(Msg::Paste("q y\n".to_owned()));
+    story.says("─ Fleet").says_not("Quit");
+    story
+        .press("/")
+        .send(Msg::Paste("ctx:apps\nname:cache".to_owned()));
+    story.says("ctx:apps name:cache shows 1");
+    assert!(!quits(&mut story));
+}
+
+#[test]
+fn the_window_is_named_by_what_is_ill() {
+    let mut story = Story::new(80, 24);
+    fleet(&mut story, &[gitlab(), dragonfly()], &[cache()]);
+    story.after(10);
+    for db in [dragonfly(), gitlab(), cache()] {
+        story.told(db.answers());
+    }
+    let titles: Vec<Effect> = story
+        .take_effects()
+        .into_iter()
+        .filter(|e| matches!(e, Effect::SetTitle(_)))
+        .collect();
+    assert_eq!(
+        titles.last(),
+        Some(&Effect::SetTitle("darner: 1 of 3 ill".to_owned()))
+    );
+}
+
+#[test]
+fn nothing_is_drawn_unless_something_differs() {
+    let mut story = story();
+    story.press("esc");
+    story.text();
+    story.state.take_dirty();
+    // The same answers again: nothing on this screen differs.
+    story.told(cache().answers());
+    assert!(!story.state.is_dirty());
+    // One figure differs.
+    story.told(cache().busy(311).answers());
+    assert!(story.state.take_dirty());
+    story.text();
+    // Ages tick once a second, and the loop is told when.
+    let wake = story.state.next_wake(story.now).unwrap();
+    let wait = wake.duration_since(story.now).as_millis();
+    assert!((1..=1_000).contains(&wait), "{wait}");
+    story.send(Msg::Tick);
+    assert!(!story.state.is_dirty(), "woken too early: nothing differs");
+    let before = story.text();
+    story.now = wake;
+    story.send(Msg::Tick);
+    assert!(story.state.take_dirty());
+    assert_ne!(story.text(), before);
+    // The loop is not woken again for what it was just woken for.
+    assert!(story.state.next_wake(story.now).unwrap() > story.now);
+}
+
+#[test]
+fn an_empty_console_sleeps() {
+    let mut story = Story::new(80, 24);
+    story.text();
+    story.state.take_dirty();
+    assert_eq!(story.state.next_wake(story.now), None);
+}

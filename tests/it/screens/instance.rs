@@ -1,0 +1,316 @@
+//! The Instance screen in every condition that it can be in.
+
+use darner::domain::{Fact, Kind, Role};
+use darner::msg::Effect;
+use darner::settings::GlyphSet;
+use insta::assert_snapshot;
+use jiff::SignedDuration;
+
+use super::world::*;
+
+/// A console of that size that shows this instance, after two minutes of watching.
+fn shown(columns: u16, rows: u16, db: &Db) -> Story {
+    let mut story = Story::new(columns, rows);
+    show(&mut story, db);
+    story
+}
+
+fn show(story: &mut Story, db: &Db) {
+    fleet(story, std::slice::from_ref(db), &[cache()]);
+    for second in 0..30 {
+        story.after(4);
+        let wave = 9_000 + 600 * (second % 5);
+        story.told(db.clone().busy(wave).answers());
+    }
+    story.told(operator("infra", 2, story.now));
+    story.told(vec![
+        event(
+            db,
+            ("Pod", &db.pod(1)),
+            "Started",
+            "Started container dragonfly",
+            3_000,
+        ),
+        event(
+            db,
+            ("Pod", &db.pod(1)),
+            "Unhealthy",
+            "Readiness probe failed: command timed out",
+            95,
+        ),
+        event(
+            db,
+            ("Dragonfly", "dragonfly"),
+            "Rollout",
+            "Rolling out new image",
+            240,
+        ),
+    ]);
+    story
+        .press(":")
+        .type_text(&format!("show {}", db.id()))
+        .press("enter");
+    story.says("─ Topology").take_effects();
+}
+
+#[test]
+fn all_well() {
+    let mut story = shown(120, 32, &dragonfly());
+    story.says("nothing is wrong here");
+    assert_snapshot!(story.screen());
+}
+
+#[test]
+fn two_masters() {
+    let story = shown(120, 32, &gitlab());
+    assert_snapshot!(story.screen());
+}
+
+#[test]
+fn narrow() {
+    let mut story = shown(80, 24, &gitlab());
+    assert_snapshot!(story.screen());
+    // Every lower pane has its turn.
+    for says in ["df-gitlab-0", "no event", "ops/s"] {
+        if says == "no event" {
+            story.press("tab").says("gitlab-1");
+            continue;
+        }
+        story
+            .press("tab")
+            .press(if says == "df-gitlab-0" { "tab" } else { "l" })
+            .says(says);
+    }
+}
+
+#[test]
+fn huge() {
+    let story = shown(200, 60, &gitlab());
+    assert_snapshot!(story.screen());
+}
+
+#[test]
+fn too_small_to_show() {
+    let mut story = shown(80, 24, &gitlab());
+    story.resize(20, 5);
+    assert_snapshot!(story.screen());
+}
+
+#[test]
+fn no_master_and_a_silent_engine() {
+    let db = db("infra", "shop", "orders")
+        .node(
+            master()
+                .silent("no answer within 2 s", 42)
+                .endpoint(false)
+                .unready(),
+        )
+        .node(replica().link_down())
+        .node(replica().link_down().labelled(None))
+        .wanting(4)
+        .with_storage();
+    let story = shown(120, 32, &db);
+    assert_snapshot!(story.screen());
+}
+
+#[test]
+fn an_engine_falls_silent_and_says_how_old_its_last_answer_is() {
+    let db = dragonfly();
+    let mut story = shown(130, 32, &db);
+    story.after(8);
+    let quiet = super::world::db("infra", "dragonfly-system", "dragonfly")
+        .node(master())
+        .node(replica())
+        .node(replica().silent("connection reset", 0));
+    story.told(quiet.answers());
+    story.after(30).told(quiet.answers());
+    let line = story.line_with("▸dragonfly-0");
+    assert!(line.contains("master"), "{line}");
+    story.says("silent 30s: connection reset, as of 38s ago");
+}
+
+#[test]
+fn the_service_sends_elsewhere_and_labels_lie() {
+    let db = db("infra", "shop", "orders")
+        .node(master().endpoint(false).labelled(Some(Role::Replica)))
+        .node(
+            replica()
+                .endpoint(true)
+                .labelled(Some(Role::Master))
+                .lagging(24_812),
+        );
+    let story = shown(120, 32, &db);
+    assert_snapshot!(story.screen());
+}
+
+#[test]
+fn a_replica_is_in_full_sync() {
+    let db = db("infra", "shop", "orders")
+        .node(master())
+        .node(replica().full_sync());
+    let mut story = shown(120, 32, &db);
+    story.says("full sync").says("syncing");
+    assert_snapshot!(story.screen());
+}
+
+#[test]
+fn nothing_but_the_object() {
+    let db = db("infra", "shop", "orders").wanting(3);
+    let mut story = shown(100, 24, &db);
+    story.says("no pod");
+    assert_snapshot!(story.screen());
+}
+
+#[test]
+fn its_context_is_unreachable() {
+    let mut story = shown(120, 32, &dragonfly());
+    story.after(20);
+    let retry = story.now + SignedDuration::from_secs(22);
+    story
+        .told(vec![unreachable("infra", "dial timeout", retry)])
+        .after(18);
+    story
+        .says("as of")
+        .says("infra is unreachable: dial timeout");
+    assert_snapshot!(story.screen());
+}
+
+#[test]
+fn rights_are_missing_and_each_takes_one_pane_away() {
+    let mut story = shown(140, 40, &dragonfly());
+    story.told(vec![
+        denied("infra", Kind::Event),
+        denied("infra", Kind::Pdb),
+    ]);
+    for kind in [Kind::Event, Kind::Pdb] {
+        story.told(vec![Fact::Unwatched {
+            context: ctx("infra"),
+            kind,
+            scope: darner::domain::Scope::Cluster,
+        }]);
+    }
+    story.told(vec![
+        denied("infra", Kind::Event),
+        denied("infra", Kind::Pdb),
+    ]);
+    story
+        .says("events: may not list events")
+        .says("df-dragonfly-0");
+    story.says("PodDisruptionBudgets: may not list poddisruptionbudgets.policy");
+}
+
+#[test]
+fn ascii() {
+    let mut story = Story::with(100, 28, GlyphSet::Ascii, Vec::new(), None);
+    fleet(&mut story, &[gitlab()], &[]);
+    story.after(60).told(gitlab().answers()).press("enter");
+    assert_snapshot!(story.screen());
+}
+
+#[test]
+fn it_is_deleted_while_one_looks_at_it() {
+    let db = dragonfly();
+    let mut story = shown(100, 24, &db);
+    story.told(vec![Fact::Gone {
+        context: ctx("infra"),
+        kind: Kind::Dragonfly,
+        namespace: "dragonfly-system".into(),
+        name: "dragonfly".into(),
+    }]);
+    story.says("there is no Dragonfly dragonfly-system/dragonfly in infra (any more)");
+    story.press("j k enter x tab + g m c n esc").says("");
+    story.press("esc esc").says("─ Fleet");
+}
+
+#[test]
+fn the_machine_room_is_told_what_is_in_view() {
+    let db = dragonfly();
+    let mut story = Story::new(100, 24);
+    fleet(&mut story, &[db.clone()], &[cache()]);
+    story.take_effects();
+    story.press("G enter");
+    let watched = |story: &mut Story| -> Vec<Effect> {
+        let effects = story.take_effects();
+        effects
+            .into_iter()
+            .filter(|e| matches!(e, Effect::Watch(_)))
+            .collect()
+    };
+    assert_eq!(watched(&mut story), [Effect::Watch(Some(cache().id()))]);
+    story.press("tab j k");
+    assert_eq!(watched(&mut story), []);
+    story
+        .press(":")
+        .type_text(&format!("show {}", db.id()))
+        .press("enter");
+    assert_eq!(watched(&mut story), [Effect::Watch(Some(db.id()))]);
+    story.press("1");
+    assert_eq!(watched(&mut story), [Effect::Watch(None)]);
+    story.press("-");
+    assert_eq!(watched(&mut story), [Effect::Watch(Some(db.id()))]);
+}
+
+#[test]
+fn what_is_selected_can_be_copied_as_name_command_and_evidence() {
+    let mut story = shown(120, 32, &gitlab());
+    let copied = |story: &mut Story| -> String {
+        let effects = story.take_effects();
+        let text = effects.into_iter().find_map(|effect| match effect {
+            Effect::Copy { text, .. } => Some(text),
+            _ => None,
+        });
+        text.expect("nothing was copied")
+    };
+    story.press("j c n");
+    assert_eq!(copied(&mut story), "dragonfly-system/gitlab-1");
+    story.press("c c");
+    assert_eq!(
+        copied(&mut story),
+        "kubectl --context infra -n dragonfly-system get pod gitlab-1 -o yaml"
+    );
+    story.press("g p c c");
+    assert_eq!(
+        copied(&mut story),
+        "kubectl --context infra -n dragonfly-system get pvc df-gitlab-0 -o yaml"
+    );
+    story.press("c e");
+    let evidence = copied(&mut story);
+    for part in [
+        "dragonfly-system/gitlab in context infra: several masters at 2026-01-02T12:0",
+        "- gitlab-0 and gitlab-2 both act as master",
+        "  - gitlab-2 says role:master",
+    ] {
+        assert!(evidence.contains(part), "{part}: {evidence}");
+    }
+}
+
+#[test]
+fn jumps_go_to_what_they_name() {
+    let mut story = shown(120, 32, &gitlab());
+    story.press("G");
+    assert!(story.selected_line().contains("gitlab-2"));
+    story.press("g m");
+    assert!(story.selected_line().contains("gitlab-0"));
+    story.press("e");
+    assert!(
+        story.selected_line().contains("Unhealthy"),
+        "{}",
+        story.text()
+    );
+    story
+        .press("enter")
+        .says("Unhealthy: Readiness probe failed");
+    story.press("g !");
+    assert!(
+        story.selected_line().contains("both act as master"),
+        "{}",
+        story.text()
+    );
+    story
+        .press("enter")
+        .says("Why: dragonfly-system/gitlab")
+        .press("esc");
+    story.press("/").type_text("gitlab-1").press("enter");
+    story.press("tab tab tab tab").says("─ Nodes");
+    story.says_not("▸gitlab-2");
+}

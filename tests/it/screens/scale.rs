@@ -1,0 +1,70 @@
+//! What drawing and taking facts in costs at 700 instances and 2,000 pods. Prints figures; the promise is held by the
+//! bench, this is for looking.
+
+use std::time::Instant;
+
+use super::world::*;
+
+#[test]
+#[ignore = "prints figures: run it alone with --ignored --nocapture, optimised"]
+fn seven_hundred_instances() {
+    let mut story = Story::new(200, 60);
+    let dbs = |context: &'static str| -> Vec<Db> {
+        (0..350)
+            .map(|i| {
+                let nodes = db(context, &format!("team-{}", i % 40), &format!("cache-{i:03}"))
+                    .node(master().ops(100 + i))
+                    .node(replica().lagging(i * 7));
+                if i % 9 == 0 { nodes.node(master()) } else { nodes.node(replica()) }
+            })
+            .collect()
+    };
+    let (infra, apps) = (dbs("infra"), dbs("apps"));
+    fleet(&mut story, &infra, &apps);
+    story.after(10);
+    let measured = |what: &str, times: usize, act: &mut dyn FnMut()| {
+        let mut took: Vec<f64> = (0..times)
+            .map(|_| {
+                let begun = Instant::now();
+                act();
+                begun.elapsed().as_secs_f64() * 1_000.0
+            })
+            .collect();
+        took.sort_by(f64::total_cmp);
+        println!(
+            "{what}: median {:.3} ms, worst {:.3} ms",
+            took[times / 2],
+            took[times - 1]
+        );
+    };
+    measured("view of Fleet", 300, &mut || story.draw());
+    let mut at = 0;
+    measured("one engine's answers taken in", 300, &mut || {
+        at += 1;
+        story.told(infra[at % 350].clone().busy(1_000 + at as u64).answers());
+    });
+    measured("a batch of 512 facts taken in", 20, &mut || {
+        at += 1;
+        let facts: Vec<_> = infra
+            .iter()
+            .chain(&apps)
+            .flat_map(|db| db.clone().busy(at as u64).answers())
+            .take(512)
+            .collect();
+        story.told(facts);
+    });
+    measured("a key", 300, &mut || {
+        story.press("j");
+    });
+    measured("a letter of the filter", 100, &mut || {
+        story.press("/ c backspace esc");
+    });
+    measured("a tick", 100, &mut || {
+        story.after(1);
+    });
+    measured("the palette", 50, &mut || {
+        story.press(": c a 1").press("esc");
+    });
+    story.press("g g enter");
+    measured("view of Instance", 300, &mut || story.draw());
+}
