@@ -8,5 +8,6 @@
 
 mod driver;
 mod screens;
+mod lab_kubectl;
 mod stories;
 mod tidy;

@@ -39,6 +39,7 @@ pub(super) fn merge(
     let mut merged = live.clone();
     merge_at(&mut merged, sent, custom, &mut Vec::new());
     if let Some(before) = owned.iter().find(mine) {
+        let is = store::leaves(live, custom);
         let mut gone: Vec<&Vec<String>> = before
             .fields
             .0
@@ -47,6 +48,11 @@ pub(super) fn merge(
                 !owned
                     .iter()
                     .any(|entry| !mine(&entry) && entry.fields.0.contains(*path))
+            })
+            // A map or list that is owned part by part goes when it is empty, and no sooner.
+            .filter(|path| {
+                !(is.get(*path) == Some(&Value::Null)
+                    && path.last().is_some_and(|step| step.starts_with("f:")))
             })
             .collect();
         // Items before their fields: without its key field an item would not be found any more.
@@ -329,6 +335,41 @@ mod tests {
             "the creator's part stays"
         );
         assert_eq!(container.pointer("/env"), None);
+    }
+
+    #[test]
+    fn a_map_stays_while_others_have_entries_in_it() {
+        let case = Case::new(json!({"metadata": {"name": "d"}, "spec": {}}));
+        let with = |manager: &str, key: &str| {
+            let sent = json!({"metadata": {"name": "d", "annotations": {key: "x"}}});
+            case.apply(manager, sent, false).unwrap()
+        };
+        with("other", "theirs");
+        let mut live = with("me", "mine");
+        // As after a migration from client-side apply: the map itself is in my set.
+        for entry in live
+            .pointer_mut("/metadata/managedFields")
+            .and_then(Value::as_array_mut)
+            .unwrap()
+        {
+            if entry.get("manager") == Some(&json!("me")) {
+                let annotations = entry
+                    .pointer_mut("/fieldsV1/f:metadata/f:annotations")
+                    .unwrap();
+                store::map(annotations).insert(".".into(), json!({}));
+            }
+        }
+        let sent = json!({"metadata": {"name": "d"}});
+        let fields = FieldSet::of(&sent, false);
+        let by = Writer {
+            applied: Some(&fields),
+            ..Writer::from("me")
+        };
+        let merged = merge(&live, &sent, &fields, by, false, false).unwrap();
+        assert_eq!(
+            merged.pointer("/metadata/annotations"),
+            Some(&json!({"theirs": "x"}))
+        );
     }
 
     #[test]
