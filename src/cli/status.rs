@@ -52,20 +52,31 @@ pub async fn run(args: &StatusArgs, fleet: fleet::Fleet) -> color_eyre::Result<u
     };
     let mut shown = make(&gathering, complete);
     print(&shown, args.output, args.watch)?;
-    while args.watch {
+    if args.watch {
         tokio::select! {
-            () = gathering.change() => {
-                let next = make(&gathering, true);
-                if !says_the_same(&shown, &next) {
-                    shown = next;
-                    print(&shown, args.output, true)?;
-                }
-            }
-            _ = tokio::signal::ctrl_c() => break,
+            printed = watch(&mut gathering, &mut shown, &make, args.output) => printed?,
+            _ = tokio::signal::ctrl_c() => {}
         }
     }
     supervisor.stop().await;
     Ok(shown.verdict.code())
+}
+
+/// Prints again whenever something that is said has changed. Ends only with an error, or when it is dropped.
+async fn watch(
+    gathering: &mut Gathering,
+    shown: &mut Report,
+    make: &impl Fn(&Gathering, bool) -> Report,
+    output: Output,
+) -> color_eyre::Result<()> {
+    loop {
+        gathering.change().await;
+        let next = make(gathering, true);
+        if !says_the_same(shown, &next) {
+            *shown = next;
+            print(shown, output, true)?;
+        }
+    }
 }
 
 /// Ages and times alone are no change.

@@ -28,7 +28,7 @@ impl Asked<'_> {
     fn words(&self) -> String {
         match self.namespace {
             Some(namespace) if self.resource == "pods/portforward" => {
-                format!("port-forward to pods in namespace {namespace}")
+                format!("open pods/portforward in namespace {namespace}")
             }
             Some(namespace) => {
                 format!("{} {} in namespace {namespace}", self.verb, self.resource)

@@ -104,8 +104,8 @@ impl Default for Pace {
     fn default() -> Self {
         let s = Duration::from_secs;
         Self {
-            heartbeat: s(4),
-            heartbeat_deadline: s(4),
+            heartbeat: s(5),
+            heartbeat_deadline: s(3),
             request_deadline: s(10),
             connect_deadline: s(5),
             plugin_deadline: s(15),

@@ -58,7 +58,7 @@ pub async fn run(
     start(&mut supervisor);
 
     let mut keys = EventStream::new();
-    let mut facts = Vec::with_capacity(BATCH);
+    let mut facts: Vec<Fact> = Vec::new();
     let mut facts_come = true;
     while desk.ended.is_none() {
         let wake = state.next_wake(Timestamp::now());
@@ -105,8 +105,7 @@ pub async fn run(
                 // None means that every context has ended, which an unusable kubeconfig entry does at once.
                 facts_come = taken > 0;
                 if facts_come {
-                    let batch: Vec<Fact> = facts.drain(..).collect();
-                    desk.take(&mut state, &mut screen, Msg::Facts(batch))?;
+                    desk.take(&mut state, &mut screen, Msg::Facts(std::mem::take(&mut facts)))?;
                 }
             },
             () = at(wake) => desk.take(&mut state, &mut screen, Msg::Tick)?,

@@ -6,16 +6,18 @@ use crate::msg::command::Motion;
 pub fn moved(at: usize, motion: Motion, page: usize, len: usize) -> usize {
     let half = (page / 2).max(1);
     let last = len.saturating_sub(1);
-    match motion {
+    let moved = match motion {
         Motion::Up => at.saturating_sub(1),
-        Motion::Down => at.saturating_add(1).min(last),
+        Motion::Down => at.saturating_add(1),
         Motion::HalfUp => at.saturating_sub(half),
-        Motion::HalfDown => at.saturating_add(half).min(last),
+        Motion::HalfDown => at.saturating_add(half),
         Motion::PageUp => at.saturating_sub(page),
-        Motion::PageDown => at.saturating_add(page).min(last),
+        Motion::PageDown => at.saturating_add(page),
         Motion::First => 0,
         Motion::Last => last,
-    }
+    };
+    // The list may have grown shorter since the selection was made.
+    moved.min(last)
 }
 
 #[cfg(test)]
@@ -38,7 +40,7 @@ mod tests {
                 assert_eq!(moved(at, motion, 4, 10), wanted, "{motion:?} from {at}");
             }
             assert_eq!(moved(0, motion, 4, 0), 0);
-            assert_eq!(moved(7, motion, 1, 1).min(0), 0);
+            assert_eq!(moved(7, motion, 1, 1), 0);
         }
     }
 }

@@ -288,11 +288,6 @@ impl Console {
         self
     }
 
-    /// What the screen shows now.
-    pub fn screen(&self) -> String {
-        self.seen.lock().parser.screen().contents()
-    }
-
     /// A picture of the screen.
     pub fn picture(&self) -> String {
         super::picture::svg(self.seen.lock().parser.screen())
@@ -336,13 +331,9 @@ impl Console {
     }
 
     /// Its process.
+    #[allow(dead_code, reason = "the bench measures it")]
     pub fn pid(&self) -> u32 {
         self.child.process_id().unwrap()
-    }
-
-    /// Its home folder.
-    pub fn home(&self) -> &Path {
-        self.home.path()
     }
 
     /// The developer log so far.

@@ -72,6 +72,7 @@ impl LabProcess {
     }
 
     /// The address of its infra cluster's API server: `http://127.0.0.1:PORT`.
+    #[allow(dead_code, reason = "the bench changes things there")]
     pub fn server(&self) -> String {
         let text = std::fs::read_to_string(self.kubeconfig()).unwrap();
         let line = text
@@ -81,27 +82,9 @@ impl LabProcess {
     }
 
     /// One plain request to that API server, for what no user of kubectl would time.
-    pub fn api(&self, method: &str, path: &str, body: &str) {
-        let server = self.server();
-        let host = server.trim_start_matches("http://");
-        let mut stream = std::net::TcpStream::connect(host).unwrap();
-        let kind = if method == "PATCH" {
-            "application/merge-patch+json"
-        } else {
-            "application/json"
-        };
-        let length = body.len();
-        write!(
-            stream,
-            "{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n\r\n{body}"
-        )
-        .unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        assert!(
-            answer.starts_with("HTTP/1.1 2"),
-            "{method} {path}: {answer}"
-        );
+    #[allow(dead_code, reason = "the bench changes things there")]
+    pub fn api(&self, method: &str, path: &str, body: &str) -> String {
+        request(&self.server(), method, path, body)
     }
 
     /// Its folder, which is also its home.
@@ -120,4 +103,28 @@ impl Drop for LabProcess {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// One plain HTTP request that must succeed; the answer's whole text.
+pub fn request(server: &str, method: &str, path: &str, body: &str) -> String {
+    let host = server.trim_start_matches("http://");
+    let mut stream = std::net::TcpStream::connect(host).unwrap();
+    let kind = if method == "PATCH" {
+        "application/merge-patch+json"
+    } else {
+        "application/json"
+    };
+    let length = body.len();
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n\r\n{body}"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(
+        answer.starts_with("HTTP/1.1 2"),
+        "{method} {path}: {answer}"
+    );
+    answer
 }

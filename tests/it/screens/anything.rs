@@ -86,7 +86,11 @@ fn odd(at: usize, shape: u8, how: u8) -> Db {
         "very-long-name-of-an-instance-that-nobody-would-choose",
         "b",
     ];
-    let context = if at % 2 == 0 { "infra" } else { "apps" };
+    let context = if at.is_multiple_of(2) {
+        "infra"
+    } else {
+        "apps"
+    };
     let mut db = db(context, "ns", names[at]);
     for bit in 0..(shape % 5) {
         let node = if (how >> bit) & 1 == 1 {
@@ -106,7 +110,7 @@ fn odd(at: usize, shape: u8, how: u8) -> Db {
         };
         db = db.node(node);
     }
-    if shape % 3 == 0 {
+    if shape.is_multiple_of(3) {
         db.with_storage()
     } else {
         db
@@ -164,7 +168,11 @@ fn run(steps: Vec<Step>, glyphs: GlyphSet) {
             }
             Step::Instance(at, shape, how) => {
                 let db = odd(at, shape, how);
-                let context = if at % 2 == 0 { "infra" } else { "apps" };
+                let context = if at.is_multiple_of(2) {
+                    "infra"
+                } else {
+                    "apps"
+                };
                 let seen = db.objects().into_iter().map(|object| Fact::Seen {
                     context: ctx(context),
                     object,

@@ -391,7 +391,7 @@ fn label_and_engine_at_odds_are_seen_from_afar() {
     let odd = db("infra", "shop", "orders")
         .node(master().labelled(Some(Role::Replica)))
         .node(replica().labelled(Some(Role::Master)));
-    fleet(&mut story, &[odd.clone()], &[cache()]);
+    fleet(&mut story, std::slice::from_ref(&odd), &[cache()]);
     story.after(10).told(odd.answers());
     story.says("roles disagree");
 }

@@ -226,7 +226,7 @@ fn it_is_deleted_while_one_looks_at_it() {
 fn the_machine_room_is_told_what_is_in_view() {
     let db = dragonfly();
     let mut story = Story::new(100, 24);
-    fleet(&mut story, &[db.clone()], &[cache()]);
+    fleet(&mut story, std::slice::from_ref(&db), &[cache()]);
     story.take_effects();
     story.press("G enter");
     let watched = |story: &mut Story| -> Vec<Effect> {

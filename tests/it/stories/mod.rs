@@ -4,6 +4,7 @@ mod bad_input;
 mod fleet;
 mod picture;
 mod real_api;
+mod real_redis;
 mod scenarios;
 mod status;
 mod terminal;
