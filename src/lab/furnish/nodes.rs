@@ -9,6 +9,8 @@ pub(super) fn node(prefix: &str, number: usize) -> Value {
         "zone-{}",
         ["a", "b", "c"].get((number + 2) % 3).unwrap_or(&"a")
     );
+    let apps = prefix.starts_with("apps");
+    let pods = format!("10.{}.{}.0/24", if apps { 52 } else { 42 }, number - 1);
     let amounts = json!({"cpu": "8", "ephemeral-storage": "101430960Ki", "memory": "32617608Ki", "pods": "110"});
     let condition = |kind: &str, status: &str, reason: &str, message: &str| {
         json!({"type": kind, "status": status, "reason": reason, "message": message,
@@ -27,7 +29,7 @@ pub(super) fn node(prefix: &str, number: usize) -> Value {
                 "topology.kubernetes.io/zone": zone,
             },
         },
-        "spec": {"podCIDR": format!("10.42.{}.0/24", number - 1), "podCIDRs": [format!("10.42.{}.0/24", number - 1)]},
+        "spec": {"podCIDR": pods, "podCIDRs": [pods]},
         "status": {
             "addresses": [
                 {"address": address(&name), "type": "InternalIP"},

@@ -3,9 +3,11 @@
 //! Start reading at [`Machines`], then `worker` (the life of a pod). `flags`, `schedule` and `state` are its decisions as
 //! pure functions; `process` is what runs in a container; `shell` answers `exec`.
 
+mod answers;
 pub(in crate::lab) mod flags;
 pub(in crate::lab) mod journal;
 pub(in crate::lab) mod process;
+mod programs;
 pub(in crate::lab) mod schedule;
 mod shell;
 pub(in crate::lab) mod state;
@@ -25,24 +27,18 @@ use super::controllers::{Key, claims_of, follow, key};
 use super::engine::{Engine, LabClock, Network, Snapshot};
 use super::events::Recorder;
 use super::json::{is_true, items, number, text};
-use super::kubelet_api::{Exec, Kubelet, Later, Log, LogLine, Output};
-use super::operator;
-use super::resources::{ENDPOINT_SLICES, NODES, PODS, SECRETS};
+use super::kubelet_api::LogLine;
+use super::resources::{ENDPOINT_SLICES, NODES, PODS};
 use super::seed::Seed;
-use super::status::Status;
 use super::store::{Happened, Object, Store};
 use super::tasks::Tasks;
-use flags::Refused;
-use process::{Process, Simple};
+use process::Process;
 use schedule::{Addresses, Placed};
 use state::PodState;
 use worker::{Word, Worker};
 
 /// By how much the lab's kubelet is quicker than a real one in starting pods: initial delays of probes and back-off.
 pub(in crate::lab) const HASTE: u32 = 5;
-
-/// How often a followed log is looked at.
-const FOLLOW: Duration = Duration::from_millis(150);
 
 /// What a cluster's machines are made with.
 pub(in crate::lab) struct Ground {
@@ -494,102 +490,6 @@ impl Shared {
         engine.dial(port).await
     }
 
-    /// Starts what a container runs, as if it had been running for `age`.
-    async fn program(
-        self: &Arc<Self>,
-        pod: &Value,
-        container: &Value,
-        ip: &str,
-        restarts: u32,
-        age: Duration,
-    ) -> Result<Process, Refused> {
-        let (namespace, name) = (
-            text(pod, "/metadata/namespace"),
-            text(pod, "/metadata/name"),
-        );
-        let (image, container_name) = (text(container, "/image"), text(container, "/name"));
-        let crash = self
-            .crashes()
-            .iter()
-            .find(|crash| {
-                crash.namespace == namespace
-                    && name.starts_with(&crash.pod)
-                    && crash.container == container_name
-            })
-            .cloned();
-        if let Some(crash) = crash {
-            return Ok(Process::Simple(self.crashing(&crash)));
-        }
-        let secret = |secret: &str, key: &str| self.secret(namespace, secret, key);
-        if flags::is_server(image) {
-            let address = ip.parse().map_err(|_| Refused {
-                reason: "CreateContainerError",
-                message: format!("pod {name} has no address"),
-            })?;
-            let mut spec = flags::engine_spec(name, container, address, secret)?;
-            spec.seed = self.seed.number(&["engine", text(pod, "/metadata/uid")]);
-            spec.restarts = restarts;
-            spec.listens = false;
-            spec.age = age;
-            if let Some(claim) = claims_of(pod)
-                .into_iter()
-                .find(|claim| claim.starts_with("df-"))
-            {
-                let volumes = self.volumes.lock().unwrap_or_else(PoisonError::into_inner);
-                spec.snapshot = volumes.get(&(namespace.to_owned(), claim)).cloned();
-            }
-            let engine = Engine::start(spec, self.network.clone(), self.clock.clone()).await;
-            let engine = engine.map_err(|error| Refused {
-                reason: "RunContainerError",
-                message: format!(
-                    "failed to create containerd task: the lab has no port for it: {error}"
-                ),
-            })?;
-            return Ok(Process::Engine(engine, self.clock.clone()));
-        }
-        // A missing Secret keeps any container from starting.
-        flags::environment(container, secret)?;
-        let simple = Simple::new(&self.store, &self.tasks);
-        if flags::is_operator(image) {
-            operator::start(Arc::clone(self), pod, restarts, &simple);
-        } else {
-            simple.journal.write(format!("{container_name} started"));
-        }
-        // Programs that do not catch SIGTERM leave with 143.
-        let code = if flags::is_operator(image) { 0 } else { 143 };
-        Ok(Process::Simple(simple.leaves_with(code)))
-    }
-
-    fn crashing(&self, crash: &Crash) -> Simple {
-        let simple = Simple::new(&self.store, &self.tasks);
-        let (journal, exit, after) = (
-            simple.journal.clone(),
-            simple.exit(),
-            self.scaled(Duration::from_millis(700)),
-        );
-        let crash = crash.clone();
-        simple.tasks().spawn(async move {
-            for line in crash.lines {
-                journal.write(line);
-            }
-            tokio::time::sleep(after).await;
-            exit.send_replace(Some(crash.code));
-        });
-        simple
-    }
-
-    fn secret(&self, namespace: &str, secret: &str, key: &str) -> Option<String> {
-        let secret = self.store.get(SECRETS, namespace, secret).ok()?.value();
-        if let Some(plain) = secret.pointer("/stringData").and_then(|map| map.get(key)) {
-            return plain.as_str().map(str::to_owned);
-        }
-        let encoded = secret
-            .pointer("/data")
-            .and_then(|map| map.get(key))?
-            .as_str()?;
-        String::from_utf8(super::base64::decode(encoded)?).ok()
-    }
-
     /// The first ready address of a Service.
     pub(in crate::lab) fn endpoint(&self, namespace: &str, service: &str) -> Option<String> {
         let slices = self.store.labelled(
@@ -613,96 +513,4 @@ impl Shared {
             .get(container)
             .cloned()
     }
-}
-
-impl Kubelet for Machines {
-    fn logs<'a>(
-        &'a self,
-        namespace: &'a str,
-        pod: &'a str,
-        container: &'a str,
-        previous: bool,
-        follow: bool,
-    ) -> Later<'a, Result<Log, Status>> {
-        Box::pin(async move {
-            if previous {
-                let pods = self.0.pods();
-                let entry = pods.get(&(namespace.to_owned(), pod.to_owned()));
-                let before = entry.and_then(|entry| {
-                    entry
-                        .before
-                        .get(container)
-                        .or_else(|| entry.past.get(container))
-                });
-                let missing = || {
-                    Status::bad_request(format!(
-                        "previous terminated container \"{container}\" in pod \"{pod}\" not found"
-                    ))
-                };
-                return Ok(Log {
-                    past: before.cloned().ok_or_else(missing)?,
-                    live: None,
-                });
-            }
-            if let Some(process) = self.0.process(namespace, pod, container) {
-                let (past, next) = process.lines(0);
-                let live = follow.then(|| follow_log(&self.0.tasks, process, next));
-                return Ok(Log { past, live });
-            }
-            let pods = self.0.pods();
-            let entry = pods.get(&(namespace.to_owned(), pod.to_owned()));
-            match entry.and_then(|entry| entry.past.get(container)) {
-                Some(past) => Ok(Log {
-                    past: past.clone(),
-                    live: None,
-                }),
-                None => Err(Status::bad_request(format!(
-                    "container \"{container}\" in pod \"{pod}\" is waiting to start: ContainerCreating"
-                ))),
-            }
-        })
-    }
-
-    fn exec(&self, exec: Exec) -> Later<'_, Result<mpsc::Receiver<Output>, Status>> {
-        Box::pin(async move { shell::run(&self.0, exec).await })
-    }
-
-    fn dial<'a>(
-        &'a self,
-        namespace: &'a str,
-        pod: &'a str,
-        port: u16,
-    ) -> Later<'a, io::Result<TcpStream>> {
-        Box::pin(async move {
-            let engine = self
-                .engine(namespace, pod)
-                .ok_or(io::ErrorKind::ConnectionRefused)?;
-            engine.dial(port).await
-        })
-    }
-}
-
-fn follow_log(tasks: &Tasks, process: Arc<Process>, mut next: u64) -> mpsc::Receiver<LogLine> {
-    let (sender, receiver) = mpsc::channel(64);
-    tasks.spawn(async move {
-        loop {
-            let ended = process.has_ended();
-            let (lines, after) = process.lines(next);
-            next = after;
-            for line in lines {
-                if sender.send(line).await.is_err() {
-                    return;
-                }
-            }
-            if ended {
-                return;
-            }
-            tokio::select! {
-                () = sender.closed() => return,
-                () = tokio::time::sleep(FOLLOW) => {}
-                _ = process.exited() => {}
-            }
-        }
-    });
-    receiver
 }

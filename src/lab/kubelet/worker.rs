@@ -1,24 +1,23 @@
 //! The life of one pod: a machine, an address, containers that start, become ready, end and start again, and the end.
 
+mod place;
+mod start;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt;
 use futures::future::{FutureExt, select_all};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::flags::Refused;
 use super::process::Process;
-use super::schedule;
 use super::state::{Ended, Now, PodState};
 use super::{HASTE, Shared};
-use crate::lab::controllers::{SELECTED_NODE, claims_of, follow};
-use crate::lab::json::{items, number, set, text};
-use crate::lab::pods;
-use crate::lab::resources::{CLAIMS, NODES, PODS};
+use crate::lab::controllers::claims_of;
+use crate::lab::json::{items, set, text};
+use crate::lab::resources::{CLAIMS, PODS};
 use crate::lab::store::{Delete, Expect, Object, Writer};
 
 /// What a worker is told.
@@ -155,239 +154,6 @@ impl Worker {
         }
         self.write();
         Ok(())
-    }
-
-    /// Finds a machine and waits for the volumes.
-    async fn place(&mut self) -> Result<Value, Word> {
-        loop {
-            let pod = self.pod().ok_or(Word::Gone)?;
-            let assigned = text(&pod, "/spec/nodeName").to_owned();
-            if !assigned.is_empty() {
-                self.node = assigned;
-                return Ok(pod);
-            }
-            let mut changes = follow(&self.shared.store, &[NODES, CLAIMS]);
-            match self.choose(&pod) {
-                Ok(node) => {
-                    self.pause(Duration::from_millis(50)).await?;
-                    if self.claims_bound(&pod, &node) {
-                        self.assign(&node);
-                        continue;
-                    }
-                }
-                Err(sentence) => self.unschedulable(&pod, &sentence),
-            }
-            tokio::select! {
-                word = self.words.recv() => match word {
-                    Some(Word::Look | Word::Retry) => {}
-                    other => return Err(other.unwrap_or(Word::Gone)),
-                },
-                _ = changes.next() => {}
-            }
-        }
-    }
-
-    fn choose(&self, pod: &Value) -> Result<String, String> {
-        let mut tied = None;
-        for name in claims_of(pod) {
-            let claim = self.shared.store.get(CLAIMS, &self.namespace, &name);
-            let claim = claim
-                .map_err(|_| format!("persistentvolumeclaim \"{name}\" not found"))?
-                .value();
-            let node = claim
-                .pointer("/metadata/annotations")
-                .and_then(|all| all.get(SELECTED_NODE));
-            tied = tied.or(node.and_then(Value::as_str).map(str::to_owned));
-        }
-        let nodes = self
-            .shared
-            .store
-            .list(NODES, None)
-            .map(|listed| listed.items)
-            .unwrap_or_default();
-        let nodes: Vec<Value> = nodes.iter().map(|node| node.value()).collect();
-        schedule::choose(pod, &nodes, &self.shared.placed(), tied.as_deref())
-    }
-
-    /// Asks for volumes on the machine; whether all are there.
-    fn claims_bound(&self, pod: &Value, node: &str) -> bool {
-        let mut bound = true;
-        for name in claims_of(pod) {
-            let asked = self.shared.store.update(
-                CLAIMS,
-                &self.namespace,
-                &name,
-                "kube-scheduler",
-                |claim| {
-                    set(
-                        claim,
-                        &["metadata", "annotations", SELECTED_NODE],
-                        node.into(),
-                    );
-                },
-            );
-            bound &= asked.is_ok_and(|claim| text(&claim.value(), "/status/phase") == "Bound");
-        }
-        bound
-    }
-
-    fn assign(&mut self, node: &str) {
-        self.shared
-            .placed_on(&self.namespace, &self.name, &self.uid, node);
-        let now = crate::lab::clock::seconds(self.shared.store.now());
-        let assigned = self.change("kube-scheduler", |pod| {
-            set(pod, &["spec", "nodeName"], node.into());
-            let mut status = pod.get("status").cloned().unwrap_or_else(|| json!({}));
-            pods::set_condition(
-                &mut status,
-                json!({"type": "PodScheduled", "status": "True", "lastProbeTime": null}),
-                &now,
-            );
-            set(pod, &["status"], status);
-        });
-        if let Some(pod) = assigned {
-            let sentence = format!(
-                "Successfully assigned {}/{} to {node}",
-                self.namespace, self.name
-            );
-            self.shared.scheduler.normal(&pod, "Scheduled", &sentence);
-        }
-    }
-
-    fn unschedulable(&self, pod: &Value, sentence: &str) {
-        self.shared
-            .scheduler
-            .warning(pod, "FailedScheduling", sentence);
-        let now = crate::lab::clock::seconds(self.shared.store.now());
-        self.change("kube-scheduler", |pod| {
-            let mut status = pod.get("status").cloned().unwrap_or_else(|| json!({}));
-            let condition = json!({"type": "PodScheduled", "status": "False", "reason": "Unschedulable",
-                "message": sentence, "lastProbeTime": null});
-            pods::set_condition(&mut status, condition, &now);
-            set(pod, &["status"], status);
-        });
-    }
-
-    /// Starts a container's process, or shows why it cannot be.
-    async fn start(&mut self, name: &str) {
-        let Some(pod) = self.pod() else { return };
-        let Some(container) = items(&pod, "/spec/containers")
-            .iter()
-            .find(|one| text(one, "/name") == name)
-        else {
-            return;
-        };
-        let image = text(container, "/image").to_owned();
-        let (ip, restarts) = match &self.state {
-            Some(state) => {
-                let again = state
-                    .containers
-                    .iter()
-                    .find(|one| one.name == name && one.last.is_some());
-                (state.ip.clone(), again.map_or(0, |one| one.restarts + 1))
-            }
-            None => return,
-        };
-        let field = format!("spec.containers{{{name}}}");
-        let say = |kind: &str, reason: &str, sentence: &str| {
-            self.shared
-                .events
-                .on(&self.node)
-                .now(&pod, kind, reason, sentence, &field);
-        };
-        match self
-            .shared
-            .program(&pod, container, &ip, restarts, Duration::ZERO)
-            .await
-        {
-            Ok(process) => {
-                say(
-                    "Normal",
-                    "Pulled",
-                    &format!("Container image \"{image}\" already present on machine"),
-                );
-                say("Normal", "Created", &format!("Created container: {name}"));
-                say("Normal", "Started", &format!("Started container {name}"));
-                let process = Arc::new(process);
-                self.shared
-                    .started(&self.namespace, &self.name, &self.uid, name, &process);
-                self.running.insert(name.to_owned(), process);
-                let probed = container.get("readinessProbe");
-                let now = self.shared.store.now();
-                if let Some(state) = &mut self.state {
-                    state.with(name, |one| {
-                        one.now = Now::Running(now);
-                        one.restarts = restarts;
-                        one.ready = probed.is_none();
-                    });
-                }
-                if let Some(probe) = probed {
-                    let delay = number(probe, "/initialDelaySeconds")
-                        .unwrap_or(0)
-                        .max(1)
-                        .unsigned_abs();
-                    self.later(
-                        Duration::from_secs(delay) / HASTE,
-                        Due::Ready(name.to_owned()),
-                    );
-                }
-            }
-            Err(refused) => self.refused(&pod, name, &image, refused),
-        }
-    }
-
-    fn refused(&mut self, pod: &Value, name: &str, image: &str, refused: Refused) {
-        let field = format!("spec.containers{{{name}}}");
-        let events = self.shared.events.on(&self.node);
-        let waiting = |state: &PodState| {
-            let found = state.containers.iter().find(|one| one.name == name);
-            matches!(
-                found.map(|one| &one.now),
-                Some(Now::Waiting("ErrImagePull" | "ImagePullBackOff", _))
-            )
-        };
-        let mut shown = (refused.reason, refused.message.clone());
-        if refused.reason == "ErrImagePull" {
-            let again = self.state.as_ref().is_some_and(waiting);
-            if again {
-                let sentence = format!("Back-off pulling image \"{image}\"");
-                events.now(pod, "Normal", "BackOff", &sentence, &field);
-                events.now(pod, "Warning", "Failed", "Error: ImagePullBackOff", &field);
-                shown = (
-                    "ImagePullBackOff",
-                    format!("{sentence}: ErrImagePull: {}", refused.message),
-                );
-            } else {
-                events.now(
-                    pod,
-                    "Normal",
-                    "Pulling",
-                    &format!("Pulling image \"{image}\""),
-                    &field,
-                );
-                let sentence = format!("Failed to pull image \"{image}\": {}", refused.message);
-                events.now(pod, "Warning", "Failed", &sentence, &field);
-                events.now(pod, "Warning", "Failed", "Error: ErrImagePull", &field);
-            }
-        } else {
-            events.now(
-                pod,
-                "Warning",
-                "Failed",
-                &format!("Error: {}", refused.message),
-                &field,
-            );
-        }
-        if let Some(state) = &mut self.state {
-            state.with(name, |one| {
-                one.now = Now::Waiting(shown.0, shown.1);
-                one.ready = false;
-            });
-        }
-        let times = self.crashes.entry(name.to_owned()).or_insert(0);
-        *times += 1;
-        let delay = back_off(*times);
-        self.later(delay / HASTE, Due::Start(name.to_owned()));
     }
 
     // Run.

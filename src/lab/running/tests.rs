@@ -221,6 +221,10 @@ async fn a_healthy_lab_is_well_from_the_first_answer() {
         }
     })
     .await;
+    let master = bench.engine(SYSTEM, "dragonfly-0");
+    let days = master.uptime().as_secs() / 86_400;
+    assert_eq!(days, 9, "an engine is as old as its container");
+    assert!(matches!(master.role(), EngineRole::Master { online: 2 }));
     let consumers = Api::<Pod>::all(bench.apps.clone())
         .list(&ListParams::default())
         .await
