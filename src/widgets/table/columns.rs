@@ -228,17 +228,11 @@ mod tests {
     #[test]
     fn columns_leave_by_priority_and_share_what_is_left() {
         for (width, shift, wanted) in [
-            (
-                80,
-                0,
-                "state@0+16 context@18+9 instance@29+36 lag@67+6 disk@75+5",
-            ),
-            (
-                48,
-                0,
-                "state@0+10 context@12+7 instance@21+12 lag@35+6 disk@43+5",
-            ),
-            (47, 0, "state@0+16 context@18+7 instance@27+12 lag@41+6"),
+            (80, 0, "state@0+16 context@18+9 instance@29+36 lag@67+6 disk@75+5"),
+            (67, 0, "state@0+16 context@18+9 instance@29+30 lag@61+6"),
+            (66, 0, "state@0+16 context@18+9 instance@29+29 lag@60+6"),
+            (59, 0, "state@0+16 context@18+7 instance@27+24 lag@53+6"),
+            (58, 0, "state@0+16 instance@18+32 lag@52+6"),
             (40, 0, "state@0+16 instance@18+14 lag@34+6"),
             (24, 0, "state@0+10 instance@12+12"),
             (15, 0, "state@0+10 instance@12+3"),
