@@ -40,10 +40,7 @@ mod tests {
                 assert_eq!(moved(at, motion, 4, 10), wanted, "{motion:?} from {at}");
             }
             assert_eq!(moved(0, motion, 4, 0), 0);
-<<<<<<< HEAD
             assert_eq!(moved(7, motion, 1, 1), 0);
-=======
->>>>>>> upper
         }
     }
 }

@@ -228,7 +228,11 @@ mod tests {
     #[test]
     fn columns_leave_by_priority_and_share_what_is_left() {
         for (width, shift, wanted) in [
-            (80, 0, "state@0+16 context@18+9 instance@29+36 lag@67+6 disk@75+5"),
+            (
+                80,
+                0,
+                "state@0+16 context@18+9 instance@29+36 lag@67+6 disk@75+5",
+            ),
             (67, 0, "state@0+16 context@18+9 instance@29+30 lag@61+6"),
             (66, 0, "state@0+16 context@18+9 instance@29+29 lag@60+6"),
             (59, 0, "state@0+16 context@18+7 instance@27+24 lag@53+6"),
