@@ -12,10 +12,18 @@ fn seven_hundred_instances() {
     let dbs = |context: &'static str| -> Vec<Db> {
         (0..350)
             .map(|i| {
-                let nodes = db(context, &format!("team-{}", i % 40), &format!("cache-{i:03}"))
-                    .node(master().ops(100 + i))
-                    .node(replica().lagging(i * 7));
-                if i % 9 == 0 { nodes.node(master()) } else { nodes.node(replica()) }
+                let nodes = db(
+                    context,
+                    &format!("team-{}", i % 40),
+                    &format!("cache-{i:03}"),
+                )
+                .node(master().ops(100 + i))
+                .node(replica().lagging(i * 7));
+                if i % 9 == 0 {
+                    nodes.node(master())
+                } else {
+                    nodes.node(replica())
+                }
             })
             .collect()
     };
