@@ -8,6 +8,7 @@
 use tempfile::TempDir;
 
 use super::*;
+use crate::domain::FaultKind;
 
 const TWO: &str = "
 apiVersion: v1
