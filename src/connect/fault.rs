@@ -28,7 +28,7 @@ impl Asked<'_> {
     fn words(&self) -> String {
         match self.namespace {
             Some(namespace) if self.resource == "pods/portforward" => {
-                format!("open pods/portforward in namespace {namespace}")
+                format!("port-forward (pods/portforward) in namespace {namespace}")
             }
             Some(namespace) => {
                 format!("{} {} in namespace {namespace}", self.verb, self.resource)

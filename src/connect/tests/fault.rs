@@ -169,7 +169,7 @@ fn a_missing_right_names_the_smallest_role() {
                 group: "",
                 namespace: Some("shop"),
             },
-            "may not open pods/portforward in namespace shop",
+            "may not port-forward (pods/portforward) in namespace shop",
             "the right is missing: kubectl -n shop create role darner --verb=get,create --resource=pods/portforward, and bind it",
         ),
     ] {

@@ -362,12 +362,12 @@ async fn a_way_that_cannot_be_opened_says_why() {
         (
             Act::status(403, "forbidden"),
             FaultKind::Forbidden,
-            "may not open pods/portforward in namespace ns",
+            "may not port-forward (pods/portforward) in namespace ns",
         ),
         (
             Act::status(404, "pods \"a-0\" not found"),
             FaultKind::NotFound,
-            "cannot open pods/portforward in namespace ns: pods \"a-0\" not found",
+            "cannot port-forward (pods/portforward) in namespace ns: pods \"a-0\" not found",
         ),
         (
             Act::status(500, "container not running"),
