@@ -73,6 +73,7 @@ pub(super) fn perform(
             effects.push(Effect::Mouse(state.mouse));
         }
         Command::Redraw => effects.push(Effect::Redraw),
+        Command::Retry => effects.push(Effect::Retry),
         Command::Suspend => effects.push(Effect::Suspend),
         Command::Move(_)
         | Command::Scroll(_)

@@ -62,6 +62,8 @@ pub enum Command {
     Mouse,
     /// Draw everything anew.
     Redraw,
+    /// Try again now what waits for its next try: contexts that are unreachable, rights that were missing.
+    Retry,
     /// Stop the process, as ctrl-z does elsewhere.
     Suspend,
 }
@@ -344,6 +346,11 @@ pub const COMMANDS: &[CommandDoc] = &[
     ),
     doc("mouse", Command::Mouse, "turn the mouse on or off"),
     doc("redraw", Command::Redraw, "draw the screen anew"),
+    doc(
+        "retry",
+        Command::Retry,
+        "try again now what waits for its next try",
+    ),
     doc(
         "suspend",
         Command::Suspend,

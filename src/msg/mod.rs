@@ -131,6 +131,8 @@ pub enum Effect {
     Bell,
     /// Clear the terminal and draw everything anew.
     Redraw,
+    /// Every wait for a next try ends now.
+    Retry,
     /// Restore the terminal and stop, as ctrl-z does; come back with [`Outcome::Resumed`].
     Suspend,
     /// Restore the terminal and end.

@@ -162,6 +162,7 @@ impl Desk {
             }
             Effect::SetTitle(title) => screen.title(&title)?,
             Effect::Mouse(on) => screen.mouse(on)?,
+            Effect::Retry => self.focus.send_modify(|focus| focus.nudges += 1),
             Effect::Bell => screen.ring()?,
             Effect::Redraw => {
                 screen.forget()?;

@@ -248,3 +248,69 @@ fn every_file_of_a_list_is_in_its_list() {
         assert!(listed > 1, "{room} has entries");
     }
 }
+
+#[test]
+fn generated_pages_say_what_the_lists_say() {
+    let vocabulary = darner::app::vocabulary();
+    for (page, wanted) in [
+        ("keys.md", darner::settings::reference::keys(&vocabulary)),
+        ("settings.md", darner::settings::reference::settings()),
+    ] {
+        let path = root().join("docs/reference").join(page);
+        if std::env::var_os("DARNER_WRITE_REFERENCE").is_some() {
+            std::fs::write(&path, &wanted).unwrap();
+        }
+        let there = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            there == wanted,
+            "docs/reference/{page} is stale; DARNER_WRITE_REFERENCE=1 cargo test tidy writes it anew"
+        );
+    }
+}
+
+#[test]
+fn every_shipped_keymap_and_theme_is_without_a_problem() {
+    for (name, _) in darner::settings::shipped::KEYMAPS {
+        let (_, problems) =
+            darner::settings::Keymap::load(name, &[], None, &darner::app::vocabulary());
+        assert!(problems.is_empty(), "{name}: {problems:?}");
+    }
+    for (name, _) in darner::settings::shipped::THEMES {
+        let (_, problems) = darner::settings::Theme::load(name, &[]);
+        assert!(problems.is_empty(), "{name}: {problems:?}");
+    }
+}
+
+#[test]
+fn the_limits_of_settings_and_checks_have_the_same_defaults() {
+    let told = darner::app::limits_of(&darner::settings::Settings::default());
+    assert_eq!(told, darner::checks::Limits::default());
+}
+
+/// Pages for people name files that exist.
+#[test]
+fn paths_in_the_recipes_and_the_architecture_exist() {
+    let mut pages = vec![
+        root().join("docs/architecture.md"),
+        root().join("README.md"),
+    ];
+    files(&root().join("docs/recipes"), "md", &mut pages);
+    let mut checked = 0;
+    for page in pages {
+        let text = std::fs::read_to_string(&page).unwrap();
+        for word in text
+            .split('`')
+            .filter(|word| word.ends_with(".rs") || word.ends_with(".toml"))
+        {
+            let bare = !word.contains(['<', '*', ' ']) && word.contains('/');
+            if bare {
+                let there = [root().join(word), root().join("src").join(word)]
+                    .iter()
+                    .any(|path| path.exists());
+                assert!(there, "{} names {word}, which is not there", page.display());
+                checked += 1;
+            }
+        }
+    }
+    assert!(checked > 5, "paths were found to check");
+}
