@@ -174,7 +174,7 @@ fn objects(url: &str) {
             "/api/v1/namespaces/real/pods",
             format!(
                 r#"{{"apiVersion":"v1","kind":"Pod","metadata":{{"name":"store-0","namespace":"real","labels":{labels}}},
-                   "spec":{{"containers":[{{"name":"dragonfly","image":"redis:7"}}]}}}}"#
+                   "spec":{{"nodeName":"machine","containers":[{{"name":"dragonfly","image":"redis:7"}}]}}}}"#
             ),
         ),
     ] {
