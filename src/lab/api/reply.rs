@@ -67,31 +67,33 @@ pub(super) fn failure(status: &Status) -> Reply {
 /// The same answer, but the connection ends in the middle of it; of a stream in the middle of its first piece.
 pub(super) async fn halved(reply: Reply) -> Reply {
     let (mut head, mut body) = reply.into_parts();
-    let whole = body.size_hint().exact();
-    let first = match whole {
-        Some(_) => BodyExt::collect(body)
-            .await
-            .map(|whole| whole.to_bytes())
-            .ok(),
-        None => body
-            .frame()
-            .await
-            .and_then(Result::ok)
-            .and_then(|frame| frame.into_data().ok()),
-    };
-    let first = first.unwrap_or_default();
-    if let Some(length) = whole {
-        head.headers
-            .insert(CONTENT_LENGTH, HeaderValue::from(length.max(1)));
-    }
-    // A moment between the two, in which the first half is really sent.
+    // A moment before the cut, in which the first half is really sent.
     let cut = futures::stream::once(async {
         tokio::task::yield_now().await;
         Err(io::Error::from(io::ErrorKind::ConnectionReset))
     });
-    let pieces =
-        futures::stream::iter([Ok(Frame::data(first.slice(..first.len() / 2)))]).chain(cut);
-    Response::from_parts(head, StreamBody::new(pieces).boxed_unsync())
+    let half = |bytes: Bytes| Ok(Frame::data(bytes.slice(..bytes.len() / 2)));
+    let body = if let Some(length) = body.size_hint().exact() {
+        let whole = body
+            .collect()
+            .await
+            .map(|whole| whole.to_bytes())
+            .unwrap_or_default();
+        head.headers
+            .insert(CONTENT_LENGTH, HeaderValue::from(length.max(1)));
+        StreamBody::new(futures::stream::iter([half(whole)]).chain(cut)).boxed_unsync()
+    } else {
+        let first = futures::stream::once(async move {
+            let frame = body.frame().await.and_then(Result::ok);
+            half(
+                frame
+                    .and_then(|frame| frame.into_data().ok())
+                    .unwrap_or_default(),
+            )
+        });
+        StreamBody::new(first.chain(cut)).boxed_unsync()
+    };
+    Response::from_parts(head, body)
 }
 
 fn with(code: u16, content_type: &'static str, body: Body) -> Reply {
