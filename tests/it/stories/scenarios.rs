@@ -77,7 +77,7 @@ fn forbidden() {
         "forbidden",
         &[
             &["unknown", "dragonfly-system/gitlab"],
-            &["may not open pods/portforward"],
+            &["pods/portforward"],
             &["lab-infra", "degraded"],
         ],
     );
