@@ -362,6 +362,41 @@ fn nothing_is_drawn_unless_something_differs() {
 }
 
 #[test]
+fn the_bell_rings_for_what_is_critical_while_nobody_looks() {
+    let mut story = story();
+    let split = db("apps", "harbor", "cache").node(master()).node(master());
+    let rings = |story: &mut Story| story.take_effects().contains(&Effect::Bell);
+    story.told(split.answers()).after(6).told(split.answers());
+    assert!(!rings(&mut story), "one is looking");
+    story
+        .told(cache().answers())
+        .after(6)
+        .told(cache().answers());
+    story
+        .send(Msg::FocusLost)
+        .told(split.answers())
+        .after(6)
+        .told(split.answers());
+    assert!(rings(&mut story));
+    story.after(2).told(split.answers());
+    assert!(!rings(&mut story), "it rings once");
+}
+
+#[test]
+fn without_colours_everything_is_said_in_words_and_signs() {
+    let mut story = story();
+    story.wear(darner::settings::Theme::load("mono", &[]).0);
+    for keys in ["", "enter", "x", "esc ?", "esc :"] {
+        story.press(keys);
+        assert!(story.is_colourless(), "after {keys}");
+    }
+    story
+        .press("esc 1")
+        .says("✖ several masters")
+        .says("● healthy");
+}
+
+#[test]
 fn an_empty_console_sleeps() {
     let mut story = Story::new(80, 24);
     story.text();
