@@ -27,7 +27,10 @@ impl Kubectl {
     /// `None`, after saying so, on a machine without kubectl.
     fn over(scenario: &str) -> Option<Self> {
         let program = requirement::program("kubectl", "kubectl")?;
-        Some(Self { program, lab: LabProcess::start(scenario) })
+        Some(Self {
+            program,
+            lab: LabProcess::start(scenario),
+        })
     }
 
     fn command(&self, args: &[&str]) -> Command {
@@ -45,22 +48,41 @@ impl Kubectl {
     }
 
     fn run(&self, args: &[&str]) -> Said {
-        let Output { status, stdout, stderr } = self.command(args).output().unwrap();
+        let Output {
+            status,
+            stdout,
+            stderr,
+        } = self.command(args).output().unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-        Said { out: text(stdout), err: text(stderr), code: status.code() }
+        Said {
+            out: text(stdout),
+            err: text(stderr),
+            code: status.code(),
+        }
     }
 
     /// What it prints, when all goes well.
     fn ok(&self, args: &[&str]) -> String {
         let said = self.run(args);
-        assert_eq!(said.code, Some(0), "kubectl {args:?}: {}{}", said.out, said.err);
+        assert_eq!(
+            said.code,
+            Some(0),
+            "kubectl {args:?}: {}{}",
+            said.out,
+            said.err
+        );
         said.out
     }
 
     /// What it complains of.
     fn fails(&self, args: &[&str]) -> String {
         let said = self.run(args);
-        assert_ne!(said.code, Some(0), "kubectl {args:?} should fail: {}", said.out);
+        assert_ne!(
+            said.code,
+            Some(0),
+            "kubectl {args:?} should fail: {}",
+            said.out
+        );
         said.err
     }
 
@@ -76,7 +98,12 @@ impl Kubectl {
             if wanted(&said.out) {
                 return;
             }
-            assert!(Instant::now() < deadline, "kubectl {args:?} still says: {}{}", said.out, said.err);
+            assert!(
+                Instant::now() < deadline,
+                "kubectl {args:?} still says: {}{}",
+                said.out,
+                said.err
+            );
             std::thread::sleep(Duration::from_millis(100));
         }
     }
@@ -92,62 +119,175 @@ impl Kubectl {
 fn in_order(text: &str, pieces: &[&str]) {
     let mut rest = text;
     for piece in pieces {
-        let Some(at) = rest.find(piece) else { panic!("{piece:?} is missing, or not in its place, in:\n{text}") };
+        let Some(at) = rest.find(piece) else {
+            panic!("{piece:?} is missing, or not in its place, in:\n{text}")
+        };
         rest = &rest[at + piece.len()..];
     }
 }
 
 #[test]
 fn kubectl_reads_a_lab() {
-    let Some(kubectl) = Kubectl::over("healthy") else { return };
-    in_order(&kubectl.ok(&["version"]), &["Client Version", "Server Version"]);
+    let Some(kubectl) = Kubectl::over("healthy") else {
+        return;
+    };
+    in_order(
+        &kubectl.ok(&["version"]),
+        &["Client Version", "Server Version"],
+    );
     in_order(
         &kubectl.ok(&["api-resources"]),
-        &["pods", "po", "true", "Pod", "statefulsets", "sts", "apps/v1", "dragonflies", "dragonflydb.io/v1alpha1"],
+        &[
+            "pods",
+            "po",
+            "true",
+            "Pod",
+            "statefulsets",
+            "sts",
+            "apps/v1",
+            "dragonflies",
+            "dragonflydb.io/v1alpha1",
+        ],
     );
-    in_order(&kubectl.ok(&["api-versions"]), &["apps/v1", "dragonflydb.io/v1alpha1", "policy/v1"]);
+    in_order(
+        &kubectl.ok(&["api-versions"]),
+        &["apps/v1", "dragonflydb.io/v1alpha1", "policy/v1"],
+    );
 
     let table = kubectl.ok(&["get", "pods"]);
-    in_order(&table, &["NAME", "READY", "STATUS", "RESTARTS", "AGE", "cache-0", "1/1", "Running", "0", "cache-1"]);
+    in_order(
+        &table,
+        &[
+            "NAME", "READY", "STATUS", "RESTARTS", "AGE", "cache-0", "1/1", "Running", "0",
+            "cache-1",
+        ],
+    );
     let wide = kubectl.ok(&["get", "pods", "-o", "wide"]);
-    in_order(&wide, &["AGE", "IP", "NODE", "NOMINATED NODE", "READINESS GATES", "cache-0", "10.", "infra-"]);
-    in_order(&kubectl.ok(&["get", "dragonflies"]), &["NAME", "PHASE", "ROLLING UPDATE", "REPLICAS", "cache", "Ready", "2"]);
+    in_order(
+        &wide,
+        &[
+            "AGE",
+            "IP",
+            "NODE",
+            "NOMINATED NODE",
+            "READINESS GATES",
+            "cache-0",
+            "10.",
+            "infra-",
+        ],
+    );
+    in_order(
+        &kubectl.ok(&["get", "dragonflies"]),
+        &[
+            "NAME",
+            "PHASE",
+            "ROLLING UPDATE",
+            "REPLICAS",
+            "cache",
+            "Ready",
+            "2",
+        ],
+    );
     let all = kubectl.ok(&["get", "all,pdb,endpointslices", "--all-namespaces"]);
-    in_order(&all, &["pod/cache-0", "service/cache", "statefulset.apps/cache", "poddisruptionbudget.policy/cache"]);
-    in_order(&kubectl.ok(&["get", "nodes", "-o", "wide"]), &["STATUS", "INTERNAL-IP", "infra-1", "Ready"]);
-    in_order(&kubectl.ok(&["get", "pods", "-l", "role=master", "-o", "name"]), &["pod/cache-0"]);
+    in_order(
+        &all,
+        &[
+            "pod/cache-0",
+            "service/cache",
+            "statefulset.apps/cache",
+            "poddisruptionbudget.policy/cache",
+        ],
+    );
+    in_order(
+        &kubectl.ok(&["get", "nodes", "-o", "wide"]),
+        &["STATUS", "INTERNAL-IP", "infra-1", "Ready"],
+    );
+    in_order(
+        &kubectl.ok(&["get", "pods", "-l", "role=master", "-o", "name"]),
+        &["pod/cache-0"],
+    );
     let paged = kubectl.ok(&["get", "pods", "-A", "--chunk-size", "1", "-o", "name"]);
     assert_eq!(paged, kubectl.ok(&["get", "pods", "-A", "-o", "name"]));
-    assert_eq!(kubectl.ok(&["get", "pods", "--field-selector", "status.phase=Failed"]), "");
+    assert_eq!(
+        kubectl.ok(&["get", "pods", "--field-selector", "status.phase=Failed"]),
+        ""
+    );
 
     let pod = kubectl.json(&["get", "pod", "cache-0"]);
-    assert_eq!((&pod["kind"], &pod["apiVersion"]), (&"Pod".into(), &"v1".into()));
+    assert_eq!(
+        (&pod["kind"], &pod["apiVersion"]),
+        (&"Pod".into(), &"v1".into())
+    );
     assert_eq!(pod["metadata"]["labels"]["role"], "master");
     let list = kubectl.json(&["get", "statefulsets,dragonflies"]);
     assert_eq!(list["items"].as_array().unwrap().len(), 2);
-    in_order(&kubectl.ok(&["get", "dragonfly", "cache", "-o", "yaml"]), &["kind: Dragonfly", "phase: Ready"]);
+    in_order(
+        &kubectl.ok(&["get", "dragonfly", "cache", "-o", "yaml"]),
+        &["kind: Dragonfly", "phase: Ready"],
+    );
 
     in_order(
         &kubectl.ok(&["describe", "pod", "cache-0"]),
-        &["Name:", "cache-0", "Controlled By:", "StatefulSet/cache", "Ready", "True", "Events:"],
+        &[
+            "Name:",
+            "cache-0",
+            "Controlled By:",
+            "StatefulSet/cache",
+            "Ready",
+            "True",
+            "Events:",
+        ],
     );
-    in_order(&kubectl.ok(&["describe", "statefulset", "cache"]), &["Replicas:", "2 desired | 2 total", "Pods Status:", "2 Running"]);
-    in_order(&kubectl.ok(&["describe", "dragonfly", "cache"]), &["Kind:", "Dragonfly", "Phase:", "Ready"]);
-    in_order(&kubectl.ok(&["describe", "node", "infra-1"]), &["Conditions:", "Ready", "True", "Non-terminated Pods:"]);
-    in_order(&kubectl.ok(&["describe", "service,pdb", "cache"]), &["Selector:", "role=master", "Allowed disruptions:"]);
-    in_order(&kubectl.ok(&["explain", "dragonfly.spec.replicas"]), &["FIELD: replicas <integer>"]);
+    in_order(
+        &kubectl.ok(&["describe", "statefulset", "cache"]),
+        &[
+            "Replicas:",
+            "2 desired | 2 total",
+            "Pods Status:",
+            "2 Running",
+        ],
+    );
+    in_order(
+        &kubectl.ok(&["describe", "dragonfly", "cache"]),
+        &["Kind:", "Dragonfly", "Phase:", "Ready"],
+    );
+    in_order(
+        &kubectl.ok(&["describe", "node", "infra-1"]),
+        &["Conditions:", "Ready", "True", "Non-terminated Pods:"],
+    );
+    in_order(
+        &kubectl.ok(&["describe", "service,pdb", "cache"]),
+        &["Selector:", "role=master", "Allowed disruptions:"],
+    );
+    in_order(
+        &kubectl.ok(&["explain", "dragonfly.spec.replicas"]),
+        &["FIELD: replicas <integer>"],
+    );
 
     let missing = kubectl.fails(&["get", "pod", "cache-9"]);
-    assert_eq!(missing, "Error from server (NotFound): pods \"cache-9\" not found\n");
-    in_order(&kubectl.fails(&["get", "ponds"]), &["the server doesn't have a resource type \"ponds\""]);
+    assert_eq!(
+        missing,
+        "Error from server (NotFound): pods \"cache-9\" not found\n"
+    );
+    in_order(
+        &kubectl.fails(&["get", "ponds"]),
+        &["the server doesn't have a resource type \"ponds\""],
+    );
 }
 
 #[test]
 fn kubectl_changes_a_lab() {
-    let Some(kubectl) = Kubectl::over("healthy") else { return };
-    let label = |pod: &str, key: &str| kubectl.json(&["get", "pod", pod])["metadata"]["labels"][key].clone();
+    let Some(kubectl) = Kubectl::over("healthy") else {
+        return;
+    };
+    let label = |pod: &str, key: &str| {
+        kubectl.json(&["get", "pod", pod])["metadata"]["labels"][key].clone()
+    };
     kubectl.ok(&["label", "pod", "cache-1", "tier=a"]);
-    in_order(&kubectl.fails(&["label", "pod", "cache-1", "tier=b"]), &["already has a value"]);
+    in_order(
+        &kubectl.fails(&["label", "pod", "cache-1", "tier=b"]),
+        &["already has a value"],
+    );
     kubectl.ok(&["label", "pod", "cache-1", "tier=b", "--overwrite"]);
     assert_eq!(label("cache-1", "tier"), "b");
     kubectl.ok(&["label", "pod", "cache-1", "tier-"]);
@@ -156,20 +296,57 @@ fn kubectl_changes_a_lab() {
     kubectl.ok(&["label", "pod", "cache-1", "dry=run", "--dry-run=server"]);
     assert_eq!(label("cache-1", "dry"), Value::Null);
 
-    let generation = |kind: &str| kubectl.json(&["get", kind, "cache"])["metadata"]["generation"].as_i64().unwrap();
+    let generation = |kind: &str| {
+        kubectl.json(&["get", kind, "cache"])["metadata"]["generation"]
+            .as_i64()
+            .unwrap()
+    };
     let before = generation("dragonfly");
     let merge = r#"{"spec":{"args":["--maxmemory=700mb"]}}"#;
-    kubectl.ok(&["patch", "dragonfly", "cache", "--type", "merge", "-p", merge]);
+    kubectl.ok(&[
+        "patch",
+        "dragonfly",
+        "cache",
+        "--type",
+        "merge",
+        "-p",
+        merge,
+    ]);
     assert_eq!(generation("dragonfly"), before + 1);
-    let again = kubectl.ok(&["patch", "dragonfly", "cache", "--type", "merge", "-p", merge]);
+    let again = kubectl.ok(&[
+        "patch",
+        "dragonfly",
+        "cache",
+        "--type",
+        "merge",
+        "-p",
+        merge,
+    ]);
     in_order(&again, &["patched (no change)"]);
     let json = r#"[{"op":"test","path":"/spec/args/0","value":"--maxmemory=700mb"},{"op":"remove","path":"/spec/args"}]"#;
     kubectl.ok(&["patch", "dragonfly", "cache", "--type", "json", "-p", json]);
-    in_order(&kubectl.fails(&["patch", "dragonfly", "cache", "--type", "json", "-p", json]), &["the server rejected our request"]);
-    in_order(&kubectl.fails(&["patch", "dragonfly", "cache", "-p", merge]), &["is not supported by dragonflydb.io/v1alpha1"]);
     in_order(
-        &kubectl.fails(&["patch", "dragonfly", "cache", "--type", "merge", "-p", r#"{"spec":{"replicas":"two"}}"#]),
-        &["The Dragonfly \"cache\" is invalid", "spec.replicas in body must be of type integer"],
+        &kubectl.fails(&["patch", "dragonfly", "cache", "--type", "json", "-p", json]),
+        &["the server rejected our request"],
+    );
+    in_order(
+        &kubectl.fails(&["patch", "dragonfly", "cache", "-p", merge]),
+        &["is not supported by dragonflydb.io/v1alpha1"],
+    );
+    in_order(
+        &kubectl.fails(&[
+            "patch",
+            "dragonfly",
+            "cache",
+            "--type",
+            "merge",
+            "-p",
+            r#"{"spec":{"replicas":"two"}}"#,
+        ]),
+        &[
+            "The Dragonfly \"cache\" is invalid",
+            "spec.replicas in body must be of type integer",
+        ],
     );
     let strategic = r#"{"spec":{"containers":[{"name":"dragonfly","image":"dragonfly:other"}]}}"#;
     kubectl.ok(&["patch", "pod", "cache-1", "-p", strategic]);
@@ -179,37 +356,90 @@ fn kubectl_changes_a_lab() {
     assert_eq!(containers[0]["image"], "dragonfly:other");
     assert!(containers[0]["args"].is_array(), "the rest stays");
     let moved = r#"{"spec":{"nodeName":"elsewhere"}}"#;
-    in_order(&kubectl.fails(&["patch", "pod", "cache-1", "-p", moved]), &["pod updates may not change fields other than"]);
+    in_order(
+        &kubectl.fails(&["patch", "pod", "cache-1", "-p", moved]),
+        &["pod updates may not change fields other than"],
+    );
 
     let maps = |value: &str| {
-        let text = format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: notes}}\ndata: {{a: \"{value}\", b: \"1\"}}\n");
+        let text = format!(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: notes}}\ndata: {{a: \"{value}\", b: \"1\"}}\n"
+        );
         kubectl.file("notes.yaml", &text)
     };
     let file = maps("1");
-    assert_eq!(kubectl.ok(&["apply", "-f", &file]), "configmap/notes created\n");
-    assert_eq!(kubectl.ok(&["apply", "-f", &file]), "configmap/notes unchanged\n");
+    assert_eq!(
+        kubectl.ok(&["apply", "-f", &file]),
+        "configmap/notes created\n"
+    );
+    assert_eq!(
+        kubectl.ok(&["apply", "-f", &file]),
+        "configmap/notes unchanged\n"
+    );
     maps("2");
-    assert_eq!(kubectl.ok(&["apply", "-f", &file]), "configmap/notes configured\n");
-    assert_eq!(kubectl.ok(&["apply", "--server-side", "-f", &file]), "configmap/notes serverside-applied\n");
+    assert_eq!(
+        kubectl.ok(&["apply", "-f", &file]),
+        "configmap/notes configured\n"
+    );
+    assert_eq!(
+        kubectl.ok(&["apply", "--server-side", "-f", &file]),
+        "configmap/notes serverside-applied\n"
+    );
     maps("3");
-    let other = ["apply", "--server-side", "--field-manager", "other", "-f", &file];
-    in_order(&kubectl.fails(&other), &["Apply failed with 1 conflict: conflict with \"kubectl\": .data.a"]);
+    let other = [
+        "apply",
+        "--server-side",
+        "--field-manager",
+        "other",
+        "-f",
+        &file,
+    ];
+    in_order(
+        &kubectl.fails(&other),
+        &["Apply failed with 1 conflict: conflict with \"kubectl\": .data.a"],
+    );
     kubectl.ok(&[&other[..], &["--force-conflicts"]].concat());
-    assert_eq!(kubectl.json(&["get", "configmap", "notes"])["data"]["a"], "3");
+    assert_eq!(
+        kubectl.json(&["get", "configmap", "notes"])["data"]["a"],
+        "3"
+    );
     kubectl.ok(&["create", "configmap", "made", "--from-literal", "k=v"]);
-    in_order(&kubectl.fails(&["create", "configmap", "made"]), &["configmaps \"made\" already exists"]);
-    assert_eq!(kubectl.ok(&["delete", "configmap", "made", "notes"]), "configmap \"made\" deleted\nconfigmap \"notes\" deleted\n");
+    in_order(
+        &kubectl.fails(&["create", "configmap", "made"]),
+        &["configmaps \"made\" already exists"],
+    );
+    assert_eq!(
+        kubectl.ok(&["delete", "configmap", "made", "notes"]),
+        "configmap \"made\" deleted\nconfigmap \"notes\" deleted\n"
+    );
 
     let uid = kubectl.json(&["get", "pod", "cache-1"])["metadata"]["uid"].clone();
-    assert_eq!(kubectl.ok(&["delete", "pod", "cache-1"]), "pod \"cache-1\" deleted\n");
-    let reborn = ["get", "pod", "cache-1", "--ignore-not-found", "-o", "jsonpath={.metadata.uid}"];
+    assert_eq!(
+        kubectl.ok(&["delete", "pod", "cache-1"]),
+        "pod \"cache-1\" deleted\n"
+    );
+    let reborn = [
+        "get",
+        "pod",
+        "cache-1",
+        "--ignore-not-found",
+        "-o",
+        "jsonpath={.metadata.uid}",
+    ];
     kubectl.until(&reborn, |now| !now.is_empty() && *now != uid);
-    kubectl.ok(&["wait", "--for=condition=Ready", "pod/cache-1", "--timeout=60s"]);
+    kubectl.ok(&[
+        "wait",
+        "--for=condition=Ready",
+        "pod/cache-1",
+        "--timeout=60s",
+    ]);
 }
 
 #[test]
 fn kubectl_follows_a_lab() {
-    let Some(kubectl) = Kubectl::over("healthy") else { return };
+    let Some(kubectl) = Kubectl::over("healthy") else {
+        return;
+    };
     let mut watch = kubectl
         .command(&["get", "pods", "--watch", "--show-labels"])
         .stdout(Stdio::piped())
@@ -226,7 +456,9 @@ fn kubectl_follows_a_lab() {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let line = lines.recv_timeout(left).unwrap_or_else(|_| panic!("no line with {wanted:?} came"));
+            let line = lines
+                .recv_timeout(left)
+                .unwrap_or_else(|_| panic!("no line with {wanted:?} came"));
             if wanted.iter().all(|piece| line.contains(piece)) {
                 return;
             }
@@ -244,19 +476,51 @@ fn kubectl_follows_a_lab() {
 
 #[test]
 fn kubectl_reaches_into_a_lab() {
-    let Some(kubectl) = Kubectl::over("healthy") else { return };
+    let Some(kubectl) = Kubectl::over("healthy") else {
+        return;
+    };
     in_order(&kubectl.ok(&["logs", "cache-0"]), &["dflycmd.cc"]);
-    assert_eq!(kubectl.ok(&["logs", "cache-0", "--tail", "2"]).lines().count(), 2);
-    in_order(&kubectl.ok(&["logs", "cache-0", "--tail", "1", "--timestamps"]), &["T", "Z "]);
-    in_order(&kubectl.fails(&["logs", "cache-0", "-c", "nobody"]), &["container nobody is not valid for pod cache-0"]);
-    assert_eq!(kubectl.ok(&["exec", "cache-0", "--", "redis-cli", "ping"]).trim(), "PONG");
+    assert_eq!(
+        kubectl
+            .ok(&["logs", "cache-0", "--tail", "2"])
+            .lines()
+            .count(),
+        2
+    );
+    in_order(
+        &kubectl.ok(&["logs", "cache-0", "--tail", "1", "--timestamps"]),
+        &["T", "Z "],
+    );
+    in_order(
+        &kubectl.fails(&["logs", "cache-0", "-c", "nobody"]),
+        &["container nobody is not valid for pod cache-0"],
+    );
+    assert_eq!(
+        kubectl
+            .ok(&["exec", "cache-0", "--", "redis-cli", "ping"])
+            .trim(),
+        "PONG"
+    );
     let said = kubectl.run(&["exec", "cache-0", "--", "no-such-program"]);
     assert_eq!(said.code, Some(127), "{}{}", said.out, said.err);
     in_order(&said.err, &["command terminated with exit code 127"]);
 
     assert_eq!(kubectl.ok(&["auth", "can-i", "list", "pods"]), "yes\n");
-    in_order(&kubectl.ok(&["auth", "can-i", "--list"]), &["Resources", "Verbs", "*.*", "[*]"]);
+    in_order(
+        &kubectl.ok(&["auth", "can-i", "--list"]),
+        &["Resources", "Verbs", "*.*", "[*]"],
+    );
     in_order(&kubectl.ok(&["auth", "whoami"]), &["Username", "lab-user"]);
     kubectl.lab.fault("forbidden");
-    kubectl.until(&["auth", "can-i", "create", "pods", "--subresource=portforward", "-A"], |said| said.starts_with("no"));
+    kubectl.until(
+        &[
+            "auth",
+            "can-i",
+            "create",
+            "pods",
+            "--subresource=portforward",
+            "-A",
+        ],
+        |said| said.starts_with("no"),
+    );
 }

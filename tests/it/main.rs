@@ -7,7 +7,7 @@
 )]
 
 mod driver;
-mod screens;
 mod lab_kubectl;
+mod screens;
 mod stories;
 mod tidy;
