@@ -299,6 +299,15 @@ impl Status {
         Self::new(503, "ServiceUnavailable", message.into())
     }
 
+    /// 503 of a server that has just been started.
+    pub fn starting() -> Self {
+        let mut status = Self::unavailable(
+            "the request has been made before all known HTTP paths have been installed, please try again",
+        );
+        status.details = json!({ "retryAfterSeconds": 5 });
+        status
+    }
+
     /// Seconds a client is asked to wait, where the status says so.
     pub fn retry_after(&self) -> Option<u64> {
         self.details

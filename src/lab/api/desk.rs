@@ -5,6 +5,7 @@ use std::sync::Arc;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::{Method, Request};
+use serde_json::Value;
 
 use super::access::{Attempt, User};
 use super::call::{Call, Heads, Query, Route, Target};
@@ -142,15 +143,17 @@ async fn trouble(desk: &Desk, user: &User, attempt: Option<&Attempt<'_>>) -> Tro
                     name,
                 ))
             }
-            Effect::TooManyRequests { retry_after } => reply::failure(&Status::too_many_requests(
-                "too many requests, please try again later",
-                retry_after,
-            )),
-            Effect::InternalError => {
-                reply::failure(&Status::internal("etcdserver: request timed out"))
-            }
+            Effect::TooManyRequests { retry_after } => reply::too_many_requests(retry_after),
+            // What an API server says while etcd does not answer it: no reason.
+            Effect::InternalError => reply::failure(&Status {
+                code: 500,
+                reason: "",
+                message: "etcdserver: request timed out".into(),
+                details: Value::Null,
+                metadata: Value::Null,
+            }),
             Effect::Expired => reply::failure(&Status::list_expired()),
-            Effect::Unavailable => reply::failure(&Status::unavailable("apiserver not ready")),
+            Effect::Unavailable => reply::failure(&Status::starting()),
             Effect::BadGateway => reply::bytes(
                 502,
                 "text/html",

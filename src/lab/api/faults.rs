@@ -14,14 +14,14 @@ pub enum Effect {
     Forbid,
     /// It is answered, but later.
     Delay(Duration),
-    /// 429 with `Retry-After` in seconds.
+    /// 429 with `Retry-After` in seconds, in plain text, as priority and fairness answers.
     TooManyRequests {
         /// Seconds.
         retry_after: u64,
     },
-    /// 500 with a `Status`.
+    /// 500 with a `Status` without a reason, as while etcd does not answer.
     InternalError,
-    /// 503 with a `Status`.
+    /// 503 with a `Status`, as of a server that has just been started.
     Unavailable,
     /// 410, as a status: what a list or watch is told whose version is forgotten.
     Expired,

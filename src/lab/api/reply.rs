@@ -64,6 +64,15 @@ pub(super) fn failure(status: &Status) -> Reply {
     reply
 }
 
+/// What priority and fairness answers when there is too much to do: 429, in plain text.
+pub(super) fn too_many_requests(seconds: u64) -> Reply {
+    let mut reply = text(429, "Too many requests, please try again later.\n");
+    if let Ok(value) = HeaderValue::from_str(&seconds.to_string()) {
+        reply.headers_mut().insert(RETRY_AFTER, value);
+    }
+    reply
+}
+
 /// The same answer, but the connection ends in the middle of it; of a stream in the middle of its first piece.
 pub(super) async fn halved(reply: Reply) -> Reply {
     let (mut head, mut body) = reply.into_parts();
