@@ -149,6 +149,7 @@ async fn trouble(desk: &Desk, user: &User, attempt: Option<&Attempt<'_>>) -> Tro
             Effect::InternalError => {
                 reply::failure(&Status::internal("etcdserver: request timed out"))
             }
+            Effect::Expired => reply::failure(&Status::list_expired()),
             Effect::Unavailable => reply::failure(&Status::unavailable("apiserver not ready")),
             Effect::BadGateway => reply::bytes(
                 502,

@@ -23,6 +23,8 @@ pub enum Effect {
     InternalError,
     /// 503 with a `Status`.
     Unavailable,
+    /// 410, as a status: what a list or watch is told whose version is forgotten.
+    Expired,
     /// 502 with a page of HTML, as a load balancer answers.
     BadGateway,
     /// Half an answer, then the connection ends.

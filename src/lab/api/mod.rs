@@ -216,3 +216,6 @@ async fn connection(stream: TcpStream, desk: Arc<Desk>) {
         () = faults.until_refusing() => (),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,10 +2,11 @@
 
 use std::io;
 
+use futures::StreamExt;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::Response;
-use hyper::body::{Bytes, Frame};
+use hyper::body::{Body as _, Bytes, Frame};
 use hyper::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use serde_json::Value;
 
@@ -44,7 +45,6 @@ pub(super) fn stream<S>(content_type: &'static str, pieces: S) -> Reply
 where
     S: futures::Stream<Item = io::Result<Bytes>> + Send + 'static,
 {
-    use futures::StreamExt;
     with(
         200,
         content_type,
@@ -64,19 +64,36 @@ pub(super) fn failure(status: &Status) -> Reply {
     reply
 }
 
-/// The same answer, but the connection ends in the middle of it.
+/// The same answer, but the connection ends in the middle of it; of a stream in the middle of its first piece.
 pub(super) async fn halved(reply: Reply) -> Reply {
-    let (mut head, body) = reply.into_parts();
-    let whole = match BodyExt::collect(body).await {
-        Ok(whole) => whole.to_bytes(),
-        Err(_) => Bytes::new(),
+    let (mut head, mut body) = reply.into_parts();
+    // A moment before the cut, in which the first half is really sent.
+    let cut = futures::stream::once(async {
+        tokio::task::yield_now().await;
+        Err(io::Error::from(io::ErrorKind::ConnectionReset))
+    });
+    let half = |bytes: Bytes| Ok(Frame::data(bytes.slice(..bytes.len() / 2)));
+    let body = if let Some(length) = body.size_hint().exact() {
+        let whole = body
+            .collect()
+            .await
+            .map(|whole| whole.to_bytes())
+            .unwrap_or_default();
+        head.headers
+            .insert(CONTENT_LENGTH, HeaderValue::from(length.max(1)));
+        StreamBody::new(futures::stream::iter([half(whole)]).chain(cut)).boxed_unsync()
+    } else {
+        let first = futures::stream::once(async move {
+            let frame = body.frame().await.and_then(Result::ok);
+            half(
+                frame
+                    .and_then(|frame| frame.into_data().ok())
+                    .unwrap_or_default(),
+            )
+        });
+        StreamBody::new(first.chain(cut)).boxed_unsync()
     };
-    let first = whole.slice(..whole.len() / 2);
-    head.headers
-        .insert(CONTENT_LENGTH, HeaderValue::from(whole.len().max(1)));
-    let cut = io::Error::from(io::ErrorKind::ConnectionReset);
-    let pieces = futures::stream::iter([Ok(Frame::data(first)), Err(cut)]);
-    Response::from_parts(head, StreamBody::new(pieces).boxed_unsync())
+    Response::from_parts(head, body)
 }
 
 fn with(code: u16, content_type: &'static str, body: Body) -> Reply {

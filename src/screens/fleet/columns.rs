@@ -24,8 +24,8 @@ pub(super) struct Fit {
 /// Every column, from left to right. Each can be sorted by.
 pub(super) fn columns(fit: Fit) -> Vec<Column> {
     let (context, instance, master) = fit.longest;
-    // A pod is called by its instance's name, a dash and a number.
-    let master = master.saturating_add(2).clamp(11, 28);
+    // A pod is called by its instance's name, a dash and a number; before it stands a sign where it is not certain.
+    let master = master.saturating_add(4).clamp(11, 28);
     let context_first = if fit.several_contexts { 1 } else { 9 };
     let as_of_first = if fit.any_old { 2 } else { 10 };
     vec![

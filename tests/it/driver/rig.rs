@@ -47,27 +47,39 @@ impl Rig {
 
     /// Runs kubectl on it as its administrator.
     pub fn kubectl(&self, args: &[&str]) -> String {
+        run(&mut self.kubectl_command(args))
+    }
+
+    /// Runs kubectl again until it succeeds: a kind that was just defined is served a moment later.
+    pub fn kubectl_once_it_works(&self, args: &[&str]) {
+        let begun = std::time::Instant::now();
+        while !self
+            .kubectl_command(args)
+            .output()
+            .unwrap()
+            .status
+            .success()
+        {
+            assert!(
+                begun.elapsed() < super::PATIENCE,
+                "kubectl {args:?} never worked"
+            );
+        }
+    }
+
+    fn kubectl_command(&self, args: &[&str]) -> Command {
         let kubectl = self.state().join("assets/kubectl");
         let kubectl = if kubectl.is_file() {
             kubectl
         } else {
             PathBuf::from("kubectl")
         };
-        run(Command::new(kubectl)
+        let mut command = Command::new(kubectl);
+        command
             .arg("--kubeconfig")
             .arg(self.kubeconfig())
-            .args(args))
-    }
-
-    /// Asks kubectl again until it answers so.
-    pub fn kubectl_until(&self, args: &[&str], wanted: &str) {
-        let begun = std::time::Instant::now();
-        while self.kubectl(args) != wanted {
-            assert!(
-                begun.elapsed() < super::PATIENCE,
-                "kubectl {args:?} never said {wanted}"
-            );
-        }
+            .args(args);
+        command
     }
 
     /// Its kubeconfig: contexts `rig` and `rig-limited`.

@@ -137,16 +137,7 @@ fn a_real_cluster_without_the_crd_is_told_and_its_arrival_is_noticed() {
     .unwrap();
     let path = String::from_utf8(crd.stdout).unwrap();
     rig.kubectl(&["create", "-f", path.trim()]);
-    rig.kubectl_until(
-        &[
-            "get",
-            "crd",
-            "dragonflies.dragonflydb.io",
-            "-o",
-            "jsonpath={.status.conditions[?(@.type=='Established')].status}",
-        ],
-        "True",
-    );
+    rig.kubectl_once_it_works(&["get", "dragonflies", "-A"]);
     rig.put(&["harbor/cache:2"]);
     console.expect_row(&["harbor/cache", "2/2"]);
     console.quit();

@@ -77,7 +77,7 @@ fn forbidden() {
         "forbidden",
         &[
             &["unknown", "dragonfly-system/gitlab"],
-            &["may not port-forward"],
+            &["pods/portforward"],
             &["lab-infra", "degraded"],
         ],
     );
