@@ -47,7 +47,7 @@ pub struct State {
     /// The top bar may read differently.
     pub(super) bar_is_old: bool,
     /// The window has the keyboard, as far as the terminal tells.
-    pub(super) is_watched_by_eyes: bool,
+    pub(super) has_focus: bool,
     /// Critical findings that are known; one that comes while nobody looks rings the bell.
     pub(super) critical: BTreeSet<(Subject, &'static str)>,
     pub(super) ring: bool,
@@ -119,7 +119,7 @@ impl State {
             dirty: true,
             bar_is_old: false,
             clock: Clock::default(),
-            is_watched_by_eyes: true,
+            has_focus: true,
             critical: BTreeSet::new(),
             ring: false,
             settings,

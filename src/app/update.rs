@@ -23,8 +23,8 @@ pub fn update(state: &mut State, msg: Msg, now: Timestamp) -> Vec<Effect> {
         Msg::Resize(..) => state.dirty = true,
         Msg::Facts(facts) => take_in(state, facts, now),
         Msg::Tick => tick(state, now),
-        Msg::FocusGained => state.is_watched_by_eyes = true,
-        Msg::FocusLost => state.is_watched_by_eyes = false,
+        Msg::FocusGained => state.has_focus = true,
+        Msg::FocusLost => state.has_focus = false,
         Msg::Outcome(outcome) => on_outcome(state, outcome, now),
         Msg::Problem(problem) => {
             state.notices.problem(problem, now);
@@ -75,7 +75,7 @@ fn judge(state: &mut State, touched: Touched, now: Timestamp) {
             .filter(|finding| finding.severity == Severity::Critical)
             .map(|finding| (finding.subject.clone(), finding.check))
             .collect();
-        state.ring |= !state.is_watched_by_eyes && !critical.is_subset(&state.critical);
+        state.ring |= !state.has_focus && !critical.is_subset(&state.critical);
         state.critical = critical;
     }
     // Every screen hears of it; those that are not shown look when they are opened.
