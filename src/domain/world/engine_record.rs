@@ -177,11 +177,11 @@ impl EngineRecord {
             Probe::Server(value) => self.server = Some(Known { value, at }),
             Probe::Clients(value) => self.clients = Some(Known { value, at }),
             Probe::Memory(value) => {
-                self.used.push(value.used.unwrap_or(0));
+                value.used.into_iter().for_each(|used| self.used.push(used));
                 self.memory = Some(Known { value, at });
             }
             Probe::Stats(value) => {
-                self.ops.push(value.ops.unwrap_or(0));
+                value.ops.into_iter().for_each(|ops| self.ops.push(ops));
                 self.stats = Some(Known { value, at });
             }
             Probe::Keyspace(value) => self.keyspace = Some(Known { value, at }),
