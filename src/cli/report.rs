@@ -4,9 +4,10 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::checks::{Board, Finding as Judged, Severity, Since, State, Subject};
+use crate::checks::{Board, Finding as Judged, Since, State, Subject};
 use crate::domain::engine::Role;
 use crate::domain::figures::{Figures, Master, figures};
+use crate::domain::text;
 use crate::domain::world::{ContextWorld, EngineRecord, World};
 use crate::domain::{Access, InstanceId, InstanceView, Link, NodeView};
 
@@ -320,7 +321,7 @@ fn context_of(world: &World, board: &Board, context: &ContextWorld) -> Context {
     let mut findings = findings_of(board, &Subject::Context(context.id.clone()));
     findings.extend(findings_of(board, &Subject::Operator(context.id.clone())));
     Context {
-        name: context.id.to_string(),
+        name: text::one_line(context.id.as_str()),
         state,
         reasons,
         hint,
@@ -331,7 +332,9 @@ fn context_of(world: &World, board: &Board, context: &ContextWorld) -> Context {
         },
         cluster: context.cluster.clone(),
         server: context.version.clone(),
-        same_as: world.twin(&context.id).map(ToString::to_string),
+        same_as: world
+            .twin(&context.id)
+            .map(|twin| text::one_line(twin.as_str())),
         operator: operator_of(context),
         findings,
     }
@@ -400,7 +403,7 @@ fn instance_of(world: &World, board: &Board, id: &InstanceId) -> Option<(State, 
     Some((
         judgement.state,
         Instance {
-            context: id.context.to_string(),
+            context: text::one_line(id.context.as_str()),
             namespace: id.namespace.to_string(),
             name: id.name.to_string(),
             state: judgement.state.id(),
@@ -453,9 +456,4 @@ fn node_of(_view: &InstanceView<'_>, node: &NodeView<'_>) -> Node {
                 None => fault.to_string(),
             }),
     }
-}
-
-/// Whether a finding counts as something wrong rather than something unknown or merely worth knowing.
-pub fn is_wrong(severity: &str) -> bool {
-    [Severity::Critical.word(), Severity::Warning.word()].contains(&severity)
 }

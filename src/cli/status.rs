@@ -7,10 +7,10 @@ use jiff::Timestamp;
 
 use super::args::{Output, StatusArgs};
 use super::gather::Gathering;
-use super::report::{Context, Finding, Instance, Report, report};
+use super::report::{Context, Finding, Instance, Overall, Report, report};
 use super::{USAGE, address, fleet};
-use crate::domain::InstanceId;
 use crate::domain::text;
+use crate::domain::{InstanceId, Kind};
 use crate::observe::inbox;
 use crate::runtime::Supervisor;
 
@@ -28,7 +28,7 @@ pub async fn run(args: &StatusArgs, fleet: fleet::Fleet) -> color_eyre::Result<u
     let (_focus, watching) = tokio::sync::watch::channel(crate::observe::Focus::default());
     fleet.start(&mut supervisor, &outlet, &watching);
 
-    let mut gathering = Gathering::new(inbox, fleet.limits.clone());
+    let mut gathering = Gathering::new(inbox, fleet.limits.clone(), fleet.confines.clone());
     let complete = gathering.settle(Duration::from_secs(args.timeout)).await;
     let known: Vec<InstanceId> = gathering.world.instances().collect();
     let mut wanted = Vec::new();
@@ -36,8 +36,22 @@ pub async fn run(args: &StatusArgs, fleet: fleet::Fleet) -> color_eyre::Result<u
         match address::instances(address, &known) {
             Ok(found) => wanted.extend(found.into_iter().cloned()),
             Err(sentence) => {
-                eprintln!("darner: {sentence}");
-                return Ok(USAGE);
+                let unread: Vec<&str> = gathering
+                    .world
+                    .contexts()
+                    .filter(|context| !(context.is_live() && context.has_listed(Kind::Dragonfly)))
+                    .map(|context| context.id.as_str())
+                    .collect();
+                if unread.is_empty() {
+                    eprintln!("darner: {sentence}");
+                    return Ok(USAGE);
+                }
+                // It may well be there: what was not read cannot tell.
+                eprintln!(
+                    "darner: {sentence} (not read: {})",
+                    text::one_line(&unread.join(", "))
+                );
+                return Ok(Overall::Unjudged.code());
             }
         }
     }
@@ -51,8 +65,8 @@ pub async fn run(args: &StatusArgs, fleet: fleet::Fleet) -> color_eyre::Result<u
         )
     };
     let mut shown = make(&gathering, complete);
-    print(&shown, args.output, args.watch)?;
-    if args.watch {
+    let read = print(&shown, args.output, args.watch)?;
+    if args.watch && read {
         tokio::select! {
             printed = watch(&mut gathering, &mut shown, &make, args.output) => printed?,
             _ = tokio::signal::ctrl_c() => {}
@@ -62,7 +76,7 @@ pub async fn run(args: &StatusArgs, fleet: fleet::Fleet) -> color_eyre::Result<u
     Ok(shown.verdict.code())
 }
 
-/// Prints again whenever something that is said has changed. Ends only with an error, or when it is dropped.
+/// Prints again whenever something that is said has changed, until nobody reads it any more.
 async fn watch(
     gathering: &mut Gathering,
     shown: &mut Report,
@@ -71,10 +85,12 @@ async fn watch(
 ) -> color_eyre::Result<()> {
     loop {
         gathering.change().await;
-        let next = make(gathering, true);
+        let next = make(gathering, gathering.is_settled());
         if !says_the_same(shown, &next) {
             *shown = next;
-            print(shown, output, true)?;
+            if !print(shown, output, true)? {
+                return Ok(());
+            }
         }
     }
 }
@@ -85,7 +101,7 @@ fn says_the_same(a: &Report, b: &Report) -> bool {
         let rows: Vec<String> = report.instances.iter().map(|i| row(i).join(" ")).collect();
         let findings: Vec<String> = all_findings(report)
             .into_iter()
-            .map(|(who, finding)| format!("{who} {}", finding.check))
+            .map(|(who, finding)| format!("{who} {}", finding.sentence))
             .collect();
         let contexts: Vec<(String, &str)> = report
             .contexts
@@ -97,7 +113,8 @@ fn says_the_same(a: &Report, b: &Report) -> bool {
     bare(a) == bare(b)
 }
 
-fn print(report: &Report, output: Output, watching: bool) -> color_eyre::Result<()> {
+/// Prints it; tells whether somebody still reads.
+fn print(report: &Report, output: Output, watching: bool) -> color_eyre::Result<bool> {
     let text = match output {
         Output::Table => table(report, false),
         Output::Wide => table(report, true),
@@ -114,8 +131,9 @@ fn print(report: &Report, output: Output, watching: bool) -> color_eyre::Result<
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         // Whoever reads has read enough (`| head`).
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        other => Ok(other?),
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(error.into()),
+        Ok(()) => Ok(true),
     }
 }
 
@@ -323,7 +341,20 @@ fn aligned(rows: &[Vec<String>], indent: usize) -> String {
 }
 
 fn markdown(report: &Report) -> String {
-    let escape = |text: &str| text.replace('|', "\\|");
+    // One line each, and nothing in it that Markdown or HTML would take for its own.
+    let escape = |text: &str| {
+        let mut out = String::new();
+        for c in text::one_line(text).chars() {
+            if matches!(
+                c,
+                '|' | '*' | '_' | '`' | '[' | ']' | '<' | '>' | '#' | '\\'
+            ) {
+                out.push('\\');
+            }
+            out.push(c);
+        }
+        out
+    };
     let mut out = format!(
         "# Dragonfly status, {}\n\n",
         report.at.strftime("%Y-%m-%d %H:%M:%S UTC")
@@ -353,10 +384,11 @@ fn markdown(report: &Report) -> String {
     for (who, finding) in findings {
         out.push_str(&format!(
             "- **{}** {who}: {}",
-            finding.severity, finding.sentence
+            finding.severity,
+            escape(&finding.sentence)
         ));
         if !finding.meaning.is_empty() {
-            out.push_str(&format!(" {}", finding.meaning));
+            out.push_str(&format!(" {}", escape(&finding.meaning)));
         }
         let words = if finding.since_is_exact {
             "since"
@@ -370,8 +402,8 @@ fn markdown(report: &Report) -> String {
         for evidence in &finding.evidence {
             out.push_str(&format!(
                 "  - {} ({}, {})\n",
-                evidence.text,
-                evidence.source,
+                escape(&evidence.text),
+                escape(&evidence.source),
                 evidence.at.strftime("%H:%M:%S UTC")
             ));
         }
