@@ -4,12 +4,13 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::status::is_read;
 use crate::checks::{Board, Finding as Judged, Since, State, Subject};
 use crate::domain::engine::Role;
 use crate::domain::figures::{Figures, Master, figures};
 use crate::domain::text;
 use crate::domain::world::{ContextWorld, EngineRecord, World};
-use crate::domain::{Access, InstanceId, InstanceView, Link, NodeView};
+use crate::domain::{Access, InstanceId, InstanceView, Kind, Link, NodeView};
 
 /// Name and version of the format.
 pub const VERSION: &str = "darner.status/v1";
@@ -75,6 +76,10 @@ pub struct Context {
     pub server: Option<String>,
     /// The context that shows the same cluster, in which case instances are listed there.
     pub same_as: Option<String>,
+    /// Every instance there is known: all were listed, or there can be none.
+    pub instances_known: bool,
+    /// The CRD is not installed there.
+    pub crd_absent: bool,
     /// The operator, where it was found.
     pub operator: Option<Operator>,
     /// Findings about the context, its operator and its CRD.
@@ -248,7 +253,15 @@ fn overall(contexts: &[Context], instances: &[Instance], complete: bool) -> Over
             .flat_map(|c| &c.findings)
             .chain(instances.iter().flat_map(|i| &i.findings))
     };
-    if findings().any(|f| matches!(f.severity, "critical" | "warning")) {
+    let well = [
+        State::Healthy.id(),
+        State::Syncing.id(),
+        State::Unknown.id(),
+    ];
+    let is_ill = |instance: &Instance| !well.contains(&instance.state);
+    if instances.iter().any(is_ill)
+        || findings().any(|f| matches!(f.severity, "critical" | "warning"))
+    {
         Overall::Findings
     } else if !complete || findings().any(|f| f.severity == UNJUDGED) {
         Overall::Unjudged
@@ -319,7 +332,12 @@ fn context_of(world: &World, board: &Board, context: &ContextWorld) -> Context {
         Link::Unusable { fault } => ("unusable", vec![fault.message.clone()], hint(&fault.hint)),
     };
     let mut findings = findings_of(board, &Subject::Context(context.id.clone()));
-    findings.extend(findings_of(board, &Subject::Operator(context.id.clone())));
+    // What cuts the whole context off is said once.
+    for finding in findings_of(board, &Subject::Operator(context.id.clone())) {
+        if !findings.iter().any(|f| f.sentence == finding.sentence) {
+            findings.push(finding);
+        }
+    }
     Context {
         name: text::one_line(context.id.as_str()),
         state,
@@ -335,6 +353,8 @@ fn context_of(world: &World, board: &Board, context: &ContextWorld) -> Context {
         same_as: world
             .twin(&context.id)
             .map(|twin| text::one_line(twin.as_str())),
+        instances_known: is_read(context),
+        crd_absent: context.has_listed(Kind::Crd) && context.crds.is_empty(),
         operator: operator_of(context),
         findings,
     }

@@ -10,7 +10,8 @@ use super::gather::Gathering;
 use super::report::{Context, Finding, Instance, Overall, Report, report};
 use super::{USAGE, address, fleet};
 use crate::domain::text;
-use crate::domain::{InstanceId, Kind};
+use crate::domain::world::ContextWorld;
+use crate::domain::{Access, InstanceId, Kind};
 use crate::observe::inbox;
 use crate::runtime::Supervisor;
 
@@ -39,7 +40,7 @@ pub async fn run(args: &StatusArgs, fleet: fleet::Fleet) -> color_eyre::Result<u
                 let unread: Vec<&str> = gathering
                     .world
                     .contexts()
-                    .filter(|context| !(context.is_live() && context.has_listed(Kind::Dragonfly)))
+                    .filter(|context| !is_read(context))
                     .map(|context| context.id.as_str())
                     .collect();
                 if unread.is_empty() {
@@ -74,6 +75,19 @@ pub async fn run(args: &StatusArgs, fleet: fleet::Fleet) -> color_eyre::Result<u
     }
     supervisor.stop().await;
     Ok(shown.verdict.code())
+}
+
+/// Whether every instance of a context would be known: all were listed, or there is no CRD and so there can be none.
+pub(super) fn is_read(context: &ContextWorld) -> bool {
+    let mut sources = context
+        .sources
+        .iter()
+        .filter(|((kind, _), _)| *kind == Kind::Dragonfly)
+        .peekable();
+    context.is_live()
+        && sources.peek().is_some()
+        && sources
+            .any(|(_, source)| source.listed.is_some() || source.access == Some(Access::Absent))
 }
 
 /// Prints again whenever something that is said has changed, until nobody reads it any more.
@@ -198,7 +212,7 @@ fn table(report: &Report, wide: bool) -> String {
     let mut rows = vec![HEADS.map(str::to_owned)];
     rows.extend(report.instances.iter().map(row));
     if report.instances.is_empty() {
-        out.push_str("\nno Dragonfly instance was found\n");
+        out.push_str(&format!("\n{}\n", without_instances(report)));
     } else {
         out.push('\n');
         out.push_str(&aligned(
@@ -236,6 +250,24 @@ fn table(report: &Report, wide: bool) -> String {
     out
 }
 
+/// What an empty table means, which is not always that there is nothing.
+fn without_instances(report: &Report) -> String {
+    let unread: Vec<&str> = report
+        .contexts
+        .iter()
+        .filter(|c| !c.instances_known)
+        .map(|c| c.name.as_str())
+        .collect();
+    if unread.is_empty() {
+        "no Dragonfly instance was found".to_owned()
+    } else {
+        format!(
+            "no instance is known: those of {} could not be read",
+            unread.join(", ")
+        )
+    }
+}
+
 fn context_line(context: &Context, now: Timestamp) -> String {
     let mut line = format!("{}: {}", context.name, context.state);
     if let Some(rtt) = context.rtt_ms {
@@ -245,6 +277,9 @@ fn context_line(context: &Context, now: Timestamp) -> String {
     }
     if let Some(twin) = &context.same_as {
         line.push_str(&format!(", the same cluster as {twin}, listed there"));
+    }
+    if context.crd_absent {
+        line.push_str(", no CRD, so there can be no instance");
     }
     if let Some(operator) = &context.operator {
         let version = operator.version.as_deref().unwrap_or("of unknown version");
@@ -301,6 +336,7 @@ fn nodes_of(instance: &Instance, now: Timestamp) -> String {
     )
 }
 
+/// Every finding, the worst first and then the oldest.
 fn all_findings(report: &Report) -> Vec<(String, &Finding)> {
     let of_contexts = report
         .contexts
@@ -311,7 +347,14 @@ fn all_findings(report: &Report) -> Vec<(String, &Finding)> {
             .iter()
             .map(move |f| (format!("{}/{}", i.namespace, i.name), f))
     });
-    of_contexts.chain(of_instances).collect()
+    let mut all: Vec<_> = of_contexts.chain(of_instances).collect();
+    let rank = |severity: &str| {
+        ["critical", "warning", "unknown", "note"]
+            .iter()
+            .position(|s| *s == severity)
+    };
+    all.sort_by_key(|(_, finding)| (rank(finding.severity), finding.since));
+    all
 }
 
 /// Rows with their columns under each other, two spaces apart.
@@ -363,7 +406,7 @@ fn markdown(report: &Report) -> String {
         out.push_str(&format!("- {}\n", context_line(context, report.at)));
     }
     if report.instances.is_empty() {
-        out.push_str("\nNo Dragonfly instance was found.\n");
+        out.push_str(&format!("\n{}.\n", without_instances(report)));
     } else {
         out.push_str(&format!(
             "\n| {} |\n|{}\n",
