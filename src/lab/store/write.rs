@@ -292,6 +292,13 @@ impl Store {
             .ok_or_else(|| Status::not_found(what, name))?;
         how.expect.check_delete(&table.resource, name, &before)?;
         let mark = state.mark(&id(what), &before, how.grace, how.propagation, now);
+        let gone = |before: Arc<Object>| {
+            if what == PODS {
+                ended(&before, now)
+            } else {
+                before
+            }
+        };
         if how.dry_run {
             return Ok(match mark {
                 Some(value) => Deleted::Marked(Arc::new(Object::new(
@@ -299,15 +306,29 @@ impl Store {
                     before.revision,
                     before.resource(),
                 ))),
-                None => Deleted::Gone(before),
+                None => Deleted::Gone(gone(before)),
             });
         }
         let marked = state.delete(&id(what), &key, how.grace, how.propagation, now);
         Ok(match marked {
             Some(object) => Deleted::Marked(object),
-            None => Deleted::Gone(before),
+            None => Deleted::Gone(gone(before)),
         })
     }
+}
+
+/// A pod that goes without grace is answered as if it had been given none.
+fn ended(pod: &Object, now: jiff::Timestamp) -> Arc<Object> {
+    let mut value = pod.value();
+    let meta = object::metadata(&mut value);
+    if text(meta, "deletionTimestamp").is_empty() {
+        meta.insert("deletionTimestamp".into(), clock::seconds(now).into());
+        if let Some(count) = meta.get("generation").and_then(Value::as_u64) {
+            meta.insert("generation".into(), (count + 1).into());
+        }
+    }
+    meta.insert("deletionGracePeriodSeconds".into(), 0.into());
+    Arc::new(Object::new(&value, pod.revision, pod.resource()))
 }
 
 impl State {
