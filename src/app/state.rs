@@ -1,12 +1,14 @@
 //! All that is on the screen.
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::freeze::Picture;
 use super::history::History;
 use super::notices::Notices;
 use super::over::Over;
-use crate::checks::{Board, Limits};
+use crate::checks::{Board, Limits, Subject};
 use crate::domain::{InstanceId, World};
 use crate::screens::{self, Clock, Filter, Fresh, Screen, See};
 use crate::settings::{GlyphSet, KeyPress, Keymap, Settings, Theme};
@@ -44,6 +46,11 @@ pub struct State {
     pub(super) dirty: bool,
     /// The top bar may read differently.
     pub(super) bar_is_old: bool,
+    /// The window has the keyboard, as far as the terminal tells.
+    pub(super) has_focus: bool,
+    /// Critical findings that are known; one that comes while nobody looks rings the bell.
+    pub(super) critical: BTreeSet<(Subject, &'static str)>,
+    pub(super) ring: bool,
     /// When the picture that was last drawn goes out of date by time alone.
     pub(super) clock: Clock,
 }
@@ -95,7 +102,6 @@ impl State {
             world: World::default(),
             board: Board::default(),
             limits: limits_of(&settings),
-            settings,
             theme,
             keymap,
             glyphs,
@@ -106,13 +112,17 @@ impl State {
             pending: None,
             frozen: None,
             notices,
-            mouse: false,
+            mouse: settings.mouse,
             hint,
             watched: None,
             titled: String::new(),
             dirty: true,
             bar_is_old: false,
             clock: Clock::default(),
+            has_focus: true,
+            critical: BTreeSet::new(),
+            ring: false,
+            settings,
         }
     }
 

@@ -1,10 +1,13 @@
 //! The one function that changes what is on the screen.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
 use super::perform::{copied_words, intend, perform};
 use super::state::State;
 use super::{keys, over};
+use crate::checks::{Severity, Subject};
 use crate::domain::{Fact, Touched};
 use crate::msg::command::Motion;
 use crate::msg::{Command, Effect, Mouse, Msg, Outcome};
@@ -20,7 +23,8 @@ pub fn update(state: &mut State, msg: Msg, now: Timestamp) -> Vec<Effect> {
         Msg::Resize(..) => state.dirty = true,
         Msg::Facts(facts) => take_in(state, facts, now),
         Msg::Tick => tick(state, now),
-        Msg::FocusGained | Msg::FocusLost => {}
+        Msg::FocusGained => state.has_focus = true,
+        Msg::FocusLost => state.has_focus = false,
         Msg::Outcome(outcome) => on_outcome(state, outcome, now),
         Msg::Problem(problem) => {
             state.notices.problem(problem, now);
@@ -64,6 +68,16 @@ fn judge(state: &mut State, touched: Touched, now: Timestamp) {
     let judged = state
         .board
         .update(&state.world, &touched, &state.limits, now);
+    if judged {
+        let critical = state.board.attention(&state.world);
+        let critical: BTreeSet<(Subject, &'static str)> = critical
+            .into_iter()
+            .filter(|finding| finding.severity == Severity::Critical)
+            .map(|finding| (finding.subject.clone(), finding.check))
+            .collect();
+        state.ring |= !state.has_focus && !critical.is_subset(&state.critical);
+        state.critical = critical;
+    }
     // Every screen hears of it; those that are not shown look when they are opened.
     state.bar_is_old |= judged || !touched.links.is_empty() || !touched.operators.is_empty();
     state.bar_is_old |= touched.shown;
@@ -92,6 +106,9 @@ fn settle(state: &mut State, now: Timestamp, effects: &mut Vec<Effect>) {
             state.titled.clone_from(&title);
             effects.push(Effect::SetTitle(title));
         }
+    }
+    if std::mem::take(&mut state.ring) {
+        effects.push(Effect::Bell);
     }
     let about = state.history.here().about.clone();
     if about != state.watched {

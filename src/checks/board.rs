@@ -182,11 +182,12 @@ impl Board {
         if let Some(before) = self.judged.get(&subject) {
             new.carry_over(before);
         }
-        if self.judged.get(&subject) == Some(&new) {
-            return false;
-        }
+        // When it is asked again is nobody's news.
+        let is_news = self.judged.get(&subject).is_none_or(|old| {
+            (old.state, old.applies) != (new.state, new.applies) || old.findings != new.findings
+        });
         self.judged.insert(subject, new);
-        true
+        is_news
     }
 
     /// The judgement of an instance.

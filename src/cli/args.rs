@@ -131,6 +131,9 @@ pub enum LabVerb {
     Fault {
         /// Its name; `darner lab list` shows them.
         name: String,
+        /// Which lab, by its process number, where several run.
+        #[arg(long, value_name = "PID")]
+        lab: Option<u32>,
     },
     /// Scenarios and faults, a line each.
     List,

@@ -13,7 +13,7 @@ use super::USAGE;
 use super::args::{LabArgs, LabVerb, Looks, Reach};
 use super::files::{self, Folders};
 use super::fleet::{self, Nothing};
-use crate::lab::{Control, Lab, LabError, LabOptions, SCENARIOS, Use, send_fault};
+use crate::lab::{Control, Lab, LabError, LabOptions, SCENARIOS, Use, read_state, send_fault};
 
 /// How a lab begins.
 #[derive(Debug, Clone)]
@@ -46,7 +46,7 @@ pub async fn run(args: &LabArgs, reach: &Reach, looks: &Looks) -> color_eyre::Re
             list(&mut io::stdout().lock())?;
             return Ok(0);
         }
-        Some(LabVerb::Fault { name }) => return fault(name).await,
+        Some(LabVerb::Fault { name, lab }) => return fault(name, *lab).await,
         None => {}
     }
     let beginning = Beginning {
@@ -224,35 +224,66 @@ fn write_private(path: &Path, text: &str) -> io::Result<()> {
     file.write_all(text.as_bytes())
 }
 
-/// Where another process finds the lab that runs: the last one that was started.
-fn door_file() -> Option<PathBuf> {
-    let dirs = ProjectDirs::from("", "", "darner")?;
-    Some(
-        dirs.runtime_dir()
-            .unwrap_or_else(|| dirs.cache_dir())
-            .join("lab.json"),
-    )
+/// The folder in which labs that run leave the files by which other processes find them, one each.
+fn doors() -> Result<PathBuf, LabError> {
+    let dirs = ProjectDirs::from("", "", "darner");
+    let dirs =
+        dirs.ok_or_else(|| LabError::NotRunning("the platform names no folder for it".to_owned()))?;
+    Ok(dirs
+        .runtime_dir()
+        .unwrap_or_else(|| dirs.cache_dir())
+        .join("labs"))
 }
 
 async fn door(lab: &Lab) -> Result<Control, LabError> {
-    let file = door_file().ok_or_else(no_home)?;
-    if let Some(folder) = file.parent() {
-        // Whether it worked shows when the file is written, with a better sentence.
-        let _ = std::fs::create_dir_all(folder);
+    let folder = doors()?;
+    // Whether it worked shows when the file is written, with a better sentence.
+    let _ = std::fs::create_dir_all(&folder);
+    lab.serve_control(&folder.join(format!("{}.json", std::process::id())))
+        .await
+}
+
+/// Labs that answer, by process number. A lab that was killed leaves its file, which then answers no more.
+async fn running() -> Result<Vec<(u32, PathBuf)>, LabError> {
+    let folder = doors()?;
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let pid = path
+            .file_stem()
+            .and_then(|stem| stem.to_str()?.parse().ok());
+        if let Some(pid) = pid
+            && read_state(&path).await.is_ok()
+        {
+            found.push((pid, path));
+        }
     }
-    lab.serve_control(&file).await
+    found.sort();
+    Ok(found)
 }
 
-fn no_home() -> LabError {
-    LabError::NotRunning("the platform names no folder for it".to_owned())
-}
-
-async fn fault(name: &str) -> color_eyre::Result<u8> {
-    let answer = match door_file().ok_or_else(no_home) {
-        Ok(file) => send_fault(&file, name).await,
-        Err(error) => Err(error),
+async fn fault(name: &str, wanted: Option<u32>) -> color_eyre::Result<u8> {
+    let labs = match running().await {
+        Ok(labs) => labs,
+        Err(error) => return refuse(&error),
     };
-    match answer {
+    let chosen: Vec<_> = labs
+        .iter()
+        .filter(|(pid, _)| wanted.is_none_or(|wanted| wanted == *pid))
+        .collect();
+    let file = match chosen.as_slice() {
+        [(_, file)] => file,
+        [] if labs.is_empty() => return refuse(&LabError::NotRunning("none answers".to_owned())),
+        _ => {
+            let pids: Vec<String> = labs.iter().map(|(pid, _)| pid.to_string()).collect();
+            eprintln!(
+                "darner: labs run as processes {}: say which with --lab PID",
+                pids.join(", ")
+            );
+            return Ok(USAGE);
+        }
+    };
+    match send_fault(file, name).await {
         Ok(said) => {
             println!("{said}");
             Ok(0)

@@ -127,7 +127,7 @@ pub enum Effect {
     SetTitle(String),
     /// Turn reports of the mouse on or off.
     Mouse(bool),
-    /// Ring the bell.
+    /// Ring the bell: something critical was found while the window had not the keyboard.
     Bell,
     /// Clear the terminal and draw everything anew.
     Redraw,

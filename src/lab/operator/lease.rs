@@ -26,15 +26,22 @@ pub(in crate::lab) enum Act {
     Wait,
 }
 
-/// The decision of `me`, who has seen the Lease unchanged since `seen`.
-pub(in crate::lab) fn act(lease: Option<&Value>, me: &str, seen: Timestamp, now: Timestamp) -> Act {
+/// The decision of `me`, who has seen the Lease unchanged since `seen`, and takes it from a holder that was silent for
+/// longer than `patience`: [`DURATION`] in lab time.
+pub(in crate::lab) fn act(
+    lease: Option<&Value>,
+    me: &str,
+    seen: Timestamp,
+    now: Timestamp,
+    patience: SignedDuration,
+) -> Act {
     let Some(lease) = lease else {
         return Act::Create;
     };
     match text(lease, "/spec/holderIdentity") {
         holder if holder == me => Act::Renew,
         "" => Act::Take,
-        _ if now.duration_since(seen) > SignedDuration::from_secs(DURATION) => Act::Take,
+        _ if now.duration_since(seen) > patience => Act::Take,
         _ => Act::Wait,
     }
 }
@@ -76,10 +83,12 @@ mod tests {
         let now: Timestamp = "2026-11-21T10:00:00Z".parse().unwrap();
         let ago = |seconds| now - SignedDuration::from_secs(seconds);
         let lease = new("o", "a", now);
-        assert_eq!(act(None, "a", now, now), Act::Create);
-        assert_eq!(act(Some(&lease), "a", ago(99), now), Act::Renew);
-        assert_eq!(act(Some(&lease), "b", ago(14), now), Act::Wait);
-        assert_eq!(act(Some(&lease), "b", ago(16), now), Act::Take);
+        let decided =
+            |lease, me, seen| act(lease, me, seen, now, SignedDuration::from_secs(DURATION));
+        assert_eq!(decided(None, "a", now), Act::Create);
+        assert_eq!(decided(Some(&lease), "a", ago(99)), Act::Renew);
+        assert_eq!(decided(Some(&lease), "b", ago(14)), Act::Wait);
+        assert_eq!(decided(Some(&lease), "b", ago(16)), Act::Take);
         let mut taken = lease;
         hold(&mut taken, "b", now);
         assert_eq!(text(&taken, "/spec/holderIdentity"), "b");

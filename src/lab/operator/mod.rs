@@ -99,6 +99,9 @@ impl Operator {
             "{} {line}",
             self.klog('I', "leaderelection.go:257]")
         ));
+        let duration = std::time::Duration::from_secs(lease::DURATION.unsigned_abs());
+        let patience =
+            jiff::SignedDuration::try_from(self.shared.scaled(duration)).unwrap_or_default();
         let mut leading = false;
         let mut seen = (String::new(), self.store.now());
         loop {
@@ -115,7 +118,7 @@ impl Operator {
             if seen.0 != renewed {
                 seen = (renewed, now);
             }
-            let act = lease::act(found.as_ref(), me, seen.1, now);
+            let act = lease::act(found.as_ref(), me, seen.1, now, patience);
             let won = match act {
                 Act::Wait => false,
                 Act::Create => {
@@ -155,7 +158,7 @@ impl Operator {
                 (true, false) => return,
                 _ => {}
             }
-            tokio::time::sleep(lease::RETRY).await;
+            tokio::time::sleep(self.shared.scaled(lease::RETRY)).await;
         }
     }
 

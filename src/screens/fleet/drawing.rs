@@ -115,6 +115,15 @@ impl Fleet {
             0 => Piece::muted("none ill"),
             n => Piece::new(format!("{n} ill"), Tone::Degraded),
         });
+        // What is not seen is not well.
+        let dark = see.world.shown_contexts().filter(|c| !c.is_live()).count();
+        if dark > 0 {
+            let word = if dark == 1 { "context" } else { "contexts" };
+            pieces.push(Piece::new(
+                format!(", {dark} {word} not watched"),
+                Tone::Degraded,
+            ));
+        }
         pieces
     }
 

@@ -127,6 +127,21 @@ impl FleetRow {
         (self.rank, self.since, self.findings) == (state, since, findings)
     }
 
+    /// Whether it says the same as its predecessor. A fresh answer that repeats the last one changes nothing that is
+    /// shown, unless that one had grown old.
+    pub fn reads_as(&self, old: &Self, see: &See<'_>) -> bool {
+        let as_of = |row: &Self| row.figures.as_ref().and_then(|figures| figures.as_of);
+        let was_old = as_of(old).is_some_and(|at| see.is_older(at, see.period()));
+        if was_old || as_of(self) == as_of(old) {
+            return self == old;
+        }
+        let mut same = self.clone();
+        if let (Some(figures), Some(at)) = (&mut same.figures, as_of(old)) {
+            figures.as_of = Some(at);
+        }
+        same == *old
+    }
+
     /// Something is wrong with it, or cannot be told.
     pub fn is_ill(&self) -> bool {
         self.rank != State::Healthy

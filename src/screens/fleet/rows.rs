@@ -43,11 +43,12 @@ impl Fleet {
             match see.world.instance(id) {
                 Some(view) => {
                     let row = FleetRow::of_instance(see, &view);
-                    if self.rows.get(&key) != Some(&row) {
+                    let old = self.rows.get(&key);
+                    if old.is_none_or(|old| !row.reads_as(old, see)) {
                         changed = true;
                         contexts.insert(&id.context);
-                        self.rows.insert(key, row);
                     }
+                    self.rows.insert(key, row);
                 }
                 None => {
                     contexts.insert(&id.context);

@@ -3,7 +3,7 @@
 use super::topology;
 use crate::domain::engine::Role;
 use crate::domain::object::{Container, ContainerState, Pod};
-use crate::domain::{InstanceView, NodeView, text};
+use crate::domain::{FaultKind, InstanceView, NodeView, text};
 use crate::screens::parts::See;
 use crate::settings::{Glyph, Tone};
 use crate::widgets::{Column, Piece, Row, draw};
@@ -131,8 +131,12 @@ fn label(see: &See<'_>, node: &NodeView<'_>) -> Piece {
 
 fn engine_cell(see: &See<'_>, node: &NodeView<'_>) -> Piece {
     let Some(known) = node.engine_role() else {
-        let asked = node.engine.is_some_and(|e| !e.silent.is_empty());
-        let word = if asked { "silent" } else { "not asked" };
+        let silence = node.engine.and_then(|e| e.first_silence());
+        let word = match silence {
+            Some((_, fault, _)) if fault.kind == FaultKind::Forbidden => "not asked",
+            Some(_) => "silent",
+            None => "not asked",
+        };
         return Piece::new(word, Tone::Unknown);
     };
     let role = known.value;
@@ -202,13 +206,16 @@ fn waiting_reason(container: &Container) -> Option<String> {
 
 fn link(see: &See<'_>, view: &InstanceView<'_>, node: &NodeView<'_>) -> Piece {
     let silence = node.engine.and_then(|e| e.role_silence());
+    if let Some((_, fault, _)) = silence.filter(|(_, f, _)| f.kind == FaultKind::Forbidden) {
+        return Piece::new(format!("no right: {}", fault.message), Tone::Unknown);
+    }
     if let Some((_, fault, since)) = silence {
         let heard = node.engine.and_then(|e| e.heard);
         let last = heard.map_or_else(
             || "never answered".to_owned(),
             |at| format!("as of {} ago", see.age(at)),
         );
-        let text = format!("{} {}: {}, {last}", "silent", see.age(since), fault.message);
+        let text = format!("silent {}: {}, {last}", see.age(since), fault.message);
         return Piece::new(text, Tone::Unknown);
     }
     let Some(link) = topology::link(view, node) else {

@@ -3,8 +3,7 @@
 use jiff::Timestamp;
 
 use crate::domain::engine::LinkState;
-use crate::domain::text;
-use crate::domain::{InstanceView, NodeView, Role};
+use crate::domain::{FaultKind, InstanceView, NodeView, Role, text};
 use crate::screens::parts::See;
 use crate::settings::{Glyph, Tone};
 use crate::widgets::{Piece, draw};
@@ -188,7 +187,12 @@ fn no_endpoint(view: &InstanceView<'_>) -> String {
 }
 
 fn astray_words(node: Option<&NodeView<'_>>) -> String {
+    let label = node.and_then(NodeView::label_role);
     match node.and_then(NodeView::engine_role).map(|k| k.value) {
+        None if label.is_some() => {
+            let word = label.map_or("", Role::word);
+            format!(", which is labelled {word}")
+        }
         Some(Role::Replica) => ", which says it is a replica".to_owned(),
         Some(Role::Master) => String::new(),
         None => ", whose engine does not answer".to_owned(),
@@ -297,7 +301,12 @@ fn loose_line(
             }
         }
         None if node.engine_role().is_none() => {
-            pieces.push(Piece::new(" never said its role", Tone::Unknown));
+            // The label is all there is to go by; it is the operator's word, not the engine's.
+            let text = match node.label_role() {
+                Some(role) => format!(" labelled {}", role.word()),
+                None => " without a role label".to_owned(),
+            };
+            pieces.push(Piece::new(text, Tone::Unknown));
         }
         None => {}
     }
@@ -312,7 +321,10 @@ pub(super) fn silence(see: &See<'_>, node: &NodeView<'_>) -> Vec<Piece> {
     };
     let heard = engine.heard.map(|at| see.age(at));
     if let Some((_, fault, since)) = engine.role_silence() {
-        let mut text = format!("  silent {}: {}", see.age(since), fault.message);
+        let mut text = match fault.kind {
+            FaultKind::Forbidden => format!("  not asked: {}", fault.message),
+            _ => format!("  silent {}: {}", see.age(since), fault.message),
+        };
         if let Some(age) = heard {
             text.push_str(&format!(", as of {age} ago"));
         }

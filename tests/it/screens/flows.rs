@@ -339,7 +339,8 @@ fn nothing_is_drawn_unless_something_differs() {
     story.press("esc");
     story.text();
     story.state.take_dirty();
-    // The same answers again: nothing on this screen differs.
+    // The same answers again, later: nothing on this screen differs.
+    story.now += SignedDuration::from_millis(400);
     story.told(cache().answers());
     assert!(!story.state.is_dirty());
     // One figure differs.
@@ -359,6 +360,41 @@ fn nothing_is_drawn_unless_something_differs() {
     assert_ne!(story.text(), before);
     // The loop is not woken again for what it was just woken for.
     assert!(story.state.next_wake(story.now).unwrap() > story.now);
+}
+
+#[test]
+fn the_bell_rings_for_what_is_critical_while_nobody_looks() {
+    let mut story = story();
+    let split = db("apps", "harbor", "cache").node(master()).node(master());
+    let rings = |story: &mut Story| story.take_effects().contains(&Effect::Bell);
+    story.told(split.answers()).after(6).told(split.answers());
+    assert!(!rings(&mut story), "one is looking");
+    story
+        .told(cache().answers())
+        .after(6)
+        .told(cache().answers());
+    story
+        .send(Msg::FocusLost)
+        .told(split.answers())
+        .after(6)
+        .told(split.answers());
+    assert!(rings(&mut story));
+    story.after(2).told(split.answers());
+    assert!(!rings(&mut story), "it rings once");
+}
+
+#[test]
+fn without_colours_everything_is_said_in_words_and_signs() {
+    let mut story = story();
+    story.wear(darner::settings::Theme::load("mono", &[]).0);
+    for keys in ["", "enter", "x", "esc ?", "esc :"] {
+        story.press(keys);
+        assert!(story.is_colourless(), "after {keys}");
+    }
+    story
+        .press("esc 1")
+        .says("✖ several masters")
+        .says("● healthy");
 }
 
 #[test]

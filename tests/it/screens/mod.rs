@@ -11,5 +11,4 @@ mod anything;
 mod fleet;
 mod flows;
 mod instance;
-mod scale;
 mod world;

@@ -25,6 +25,7 @@ pub struct Story {
     pub state: State,
     pub now: Timestamp,
     pub effects: Vec<Effect>,
+    heard: Vec<(Vec<Fact>, Timestamp)>,
     size: (u16, u16),
     glyphs: GlyphSet,
 }
@@ -43,25 +44,34 @@ impl Story {
         problems: Vec<String>,
         hint: Option<String>,
     ) -> Self {
-        let (keymap, wrong) = Keymap::load("default", &[], None, &vocabulary());
-        assert_eq!(wrong, []);
         let mut story = Self {
-            state: State::new(
-                Settings::default(),
-                Theme::lettered(),
-                keymap,
-                glyphs,
-                problems,
-                hint,
-                start(),
-            ),
+            state: console(Theme::lettered(), glyphs, problems, hint),
             now: start(),
             effects: Vec::new(),
+            heard: Vec::new(),
             size: (columns, rows),
             glyphs,
         };
         story.send(Msg::Resize(columns, rows));
         story
+    }
+
+    /// Starts anew in that theme, and is told everything again.
+    pub fn wear(&mut self, theme: Theme) {
+        self.state = console(theme, self.glyphs, Vec::new(), None);
+        for (facts, at) in std::mem::take(&mut self.heard) {
+            self.now = at;
+            self.told(facts);
+        }
+    }
+
+    /// No cell has a colour.
+    pub fn is_colourless(&self) -> bool {
+        let plain = |colour| colour == ratatui::style::Color::Reset;
+        let buf = self.buffer();
+        buf.content()
+            .iter()
+            .all(|cell| plain(cell.fg) && plain(cell.bg))
     }
 
     /// Sends a message now.
@@ -73,6 +83,7 @@ impl Story {
 
     /// Facts arrive.
     pub fn told(&mut self, facts: Vec<Fact>) -> &mut Self {
+        self.heard.push((facts.clone(), self.now));
         self.send(Msg::Facts(facts))
     }
 
@@ -181,6 +192,13 @@ impl Story {
     pub fn take_effects(&mut self) -> Vec<Effect> {
         std::mem::take(&mut self.effects)
     }
+}
+
+fn console(theme: Theme, glyphs: GlyphSet, problems: Vec<String>, hint: Option<String>) -> State {
+    let (keymap, wrong) = Keymap::load("default", &[], None, &vocabulary());
+    assert_eq!(wrong, []);
+    let settings = Settings::default();
+    State::new(settings, theme, keymap, glyphs, problems, hint, start())
 }
 
 /// The context of that name.

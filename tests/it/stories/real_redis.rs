@@ -156,6 +156,11 @@ fn a_real_server_is_asked_through_a_port_forward_and_understood() {
 fn objects(url: &str) {
     let labels = r#"{"app":"store","app.kubernetes.io/name":"dragonfly","app.kubernetes.io/part-of":"dragonfly","role":"master"}"#;
     for (path, body) in [
+        // A port-forward is answered only for a pod that has a machine, as a real API server has it.
+        (
+            "/api/v1/nodes",
+            r#"{"apiVersion":"v1","kind":"Node","metadata":{"name":"machine"}}"#.to_owned(),
+        ),
         (
             "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
             r#"{"apiVersion":"apiextensions.k8s.io/v1","kind":"CustomResourceDefinition","metadata":{"name":"dragonflies.dragonflydb.io"},

@@ -1,6 +1,7 @@
 //! What pods and instances live through: elections, rollouts, crashes, and coming and going.
 
 use super::*;
+use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Event, PersistentVolumeClaim};
 use kube::api::{
     ApiResource, DeleteParams, DynamicObject, GroupVersionKind, LogParams, Patch, PatchParams,
@@ -103,6 +104,56 @@ async fn when_the_master_pod_goes_the_replica_with_the_highest_offset_takes_over
             "{reason} in {said:?}"
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn when_the_leading_operator_goes_the_other_one_takes_the_lease_and_works() {
+    let bench = bench("healthy").await;
+    let leases = Api::<Lease>::namespaced(bench.infra.clone(), NAMESPACE);
+    let holder = || async {
+        let lease = leases.get("31079dea.dragonflydb.io").await.unwrap();
+        let spec = lease.spec.unwrap();
+        let holder = spec.holder_identity.unwrap();
+        (
+            holder.split('_').next().unwrap().to_owned(),
+            spec.lease_transitions,
+        )
+    };
+    let (first, transitions) = holder().await;
+    let operators = Api::<Pod>::namespaced(bench.infra.clone(), NAMESPACE);
+    operators
+        .delete(&first, &DeleteParams::default())
+        .await
+        .unwrap();
+    eventually("another pod holds the lease", || async {
+        let (now, count) = holder().await;
+        let taken = now != first && count == transitions.map(|count| count + 1);
+        if taken { Ok(()) } else { Err(now) }
+    })
+    .await;
+    let pods = Api::<Pod>::namespaced(bench.infra.clone(), "harbor");
+    pods.delete("cache-0", &DeleteParams::default())
+        .await
+        .unwrap();
+    eventually("the new leader has elected another master", || async {
+        bench.is_well("harbor", "cache", 2).await?;
+        let seen = bench.seen("harbor", "cache").await;
+        if seen.masters == ["cache-1"] {
+            Ok(())
+        } else {
+            Err(format!("{seen:?}"))
+        }
+    })
+    .await;
+    let names: Vec<String> = operators
+        .list(&ListParams::default())
+        .await
+        .unwrap()
+        .items
+        .iter()
+        .map(name)
+        .collect();
+    assert!(names.len() == 2 && !names.contains(&first), "{names:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

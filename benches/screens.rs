@@ -1,13 +1,21 @@
-//! What drawing and taking facts in costs at 700 instances and 2,000 pods. Prints figures; the promise is held by the
-//! bench, this is for looking.
+//! What drawing and taking facts in costs at 700 instances with 2,000 pods: the pure rooms alone, without a terminal, a
+//! network or a lab. `cargo bench --bench screens`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+#[path = "../tests/it/screens/world.rs"]
+#[allow(dead_code)]
+mod world;
 
 use std::time::Instant;
 
-use super::world::*;
+use world::*;
 
-#[test]
-#[ignore = "prints figures: run it alone with --ignored --nocapture, optimised"]
-fn seven_hundred_instances() {
+fn main() {
     let mut story = Story::new(200, 60);
     let dbs = |context: &'static str| -> Vec<Db> {
         (0..350)
