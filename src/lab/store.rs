@@ -13,6 +13,7 @@
 
 mod change;
 mod collect;
+mod delete;
 mod fields;
 mod object;
 mod write;
@@ -25,12 +26,13 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 pub use change::{Change, Happened, Watch};
+pub use delete::{Delete, Deleted, Propagation};
 pub use fields::{FieldSet, Owned};
 pub(in crate::lab) use fields::{entries, item_step, leaves};
 pub use object::Object;
 pub(in crate::lab) use object::{map, metadata, partial};
 pub(in crate::lab) use write::check_name;
-pub use write::{Delete, Deleted, Expect, Propagation, Writer};
+pub use write::{Expect, Writer};
 
 use super::clock::Clock;
 use super::resources::{self, DEFINITIONS, GroupResource, NAMESPACES, Resource};

@@ -6,6 +6,7 @@
     clippy::indexing_slicing
 )]
 
+mod contract;
 mod driver;
 mod lab_kubectl;
 mod screens;

@@ -27,6 +27,7 @@ mod protobuf;
 mod proxy;
 mod reply;
 mod scale;
+mod schema;
 mod selector;
 mod shape;
 mod strategic;

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::call::Call;
 use super::reply::{self, Reply};
-use super::{Desk, apply, defaults, list, patch, protobuf, shape, validate};
+use super::{Desk, apply, defaults, list, patch, protobuf, schema, shape, validate};
 use crate::lab::status::Status;
 use crate::lab::store::{Delete, Deleted, Expect, FieldSet, Object, Propagation, Writer, metadata};
 
@@ -184,7 +184,7 @@ fn add(
     if let (true, Some(map)) = (resource.status, value.as_object_mut()) {
         map.remove("status");
     }
-    let warnings = validate::schema(resource, &mut value, call.query.get("fieldValidation"))?;
+    let warnings = schema::fitted(resource, &mut value, call.query.get("fieldValidation"))?;
     defaults::fill(resource, &mut value, &call.namespace);
     validate::creation(resource, &value)?;
     Ok((
@@ -280,7 +280,7 @@ pub(super) fn replace(
     if resource.status {
         set_or_remove(&mut new, "status", live.get("status").cloned());
     }
-    let warnings = validate::schema(resource, &mut new, call.query.get("fieldValidation"))?;
+    let warnings = schema::fitted(resource, &mut new, call.query.get("fieldValidation"))?;
     defaults::keep(resource, live, &mut new);
     validate::metadata(resource, &new)?;
     validate::change(resource, live, &new)?;

@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::delete::Propagation;
 use super::object;
-use super::write::Propagation;
 use super::{Id, Key, State};
 use crate::lab::resources::{DEFINITIONS, NAMESPACES};
 
