@@ -122,14 +122,9 @@ fn sources_answered(context: &ContextWorld) -> bool {
 }
 
 fn engines_answered(context: &ContextWorld) -> bool {
-    let reads_pods = !matches!(
-        context
-            .sources
-            .iter()
-            .find(|((kind, _), _)| *kind == Kind::Pod)
-            .map(|(_, s)| &s.access),
-        Some(Some(Access::Denied(_) | Access::Absent))
-    );
+    let mut pods = context.sources_of(Kind::Pod).peekable();
+    let reads_pods = pods.peek().is_none()
+        || pods.any(|(_, s)| !matches!(s.access, Some(Access::Denied(_) | Access::Absent)));
     !reads_pods
         || context.pods.iter().all(|held| {
             let pod = &held.value;
