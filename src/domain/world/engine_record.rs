@@ -140,6 +140,12 @@ impl EngineRecord {
         })
     }
 
+    /// What it last answered to that question still stands: neither is the question unanswered since, nor the way to
+    /// it lost. (Whether an answer is too old is a matter of limits, and so for `checks`.)
+    pub fn stands(&self, question: Question) -> bool {
+        !self.silent.contains_key(&None) && !self.silent.contains_key(&Some(question))
+    }
+
     /// Its half of the replication link, if it says it is a replica.
     pub fn follower(&self) -> Option<&Follower> {
         match &self.replication.as_ref()?.value.side {
