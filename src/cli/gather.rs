@@ -149,7 +149,6 @@ fn sources_answered(context: &ContextWorld, confines: &[Arc<str>]) -> bool {
 }
 
 fn engines_answered(context: &ContextWorld) -> bool {
-<<<<<<< HEAD
     context.pods.iter().all(|held| {
         let pod = &held.value;
         let runs = pod.ip.is_some() && pod.phase == "Running" && pod.meta.deleting.is_none();
@@ -244,21 +243,4 @@ mod tests {
             );
         }
     }
-=======
-    let mut pods = context.sources_of(Kind::Pod).peekable();
-    let reads_pods = pods.peek().is_none()
-        || pods.any(|(_, s)| !matches!(s.access, Some(Access::Denied(_) | Access::Absent)));
-    !reads_pods
-        || context.pods.iter().all(|held| {
-            let pod = &held.value;
-            let runs = pod.ip.is_some() && pod.phase == "Running" && pod.meta.deleting.is_none();
-            !runs
-                || context
-                    .engine(&pod.meta.namespace, &pod.meta.name)
-                    .is_some_and(|engine| {
-                        !engine.silent.is_empty()
-                            || (engine.replication.is_some() && engine.keyspace.is_some())
-                    })
-        })
->>>>>>> fix-ground
 }
