@@ -45,6 +45,7 @@ pub async fn follow(plan: ContextPlan, outlet: Outlet, focus: watch::Receiver<Fo
     });
     tokio::join!(
         heartbeat::keep(&plan.door, &desk, &line_out),
+        heartbeat::identify(desk.clone()),
         join_all(wide),
         in_namespaces(desk.clone()),
         probe::ask_all(desk.clone()),

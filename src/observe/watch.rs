@@ -43,6 +43,8 @@ pub(super) struct Line {
     pub(super) client: Option<kube::Client>,
     /// Raised each time the way came back after it was lost: what was known before must be listed anew.
     pub(super) epoch: u64,
+    /// What the server last said of its version.
+    pub(super) version: Option<String>,
 }
 
 /// What every standing question of a context shares.
@@ -68,7 +70,7 @@ impl Desk {
     }
 
     /// Waits until there is a client.
-    async fn client(&mut self) -> (kube::Client, u64) {
+    pub(super) async fn client(&mut self) -> (kube::Client, u64) {
         loop {
             let line = self.line.borrow_and_update().clone();
             if let Some(client) = line.client {
@@ -82,7 +84,7 @@ impl Desk {
     }
 
     /// Waits that long, or until the reader wants a try now, or until the way came back.
-    async fn rest(&mut self, time: Duration) {
+    pub(super) async fn rest(&mut self, time: Duration) {
         let epoch = self.line.borrow().epoch;
         let nudges = self.focus.borrow().nudges;
         let mut line = self.line.clone();
