@@ -81,8 +81,9 @@ async fn cover(desk: Desk, kind: Kind, confined: bool, namespaces: Vec<Arc<str>>
         let mut wide = Watch::new(desk.clone(), kind, Scope::Cluster);
         wide.run(can_narrow).await;
         let widens = async {
-            loop {
-                sleep(WIDEN).await;
+            // The refusal is doubted first, and then for long believed.
+            for refusals in 0.. {
+                sleep(desk.pace.doubt(refusals).unwrap_or(WIDEN)).await;
                 if wide.is_permitted().await {
                     return;
                 }

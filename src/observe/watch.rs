@@ -106,6 +106,8 @@ pub(super) struct Watch {
     listed: bool,
     backoff: Backoff,
     epoch: u64,
+    /// Refusals for want of a right, since the way opened or the right was there.
+    refusals: u32,
 }
 
 /// Why a watch came to its end.
@@ -134,6 +136,7 @@ impl Watch {
             listed: false,
             backoff,
             epoch: 0,
+            refusals: 0,
         }
     }
 
@@ -161,7 +164,8 @@ impl Watch {
                     }
                     FaultKind::Forbidden => {
                         self.tell_access(Access::Denied(refusal.fault));
-                        self.desk.rest(REST).await;
+                        let rest = self.rest_after_denial();
+                        self.desk.rest(rest).await;
                     }
                     FaultKind::NotFound => self.rest_absent().await,
                     _ => {
@@ -179,6 +183,7 @@ impl Watch {
         let (client, epoch) = self.desk.client().await;
         if epoch != self.epoch {
             self.epoch = epoch;
+            self.refusals = 0;
             self.backoff.reset();
         }
         client
@@ -286,7 +291,7 @@ impl Watch {
                     failures += 1;
                     let denied = refusal.fault.kind == FaultKind::Forbidden;
                     let pause = if denied {
-                        REST
+                        self.rest_after_denial()
                     } else {
                         self.pause_after(&refusal)
                     };
@@ -323,6 +328,8 @@ impl Watch {
             Err(refusal) => return End::Trouble(refusal),
         };
         self.tell_access(Access::Live);
+        // Only a watch shows that all rights are there: a list without one would be repeated without end.
+        self.refusals = 0;
         let mut chunks = answer.into_body().into_data_stream();
         let mut lines = Lines::default();
         let over = sleep(asked_for + asked_for / GRACE);
@@ -490,6 +497,13 @@ impl Watch {
             () = self.desk.rest(REST) => {}
             () = comes => sleep(Duration::from_millis(300)).await,
         }
+    }
+
+    /// How long to wait after a refusal for want of a right: the first few are doubted.
+    fn rest_after_denial(&mut self) -> Duration {
+        let doubt = self.desk.pace.doubt(self.refusals);
+        self.refusals += u32::from(doubt.is_some());
+        doubt.unwrap_or(REST)
     }
 
     /// How long to wait after a refusal: what the server asked for, or the back-off, whichever is longer.
