@@ -1,7 +1,9 @@
 //! Which contexts are opened: those named by `--context`, else the settings' `fleet`, else the current one.
 
+use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::sync::Arc;
 
+use futures::FutureExt;
 use tokio::sync::watch;
 
 use super::args::Reach;
@@ -9,8 +11,10 @@ use super::gather::Confines;
 use crate::app::limits_of;
 use crate::checks::Limits;
 use crate::connect::kubeconfig::{self, Entry, Kubeconfigs, Surroundings};
+use crate::domain::{ContextId, Fact, Fault, FaultKind, Link};
 use crate::observe::{ContextPlan, Focus, Outlet, Pace, follow};
 use crate::runtime::Supervisor;
+use crate::runtime::supervisor::message_of;
 use crate::settings::Settings;
 
 /// The contexts to open, and what is to be said about the choice.
@@ -130,9 +134,27 @@ impl Fleet {
         }
         for plan in &self.plans {
             let name = format!("context {}", plan.id);
-            supervisor.spawn(name, follow(plan.clone(), outlet.clone(), focus.clone()));
+            let followed = follow(plan.clone(), outlet.clone(), focus.clone());
+            let told = tell_defect(plan.id.clone(), outlet.clone(), followed);
+            supervisor.spawn(name, told);
         }
     }
+}
+
+/// Sees to it that a context whose task panics does not stay live in the world for ever. The panic goes on from here, to
+/// be logged and told by whoever owns the task.
+async fn tell_defect(context: ContextId, outlet: Outlet, followed: impl Future<Output = ()>) {
+    let Err(panic) = AssertUnwindSafe(followed).catch_unwind().await else {
+        return;
+    };
+    let fault = Fault::new(FaultKind::Unusable, "stopped by a defect of darner")
+        .with_detail(message_of(&*panic))
+        .with_hint("start darner again to follow this context; the log has the details");
+    outlet.send(Fact::Linked {
+        context,
+        link: Link::Unusable { fault },
+    });
+    resume_unwind(panic);
 }
 
 fn current(found: &Kubeconfigs) -> Result<(Vec<Entry>, Option<String>), Nothing> {
@@ -202,4 +224,46 @@ fn plan(entry: Entry, reach: &Reach, settings: &Settings) -> ContextPlan {
         ..Pace::default()
     };
     plan
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::panic)]
+    use super::*;
+    use crate::observe::inbox;
+
+    #[tokio::test]
+    async fn a_context_whose_task_panics_is_no_longer_live() {
+        let (outlet, mut inbox) = inbox();
+        let context = ContextId::new("infra");
+        let linked = |link| Fact::Linked {
+            context: ContextId::new("infra"),
+            link,
+        };
+        let live = linked(Link::Live {
+            rtt: std::time::Duration::from_millis(1),
+        });
+        let (sender, first) = (outlet.clone(), live.clone());
+        let (go_on, gate) = tokio::sync::oneshot::channel::<()>();
+        let followed = async move {
+            sender.send(first);
+            let _ = gate.await;
+            panic!("thrown");
+        };
+        let mut supervisor = Supervisor::default();
+        supervisor.spawn("context infra", tell_defect(context, outlet, followed));
+        let mut facts = Vec::new();
+        inbox.recv_many(&mut facts, 1).await;
+        assert_eq!(facts, [live]);
+        assert!(go_on.send(()).is_ok());
+        inbox.recv_many(&mut facts, 1).await;
+        let fault = Fault::new(FaultKind::Unusable, "stopped by a defect of darner")
+            .with_detail("thrown")
+            .with_hint("start darner again to follow this context; the log has the details");
+        assert_eq!(facts.last(), Some(&linked(Link::Unusable { fault })));
+        // The owner of the task hears of it as before.
+        let ended = supervisor.next_end().await;
+        assert_eq!(ended.panic.as_deref(), Some("thrown"));
+        supervisor.stop().await;
+    }
 }

@@ -180,14 +180,31 @@ fn user_agent(id: &ContextId) -> HeaderValue {
 }
 
 fn in_cluster() -> Result<Config, Fault> {
-    Config::incluster().map_err(|error| {
+    let config = Config::incluster().map_err(|error| {
         Fault::new(
             FaultKind::Unusable,
             "the pod's service account cannot be used",
         )
         .with_detail(fault::chain(&error))
         .with_hint("run with --kubeconfig, or mount a service account token")
-    })
+    })?;
+    with_proxy(config, None, &ProxyVariables::of_process())
+}
+
+/// Sets the proxy: the one that the kubeconfig asks for, else the environment's, in a pod as elsewhere (client-go does
+/// the same).
+fn with_proxy(
+    mut config: Config,
+    asked: Option<&str>,
+    variables: &ProxyVariables,
+) -> Result<Config, Fault> {
+    config.proxy_url = match asked {
+        Some(url) => Some(proxy_url(url).ok_or_else(|| bad_proxy("proxy-url", url))?),
+        None => variables
+            .for_server(&config.cluster_url)
+            .map_err(|value| bad_proxy("HTTPS_PROXY or HTTP_PROXY", &value))?,
+    };
+    Ok(config)
 }
 
 async fn from_kubeconfig(
@@ -224,19 +241,17 @@ async fn from_kubeconfig(
         context: Some("it".to_owned()),
         ..KubeConfigOptions::default()
     };
-    let mut config = Config::from_custom_kubeconfig(alone, &options)
+    let config = Config::from_custom_kubeconfig(alone, &options)
         .await
         .map_err(|error| of_kubeconfig(&error))?;
     if config.cluster_url.host().is_none() {
         return Err(no_url(&config.cluster_url.to_string()));
     }
-    config.proxy_url = match asked_proxy {
-        Some(url) => Some(proxy_url(&url).ok_or_else(|| bad_proxy("proxy-url", &url))?),
-        None => ProxyVariables::of_process()
-            .for_server(&config.cluster_url)
-            .map_err(|value| bad_proxy("HTTPS_PROXY or HTTP_PROXY", &value))?,
-    };
-    Ok(config)
+    with_proxy(
+        config,
+        asked_proxy.as_deref(),
+        &ProxyVariables::of_process(),
+    )
 }
 
 fn proxy_url(text: &str) -> Option<Uri> {
@@ -317,3 +332,52 @@ pub const HEARTBEAT: Asked<'static> = Asked {
     group: "",
     namespace: None,
 };
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn the_environments_proxy_counts_where_the_entry_names_none() {
+        let variables = ProxyVariables::of("http://jane:pw@s:3128", "p:80", "10.0.0.0/8");
+        let broken = ProxyVariables::of("ht tp", "p:80", "");
+        for (server, asked, variables, wanted) in [
+            // A pod's way goes by KUBERNETES_SERVICE_HOST, and asks for none.
+            ("https://172.20.0.1", None, &variables, Ok(Some("s:3128"))),
+            ("https://10.96.0.1", None, &variables, Ok(None)),
+            ("http://172.20.0.1", None, &variables, Ok(Some("p:80"))),
+            (
+                "https://10.96.0.1",
+                Some("socks5://q:1080"),
+                &variables,
+                Ok(Some("q:1080")),
+            ),
+            (
+                "https://api.example",
+                None,
+                &broken,
+                Err("HTTPS_PROXY or HTTP_PROXY is not a proxy's URL: ht tp"),
+            ),
+            (
+                "https://api.example",
+                Some("ftp://jane:pw@q:1080"),
+                &variables,
+                Err("proxy-url is not a proxy's URL: q:1080"),
+            ),
+        ] {
+            let config = Config::new(server.parse().unwrap());
+            let got = with_proxy(config, asked, variables)
+                .map(|config| {
+                    let authority = config.proxy_url?.authority()?.to_string();
+                    let host = authority.rsplit('@').next()?;
+                    Some(host.to_owned())
+                })
+                .map_err(|fault| fault.message);
+            let wanted = wanted
+                .map(|host: Option<&str>| host.map(str::to_owned))
+                .map_err(str::to_owned);
+            assert_eq!(got, wanted, "{server} {asked:?}");
+        }
+    }
+}

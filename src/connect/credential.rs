@@ -64,7 +64,7 @@ impl Credential {
 
 /// Runs a plugin once. The caller sees to it that it runs once at a time per context.
 ///
-/// Dropping the future kills the plugin; past the deadline its whole process group is killed.
+/// Past the deadline, and when the future is dropped, the plugin is killed with its whole process group.
 ///
 /// # Errors
 /// Always of kind [`FaultKind::Unauthenticated`], or [`FaultKind::Unusable`] when the kubeconfig's entry is at fault.
@@ -76,6 +76,7 @@ pub async fn run(
 ) -> Result<Credential, Fault> {
     let order = order(exec, cluster)?;
     let mut child = spawn(exec, &order)?;
+    let group = Group(child.id());
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let talk = async {
         tokio::join!(
@@ -85,7 +86,7 @@ pub async fn run(
         )
     };
     let Ok((said, complained, ended)) = timeout(deadline, talk).await else {
-        kill_group(&child).await;
+        drop(group);
         return Err(Fault::new(
             FaultKind::Unauthenticated,
             format!(
@@ -96,6 +97,7 @@ pub async fn run(
         )
         .with_hint("it may be waiting for a login: log in in another terminal, then try again"));
     };
+    group.leave();
     let complaint = last_line(&complained);
     match ended {
         Ok(status) if status.success() => parse(&said, &order, now)
@@ -223,17 +225,31 @@ async fn read_at_most(pipe: Option<impl AsyncRead + Unpin>, most: u64) -> Vec<u8
     out
 }
 
-/// Ends a plugin and whatever it started and left running. The standard library can end only the plugin itself.
-async fn kill_group(child: &Child) {
-    let Some(pid) = child.id() else { return };
-    let kill = Command::new("sh")
-        .args(["-c", &format!("kill -9 -{pid}")])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
-    // The plugin itself is killed on drop in any case.
-    let _ = timeout(Duration::from_secs(1), kill).await;
+/// The process group of a plugin: whatever it started and left running is in it, also after the plugin's own end.
+/// Killed when dropped. The standard library can end only the plugin itself.
+struct Group(Option<u32>);
+
+impl Group {
+    /// The plugin is done and closed its pipes: what it left running is meant to stay.
+    fn leave(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        let Some(id) = self.0 else { return };
+        // Waited for, which takes milliseconds, so that it is done even where the drop is the program's end.
+        let killed = std::process::Command::new("sh")
+            .args(["-c", &format!("kill -9 -{id}")])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+        if let Err(error) = killed {
+            tracing::warn!(group = id, %error, "the processes of a credential plugin could not be ended");
+        }
+    }
 }
 
 /// What comes back.

@@ -32,6 +32,15 @@ impl ProxyVariables {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn of(https: &str, http: &str, none_for: &str) -> Self {
+        Self {
+            https: Some(https.to_owned()),
+            http: Some(http.to_owned()),
+            none_for: none_for.to_owned(),
+        }
+    }
+
     /// The proxy for a server that the kubeconfig names none for. `Err` holds a variable's value that is no URL.
     pub fn for_server(&self, server: &Uri) -> Result<Option<Uri>, String> {
         let chosen = match server.scheme_str() {

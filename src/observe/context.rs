@@ -45,6 +45,7 @@ pub async fn follow(plan: ContextPlan, outlet: Outlet, focus: watch::Receiver<Fo
     });
     tokio::join!(
         heartbeat::keep(&plan.door, &desk, &line_out),
+        heartbeat::identify(desk.clone()),
         join_all(wide),
         in_namespaces(desk.clone()),
         probe::ask_all(desk.clone()),
@@ -80,8 +81,9 @@ async fn cover(desk: Desk, kind: Kind, confined: bool, namespaces: Vec<Arc<str>>
         let mut wide = Watch::new(desk.clone(), kind, Scope::Cluster);
         wide.run(can_narrow).await;
         let widens = async {
-            loop {
-                sleep(WIDEN).await;
+            // The refusal is doubted first, and then for long believed.
+            for refusals in 0.. {
+                sleep(desk.pace.doubt(refusals).unwrap_or(WIDEN)).await;
                 if wide.is_permitted().await {
                     return;
                 }

@@ -34,19 +34,20 @@ pub(super) async fn keep(door: &Door, desk: &Desk, line: &watch::Sender<Line>) {
                 epoch += u64::from(came_back);
                 missed = 0;
                 backoff.reset();
-                let client = beat.client.clone();
                 line.send_if_modified(|line| {
-                    let changed = line.client.is_none() || line.epoch != epoch;
-                    (line.client, line.epoch) = (Some(client), epoch);
+                    // A server too busy to say its version still has the one that it had.
+                    let version = beat.version.or_else(|| line.version.clone());
+                    let changed =
+                        line.client.is_none() || line.epoch != epoch || line.version != version;
+                    *line = Line {
+                        client: Some(beat.client),
+                        epoch,
+                        version,
+                    };
                     changed
                 });
                 tell(desk, Link::Live { rtt: beat.rtt });
-                let wait = wait(desk, jitter.about(pace.heartbeat), true);
-                if came_back {
-                    tokio::join!(identify(desk, beat), wait);
-                } else {
-                    wait.await;
-                }
+                wait(desk, jitter.about(pace.heartbeat), true).await;
             }
             Err(fault) => {
                 missed = missed.saturating_add(1);
@@ -133,8 +134,9 @@ fn version_of(text: &[u8]) -> Result<Option<String>, Fault> {
     Ok(version.map(crate::domain::text::one_line))
 }
 
-/// Tells who the cluster is, by the uid of `kube-system`.
-async fn identify(desk: &Desk, beat: Beat) {
+/// Tells who the cluster is, by the uid of `kube-system`: asked each time the way came back, and until there is an
+/// answer. What is known is never made unknown by a question that failed.
+pub(super) async fn identify(mut desk: Desk) {
     let asked = Asked {
         verb: "get",
         resource: "namespaces",
@@ -142,17 +144,58 @@ async fn identify(desk: &Desk, beat: Beat) {
         namespace: None,
     };
     let path = "/api/v1/namespaces/kube-system";
-    let answer = request::fetch(&beat.client, path, &asked, desk.pace.request_deadline).await;
-    let uid = answer.ok().and_then(|text| {
-        let namespace: Value = serde_json::from_slice(&text).ok()?;
-        let uid = namespace.pointer("/metadata/uid")?.as_str()?;
-        Some(uid.to_owned())
-    });
-    desk.tell(Fact::Identified {
-        context: desk.context.clone(),
-        cluster: uid,
-        version: beat.version,
-    });
+    let mut jitter = Jitter::of(&format!("{}/identity", desk.context));
+    let (mut cluster, mut told) = (None, None);
+    // The way that the question was last settled on, and refusals in a row on this one.
+    let (mut settled, mut refusals) = (None, (0, 0));
+    loop {
+        let (client, epoch) = desk.client().await;
+        let mut pause = None;
+        if settled != Some(epoch) {
+            let answer = request::fetch(&client, path, &asked, desk.pace.request_deadline).await;
+            match answer.map(|text| uid_of(&text)) {
+                Ok(Some(uid)) => (cluster, settled) = (Some(uid), Some(epoch)),
+                Err(refusal) if refusal.fault.kind == FaultKind::NotFound => settled = Some(epoch),
+                Err(refusal) if refusal.fault.kind == FaultKind::Forbidden => {
+                    if refusals.0 != epoch {
+                        refusals = (epoch, 0);
+                    }
+                    pause = desk.pace.doubt(refusals.1);
+                    refusals.1 += 1;
+                    if pause.is_none() {
+                        settled = Some(epoch);
+                    }
+                }
+                // Late, busy, or an answer without a uid.
+                Ok(None) | Err(_) => pause = Some(jitter.about(desk.pace.heartbeat)),
+            }
+        }
+        let version = desk.line.borrow().version.clone();
+        let identity = Some((cluster.clone(), version.clone()));
+        if told != identity {
+            told = identity;
+            desk.tell(Fact::Identified {
+                context: desk.context.clone(),
+                cluster: cluster.clone(),
+                version: version.clone(),
+            });
+        }
+        match pause {
+            Some(pause) => desk.rest(pause).await,
+            None => {
+                let news = |line: &Line| line.epoch != epoch || line.version != version;
+                if desk.line.wait_for(news).await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+fn uid_of(namespace: &[u8]) -> Option<String> {
+    let namespace: Value = serde_json::from_slice(namespace).ok()?;
+    let uid = namespace.pointer("/metadata/uid")?.as_str()?;
+    Some(uid.to_owned())
 }
 
 fn tell(desk: &Desk, link: Link) {

@@ -100,6 +100,21 @@ pub struct Pace {
     pub probes_in_flight: usize,
 }
 
+impl Pace {
+    /// How soon a missing right is asked for once more after so many refusals before this one; `None` when it is to be
+    /// believed. An API server that has just started refuses for about a second what the user may do, because it has
+    /// not read the roles yet (Kubernetes 1.33). At the usual pace: after 1 s, 2 s and 5 s.
+    fn doubt(&self, refusals_before: u32) -> Option<Duration> {
+        let times = match refusals_before {
+            0 => 1,
+            1 => 2,
+            2 => 5,
+            _ => return None,
+        };
+        Some(self.retry_least * times)
+    }
+}
+
 impl Default for Pace {
     fn default() -> Self {
         let s = Duration::from_secs;

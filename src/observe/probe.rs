@@ -6,7 +6,7 @@
 //! then on, so that it hides no other answer.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
@@ -16,10 +16,10 @@ use redis::Value;
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tokio::time::sleep;
 
-use super::Focus;
 use super::backoff::{Backoff, Jitter};
 use super::roster::Target;
 use super::watch::Desk;
+use super::{Focus, Pace};
 use crate::connect::forward;
 use crate::connect::resp::{Ended, Engine, Reply};
 use crate::domain::engine::{Question, Unanswered};
@@ -88,7 +88,18 @@ struct Shared {
     forbidden: Arc<Mutex<Forbidden>>,
 }
 
-type Forbidden = BTreeMap<Arc<str>, (Fault, Instant)>;
+type Forbidden = BTreeMap<Arc<str>, Denial>;
+
+/// That port-forwards are not permitted in a namespace.
+struct Denial {
+    fault: Fault,
+    /// How often it was said and doubted.
+    doubted: u32,
+    /// How long engines rest before one asks again.
+    rest: Duration,
+    /// Until when it is believed without being asked for again.
+    until: Instant,
+}
 
 /// One engine that is being asked.
 struct Node {
@@ -114,8 +125,8 @@ enum Round {
     Heard,
     /// Nothing was.
     Silent,
-    /// It may not be asked.
-    Forbidden,
+    /// It may not be asked; how long to rest.
+    Forbidden(Duration),
     /// The API server could not be reached, which is not the engine's fault.
     Away,
 }
@@ -164,7 +175,7 @@ impl Node {
                     let pause = self.backoff.pause();
                     (pace.probe_focused, pause.max(pace.probe_background))
                 }
-                Round::Forbidden => (REST, REST),
+                Round::Forbidden(rest) => (rest, rest),
                 Round::Away => (pace.retry_least, pace.retry_least),
             };
             let spread = self.jitter.about(Duration::from_secs(1)).as_secs_f64();
@@ -311,15 +322,16 @@ impl Node {
 
     /// Opens a connection, or tells why there is none.
     async fn open(&mut self, client: &kube::Client) -> Result<Engine, Round> {
-        if let Some(fault) = self.shared.still_forbidden(&self.id.namespace) {
+        if let Some((fault, rest)) = self.shared.still_forbidden(&self.id.namespace) {
             self.tell_silent(None, fault);
-            return Err(Round::Forbidden);
+            return Err(Round::Forbidden(rest));
         }
         let deadline = self.desk.pace.connect_deadline;
         let (namespace, pod) = (&self.id.namespace, &self.id.pod);
         let opened = match forward::forward(client, namespace, pod, ADMIN_PORT, deadline).await {
             Ok(way) => {
                 self.away = false;
+                self.shared.permit(&self.id.namespace);
                 Engine::over(way.stream, Some(way.tether), deadline).await
             }
             Err(refusal) => {
@@ -334,15 +346,12 @@ impl Node {
         };
         opened.map_err(|fault| {
             let forbidden = fault.kind == FaultKind::Forbidden;
-            if forbidden {
-                self.shared.forbid(&self.id.namespace, &fault);
-            }
+            let rest = forbidden.then(|| {
+                let pace = &self.desk.pace;
+                self.shared.forbid(&self.id.namespace, &fault, pace)
+            });
             self.tell_silent(None, fault);
-            if forbidden {
-                Round::Forbidden
-            } else {
-                Round::Silent
-            }
+            rest.map_or(Round::Silent, Round::Forbidden)
         })
     }
 
@@ -373,22 +382,43 @@ impl Node {
 }
 
 impl Shared {
-    fn still_forbidden(&self, namespace: &Arc<str>) -> Option<Fault> {
-        let forbidden = self
-            .forbidden
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let (fault, until) = forbidden.get(namespace)?;
-        (Instant::now() < *until).then(|| fault.clone())
+    fn still_forbidden(&self, namespace: &Arc<str>) -> Option<(Fault, Duration)> {
+        let forbidden = self.forbidden();
+        let denial = forbidden.get(namespace)?;
+        (Instant::now() < denial.until).then(|| (denial.fault.clone(), denial.rest))
     }
 
-    fn forbid(&self, namespace: &Arc<str>, fault: &Fault) {
-        // A little less than the rest, so that the first to wake asks again.
-        let until = Instant::now() + REST / 2;
+    /// Notes a refusal, and tells how long to rest. The first few are doubted, as those of standing questions are;
+    /// engines that asked at the same time count as one.
+    fn forbid(&self, namespace: &Arc<str>, fault: &Fault, pace: &Pace) -> Duration {
+        let now = Instant::now();
+        let mut forbidden = self.forbidden();
+        let before = forbidden.get(namespace);
+        if let Some(denial) = before.filter(|denial| now < denial.until) {
+            return denial.rest;
+        }
+        let doubted = before.map_or(0, |denial| denial.doubted);
+        let doubt = pace.doubt(doubted);
+        let rest = doubt.unwrap_or(REST);
+        let denial = Denial {
+            fault: fault.clone(),
+            doubted: doubted + u32::from(doubt.is_some()),
+            rest,
+            // A little less than the rest, so that the first to wake asks again.
+            until: now + rest / 2,
+        };
+        forbidden.insert(namespace.clone(), denial);
+        rest
+    }
+
+    fn permit(&self, namespace: &Arc<str>) {
+        self.forbidden().remove(namespace);
+    }
+
+    fn forbidden(&self) -> MutexGuard<'_, Forbidden> {
         self.forbidden
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .insert(namespace.clone(), (fault.clone(), until));
     }
 }
 

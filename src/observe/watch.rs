@@ -43,6 +43,8 @@ pub(super) struct Line {
     pub(super) client: Option<kube::Client>,
     /// Raised each time the way came back after it was lost: what was known before must be listed anew.
     pub(super) epoch: u64,
+    /// What the server last said of its version.
+    pub(super) version: Option<String>,
 }
 
 /// What every standing question of a context shares.
@@ -68,7 +70,7 @@ impl Desk {
     }
 
     /// Waits until there is a client.
-    async fn client(&mut self) -> (kube::Client, u64) {
+    pub(super) async fn client(&mut self) -> (kube::Client, u64) {
         loop {
             let line = self.line.borrow_and_update().clone();
             if let Some(client) = line.client {
@@ -82,7 +84,7 @@ impl Desk {
     }
 
     /// Waits that long, or until the reader wants a try now, or until the way came back.
-    async fn rest(&mut self, time: Duration) {
+    pub(super) async fn rest(&mut self, time: Duration) {
         let epoch = self.line.borrow().epoch;
         let nudges = self.focus.borrow().nudges;
         let mut line = self.line.clone();
@@ -104,6 +106,8 @@ pub(super) struct Watch {
     listed: bool,
     backoff: Backoff,
     epoch: u64,
+    /// Refusals for want of a right, since the way opened or the right was there.
+    refusals: u32,
 }
 
 /// Why a watch came to its end.
@@ -132,6 +136,7 @@ impl Watch {
             listed: false,
             backoff,
             epoch: 0,
+            refusals: 0,
         }
     }
 
@@ -159,7 +164,8 @@ impl Watch {
                     }
                     FaultKind::Forbidden => {
                         self.tell_access(Access::Denied(refusal.fault));
-                        self.desk.rest(REST).await;
+                        let rest = self.rest_after_denial();
+                        self.desk.rest(rest).await;
                     }
                     FaultKind::NotFound => self.rest_absent().await,
                     _ => {
@@ -177,6 +183,7 @@ impl Watch {
         let (client, epoch) = self.desk.client().await;
         if epoch != self.epoch {
             self.epoch = epoch;
+            self.refusals = 0;
             self.backoff.reset();
         }
         client
@@ -287,7 +294,7 @@ impl Watch {
                     failures += 1;
                     let denied = refusal.fault.kind == FaultKind::Forbidden;
                     let pause = if denied {
-                        REST
+                        self.rest_after_denial()
                     } else {
                         self.pause_after(&refusal)
                     };
@@ -324,6 +331,8 @@ impl Watch {
             Err(refusal) => return End::Trouble(refusal),
         };
         self.tell_access(Access::Live);
+        // Only a watch shows that all rights are there: a list without one would be repeated without end.
+        self.refusals = 0;
         let mut chunks = answer.into_body().into_data_stream();
         let mut lines = Lines::default();
         let over = sleep(asked_for + asked_for / GRACE);
@@ -491,6 +500,13 @@ impl Watch {
             () = self.desk.rest(REST) => {}
             () = comes => sleep(Duration::from_millis(300)).await,
         }
+    }
+
+    /// How long to wait after a refusal for want of a right: the first few are doubted.
+    fn rest_after_denial(&mut self) -> Duration {
+        let doubt = self.desk.pace.doubt(self.refusals);
+        self.refusals += u32::from(doubt.is_some());
+        doubt.unwrap_or(REST)
     }
 
     /// How long to wait after a refusal: what the server asked for, or the back-off, whichever is longer.

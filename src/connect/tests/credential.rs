@@ -254,34 +254,87 @@ fn is_running(pid: &str) -> bool {
     stat.is_ok_and(|stat| !stat.contains(") Z "))
 }
 
-#[cfg(target_os = "linux")]
-#[tokio::test]
-async fn a_plugin_that_hangs_is_ended_with_all_that_it_started() {
-    let dir = tempfile::tempdir().unwrap();
-    let pid_file = dir.path().join("pid");
-    let script = format!(
-        "sleep 600 & echo $! > {0}.new; mv {0}.new {0}; wait",
-        pid_file.display()
-    );
-    let exec = plugin(&dir, &script);
+/// Waits until a plugin has written the id of what it started.
+async fn started(pid_file: &Path) -> String {
     let began = Instant::now();
-    let fault = run(&exec, &cluster(), Duration::from_secs(2), now())
-        .await
-        .unwrap_err();
-    assert!(began.elapsed() < Duration::from_secs(10));
-    assert_eq!(
-        fault.message,
-        "credential plugin plug: no answer within 2 s"
-    );
-    let pid = std::fs::read_to_string(&pid_file).unwrap();
-    // The kill has been sent; the kernel takes its moment.
-    while is_running(pid.trim()) {
+    loop {
+        if let Ok(pid) = std::fs::read_to_string(pid_file) {
+            return pid.trim().to_owned();
+        }
+        assert!(began.elapsed() < Duration::from_secs(20), "never started");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Waits until a process is gone: the kill has been sent, the kernel takes its moment.
+async fn ended(pid: &str) {
+    let began = Instant::now();
+    while is_running(pid) {
         assert!(
             began.elapsed() < Duration::from_secs(20),
             "{pid} still runs"
         );
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_plugin_that_hangs_is_ended_with_all_that_it_started() {
+    for (name, last) in [
+        ("the plugin waits", "wait"),
+        (
+            "the plugin ends, and what it started keeps its pipes",
+            "exit 0",
+        ),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let pid_file = dir.path().join("pid");
+        let script = format!(
+            "sleep 600 & echo $! > {0}.new; mv {0}.new {0}; {last}",
+            pid_file.display()
+        );
+        let exec = plugin(&dir, &script);
+        // Past the deadline.
+        let began = Instant::now();
+        let fault = run(&exec, &cluster(), Duration::from_secs(2), now())
+            .await
+            .unwrap_err();
+        assert!(began.elapsed() < Duration::from_secs(10), "{name}");
+        assert_eq!(
+            fault.message, "credential plugin plug: no answer within 2 s",
+            "{name}"
+        );
+        ended(&started(&pid_file).await).await;
+        // Given up before it.
+        std::fs::remove_file(&pid_file).unwrap();
+        let patient = Duration::from_secs(600);
+        let cluster = cluster();
+        let pid = tokio::select! {
+            pid = started(&pid_file) => pid,
+            _ = run(&exec, &cluster, patient, now()) => panic!("{name}: it ended"),
+        };
+        ended(&pid).await;
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn what_a_plugin_leaves_running_on_purpose_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let pid_file = dir.path().join("pid");
+    let script = format!(
+        "sleep 600 >/dev/null 2>&1 & echo $! > {}; {}",
+        pid_file.display(),
+        answer(r#"{"token":"t"}"#)
+    );
+    run_it(&plugin(&dir, &script)).await.unwrap();
+    let pid = started(&pid_file).await;
+    assert!(is_running(&pid));
+    let kill = std::process::Command::new("sh")
+        .args(["-c", &format!("kill -9 {pid}")])
+        .status();
+    assert!(kill.unwrap().success());
 }
 
 #[test]

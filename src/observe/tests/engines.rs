@@ -405,7 +405,12 @@ async fn a_way_that_cannot_be_opened_says_why() {
 async fn a_right_that_is_missing_is_not_asked_for_by_every_pod() {
     let forbidden = || Act::status(403, "forbidden");
     let api = Api::start(cluster((0..6).map(|_| forbidden()).collect())).await;
-    let mut it = Followed::api(&api);
+    let pace = Pace {
+        // So that a refusal is not doubted before all have been told.
+        retry_least: Duration::from_secs(3_600),
+        ..quick()
+    };
+    let mut it = Followed::plan(ContextPlan::paced(entry("c", &api.url, "{}"), pace));
     it.until("all told", |c| {
         (0..6).all(|i| record(c, i).is_some_and(|r| r.silent.contains_key(&None)))
     })
@@ -417,6 +422,26 @@ async fn a_right_that_is_missing_is_not_asked_for_by_every_pod() {
         .count();
     // As many as may be under way at once; those after them believe them.
     assert!(asked <= quick().probes_in_flight, "{asked}");
+}
+
+#[tokio::test]
+async fn a_server_that_has_not_read_its_roles_yet_is_asked_again_for_the_way_to_an_engine() {
+    let ready = cluster(vec![Act::Forward(engine(healthy))]);
+    let api = Api::start(move |asked| {
+        if asked.path.ends_with("portforward") && asked.before < 3 {
+            Act::status(403, "forbidden")
+        } else {
+            ready(asked)
+        }
+    })
+    .await;
+    let mut it = Followed::api(&api);
+    it.until("refused", |c| silence(c, None).is_some()).await;
+    // Long before a refusal's rest is over.
+    it.until("answered", |c| {
+        record(c, 0).is_some_and(|r| answers(r) == Question::ALL.len())
+    })
+    .await;
 }
 
 #[tokio::test]

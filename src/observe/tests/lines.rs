@@ -58,6 +58,78 @@ async fn who_the_cluster_is_may_be_hidden() {
     );
 }
 
+/// What was told of the cluster's identity, in order.
+fn identities(it: &Followed) -> Vec<(Option<String>, Option<String>)> {
+    let told = it.facts.iter().filter_map(|fact| match fact {
+        Fact::Identified {
+            cluster, version, ..
+        } => Some((cluster.clone(), version.clone())),
+        _ => None,
+    });
+    told.collect()
+}
+
+#[tokio::test]
+async fn who_the_cluster_is_is_asked_until_it_is_answered() {
+    for (name, first) in [
+        ("busy", Act::With(429, "retry-after", "1")),
+        ("in trouble", Act::status(500, "etcd leader changed")),
+        ("late", Act::Silence),
+        ("odd", Act::json(serde_json::json!({}))),
+        ("roles not read yet", Act::status(403, "forbidden")),
+    ] {
+        let api = Api::start(move |asked| match asked.path.as_str() {
+            "/api/v1/namespaces/kube-system" if asked.before < 2 => first.clone(),
+            "/version" if asked.before < 3 => Act::With(429, "retry-after", "1"),
+            _ => empty(asked),
+        })
+        .await;
+        let pace = Pace {
+            request_deadline: Duration::from_millis(200),
+            ..quick()
+        };
+        let mut it = Followed::plan(ContextPlan::paced(entry("c", &api.url, "{}"), pace));
+        it.until(name, |c| c.cluster.is_some() && c.version.is_some())
+            .await;
+    }
+}
+
+#[tokio::test]
+async fn who_the_cluster_is_stays_known_when_the_way_comes_back() {
+    let api = Api::start(empty).await;
+    let mut it = Followed::api(&api);
+    it.until("identified", |c| c.cluster.is_some()).await;
+    for code in [403, 404, 429, 500] {
+        api.play(|_| Act::Raw(""));
+        it.until("down", |c| !c.is_live()).await;
+        let before = api.log().len();
+        api.play(move |asked| match asked.path.as_str() {
+            "/api/v1/namespaces/kube-system" => Act::status(code, "no"),
+            _ => empty(asked),
+        });
+        // The way was lost: it is asked anew, and once more unless the answer settles it.
+        let asked_again = || {
+            let log = api.log();
+            let asked = log.iter().skip(before);
+            asked.filter(|a| a.path.ends_with("/kube-system")).count()
+        };
+        let enough = if code == 404 { 1 } else { 2 };
+        it.until("asked again", |c| c.is_live() && asked_again() >= enough)
+            .await;
+    }
+    let known = (Some("cluster-uid".to_owned()), Some("v1.33.1".to_owned()));
+    assert_eq!(identities(&it).last(), Some(&known));
+    let first = identities(&it).iter().position(|told| told.0.is_some());
+    assert!(
+        identities(&it)
+            .iter()
+            .skip(first.unwrap())
+            .all(|t| *t == known),
+        "{:?}",
+        identities(&it)
+    );
+}
+
 #[tokio::test]
 async fn a_server_that_is_no_kubernetes_is_named_for_what_it_does() {
     let html = "<html><body>Log in</body></html>";

@@ -408,6 +408,51 @@ async fn where_only_namespaces_are_permitted_they_are_read_and_the_rest_is_state
 }
 
 #[tokio::test]
+async fn a_server_that_has_not_read_its_roles_yet_is_asked_again_soon() {
+    for (name, verb_is_watch, namespace) in [
+        ("lists", false, ""),
+        ("watches", true, ""),
+        ("lists, where namespaces could be read instead", false, "ns"),
+    ] {
+        let api = Api::start(move |asked| {
+            let refused = asked.path != "/version" && asked.is_watch() == verb_is_watch;
+            if refused && asked.before < 2 {
+                Act::status(403, "forbidden")
+            } else {
+                empty(asked)
+            }
+        })
+        .await;
+        let entry = entry_in("c", &api.url, "{}", namespace);
+        let mut it = Followed::plan(ContextPlan::paced(entry, quick()));
+        // Two refusals' rests would be a minute or more.
+        it.until(name, |c| {
+            let asked_thrice = api.log().iter().any(|asked| {
+                asked.path == DRAGONFLIES && asked.is_watch() == verb_is_watch && asked.before == 2
+            });
+            asked_thrice
+                && standing::WIDE.iter().all(|kind| {
+                    let source = c.sources.get(&(*kind, Scope::Cluster));
+                    source.is_some_and(|source| source.access == Some(Access::Live))
+                })
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_right_that_stays_missing_is_at_last_believed() {
+    let api = Api::start(dragonflies(|_| Act::status(403, "forbidden"))).await;
+    let mut it = Followed::api(&api);
+    let asked = |path: &str| api.log().iter().filter(|a| a.path == path).count();
+    it.until("doubted", |_| asked(DRAGONFLIES) == 4).await;
+    // As long as the longest doubt lasts, five of the shortest waits, and more: two beats are 90 ms and longer.
+    let beats = asked("/version") + 5;
+    it.until("time", |_| asked("/version") >= beats).await;
+    assert_eq!(asked(DRAGONFLIES), 4);
+}
+
+#[tokio::test]
 async fn one_missing_right_takes_away_one_kind() {
     let api = Api::start(|asked| match asked.path.as_str() {
         "/api/v1/persistentvolumeclaims" => Act::status(403, "forbidden"),
