@@ -54,7 +54,10 @@ fn start_up(samples: usize) {
 
 /// Two contexts of twenty instances of three pods: memory, frames and processor time while nothing happens.
 fn idle_and_memory(seconds: u64) {
-    let labs = [LabProcess::start("scale:17"), LabProcess::start("scale:17")];
+    let labs = [
+        LabProcess::seeded("scale:17", 1),
+        LabProcess::seeded("scale:17", 2),
+    ];
     let (_folder, kubeconfig, names) = merged(&labs);
     let console = Opening::new(
         names
@@ -90,9 +93,16 @@ fn idle_and_memory(seconds: u64) {
 /// An object made in one of many contexts, until its row is on the screen; and a key, while that goes on.
 fn many_contexts(contexts: usize, events: usize) {
     // 34 instances of three pods each, so that twenty contexts have some two thousand pods.
-    let labs: Vec<LabProcess> = (0..contexts)
-        .map(|_| LabProcess::start("scale:31"))
+    let labs: Vec<LabProcess> = (1..=contexts)
+        .map(|seed| LabProcess::seeded("scale:31", seed as u64))
         .collect();
+    for lab in &labs {
+        lab.api(
+            "POST",
+            "/api/v1/namespaces",
+            r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"bench"}}"#,
+        );
+    }
     let (_folder, kubeconfig, names) = merged(&labs);
     let mut console = Opening::new(
         names

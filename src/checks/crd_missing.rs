@@ -68,19 +68,11 @@ fn has_operator(context: &ContextWorld) -> bool {
     !context.operators.is_empty() || !context.operator_pods.is_empty()
 }
 
-/// Every question about that kind has been answered and is being followed; false when there is none.
+/// Every question that answers for that kind has been answered and is being followed; false when there is none.
 pub(super) fn followed(case: &Case<'_>, kind: Kind) -> bool {
-    let mut any = false;
-    let all = case
-        .context
-        .sources
-        .iter()
-        .filter(|((k, _), _)| *k == kind)
-        .all(|(_, source)| {
-            any = true;
-            is_followed(source, case.limits, case.now)
-        });
-    any && all
+    let mut sources = case.context.sources_of(kind).peekable();
+    sources.peek().is_some()
+        && sources.all(|(_, source)| is_followed(source, case.limits, case.now))
 }
 
 #[cfg(test)]

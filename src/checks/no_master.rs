@@ -32,7 +32,7 @@ fn run(case: &Case<'_>) -> Answer {
     if instance.view.wanted() == Some(0) && instance.nodes.is_empty() {
         let sentence = format!("{id} is scaled to nothing: it has no pods, as wanted");
         return case
-            .finding(&CHECK, Severity::Note, State::NoMaster, sentence)
+            .finding(&CHECK, Severity::Note, State::Degraded, sentence)
             .into();
     }
     let nowhere = instance.endpoints.as_deref() == Some(&[]);
@@ -202,7 +202,7 @@ mod tests {
                 (
                     "scaled to nothing",
                     instance("orders").wanting(0),
-                    "note no-master: shop/orders is scaled to nothing: it has no pods, as wanted",
+                    "note degraded: shop/orders is scaled to nothing: it has no pods, as wanted",
                 ),
                 (
                     "a silent master that traffic is sent to is not known to be lost",

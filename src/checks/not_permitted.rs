@@ -1,8 +1,9 @@
 //! Rights that are missing in a context, and what cannot be told without each.
 
-use super::words::list;
+use super::words::{list, number};
 use super::{Answer, Case, Check, Severity, Since, State, Subject};
 use crate::domain::fact::Scope;
+use crate::domain::world::ContextWorld;
 use crate::domain::{Access, Kind};
 
 /// The check.
@@ -27,7 +28,16 @@ fn run(case: &Case<'_>) -> Answer {
         })
         .collect();
     denied.sort_by_key(|(kind, scope, ..)| (*kind, (*scope).clone()));
-    let Some(since) = denied.iter().map(|(.., since)| *since).min() else {
+    let elsewhere: Vec<_> = case
+        .context
+        .superseded_sources()
+        .filter_map(|(kind, source)| match &source.access {
+            Some(Access::Denied(fault)) => Some((kind, &Scope::Cluster, fault, source.since)),
+            _ => None,
+        })
+        .collect();
+    let all = denied.iter().chain(&elsewhere);
+    let Some(since) = all.map(|(.., since)| *since).min() else {
         return Answer::PASS;
     };
     let mut kinds: Vec<Kind> = denied.iter().map(|(kind, ..)| *kind).collect();
@@ -50,6 +60,17 @@ fn run(case: &Case<'_>) -> Answer {
             }
         })
         .collect();
+    let rest: Vec<&str> = elsewhere.iter().map(|(kind, ..)| kind.words()).collect();
+    let outside = outside(case.context);
+    let sentence = match (names.as_slice(), rest.as_slice()) {
+        (names, []) => format!("in {id} we may not read {}", list(names)),
+        ([], rest) => format!("in {id}, {outside}, we may not read {}", list(rest)),
+        (names, rest) => format!(
+            "in {id} we may not read {}; nor, {outside}, {}",
+            list(names),
+            list(rest)
+        ),
+    };
     let lost: Vec<&str> = kinds.iter().map(|kind| lost(*kind)).collect();
     let judging = kinds
         .iter()
@@ -63,11 +84,11 @@ fn run(case: &Case<'_>) -> Answer {
                 Severity::Note
             },
             State::Degraded,
-            format!("in {id} we may not read {}", list(&names)),
+            sentence,
         )
-        .meaning(format!("So it cannot be told {}.", list(&lost)))
+        .meaning(meaning(&lost, &outside, rest.is_empty()))
         .since(Since::Seen(since));
-    for (kind, scope, fault, since) in denied {
+    for (kind, scope, fault, since) in denied.into_iter().chain(elsewhere) {
         let place = match scope {
             Scope::Cluster => "in all namespaces".to_owned(),
             Scope::Namespace(ns) => format!("in namespace {ns}"),
@@ -79,6 +100,24 @@ fn run(case: &Case<'_>) -> Answer {
         );
     }
     finding.into()
+}
+
+/// Where the rest of the cluster is that may not be read: `outside namespace shop`.
+fn outside(context: &ContextWorld) -> String {
+    let namespaces: Vec<&str> = context.namespaces_instead().into_iter().collect();
+    let noun = number(namespaces.len(), "namespace", "namespaces");
+    format!("outside {noun} {}", list(&namespaces))
+}
+
+fn meaning(lost: &[&str], outside: &str, is_whole: bool) -> String {
+    let mut sentences = Vec::new();
+    if !lost.is_empty() {
+        sentences.push(format!("So it cannot be told {}.", list(lost)));
+    }
+    if !is_whole {
+        sentences.push(format!("What is {outside} is not seen."));
+    }
+    sentences.join(" ")
 }
 
 /// What cannot be told without a kind.
@@ -153,5 +192,63 @@ mod tests {
         assert_eq!(finding.evidence.len(), 4);
         // What is not judged by the missing right stays judged.
         assert_eq!(line(&answer_of(&CHECK, &f)), "n/a");
+    }
+
+    #[test]
+    fn what_is_read_in_its_namespace_is_missing_only_outside_it() {
+        let shop = || Scope::Namespace(Arc::from("shop"));
+        let own = [Kind::Dragonfly, Kind::Pod];
+        for (denied_wide, live, denied_narrow, wanted) in [
+            (
+                &own[..],
+                &own[..],
+                &[][..],
+                "note degraded: in infra, outside namespace shop, we may not read Dragonfly objects and Dragonfly pods",
+            ),
+            (
+                &[Kind::Crd, Kind::Dragonfly][..],
+                &[Kind::Dragonfly][..],
+                &[][..],
+                "note degraded: in infra we may not read CRD; nor, outside namespace shop, Dragonfly objects",
+            ),
+            (
+                &[Kind::Dragonfly][..],
+                &[][..],
+                &[Kind::Dragonfly][..],
+                "warning degraded: in infra we may not read Dragonfly objects in shop; nor, outside namespace shop, \
+                 Dragonfly objects",
+            ),
+            (
+                &[Kind::Dragonfly][..],
+                &[][..],
+                &[][..],
+                "warning degraded: in infra we may not read Dragonfly objects",
+            ),
+        ] {
+            let mut f = healthy().build();
+            let deny = |kind, scope| Fact::Watched {
+                context: infra(),
+                kind,
+                scope,
+                access: Access::Denied(Fault::new(FaultKind::Forbidden, "is forbidden")),
+            };
+            for kind in denied_wide {
+                f.tell(deny(*kind, Scope::Cluster), ago(9));
+            }
+            for kind in live {
+                let listed = Fact::Listed {
+                    context: infra(),
+                    kind: *kind,
+                    scope: shop(),
+                    objects: vec![],
+                };
+                f.tell(listed, ago(9));
+            }
+            for kind in denied_narrow {
+                f.tell(deny(*kind, shop()), ago(9));
+            }
+            let answer = answer_about(&CHECK, &f, &Subject::Context(infra()));
+            assert_eq!(line(&answer), wanted);
+        }
     }
 }

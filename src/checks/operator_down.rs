@@ -11,7 +11,7 @@ use super::words::{bracketed, number};
 use super::{Answer, Case, Check, Finding, Severity, Since, State, Subject};
 use crate::domain::object::{ContainerState, Deployment, Lease, Pod};
 use crate::domain::world::{ContextWorld, Held};
-use crate::domain::{Access, Kind};
+use crate::domain::{Access, Kind, Scope};
 
 /// The check.
 pub const CHECK: Check = Check {
@@ -38,7 +38,10 @@ fn run(case: &Case<'_>) -> Answer {
         if context.dragonflies.is_empty() && context.crds.is_empty() {
             return Answer::NOT_APPLICABLE;
         }
-        if !context.namespaces.is_empty() {
+        let refused = [Kind::OperatorDeployment, Kind::OperatorPod]
+            .iter()
+            .any(|kind| context.is_superseded(*kind, &Scope::Cluster));
+        if refused || !context.namespaces.is_empty() {
             let sentence = format!(
                 "no operator is in the namespaces that are read in {id}; it may be in another"
             );
@@ -231,7 +234,7 @@ mod tests {
 
     use crate::domain::fixture::Fixture;
     use crate::domain::object::{Condition, Container, Meta};
-    use crate::domain::{Fact, Fault, FaultKind, Object, Scope};
+    use crate::domain::{Fact, Fault, FaultKind, Object};
 
     fn deployment(replicas: i64, ready: i64) -> Object {
         Object::OperatorDeployment(Arc::new(Deployment {
@@ -393,5 +396,54 @@ mod tests {
             line(&answer_about(&CHECK, &f, &Subject::Operator(infra()))),
             "n/a"
         );
+    }
+
+    #[test]
+    fn a_refused_cluster_is_no_blindness_where_its_namespace_is_read() {
+        let kinds = [
+            Kind::OperatorDeployment,
+            Kind::OperatorPod,
+            Kind::OperatorLease,
+        ];
+        for (deployments, pods, wanted) in [
+            (vec![deployment(1, 1)], vec![pod(true, "")], "pass"),
+            (
+                vec![deployment(1, 0)],
+                vec![pod(false, "CrashLoopBackOff")],
+                "warning degraded: no pod of the operator of infra is ready: operator-x waits in CrashLoopBackOff",
+            ),
+            (
+                // Not confined by the reader, so no namespace is written in the context.
+                vec![],
+                vec![],
+                "note unknown: no operator is in the namespaces that are read in infra; it may be in another",
+            ),
+        ] {
+            let mut f = healthy().build();
+            for (kind, objects) in kinds.into_iter().zip([deployments, pods, vec![]]) {
+                f.tell(
+                    Fact::Watched {
+                        context: infra(),
+                        kind,
+                        scope: Scope::Cluster,
+                        access: Access::Denied(Fault::new(FaultKind::Forbidden, "forbidden")),
+                    },
+                    ago(9),
+                );
+                f.tell(
+                    Fact::Listed {
+                        context: infra(),
+                        kind,
+                        scope: Scope::Namespace(Arc::from("dragonfly-system")),
+                        objects,
+                    },
+                    ago(9),
+                );
+            }
+            assert_eq!(
+                line(&answer_about(&CHECK, &f, &Subject::Operator(infra()))),
+                wanted
+            );
+        }
     }
 }

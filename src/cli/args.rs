@@ -53,13 +53,13 @@ pub struct Reach {
 #[derive(Debug, Clone, Default, Args)]
 pub struct Looks {
     /// Theme: dark, light, high-contrast, mono, or a file of your own.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", global = true)]
     pub theme: Option<String>,
     /// Keymap preset: default, vim, k9s, emacs, arrows.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", global = true)]
     pub keymap: Option<String>,
     /// Draw with ASCII characters only.
-    #[arg(long)]
+    #[arg(long, global = true)]
     pub ascii: bool,
 }
 

@@ -2,8 +2,10 @@
 
 use std::io::{IsTerminal, Write};
 
-use crossterm::event::{Event, KeyCode, KeyEventKind};
+use crossterm::event::{Event, EventStream, KeyCode, KeyEventKind};
+use futures::StreamExt;
 use jiff::Timestamp;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::args::{Looks, Reach};
 use super::files::{self, Folders};
@@ -48,10 +50,9 @@ pub async fn run(reach: &Reach, looks: &Looks) -> color_eyre::Result<u8> {
                 "Press l to try darner on its lab, two simulated clusters on this machine; any other key leaves."
             );
             std::io::stdout().flush()?;
-            if pressed_l()? {
-                lab::console(&lab::Beginning::default(), reach, looks).await
-            } else {
-                Ok(USAGE)
+            match pressed_l().await? {
+                Answer::Lab => lab::console(&lab::Beginning::default(), reach, looks).await,
+                Answer::Leave(code) => Ok(code),
             }
         }
     }
@@ -164,17 +165,48 @@ fn speaks_unicode() -> bool {
     })
 }
 
-fn pressed_l() -> std::io::Result<bool> {
-    crossterm::terminal::enable_raw_mode()?;
-    let answer = loop {
-        match crossterm::event::read() {
-            Ok(Event::Key(key)) if key.kind == KeyEventKind::Press => {
-                break Ok(key.code == KeyCode::Char('l'));
-            }
-            Ok(_) => {}
-            Err(error) => break Err(error),
+/// Waits for one key. A signal meanwhile gives the terminal back first, as it does in the console.
+async fn pressed_l() -> std::io::Result<Answer> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    let _raw = RawMode::enter()?;
+    let mut keys = EventStream::new();
+    loop {
+        tokio::select! {
+            key = keys.next() => match key {
+                Some(Ok(Event::Key(key))) if key.kind == KeyEventKind::Press => {
+                    return Ok(if key.code == KeyCode::Char('l') { Answer::Lab } else { Answer::Leave(USAGE) });
+                }
+                Some(Ok(_)) => {}
+                Some(Err(error)) => return Err(error),
+                None => return Ok(Answer::Leave(USAGE)),
+            },
+            _ = terminate.recv() => return Ok(Answer::Leave(143)),
+            _ = hangup.recv() => return Ok(Answer::Leave(129)),
         }
-    };
-    crossterm::terminal::disable_raw_mode()?;
-    answer
+    }
+}
+
+/// What the person without a kubeconfig wants.
+enum Answer {
+    /// The lab.
+    Lab,
+    /// To leave, with this exit code.
+    Leave(u8),
+}
+
+/// Raw mode for as long as this lives.
+struct RawMode;
+
+impl RawMode {
+    fn enter() -> std::io::Result<Self> {
+        crossterm::terminal::enable_raw_mode()?;
+        Ok(Self)
+    }
+}
+
+impl Drop for RawMode {
+    fn drop(&mut self) {
+        let _ = crossterm::terminal::disable_raw_mode();
+    }
 }

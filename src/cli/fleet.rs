@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::args::Reach;
+use super::gather::Confines;
 use crate::app::limits_of;
 use crate::checks::Limits;
 use crate::connect::kubeconfig::{self, Entry, Kubeconfigs, Surroundings};
@@ -17,6 +18,9 @@ use crate::settings::Settings;
 pub struct Fleet {
     /// One plan a context, in the order of display.
     pub plans: Vec<ContextPlan>,
+    /// Namespaces that stand in for the whole cluster where that may not be read, by context: those asked for, else the
+    /// one that the kubeconfig names.
+    pub confines: Confines,
     /// Bounds from the settings.
     pub limits: Limits,
     /// What was wrong with kubeconfig files or settings; the rest opens all the same.
@@ -34,20 +38,33 @@ pub enum Nothing {
     Wrong(String),
 }
 
-/// Decides what to open.
+/// Decides what to open. Whatever goes wrong, what was wrong with the files is told first: it may be the reason.
 ///
 /// # Errors
 /// [`Nothing`], when there is nothing to open.
-pub fn choose(
+pub fn choose(reach: &Reach, settings: &Settings, problems: Vec<String>) -> Result<Fleet, Nothing> {
+    let (found, broken) =
+        kubeconfig::load(reach.kubeconfig.as_deref(), &Surroundings::of_process());
+    let broken: Vec<String> = broken.iter().map(ToString::to_string).collect();
+    let told = problems.into_iter().chain(broken.iter().cloned()).collect();
+    choose_from(&found, reach, settings, told).map_err(|nothing| match nothing {
+        Nothing::Wrong(sentence)
+            if !broken.is_empty() && !broken.iter().any(|b| sentence.contains(b)) =>
+        {
+            Nothing::Wrong(format!("{}\n{sentence}", broken.join("\n")))
+        }
+        nothing => nothing,
+    })
+}
+
+fn choose_from(
+    found: &Kubeconfigs,
     reach: &Reach,
     settings: &Settings,
     mut problems: Vec<String>,
 ) -> Result<Fleet, Nothing> {
-    let (found, broken) =
-        kubeconfig::load(reach.kubeconfig.as_deref(), &Surroundings::of_process());
-    problems.extend(broken.iter().map(ToString::to_string));
     if found.is_empty() {
-        return Err(nothing(reach, &found, &problems));
+        return Err(nothing(reach, found, &problems));
     }
     let (entries, hint) = if !reach.contexts.is_empty() {
         let mut entries: Vec<Entry> = Vec::new();
@@ -71,19 +88,28 @@ pub fn choose(
         if entries.is_empty() {
             return Err(Nothing::Wrong(format!(
                 "none of the contexts in the settings' fleet is in the kubeconfig, which has {}",
-                names(&found)
+                names(found)
             )));
         }
         (entries, None)
     } else {
-        current(&found)?
+        current(found)?
     };
+    let confines = entries
+        .iter()
+        .map(|entry| {
+            let asked = confined(entry, reach, settings);
+            let own = entry.namespace.iter().cloned().collect();
+            (entry.id.clone(), if asked.is_empty() { own } else { asked })
+        })
+        .collect();
     let plans = entries
         .into_iter()
         .map(|entry| plan(entry, reach, settings))
         .collect();
     Ok(Fleet {
         plans,
+        confines,
         limits: limits_of(settings),
         problems,
         hint,
@@ -148,20 +174,23 @@ fn nothing(reach: &Reach, found: &Kubeconfigs, problems: &[String]) -> Nothing {
     }
 }
 
-fn plan(entry: Entry, reach: &Reach, settings: &Settings) -> ContextPlan {
+/// Namespaces that a context is confined to: those on the command line, else those in the settings.
+fn confined(entry: &Entry, reach: &Reach, settings: &Settings) -> Vec<Arc<str>> {
     let member = settings
         .fleet
         .iter()
         .find(|member| member.context == entry.id.as_str());
-    let confined = if reach.namespaces.is_empty() {
-        member
-            .map(|member| member.namespaces.clone())
-            .unwrap_or_default()
-    } else {
-        reach.namespaces.clone()
+    let names = match member {
+        Some(member) if reach.namespaces.is_empty() => &member.namespaces,
+        _ => &reach.namespaces,
     };
+    names.iter().map(|ns| Arc::from(ns.as_str())).collect()
+}
+
+fn plan(entry: Entry, reach: &Reach, settings: &Settings) -> ContextPlan {
+    let namespaces = confined(&entry, reach, settings);
     let mut plan = ContextPlan::new(entry);
-    plan.namespaces = confined.iter().map(|ns| Arc::from(ns.as_str())).collect();
+    plan.namespaces = namespaces;
     plan.pace = Pace {
         heartbeat: settings.api.heartbeat,
         request_deadline: settings.api.deadline,

@@ -1,5 +1,7 @@
 //! Facts for a command that has no screen: the same tasks, the same world, the same judgement.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -7,7 +9,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::checks::{Board, Limits};
 use crate::domain::world::{ContextWorld, Touched};
-use crate::domain::{Access, Fact, Kind, Link, World};
+use crate::domain::{Access, ContextId, Fact, Kind, Link, Scope, World};
 use crate::observe::Inbox;
 
 /// Facts taken in one go.
@@ -20,17 +22,19 @@ pub struct Gathering {
     /// All judgements of them.
     pub board: Board,
     limits: Limits,
+    confines: Confines,
     inbox: Inbox,
     batch: Vec<Fact>,
 }
 
 impl Gathering {
     /// Of the facts that come out of that inbox.
-    pub fn new(inbox: Inbox, limits: Limits) -> Self {
+    pub fn new(inbox: Inbox, limits: Limits, confines: Confines) -> Self {
         Self {
             world: World::default(),
             board: Board::default(),
             limits,
+            confines,
             inbox,
             batch: Vec::new(),
         }
@@ -40,13 +44,18 @@ impl Gathering {
     /// before the deadline.
     pub async fn settle(&mut self, patience: Duration) -> bool {
         let deadline = Instant::now() + patience;
-        while !is_settled(&self.world) {
+        while !self.is_settled() {
             if timeout_at(deadline, self.take()).await.is_err() {
                 break;
             }
         }
         self.judge(&Touched::default());
-        is_settled(&self.world)
+        self.is_settled()
+    }
+
+    /// Everything that was expected has answered or failed.
+    pub fn is_settled(&self) -> bool {
+        is_settled(&self.world, &self.confines)
     }
 
     /// Takes facts in until something that was judged or shown has changed.
@@ -91,55 +100,147 @@ async fn until(due: Option<Timestamp>) {
     }
 }
 
-/// Every source of every context has answered or failed.
-pub fn is_settled(world: &World) -> bool {
+/// Namespaces that stand in for the whole cluster where that may not be read, by context.
+pub type Confines = BTreeMap<ContextId, Vec<Arc<str>>>;
+
+/// Every source that is expected has answered or failed, and every engine has said something or is known to be silent.
+pub fn is_settled(world: &World, confines: &Confines) -> bool {
     let mut any = false;
     world.contexts().all(|context| {
         any = true;
         match context.link {
             Link::Connecting => false,
             Link::Unreachable { .. } | Link::LoginNeeded { .. } | Link::Unusable { .. } => true,
-            Link::Live { .. } => sources_answered(context) && engines_answered(context),
+            Link::Live { .. } => {
+                let confines = confines
+                    .get(&context.id)
+                    .map(Vec::as_slice)
+                    .unwrap_or_default();
+                sources_answered(context, confines) && engines_answered(context)
+            }
         }
     }) && any
 }
 
-fn sources_answered(context: &ContextWorld) -> bool {
-    let standing = Kind::ALL
-        .iter()
-        .filter(|kind| !matches!(kind, Kind::Pdb | Kind::NetworkPolicy | Kind::Event));
-    let answered = |kind: Kind| {
-        let mut sources = context
+fn sources_answered(context: &ContextWorld, confines: &[Arc<str>]) -> bool {
+    let access = |kind: Kind, scope: Scope| {
+        context
             .sources
-            .iter()
-            .filter(|((k, _), _)| *k == kind)
-            .peekable();
-        sources.peek().is_some() && sources.all(|(_, source)| source.access.is_some())
+            .get(&(kind, scope))
+            .and_then(|source| source.access.as_ref())
     };
-    let per_namespace = [Kind::Pdb, Kind::NetworkPolicy, Kind::Event];
-    standing.copied().all(answered)
-        && (context.dragonflies.is_empty() || per_namespace.into_iter().all(answered))
+    let within = |kind: Kind, namespace: &Arc<str>| {
+        access(kind, Scope::Namespace(namespace.clone())).is_some()
+    };
+    Kind::ALL.iter().copied().all(|kind| match kind {
+        Kind::Crd => access(kind, Scope::Cluster).is_some(),
+        Kind::Pdb | Kind::NetworkPolicy | Kind::Event => context
+            .instances()
+            .all(|instance| within(kind, &instance.namespace)),
+        _ => match access(kind, Scope::Cluster) {
+            // Refused for the whole cluster: then it is asked for namespace by namespace.
+            Some(Access::Denied(_)) => confines.iter().all(|namespace| within(kind, namespace)),
+            Some(_) => true,
+            None => {
+                !confines.is_empty() && confines.iter().all(|namespace| within(kind, namespace))
+            }
+        },
+    })
 }
 
 fn engines_answered(context: &ContextWorld) -> bool {
-    let reads_pods = !matches!(
-        context
-            .sources
+    context.pods.iter().all(|held| {
+        let pod = &held.value;
+        let runs = pod.ip.is_some() && pod.phase == "Running" && pod.meta.deleting.is_none();
+        !runs
+            || context
+                .engine(&pod.meta.namespace, &pod.meta.name)
+                .is_some_and(|engine| {
+                    !engine.silent.is_empty()
+                        || (engine.replication.is_some() && engine.keyspace.is_some())
+                })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Fault, FaultKind};
+
+    /// `kind scope access` lines; all other standing kinds are live in the whole cluster.
+    fn settled(confines: &[&str], sources: &[(Kind, Option<&str>, bool)]) -> bool {
+        let context = ContextId::new("c");
+        let now = Timestamp::UNIX_EPOCH;
+        let mut world = World::default();
+        let mut tell = |fact| {
+            world.apply(fact, now);
+        };
+        tell(Fact::Opened {
+            context: context.clone(),
+            namespaces: Vec::new(),
+        });
+        tell(Fact::Linked {
+            context: context.clone(),
+            link: Link::Live {
+                rtt: Duration::ZERO,
+            },
+        });
+        for kind in Kind::ALL
             .iter()
-            .find(|((kind, _), _)| *kind == Kind::Pod)
-            .map(|(_, s)| &s.access),
-        Some(Some(Access::Denied(_) | Access::Absent))
-    );
-    !reads_pods
-        || context.pods.iter().all(|held| {
-            let pod = &held.value;
-            let runs = pod.ip.is_some() && pod.phase == "Running" && pod.meta.deleting.is_none();
-            !runs
-                || context
-                    .engine(&pod.meta.namespace, &pod.meta.name)
-                    .is_some_and(|engine| {
-                        !engine.silent.is_empty()
-                            || (engine.replication.is_some() && engine.keyspace.is_some())
-                    })
-        })
+            .filter(|kind| !sources.iter().any(|(k, ..)| k == *kind))
+        {
+            let scope = Scope::Cluster;
+            tell(Fact::Watched {
+                context: context.clone(),
+                kind: *kind,
+                scope,
+                access: Access::Live,
+            });
+        }
+        for (kind, namespace, denied) in sources {
+            let scope = namespace.map_or(Scope::Cluster, |ns| Scope::Namespace(Arc::from(ns)));
+            let access = if *denied {
+                Access::Denied(Fault::new(FaultKind::Forbidden, "no"))
+            } else {
+                Access::Live
+            };
+            tell(Fact::Watched {
+                context: context.clone(),
+                kind: *kind,
+                scope,
+                access,
+            });
+        }
+        let confines = confines.iter().map(|ns| Arc::from(*ns)).collect();
+        is_settled(&world, &Confines::from([(context, confines)]))
+    }
+
+    #[test]
+    fn what_is_expected_decides_not_what_has_come() {
+        let pod = Kind::Pod;
+        for (confines, sources, wanted) in [
+            (vec![], vec![], true),
+            // Refused for the cluster, and nothing else can be asked: that is the answer.
+            (vec![], vec![(pod, None, true)], true),
+            // Refused for the cluster: the namespace is asked next, and has not answered yet.
+            (vec!["a"], vec![(pod, None, true)], false),
+            (
+                vec!["a"],
+                vec![(pod, None, true), (pod, Some("a"), false)],
+                true,
+            ),
+            (vec!["a", "b"], vec![(pod, Some("a"), false)], false),
+            (
+                vec!["a", "b"],
+                vec![(pod, Some("a"), false), (pod, Some("b"), true)],
+                true,
+            ),
+        ] {
+            assert_eq!(
+                settled(&confines, &sources),
+                wanted,
+                "{confines:?} {sources:?}"
+            );
+        }
+    }
 }

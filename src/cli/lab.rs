@@ -5,7 +5,6 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use color_eyre::eyre::Context;
 use directories::ProjectDirs;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -81,7 +80,10 @@ pub async fn console(
         Err(error) => return refuse(&error),
     };
     // The folder goes with this value, when the console has ended.
-    let (kubeconfig, _folder) = Kubeconfig::write(&lab, beginning)?;
+    let (kubeconfig, _folder) = match Kubeconfig::write(&lab, beginning) {
+        Ok(written) => written,
+        Err(error) => return refuse(&error),
+    };
     // Without its door the lab still runs; only `darner lab fault` cannot reach it.
     let (_door, problems) = match door(&lab).await {
         Ok(door) => (Some(door), Vec::new()),
@@ -120,7 +122,10 @@ async fn serve(beginning: &Beginning) -> color_eyre::Result<u8> {
         Ok(lab) => lab,
         Err(error) => return refuse(&error),
     };
-    let (kubeconfig, _folder) = Kubeconfig::write(&lab, beginning)?;
+    let (kubeconfig, _folder) = match Kubeconfig::write(&lab, beginning) {
+        Ok(written) => written,
+        Err(error) => return refuse(&error),
+    };
     let _door = match door(&lab).await {
         Ok(door) => Some(door),
         Err(error) => {
@@ -177,7 +182,7 @@ fn refuse(error: &LabError) -> color_eyre::Result<u8> {
 struct Kubeconfig;
 
 impl Kubeconfig {
-    fn write(lab: &Lab, beginning: &Beginning) -> color_eyre::Result<(PathBuf, Option<Passing>)> {
+    fn write(lab: &Lab, beginning: &Beginning) -> Result<(PathBuf, Option<Passing>), LabError> {
         let (path, passing) = match &beginning.kubeconfig {
             Some(path) => (path.clone(), None),
             None => {
@@ -185,11 +190,10 @@ impl Kubeconfig {
                 (passing.0.join("kubeconfig"), Some(passing))
             }
         };
-        write_private(&path, &lab.kubeconfig()).wrap_err_with(|| {
-            format!(
-                "the lab's kubeconfig cannot be written to {}",
-                path.display()
-            )
+        write_private(&path, &lab.kubeconfig()).map_err(|source| LabError::File {
+            verb: "write",
+            path: path.display().to_string(),
+            source,
         })?;
         Ok((path, passing))
     }
@@ -199,10 +203,13 @@ impl Kubeconfig {
 struct Passing(PathBuf);
 
 impl Passing {
-    fn new() -> color_eyre::Result<Self> {
+    fn new() -> Result<Self, LabError> {
         let path = std::env::temp_dir().join(format!("darner-lab-{}", std::process::id()));
-        std::fs::create_dir_all(&path)
-            .wrap_err_with(|| format!("{} cannot be made", path.display()))?;
+        std::fs::create_dir_all(&path).map_err(|source| LabError::File {
+            verb: "make",
+            path: path.display().to_string(),
+            source,
+        })?;
         Ok(Self(path))
     }
 }

@@ -4,11 +4,13 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::checks::{Board, Finding as Judged, Severity, Since, State, Subject};
+use super::status::is_read;
+use crate::checks::{Board, Finding as Judged, Since, State, Subject};
 use crate::domain::engine::Role;
 use crate::domain::figures::{Figures, Master, figures};
+use crate::domain::text;
 use crate::domain::world::{ContextWorld, EngineRecord, World};
-use crate::domain::{Access, InstanceId, InstanceView, Link, NodeView};
+use crate::domain::{Access, InstanceId, InstanceView, Kind, Link, NodeView};
 
 /// Name and version of the format.
 pub const VERSION: &str = "darner.status/v1";
@@ -74,6 +76,10 @@ pub struct Context {
     pub server: Option<String>,
     /// The context that shows the same cluster, in which case instances are listed there.
     pub same_as: Option<String>,
+    /// Every instance there is known: all were listed, or there can be none.
+    pub instances_known: bool,
+    /// The CRD is not installed there.
+    pub crd_absent: bool,
     /// The operator, where it was found.
     pub operator: Option<Operator>,
     /// Findings about the context, its operator and its CRD.
@@ -247,7 +253,15 @@ fn overall(contexts: &[Context], instances: &[Instance], complete: bool) -> Over
             .flat_map(|c| &c.findings)
             .chain(instances.iter().flat_map(|i| &i.findings))
     };
-    if findings().any(|f| matches!(f.severity, "critical" | "warning")) {
+    let well = [
+        State::Healthy.id(),
+        State::Syncing.id(),
+        State::Unknown.id(),
+    ];
+    let is_ill = |instance: &Instance| !well.contains(&instance.state);
+    if instances.iter().any(is_ill)
+        || findings().any(|f| matches!(f.severity, "critical" | "warning"))
+    {
         Overall::Findings
     } else if !complete || findings().any(|f| f.severity == UNJUDGED) {
         Overall::Unjudged
@@ -318,9 +332,14 @@ fn context_of(world: &World, board: &Board, context: &ContextWorld) -> Context {
         Link::Unusable { fault } => ("unusable", vec![fault.message.clone()], hint(&fault.hint)),
     };
     let mut findings = findings_of(board, &Subject::Context(context.id.clone()));
-    findings.extend(findings_of(board, &Subject::Operator(context.id.clone())));
+    // What cuts the whole context off is said once.
+    for finding in findings_of(board, &Subject::Operator(context.id.clone())) {
+        if !findings.iter().any(|f| f.sentence == finding.sentence) {
+            findings.push(finding);
+        }
+    }
     Context {
-        name: context.id.to_string(),
+        name: text::one_line(context.id.as_str()),
         state,
         reasons,
         hint,
@@ -331,7 +350,11 @@ fn context_of(world: &World, board: &Board, context: &ContextWorld) -> Context {
         },
         cluster: context.cluster.clone(),
         server: context.version.clone(),
-        same_as: world.twin(&context.id).map(ToString::to_string),
+        same_as: world
+            .twin(&context.id)
+            .map(|twin| text::one_line(twin.as_str())),
+        instances_known: is_read(context),
+        crd_absent: context.has_listed(Kind::Crd) && context.crds.is_empty(),
         operator: operator_of(context),
         findings,
     }
@@ -400,7 +423,7 @@ fn instance_of(world: &World, board: &Board, id: &InstanceId) -> Option<(State, 
     Some((
         judgement.state,
         Instance {
-            context: id.context.to_string(),
+            context: text::one_line(id.context.as_str()),
             namespace: id.namespace.to_string(),
             name: id.name.to_string(),
             state: judgement.state.id(),
@@ -453,9 +476,4 @@ fn node_of(_view: &InstanceView<'_>, node: &NodeView<'_>) -> Node {
                 None => fault.to_string(),
             }),
     }
-}
-
-/// Whether a finding counts as something wrong rather than something unknown or merely worth knowing.
-pub fn is_wrong(severity: &str) -> bool {
-    [Severity::Critical.word(), Severity::Warning.word()].contains(&severity)
 }

@@ -7,10 +7,11 @@ use jiff::Timestamp;
 
 use super::args::{Output, StatusArgs};
 use super::gather::Gathering;
-use super::report::{Context, Finding, Instance, Report, report};
+use super::report::{Context, Finding, Instance, Overall, Report, report};
 use super::{USAGE, address, fleet};
-use crate::domain::InstanceId;
 use crate::domain::text;
+use crate::domain::world::ContextWorld;
+use crate::domain::{Access, InstanceId, Kind};
 use crate::observe::inbox;
 use crate::runtime::Supervisor;
 
@@ -28,7 +29,7 @@ pub async fn run(args: &StatusArgs, fleet: fleet::Fleet) -> color_eyre::Result<u
     let (_focus, watching) = tokio::sync::watch::channel(crate::observe::Focus::default());
     fleet.start(&mut supervisor, &outlet, &watching);
 
-    let mut gathering = Gathering::new(inbox, fleet.limits.clone());
+    let mut gathering = Gathering::new(inbox, fleet.limits.clone(), fleet.confines.clone());
     let complete = gathering.settle(Duration::from_secs(args.timeout)).await;
     let known: Vec<InstanceId> = gathering.world.instances().collect();
     let mut wanted = Vec::new();
@@ -36,8 +37,22 @@ pub async fn run(args: &StatusArgs, fleet: fleet::Fleet) -> color_eyre::Result<u
         match address::instances(address, &known) {
             Ok(found) => wanted.extend(found.into_iter().cloned()),
             Err(sentence) => {
-                eprintln!("darner: {sentence}");
-                return Ok(USAGE);
+                let unread: Vec<&str> = gathering
+                    .world
+                    .contexts()
+                    .filter(|context| !is_read(context))
+                    .map(|context| context.id.as_str())
+                    .collect();
+                if unread.is_empty() {
+                    eprintln!("darner: {sentence}");
+                    return Ok(USAGE);
+                }
+                // It may well be there: what was not read cannot tell.
+                eprintln!(
+                    "darner: {sentence} (not read: {})",
+                    text::one_line(&unread.join(", "))
+                );
+                return Ok(Overall::Unjudged.code());
             }
         }
     }
@@ -51,8 +66,8 @@ pub async fn run(args: &StatusArgs, fleet: fleet::Fleet) -> color_eyre::Result<u
         )
     };
     let mut shown = make(&gathering, complete);
-    print(&shown, args.output, args.watch)?;
-    if args.watch {
+    let read = print(&shown, args.output, args.watch)?;
+    if args.watch && read {
         tokio::select! {
             printed = watch(&mut gathering, &mut shown, &make, args.output) => printed?,
             _ = tokio::signal::ctrl_c() => {}
@@ -62,7 +77,20 @@ pub async fn run(args: &StatusArgs, fleet: fleet::Fleet) -> color_eyre::Result<u
     Ok(shown.verdict.code())
 }
 
-/// Prints again whenever something that is said has changed. Ends only with an error, or when it is dropped.
+/// Whether every instance of a context would be known: all were listed, or there is no CRD and so there can be none.
+pub(super) fn is_read(context: &ContextWorld) -> bool {
+    let mut sources = context
+        .sources
+        .iter()
+        .filter(|((kind, _), _)| *kind == Kind::Dragonfly)
+        .peekable();
+    context.is_live()
+        && sources.peek().is_some()
+        && sources
+            .any(|(_, source)| source.listed.is_some() || source.access == Some(Access::Absent))
+}
+
+/// Prints again whenever something that is said has changed, until nobody reads it any more.
 async fn watch(
     gathering: &mut Gathering,
     shown: &mut Report,
@@ -71,10 +99,12 @@ async fn watch(
 ) -> color_eyre::Result<()> {
     loop {
         gathering.change().await;
-        let next = make(gathering, true);
+        let next = make(gathering, gathering.is_settled());
         if !says_the_same(shown, &next) {
             *shown = next;
-            print(shown, output, true)?;
+            if !print(shown, output, true)? {
+                return Ok(());
+            }
         }
     }
 }
@@ -85,7 +115,7 @@ fn says_the_same(a: &Report, b: &Report) -> bool {
         let rows: Vec<String> = report.instances.iter().map(|i| row(i).join(" ")).collect();
         let findings: Vec<String> = all_findings(report)
             .into_iter()
-            .map(|(who, finding)| format!("{who} {}", finding.check))
+            .map(|(who, finding)| format!("{who} {}", finding.sentence))
             .collect();
         let contexts: Vec<(String, &str)> = report
             .contexts
@@ -97,7 +127,8 @@ fn says_the_same(a: &Report, b: &Report) -> bool {
     bare(a) == bare(b)
 }
 
-fn print(report: &Report, output: Output, watching: bool) -> color_eyre::Result<()> {
+/// Prints it; tells whether somebody still reads.
+fn print(report: &Report, output: Output, watching: bool) -> color_eyre::Result<bool> {
     let text = match output {
         Output::Table => table(report, false),
         Output::Wide => table(report, true),
@@ -114,8 +145,9 @@ fn print(report: &Report, output: Output, watching: bool) -> color_eyre::Result<
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         // Whoever reads has read enough (`| head`).
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        other => Ok(other?),
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(error.into()),
+        Ok(()) => Ok(true),
     }
 }
 
@@ -180,7 +212,7 @@ fn table(report: &Report, wide: bool) -> String {
     let mut rows = vec![HEADS.map(str::to_owned)];
     rows.extend(report.instances.iter().map(row));
     if report.instances.is_empty() {
-        out.push_str("\nno Dragonfly instance was found\n");
+        out.push_str(&format!("\n{}\n", without_instances(report)));
     } else {
         out.push('\n');
         out.push_str(&aligned(
@@ -218,6 +250,24 @@ fn table(report: &Report, wide: bool) -> String {
     out
 }
 
+/// What an empty table means, which is not always that there is nothing.
+fn without_instances(report: &Report) -> String {
+    let unread: Vec<&str> = report
+        .contexts
+        .iter()
+        .filter(|c| !c.instances_known)
+        .map(|c| c.name.as_str())
+        .collect();
+    if unread.is_empty() {
+        "no Dragonfly instance was found".to_owned()
+    } else {
+        format!(
+            "no instance is known: those of {} could not be read",
+            unread.join(", ")
+        )
+    }
+}
+
 fn context_line(context: &Context, now: Timestamp) -> String {
     let mut line = format!("{}: {}", context.name, context.state);
     if let Some(rtt) = context.rtt_ms {
@@ -227,6 +277,9 @@ fn context_line(context: &Context, now: Timestamp) -> String {
     }
     if let Some(twin) = &context.same_as {
         line.push_str(&format!(", the same cluster as {twin}, listed there"));
+    }
+    if context.crd_absent {
+        line.push_str(", no CRD, so there can be no instance");
     }
     if let Some(operator) = &context.operator {
         let version = operator.version.as_deref().unwrap_or("of unknown version");
@@ -283,6 +336,7 @@ fn nodes_of(instance: &Instance, now: Timestamp) -> String {
     )
 }
 
+/// Every finding, the worst first and then the oldest.
 fn all_findings(report: &Report) -> Vec<(String, &Finding)> {
     let of_contexts = report
         .contexts
@@ -293,7 +347,14 @@ fn all_findings(report: &Report) -> Vec<(String, &Finding)> {
             .iter()
             .map(move |f| (format!("{}/{}", i.namespace, i.name), f))
     });
-    of_contexts.chain(of_instances).collect()
+    let mut all: Vec<_> = of_contexts.chain(of_instances).collect();
+    let rank = |severity: &str| {
+        ["critical", "warning", "unknown", "note"]
+            .iter()
+            .position(|s| *s == severity)
+    };
+    all.sort_by_key(|(_, finding)| (rank(finding.severity), finding.since));
+    all
 }
 
 /// Rows with their columns under each other, two spaces apart.
@@ -323,7 +384,20 @@ fn aligned(rows: &[Vec<String>], indent: usize) -> String {
 }
 
 fn markdown(report: &Report) -> String {
-    let escape = |text: &str| text.replace('|', "\\|");
+    // One line each, and nothing in it that Markdown or HTML would take for its own.
+    let escape = |text: &str| {
+        let mut out = String::new();
+        for c in text::one_line(text).chars() {
+            if matches!(
+                c,
+                '|' | '*' | '_' | '`' | '[' | ']' | '<' | '>' | '#' | '\\'
+            ) {
+                out.push('\\');
+            }
+            out.push(c);
+        }
+        out
+    };
     let mut out = format!(
         "# Dragonfly status, {}\n\n",
         report.at.strftime("%Y-%m-%d %H:%M:%S UTC")
@@ -332,7 +406,7 @@ fn markdown(report: &Report) -> String {
         out.push_str(&format!("- {}\n", context_line(context, report.at)));
     }
     if report.instances.is_empty() {
-        out.push_str("\nNo Dragonfly instance was found.\n");
+        out.push_str(&format!("\n{}.\n", without_instances(report)));
     } else {
         out.push_str(&format!(
             "\n| {} |\n|{}\n",
@@ -353,10 +427,11 @@ fn markdown(report: &Report) -> String {
     for (who, finding) in findings {
         out.push_str(&format!(
             "- **{}** {who}: {}",
-            finding.severity, finding.sentence
+            finding.severity,
+            escape(&finding.sentence)
         ));
         if !finding.meaning.is_empty() {
-            out.push_str(&format!(" {}", finding.meaning));
+            out.push_str(&format!(" {}", escape(&finding.meaning)));
         }
         let words = if finding.since_is_exact {
             "since"
@@ -370,8 +445,8 @@ fn markdown(report: &Report) -> String {
         for evidence in &finding.evidence {
             out.push_str(&format!(
                 "  - {} ({}, {})\n",
-                evidence.text,
-                evidence.source,
+                escape(&evidence.text),
+                escape(&evidence.source),
                 evidence.at.strftime("%H:%M:%S UTC")
             ));
         }

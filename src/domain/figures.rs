@@ -6,7 +6,7 @@
 
 use jiff::Timestamp;
 
-use super::engine::{LinkState, Role};
+use super::engine::{LinkState, Question, Role};
 use super::view::{InstanceView, NodeView};
 
 /// Who acts as master, as far as it can be told.
@@ -139,6 +139,7 @@ pub fn figures(view: &InstanceView<'_>) -> Figures {
         lag: only_master.and_then(|m| {
             speaking
                 .iter()
+                .filter(|_| m.engine_on(Question::Replication).is_some())
                 .filter_map(|n| view.line_for(m, n))
                 .filter(|line| line.state == LinkState::Online)
                 .map(|line| line.lag)
@@ -146,10 +147,24 @@ pub fn figures(view: &InstanceView<'_>) -> Figures {
         }),
         used: fullest.and_then(|n| memory(n)?.used),
         max: fullest.and_then(|n| memory(n)?.max),
-        ops: only_master.and_then(|n| n.engine?.stats.as_ref()?.value.ops),
-        keys: only_master.and_then(|n| Some(n.engine?.keyspace.as_ref()?.value.keys)),
+        ops: only_master.and_then(|n| n.engine_on(Question::Stats)?.stats.as_ref()?.value.ops),
+        keys: only_master.and_then(|n| {
+            Some(
+                n.engine_on(Question::Keyspace)?
+                    .keyspace
+                    .as_ref()?
+                    .value
+                    .keys,
+            )
+        }),
         versions: versions(view),
-        clients: only_master.and_then(|n| n.engine?.clients.as_ref()?.value.connected),
+        clients: only_master.and_then(|n| {
+            n.engine_on(Question::Clients)?
+                .clients
+                .as_ref()?
+                .value
+                .connected
+        }),
         as_of: view.nodes.iter().filter_map(|n| n.engine?.heard).min(),
     }
 }
@@ -179,16 +194,17 @@ fn who_is_master(
 
 /// Both ends agree: the replica's link is up, not syncing and has an offset; this master lists it online.
 fn in_sync(view: &InstanceView<'_>, master: &NodeView<'_>, node: &NodeView<'_>) -> bool {
-    node.engine
+    node.engine_on(Question::Replication)
         .and_then(|engine| engine.follower())
         .is_some_and(|f| f.link_up && !f.syncing)
+        && master.engine_on(Question::Replication).is_some()
         && view
             .line_for(master, node)
             .is_some_and(|line| line.state == LinkState::Online)
 }
 
 fn memory<'a>(node: &NodeView<'a>) -> Option<&'a super::engine::Memory> {
-    Some(&node.engine?.memory.as_ref()?.value)
+    Some(&node.engine_on(Question::Memory)?.memory.as_ref()?.value)
 }
 
 fn versions(view: &InstanceView<'_>) -> Vec<String> {
@@ -334,6 +350,70 @@ mod tests {
         ] {
             assert_eq!(of(spec.clone()).sync_words(), words, "{spec:?}");
         }
+    }
+
+    #[test]
+    fn a_section_that_is_not_answered_any_more_gives_no_figure() {
+        // The master answers ROLE throughout, so it speaks.
+        let with = |master| {
+            let spec = instance("orders").node(master).node(replica().lagging(7));
+            let mut f = spec.build();
+            let replicas = Vec::new();
+            let role = crate::domain::engine::RoleReply::Master { replicas };
+            f.answers("orders-0", crate::domain::Probe::Role(role), ago(12));
+            figures(&f.world.instance(&f.id).unwrap())
+        };
+        let silent = |question| with(master().heard(12).falls_silent(Some(question), 9));
+        let whole = with(master().heard(12));
+        assert_eq!((whole.in_sync, whole.lag), (Some(1), Some(7)));
+        for (question, wanted) in [
+            (
+                Question::Replication,
+                Figures {
+                    in_sync: Some(0),
+                    lag: None,
+                    ..whole.clone()
+                },
+            ),
+            (
+                Question::Stats,
+                Figures {
+                    ops: None,
+                    ..whole.clone()
+                },
+            ),
+            (
+                Question::Keyspace,
+                Figures {
+                    keys: None,
+                    ..whole.clone()
+                },
+            ),
+            (
+                Question::Clients,
+                Figures {
+                    clients: None,
+                    ..whole.clone()
+                },
+            ),
+            (
+                Question::Memory,
+                Figures {
+                    used: None,
+                    max: None,
+                    ..whole.clone()
+                },
+            ),
+            (Question::Ping, whole.clone()),
+        ] {
+            assert_eq!(silent(question), wanted, "{question:?}");
+        }
+        // A replica that no longer tells of its link is not in sync by its own word.
+        let replica = replica()
+            .heard(12)
+            .falls_silent(Some(Question::Replication), 9);
+        let figures = of(instance("orders").node(master()).node(replica));
+        assert_eq!(figures.in_sync, Some(0));
     }
 
     #[test]

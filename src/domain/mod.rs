@@ -15,6 +15,7 @@ pub mod figures;
 pub(crate) mod fixture;
 pub mod id;
 pub mod object;
+pub mod selector;
 pub mod text;
 pub mod view;
 pub mod world;

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use super::engine::Role;
 use super::id::Kind;
+use super::selector::Selector;
 
 /// What every object has.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -326,8 +327,8 @@ pub struct Pvc {
 pub struct Pdb {
     /// Metadata.
     pub meta: Meta,
-    /// `spec.selector.matchLabels`.
-    pub selector: BTreeMap<String, String>,
+    /// `spec.selector`; without one it selects nothing (`policy/v1`).
+    pub selector: Option<Selector>,
     /// `spec.minAvailable` as written.
     pub min_available: Option<String>,
     /// `spec.maxUnavailable` as written.
@@ -347,8 +348,8 @@ pub struct Pdb {
 pub struct NetworkPolicy {
     /// Metadata.
     pub meta: Meta,
-    /// `spec.podSelector.matchLabels`.
-    pub selector: BTreeMap<String, String>,
+    /// `spec.podSelector`; an empty one selects every pod of the namespace.
+    pub selector: Selector,
     /// Number of ingress rules; `None` when the policy does not speak of ingress.
     pub ingress_rules: Option<usize>,
 }

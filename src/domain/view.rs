@@ -1,8 +1,11 @@
 //! Joins over the world: an instance with everything that belongs to it. Borrowed, computed on demand, no opinion.
 
-use crate::domain::engine::{LinkState, ReplicaLine, Role, Side};
+use std::collections::BTreeSet;
+
+use crate::domain::engine::{Question, ReplicaLine, Role, Side};
 use crate::domain::id::{InstanceId, NodeId};
 use crate::domain::object::*;
+use crate::domain::selector::Selector;
 use crate::domain::world::{ContextWorld, EngineRecord, Held, Known};
 
 /// One instance and all that belongs to it.
@@ -45,7 +48,7 @@ pub struct NodeView<'a> {
     pub relabelled: Option<jiff::Timestamp>,
 }
 
-impl NodeView<'_> {
+impl<'a> NodeView<'a> {
     /// What the `role` label says.
     pub fn label_role(&self) -> Option<Role> {
         self.pod.value.label_role()
@@ -60,6 +63,11 @@ impl NodeView<'_> {
     /// a matter of limits, and so for `checks`.)
     pub fn speaks(&self) -> bool {
         self.engine.is_some_and(EngineRecord::speaks)
+    }
+
+    /// Its engine, if what that answered to the question still stands.
+    pub fn engine_on(&self, question: Question) -> Option<&'a EngineRecord> {
+        self.engine.filter(|engine| engine.stands(question))
     }
 
     /// The pod's address.
@@ -94,12 +102,10 @@ impl<'a> InstanceView<'a> {
             })
             .collect();
         nodes.sort_by_key(|node| (ordinal(&node.id.pod), node.id.pod.clone()));
-        let selects = |selector: &std::collections::BTreeMap<String, String>| {
-            nodes.iter().any(|n| {
-                selector
-                    .iter()
-                    .all(|(k, v)| n.pod.value.meta.labels.get(k) == Some(v))
-            })
+        let selects = |selector: &Selector| {
+            nodes
+                .iter()
+                .any(|n| selector.selects(&n.pod.value.meta.labels))
         };
         Some(Self {
             id: id.clone(),
@@ -111,7 +117,7 @@ impl<'a> InstanceView<'a> {
             pdbs: context
                 .pdbs
                 .in_namespace(ns)
-                .filter(|held| selects(&held.value.selector))
+                .filter(|held| held.value.selector.as_ref().is_some_and(selects))
                 .collect(),
             policies: context
                 .policies
@@ -139,15 +145,17 @@ impl<'a> InstanceView<'a> {
     }
 
     /// Nodes that call themselves master.
-    pub fn engine_masters(&self) -> impl Iterator<Item = &NodeView<'a>> {
+    pub fn engine_masters(&self) -> impl Iterator<Item = &NodeView<'a>> + Clone {
         self.nodes
             .iter()
             .filter(|node| node.engine_role().is_some_and(|k| k.value == Role::Master))
     }
 
-    /// Ready endpoints of the master Service, by pod name where known, else by address.
+    /// Ready endpoints of the master Service, by pod name where known, else by address; sorted, each once: a dual-stack
+    /// Service has a slice for each family, and a pod is in both.
     pub fn endpoints(&self) -> Vec<String> {
-        self.slices
+        let names: BTreeSet<String> = self
+            .slices
             .iter()
             .flat_map(|slice| &slice.value.endpoints)
             .filter(|endpoint| endpoint.ready)
@@ -157,7 +165,8 @@ impl<'a> InstanceView<'a> {
                     .clone()
                     .or_else(|| endpoint.addresses.first().cloned())
             })
-            .collect()
+            .collect();
+        names.into_iter().collect()
     }
 
     /// What a node that calls itself master lists about another node: its line, matched by address. Over a mesh or a
@@ -214,25 +223,6 @@ impl<'a> InstanceView<'a> {
         });
         events
     }
-
-    /// Number of replicas in stable sync by both ends' word: the replica's link is up and not syncing with an offset,
-    /// and a self-declared master lists it online.
-    pub fn in_stable_sync(&self) -> usize {
-        self.nodes
-            .iter()
-            .filter(|node| {
-                let Some(follower) = node.engine.and_then(EngineRecord::follower) else {
-                    return false;
-                };
-                follower.link_up
-                    && !follower.syncing
-                    && self.engine_masters().any(|master| {
-                        self.line_for(master, node)
-                            .is_some_and(|line| line.state == LinkState::Online)
-                    })
-            })
-            .count()
-    }
 }
 
 /// The ordinal at the end of a StatefulSet pod's name; last when there is none.
@@ -254,4 +244,26 @@ fn sends_to(slices: &[&Held<EndpointSlice>], pod: &Pod) -> bool {
                 .as_ref()
                 .is_some_and(|ip| endpoint.addresses.contains(ip)),
         })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use crate::domain::fixture::*;
+
+    #[test]
+    fn a_pod_in_the_slices_of_both_families_is_one_endpoint() {
+        let mut f = healthy().build();
+        for (pods, wanted) in [
+            (vec!["orders-0", "orders-0"], vec!["orders-0"]),
+            (
+                vec!["orders-1", "orders-0", "orders-1"],
+                vec!["orders-0", "orders-1"],
+            ),
+            (vec![], vec![]),
+        ] {
+            f.send_to(&pods, now());
+            assert_eq!(f.world.instance(&f.id).unwrap().endpoints(), wanted);
+        }
+    }
 }

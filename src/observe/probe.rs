@@ -207,6 +207,9 @@ impl Node {
     /// Waits for the next round's time, which depends on what is in view, and watches the connection meanwhile.
     async fn wait(&mut self, began: Instant, focused: Duration, background: Duration) {
         let nudges = self.focus.borrow().nudges;
+        let mut roster = self.desk.roster.subscribe();
+        let (namespace, instance) = (self.id.namespace.clone(), self.target.instance.clone());
+        let stirred = roster.borrow().stirred(&namespace, &instance);
         loop {
             let now = self.focus.borrow_and_update().clone();
             let in_view = is_in_view(&now, &self.id, &self.target);
@@ -215,6 +218,16 @@ impl Node {
             if left.is_zero() || now.nudges != nudges {
                 return;
             }
+            let restless = async {
+                // The guard that a wait returns must be gone before anything else is awaited.
+                let waited = roster
+                    .wait_for(|roster| roster.stirred(&namespace, &instance) != stirred)
+                    .await
+                    .is_ok();
+                if !waited {
+                    std::future::pending::<()>().await;
+                }
+            };
             let closed = async {
                 match &mut self.engine {
                     Some(engine) => engine.closed().await,
@@ -227,6 +240,8 @@ impl Node {
                     sleep(left).await;
                     return;
                 },
+                // A role label changed: what the engines say now is what matters.
+                () = restless => return,
                 () = closed => (self.engine, self.kept) = (None, None),
             }
         }

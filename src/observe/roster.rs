@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::domain::fact::Scope;
 use crate::domain::object::{ContainerState, Pod};
-use crate::domain::{Fact, Kind, Object};
+use crate::domain::{Fact, Kind, Object, Role};
 
 type Key = (Arc<str>, Arc<str>);
 
@@ -24,6 +24,10 @@ pub(super) struct Target {
 pub(super) struct Roster {
     instances: BTreeSet<Key>,
     targets: BTreeMap<Key, Target>,
+    /// The role that each pod's label says.
+    labels: BTreeMap<Key, Option<Role>>,
+    /// How often a role label changed, by instance.
+    stirred: BTreeMap<Key, u64>,
     /// Raised whenever the CRD comes, changes or goes.
     pub(super) crd_changes: u64,
 }
@@ -37,6 +41,25 @@ impl Roster {
     /// Pods to ask, by namespace and name.
     pub(super) fn targets(&self) -> &BTreeMap<Key, Target> {
         &self.targets
+    }
+
+    /// How often a role label of that instance changed before our eyes. When it does, what its engines said before is
+    /// old, however young it is.
+    pub(super) fn stirred(&self, namespace: &Arc<str>, instance: &Arc<str>) -> u64 {
+        let key = (namespace.clone(), instance.clone());
+        self.stirred.get(&key).copied().unwrap_or(0)
+    }
+
+    /// Takes note of a pod's role label; tells whether it is another than before.
+    fn label(&mut self, pod: &Pod) -> bool {
+        let key = (pod.meta.namespace.clone(), pod.meta.name.clone());
+        let before = self.labels.insert(key, pod.label_role());
+        let changed = before.is_some_and(|before| before != pod.label_role());
+        if let (true, Some(app)) = (changed, pod.meta.labels.get("app")) {
+            let instance = (pod.meta.namespace.clone(), Arc::from(app.as_str()));
+            *self.stirred.entry(instance).or_default() += 1;
+        }
+        changed
     }
 
     /// Takes a fact into account; tells whether anything changed.
@@ -59,13 +82,19 @@ impl Roster {
                 objects,
                 ..
             } => {
+                let mut stirred = false;
+                for object in objects {
+                    if let Object::Pod(pod) = object {
+                        stirred |= self.label(pod);
+                    }
+                }
                 let mut targets = self.targets.clone();
                 targets.retain(|(ns, _), _| !scope.covers(ns));
                 targets.extend(objects.iter().filter_map(|object| match object {
                     Object::Pod(pod) => Some((key(object), target(pod)?)),
                     _ => None,
                 }));
-                replace(&mut self.targets, targets)
+                replace(&mut self.targets, targets) | stirred
             }
             Fact::Unwatched {
                 kind: Kind::Pod,
@@ -80,13 +109,16 @@ impl Roster {
             }
             Fact::Seen { object, .. } => match object {
                 Object::Dragonfly(_) => self.instances.insert(key(object)),
-                Object::Pod(pod) => match target(pod) {
-                    Some(target) => {
-                        let old = self.targets.insert(key(object), target.clone());
-                        old != Some(target)
-                    }
-                    None => self.targets.remove(&key(object)).is_some(),
-                },
+                Object::Pod(pod) => {
+                    let changed = match target(pod) {
+                        Some(target) => {
+                            let old = self.targets.insert(key(object), target.clone());
+                            old != Some(target)
+                        }
+                        None => self.targets.remove(&key(object)).is_some(),
+                    };
+                    self.label(pod) | changed
+                }
                 Object::Crd(_) => {
                     self.crd_changes += 1;
                     true
@@ -102,7 +134,10 @@ impl Roster {
                 let key = (namespace.clone(), name.clone());
                 match kind {
                     Kind::Dragonfly => self.instances.remove(&key),
-                    Kind::Pod => self.targets.remove(&key).is_some(),
+                    Kind::Pod => {
+                        self.labels.remove(&key);
+                        self.targets.remove(&key).is_some()
+                    }
                     Kind::Crd => {
                         self.crd_changes += 1;
                         true
@@ -143,5 +178,41 @@ fn target(pod: &Pod) -> Option<Target> {
             instance: Arc::from(instance.as_str()),
         }),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ContextId;
+
+    #[test]
+    fn a_role_label_that_changes_stirs_its_instance_and_no_other() {
+        let (namespace, instance): (Arc<str>, Arc<str>) = (Arc::from("ns"), Arc::from("orders"));
+        let seen = |role: Option<&str>| {
+            let mut pod = Pod::default();
+            pod.meta.namespace = namespace.clone();
+            pod.meta.name = Arc::from("orders-0");
+            pod.meta.labels.insert("app".into(), "orders".into());
+            if let Some(role) = role {
+                pod.meta.labels.insert("role".into(), role.into());
+            }
+            Fact::Seen {
+                context: ContextId::new("c"),
+                object: Object::Pod(Arc::new(pod)),
+            }
+        };
+        let mut roster = Roster::default();
+        for (role, times) in [
+            (Some("replica"), 0),
+            (Some("replica"), 0),
+            (Some("master"), 1),
+            (None, 2),
+            (Some("replica"), 3),
+        ] {
+            roster.note(&seen(role));
+            assert_eq!(roster.stirred(&namespace, &instance), times, "{role:?}");
+        }
+        assert_eq!(roster.stirred(&namespace, &Arc::from("other")), 0);
     }
 }

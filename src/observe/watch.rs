@@ -268,7 +268,10 @@ impl Watch {
             }
             let began = Instant::now();
             match self.watch(&client, &mut revision).await {
-                End::Relist => return,
+                End::Relist => {
+                    debug!(context = %self.desk.context, kind = ?self.kind, "lists again");
+                    return;
+                }
                 End::Resume => {
                     if began.elapsed() >= self.desk.pace.retry_least {
                         failures = 0;

@@ -239,6 +239,7 @@ struct Signals {
     terminate: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
     hangup: tokio::signal::unix::Signal,
+    quit: tokio::signal::unix::Signal,
     stop: tokio::signal::unix::Signal,
     go_on: tokio::signal::unix::Signal,
 }
@@ -249,6 +250,7 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hangup: signal(SignalKind::hangup())?,
+            quit: signal(SignalKind::quit())?,
             stop: signal(SignalKind::from_raw(signal_hook::consts::SIGTSTP))?,
             go_on: signal(SignalKind::from_raw(signal_hook::consts::SIGCONT))?,
         })
@@ -258,6 +260,7 @@ impl Signals {
         tokio::select! {
             _ = self.terminate.recv() => Caught::End(signal_hook::consts::SIGTERM, Signal::Terminate),
             _ = self.interrupt.recv() => Caught::End(signal_hook::consts::SIGINT, Signal::Terminate),
+            _ = self.quit.recv() => Caught::End(signal_hook::consts::SIGQUIT, Signal::Terminate),
             _ = self.hangup.recv() => Caught::End(signal_hook::consts::SIGHUP, Signal::Hangup),
             _ = self.stop.recv() => Caught::Stop,
             _ = self.go_on.recv() => Caught::Continue,

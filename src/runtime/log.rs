@@ -45,7 +45,7 @@ pub fn to_folder(folder: &Path) -> Result<Log, String> {
 /// Logs warnings to standard error.
 pub fn to_stderr() -> Log {
     let (writer, guard) = tracing_appender::non_blocking(std::io::stderr());
-    install(writer, "warn", true);
+    install(writer, "darner=warn", true);
     Log {
         _guard: guard,
         file: None,

@@ -312,5 +312,19 @@ fn paths_in_the_recipes_and_the_architecture_exist() {
             }
         }
     }
-    assert!(checked > 5, "paths were found to check");
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    for link in readme
+        .split("](")
+        .skip(1)
+        .filter_map(|rest| rest.split(')').next())
+    {
+        if !link.starts_with("http") {
+            assert!(
+                root().join(link).exists(),
+                "README.md links {link}, which is not there"
+            );
+            checked += 1;
+        }
+    }
+    assert!(checked > 15, "paths were found to check");
 }

@@ -1,6 +1,6 @@
 //! The facts of one context, by kind.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -109,18 +109,52 @@ impl ContextWorld {
         matches!(self.link, Link::Live { .. })
     }
 
-    /// Every question about that kind has been answered in full at least once.
+    /// A refused question about the whole cluster, in whose stead the same kind is asked for namespace by namespace: what
+    /// it would tell is known as far as those namespaces go.
+    pub fn is_superseded(&self, kind: Kind, scope: &Scope) -> bool {
+        let key = (kind, scope.clone());
+        *scope == Scope::Cluster
+            && matches!(
+                self.sources.get(&key).map(|source| &source.access),
+                Some(Some(Access::Denied(_)))
+            )
+            && self
+                .sources
+                .keys()
+                .any(|(k, scope)| *k == kind && matches!(scope, Scope::Namespace(_)))
+    }
+
+    /// The questions that answer for that kind: all but one that is superseded.
+    pub fn sources_of(&self, kind: Kind) -> impl Iterator<Item = (&Scope, &Source)> {
+        self.sources
+            .iter()
+            .filter(move |((k, scope), _)| *k == kind && !self.is_superseded(kind, scope))
+            .map(|((_, scope), source)| (scope, source))
+    }
+
+    /// Kinds that are read in some namespaces only, because the whole cluster was refused, with the refused question.
+    pub fn superseded_sources(&self) -> impl Iterator<Item = (Kind, &Source)> {
+        self.sources
+            .iter()
+            .filter(|((kind, scope), _)| self.is_superseded(*kind, scope))
+            .map(|((kind, _), source)| (*kind, source))
+    }
+
+    /// Namespaces that are read in place of the whole cluster, sorted; none where nothing is superseded.
+    pub fn namespaces_instead(&self) -> BTreeSet<&str> {
+        self.superseded_sources()
+            .flat_map(|(kind, _)| self.sources_of(kind))
+            .filter_map(|(scope, _)| match scope {
+                Scope::Namespace(namespace) => Some(&**namespace),
+                Scope::Cluster => None,
+            })
+            .collect()
+    }
+
+    /// Every question that answers for that kind has been answered in full at least once.
     pub fn has_listed(&self, kind: Kind) -> bool {
-        let mut any = false;
-        for ((k, _), source) in &self.sources {
-            if *k == kind {
-                any = true;
-                if source.listed.is_none() {
-                    return false;
-                }
-            }
-        }
-        any
+        let mut sources = self.sources_of(kind).peekable();
+        sources.peek().is_some() && sources.all(|(_, source)| source.listed.is_some())
     }
 
     /// The question that answers for that kind in that namespace, the narrowest first.
@@ -130,12 +164,13 @@ impl ContextWorld {
             .or_else(|| self.sources.get(&(kind, Scope::Cluster)))
     }
 
-    /// Questions that lack a right or an API, or fail, with how they stand.
+    /// Questions that lack a right or an API, or fail, with how they stand; without those that are superseded.
     pub fn troubled_sources(&self) -> impl Iterator<Item = (Kind, &Scope, &Source)> {
         self.sources
             .iter()
-            .filter(|(_, source)| {
+            .filter(|((kind, scope), source)| {
                 matches!(source.access, Some(Access::Denied(_) | Access::Broken(_)))
+                    && !self.is_superseded(*kind, scope)
             })
             .map(|((kind, scope), source)| (*kind, scope, source))
     }

@@ -140,6 +140,12 @@ impl EngineRecord {
         })
     }
 
+    /// What it last answered to that question still stands: neither is the question unanswered since, nor the way to
+    /// it lost. (Whether an answer is too old is a matter of limits, and so for `checks`.)
+    pub fn stands(&self, question: Question) -> bool {
+        !self.silent.contains_key(&None) && !self.silent.contains_key(&Some(question))
+    }
+
     /// Its half of the replication link, if it says it is a replica.
     pub fn follower(&self) -> Option<&Follower> {
         match &self.replication.as_ref()?.value.side {
@@ -177,11 +183,11 @@ impl EngineRecord {
             Probe::Server(value) => self.server = Some(Known { value, at }),
             Probe::Clients(value) => self.clients = Some(Known { value, at }),
             Probe::Memory(value) => {
-                self.used.push(value.used.unwrap_or(0));
+                value.used.into_iter().for_each(|used| self.used.push(used));
                 self.memory = Some(Known { value, at });
             }
             Probe::Stats(value) => {
-                self.ops.push(value.ops.unwrap_or(0));
+                value.ops.into_iter().for_each(|ops| self.ops.push(ops));
                 self.stats = Some(Known { value, at });
             }
             Probe::Keyspace(value) => self.keyspace = Some(Known { value, at }),

@@ -648,3 +648,51 @@ fn events_are_bounded_and_the_oldest_go_first() {
     assert!(events.get("shop", "e1499").is_some());
     assert!(events.get("shop", "e0").is_none());
 }
+
+#[test]
+fn a_refused_cluster_gives_way_to_its_namespaces() {
+    let shop = || Scope::Namespace(Arc::from("shop"));
+    let kind = Kind::Dragonfly;
+    let refused = |scope| Fact::Watched {
+        context: infra(),
+        kind,
+        scope,
+        access: Access::Denied(Fault::new(FaultKind::Forbidden, "forbidden")),
+    };
+    let listed = || Fact::Listed {
+        context: infra(),
+        kind,
+        scope: shop(),
+        objects: vec![],
+    };
+    let unasked = || Fact::Unwatched {
+        context: infra(),
+        kind,
+        scope: Scope::Cluster,
+    };
+    // Which facts come; whether the kind counts as listed, how many troubled questions there are, and what is superseded.
+    for (facts, wanted) in [
+        (vec![refused(Scope::Cluster)], (false, 1, 0)),
+        (vec![refused(Scope::Cluster), listed()], (true, 0, 1)),
+        (
+            vec![refused(Scope::Cluster), refused(shop())],
+            (false, 1, 1),
+        ),
+        (vec![listed()], (true, 0, 0)),
+    ] {
+        let mut f = healthy().build();
+        f.tell(unasked(), ago(10));
+        for fact in facts {
+            f.tell(fact, ago(9));
+        }
+        let context = f.world.context(&infra()).unwrap();
+        assert_eq!(
+            (
+                context.has_listed(kind),
+                context.troubled_sources().count(),
+                context.superseded_sources().count(),
+            ),
+            wanted
+        );
+    }
+}

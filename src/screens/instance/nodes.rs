@@ -1,7 +1,7 @@
 //! The nodes table: what the label says, what the engine says, and where the Service sends, side by side.
 
 use super::topology;
-use crate::domain::engine::Role;
+use crate::domain::engine::{Question, Role};
 use crate::domain::object::{Container, ContainerState, Pod};
 use crate::domain::{FaultKind, InstanceView, NodeView, text};
 use crate::screens::parts::See;
@@ -61,6 +61,10 @@ pub(super) fn cells(see: &See<'_>, view: &InstanceView<'_>, node: &NodeView<'_>)
         Some(text) => Piece::text(text),
         None => dash(),
     };
+    let answer = |question, text: Option<String>| match text {
+        Some(text) if node.engine_on(question).is_none() => Piece::new(text, Tone::Stale),
+        text => figure(text),
+    };
     let memory = engine.and_then(|e| {
         let memory = &e.memory.as_ref()?.value;
         let used = memory.used?;
@@ -83,12 +87,18 @@ pub(super) fn cells(see: &See<'_>, view: &InstanceView<'_>, node: &NodeView<'_>)
         pod_cell(pod),
         link(see, view, node),
         lag(see, view, node),
-        figure(memory),
-        figure(engine.and_then(|e| Some(text::count(e.stats.as_ref()?.value.ops?)))),
+        answer(Question::Memory, memory),
+        answer(
+            Question::Stats,
+            engine.and_then(|e| Some(text::count(e.stats.as_ref()?.value.ops?))),
+        ),
         restarts(see, pod),
         age.map_or_else(dash, Piece::muted),
-        figure(offset.map(|n| n.to_string())),
-        figure(engine.and_then(|e| Some(text::count(e.keyspace.as_ref()?.value.keys)))),
+        answer(Question::Replication, offset.map(|n| n.to_string())),
+        answer(
+            Question::Keyspace,
+            engine.and_then(|e| Some(text::count(e.keyspace.as_ref()?.value.keys))),
+        ),
         figure(engine.and_then(|e| e.server.as_ref()?.value.version.clone())),
         pod.machine.clone().map_or_else(dash, Piece::muted),
     ])

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::domain::engine::LinkState;
+use crate::domain::engine::{LinkState, Question};
 use crate::domain::{FaultKind, InstanceView, NodeView, Role, text};
 use crate::screens::parts::See;
 use crate::settings::{Glyph, Tone};
@@ -31,8 +31,10 @@ pub(super) struct LinkWords {
 pub(super) fn link(view: &InstanceView<'_>, node: &NodeView<'_>) -> Option<LinkWords> {
     let engine = node.engine?;
     let follower = engine.follower()?;
-    let line = view
-        .engine_masters()
+    let mut masters = view.engine_masters();
+    let line = masters
+        .clone()
+        .filter(|master| master.engine_on(Question::Replication).is_some())
         .find_map(|master| view.line_for(master, node));
     let since = engine.unsynced_since;
     let of = |word: &str, tone, is_cut| LinkWords {
@@ -42,6 +44,10 @@ pub(super) fn link(view: &InstanceView<'_>, node: &NodeView<'_>) -> Option<LinkW
         lag: None,
         since,
     };
+    if !engine.stands(Question::Replication) {
+        // What it said last may have been true then.
+        return Some(of("link not told", Tone::Unknown, true));
+    }
     if !follower.link_up {
         return Some(of("link down", Tone::Broken, true));
     }
@@ -50,6 +56,9 @@ pub(super) fn link(view: &InstanceView<'_>, node: &NodeView<'_>) -> Option<LinkW
         return Some(of(&format!("follows {host}"), Tone::Degraded, true));
     }
     Some(match line {
+        None if masters.any(|master| master.engine_on(Question::Replication).is_none()) => {
+            of("not told by the master", Tone::Unknown, true)
+        }
         None => of("not listed by the master", Tone::Degraded, true),
         Some(line) => match &line.state {
             LinkState::Online if follower.syncing => of("syncing", Tone::Syncing, false),
@@ -219,7 +228,10 @@ fn master_words(see: &See<'_>, view: &InstanceView<'_>, node: &NodeView<'_>) -> 
             Tone::Degraded,
         ));
     }
-    if let Some(ops) = node.engine.and_then(|e| e.stats.as_ref()?.value.ops) {
+    if let Some(ops) = node
+        .engine_on(Question::Stats)
+        .and_then(|e| e.stats.as_ref()?.value.ops)
+    {
         pieces.push(Piece::muted(format!("  {} ops/s", text::count(ops))));
     }
     pieces.extend(silence(see, node));
@@ -335,5 +347,64 @@ pub(super) fn silence(see: &See<'_>, node: &NodeView<'_>) -> Vec<Piece> {
             vec![Piece::new(format!("  as of {age} ago"), Tone::Stale)]
         }
         _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::domain::fixture::*;
+
+    #[test]
+    fn a_link_is_online_only_by_answers_that_stand() {
+        let of = |master, replica| {
+            let f = instance("orders").node(master).node(replica).build();
+            let view = f.world.instance(&f.id).unwrap();
+            let link = link(&view, view.nodes.last().unwrap()).unwrap();
+            (link.word, link.tone, link.lag)
+        };
+        let mute = |node: NodeSpec, question| node.heard(12).falls_silent(question, 9);
+        let info = Some(Question::Replication);
+        let told = |word: &str, tone, lag| (word.to_owned(), tone, lag);
+        for (master, replica, wanted) in [
+            (
+                master(),
+                replica().lagging(7),
+                told("online", Tone::Healthy, Some(7)),
+            ),
+            (
+                master(),
+                mute(replica(), info),
+                told("link not told", Tone::Unknown, None),
+            ),
+            (
+                master(),
+                mute(replica(), None),
+                told("link not told", Tone::Unknown, None),
+            ),
+            (
+                mute(master(), info),
+                replica(),
+                told("not told by the master", Tone::Unknown, None),
+            ),
+            (
+                mute(master(), None),
+                replica(),
+                told("not told by the master", Tone::Unknown, None),
+            ),
+            (
+                mute(master(), Some(Question::Stats)),
+                replica().lagging(7),
+                told("online", Tone::Healthy, Some(7)),
+            ),
+            (
+                master(),
+                replica().listed(None),
+                told("not listed by the master", Tone::Degraded, None),
+            ),
+        ] {
+            assert_eq!(of(master, replica), wanted);
+        }
     }
 }

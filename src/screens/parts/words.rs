@@ -113,6 +113,10 @@ pub fn missing(context: &ContextWorld) -> Vec<String> {
             words.push(word);
         }
     }
+    let instead: Vec<&str> = context.namespaces_instead().into_iter().collect();
+    if !instead.is_empty() {
+        words.push(format!("only in {}", instead.join(", ")));
+    }
     if context.engines_forbidden().is_some() {
         words.push("no port-forward".to_owned());
     }

@@ -15,11 +15,18 @@ pub struct LabProcess {
 impl LabProcess {
     /// Starts a lab in that situation and waits until it says that it is ready.
     pub fn start(scenario: &str) -> Self {
+        Self::seeded(scenario, 1)
+    }
+
+    /// The same with another seed, which makes it another cluster: the uids follow from it.
+    pub fn seeded(scenario: &str, seed: u64) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut child = Command::new(binary())
             .args([
                 "lab",
                 "--serve",
+                "--seed",
+                &seed.to_string(),
                 "--scenario",
                 scenario,
                 "--write-kubeconfig",

@@ -7,6 +7,7 @@ use std::time::Duration;
 use darner::app::{State, update, view, vocabulary};
 use darner::domain::engine::*;
 use darner::domain::object::*;
+use darner::domain::selector::Selector;
 use darner::domain::*;
 use darner::msg::{Effect, Msg};
 use darner::settings::{GlyphSet, KeyPress, Keymap, Settings, Theme};
@@ -536,7 +537,10 @@ impl Db {
         if self.storage {
             objects.push(Object::Pdb(Arc::new(Pdb {
                 meta: self.meta(&self.name),
-                selector: BTreeMap::from([("app".to_owned(), self.name.clone())]),
+                selector: Some(Selector {
+                    labels: BTreeMap::from([("app".to_owned(), self.name.clone())]),
+                    expressions: Vec::new(),
+                }),
                 min_available: Some("2".to_owned()),
                 allowed: 1,
                 healthy: 3,

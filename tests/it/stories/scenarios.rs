@@ -55,7 +55,8 @@ fn operator_down() {
         "operator-down",
         &[
             &["healthy", "dragonfly-system/gitlab", "2 of 2"],
-            &["operator", "lab-infra"],
+            &["no pod of the operator of lab-infra is ready"],
+            &["lab-infra", "op 0/2"],
         ],
     );
 }
@@ -89,20 +90,57 @@ fn slow_api() {
         "slow-api",
         &[
             &["healthy", "dragonfly-system/gitlab", "2 of 2"],
-            &["lab-infra", "s"],
+            &["lab-infra", "1.5s"],
         ],
     );
 }
 
 #[test]
 fn watch_expired() {
-    told(
-        "watch-expired",
-        &[
-            &["healthy", "dragonfly-system/gitlab", "2 of 2"],
-            &["healthy", "harbor/cache"],
-        ],
+    let lab = LabProcess::start("watch-expired");
+    let console = Opening::new(["--context", "lab-infra"])
+        .kubeconfig(&lab.kubeconfig())
+        .size(160, 45)
+        .open();
+    console.expect_row(&["healthy", "dragonfly-system/gitlab", "2 of 2"]);
+    // What changes after versions have expired is followed all the same.
+    let path = "/apis/dragonflydb.io/v1alpha1/namespaces/harbor/dragonflies/cache";
+    for replicas in [3, 2] {
+        lab.api(
+            "PATCH",
+            path,
+            &format!(r#"{{"spec":{{"replicas":{replicas}}}}}"#),
+        );
+        let nodes = format!("{replicas}/{replicas}");
+        console.expect_row(&["healthy", "harbor/cache", &nodes]);
+    }
+    assert!(
+        console.log().matches("lists again").count() > 1,
+        "versions did expire:\n{}",
+        console.log()
     );
+    console.quit();
+}
+
+#[test]
+fn rights_in_namespaces_only() {
+    let lab = LabProcess::start("forbidden-lists");
+    let console = Opening::new([
+        "--context",
+        "lab-infra",
+        "-n",
+        "harbor",
+        "-n",
+        "dragonfly-system",
+    ])
+    .kubeconfig(&lab.kubeconfig())
+    .size(160, 45)
+    .open();
+    console
+        .expect_row(&["healthy", "harbor/cache", "1 of 1"])
+        .expect_row(&["healthy", "dragonfly-system/gitlab", "2 of 2"])
+        .expect_row(&["lab-infra", "degraded"]);
+    console.quit();
 }
 
 #[test]
