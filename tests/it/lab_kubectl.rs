@@ -52,7 +52,10 @@ impl Kubectl {
             status,
             stdout,
             stderr,
-        } = self.command(args).output().unwrap();
+        } = self
+            .command(&[&["--request-timeout=60s"], args].concat())
+            .output()
+            .unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         Said {
             out: text(stdout),
@@ -414,8 +417,9 @@ fn kubectl_changes_a_lab() {
     );
 
     let uid = kubectl.json(&["get", "pod", "cache-1"])["metadata"]["uid"].clone();
+    // kubectl 1.33 waits for ever when the next pod of that name is there before it looks, and the lab is quick.
     assert_eq!(
-        kubectl.ok(&["delete", "pod", "cache-1"]),
+        kubectl.ok(&["delete", "pod", "cache-1", "--wait=false"]),
         "pod \"cache-1\" deleted\n"
     );
     let reborn = [
