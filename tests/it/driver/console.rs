@@ -330,8 +330,22 @@ impl Console {
         assert!(self.terminal_is_restored());
     }
 
+    /// Waits until the process is stopped, as after ctrl-z. A signal to go on that came before would be lost.
+    #[allow(dead_code, reason = "the bench suspends nothing")]
+    pub fn stopped(&self) -> &Self {
+        let begun = Instant::now();
+        let is_stopped = || {
+            let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();
+            stat.rsplit_once(") ")
+                .is_some_and(|(_, rest)| rest.starts_with('T'))
+        };
+        while !is_stopped() {
+            assert!(begun.elapsed() < PATIENCE, "it did not stop");
+        }
+        self
+    }
+
     /// Its process.
-    #[allow(dead_code, reason = "the bench measures it")]
     pub fn pid(&self) -> u32 {
         self.child.process_id().unwrap()
     }

@@ -29,6 +29,7 @@ fn suspending_gives_the_terminal_back_and_resuming_draws_everything_anew() {
         !screen.contains("harbor/cache")
     });
     assert!(console.terminal_is_restored());
+    console.stopped();
     console.signal("CONT");
     console.expect_row(&["harbor/cache", "1 of 1"]);
     console.quit();
