@@ -10,7 +10,7 @@ use crate::domain::engine::Role;
 use crate::domain::figures::{Figures, Master, figures};
 use crate::domain::text;
 use crate::domain::world::{ContextWorld, EngineRecord, World};
-use crate::domain::{Access, InstanceId, InstanceView, Kind, Link, NodeView};
+use crate::domain::{Access, InstanceId, Kind, Link, NodeView};
 
 /// Name and version of the format.
 pub const VERSION: &str = "darner.status/v1";
@@ -443,13 +443,13 @@ fn instance_of(world: &World, board: &Board, id: &InstanceId) -> Option<(State, 
             clients,
             versions,
             as_of,
-            nodes: view.nodes.iter().map(|node| node_of(&view, node)).collect(),
+            nodes: view.nodes.iter().map(|node| node_of(node)).collect(),
             findings: judgement.findings.iter().map(finding_of).collect(),
         },
     ))
 }
 
-fn node_of(_view: &InstanceView<'_>, node: &NodeView<'_>) -> Node {
+fn node_of(node: &NodeView<'_>) -> Node {
     let engine = node.engine;
     let follower = engine.and_then(EngineRecord::follower);
     Node {

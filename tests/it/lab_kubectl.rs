@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::Value;
 
@@ -107,7 +107,6 @@ impl Kubectl {
                 said.out,
                 said.err
             );
-            std::thread::sleep(Duration::from_millis(100));
         }
     }
 
