@@ -49,7 +49,7 @@ pub async fn run(args: &StatusArgs, fleet: fleet::Fleet) -> color_eyre::Result<u
                 }
                 // It may well be there: what was not read cannot tell.
                 eprintln!(
-                    "darner: {sentence} (not read: {})",
+                    "darner: whether there is an instance {address} cannot be told: {} could not be read",
                     text::one_line(&unread.join(", "))
                 );
                 return Ok(Overall::Unjudged.code());
