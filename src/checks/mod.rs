@@ -14,7 +14,9 @@ mod case;
 mod context_unreachable;
 mod crd_missing;
 mod engine_silent;
+mod explanation;
 mod garbled_object;
+mod known;
 mod lag_high;
 mod link_down;
 mod loading;
@@ -40,6 +42,8 @@ use crate::domain::{ContextId, InstanceId};
 
 pub use board::{Board, Judgement, judge};
 pub use case::{Case, Instance, Node, Word};
+pub use explanation::{Explanation, Point, Topic, Way, explain};
+pub use known::Known;
 
 /// Every check. The order is the order of judgement; display is by severity.
 pub const ALL: &[&Check] = &[

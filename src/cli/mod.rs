@@ -7,12 +7,14 @@
 pub mod address;
 pub mod args;
 pub mod console;
+pub mod explain;
 pub mod files;
 pub mod fleet;
 pub mod gather;
 pub mod lab;
 pub mod report;
 pub mod status;
+pub mod wait;
 
 use std::process::ExitCode;
 
@@ -21,6 +23,8 @@ use clap::Parser;
 use args::{Cli, Verb};
 use files::Folders;
 use fleet::Nothing;
+
+use crate::runtime::log::Log;
 
 /// Exit code of wrong usage, after sysexits.h.
 pub const USAGE: u8 = 64;
@@ -55,23 +59,34 @@ async fn dispatch(cli: Cli) -> color_eyre::Result<u8> {
     match cli.command {
         None => console::run(&cli.reach, &cli.look).await,
         Some(Verb::Lab(args)) => lab::run(&args, &cli.reach, &cli.look).await,
-        Some(Verb::Status(args)) => {
-            let _log = crate::runtime::log::to_stderr();
-            let own = files::read(&Folders::of_platform(), cli.reach.settings.as_deref());
-            match fleet::choose(&cli.reach, &own.settings, own.problems) {
-                Ok(fleet) => status::run(&args, fleet).await,
-                Err(Nothing::Wrong(sentence)) => {
-                    eprintln!("darner: {sentence}");
-                    Ok(USAGE)
-                }
-                Err(Nothing::NoKubeconfig(searched)) => {
-                    eprintln!(
-                        "darner: there is no kubeconfig (looked at KUBECONFIG, {}, and for a pod's service account); to try darner without a cluster: darner lab",
-                        searched.join(", ")
-                    );
-                    Ok(USAGE)
-                }
-            }
-        }
+        Some(Verb::Status(args)) => match headless(&cli.reach) {
+            Ok((fleet, _log)) => status::run(&args, fleet).await,
+            Err(code) => Ok(code),
+        },
+        Some(Verb::Explain(args)) => match headless(&cli.reach) {
+            Ok((fleet, _log)) => explain::run(&args, fleet).await,
+            Err(code) => Ok(code),
+        },
+        Some(Verb::Wait(args)) => match headless(&cli.reach) {
+            Ok((fleet, _log)) => wait::run(&args, fleet).await,
+            Err(code) => Ok(code),
+        },
     }
+}
+
+/// The fleet of a command without a screen and its log, or the exit code after it was said why there is none.
+fn headless(reach: &args::Reach) -> Result<(fleet::Fleet, Log), u8> {
+    let log = crate::runtime::log::to_stderr();
+    let own = files::read(&Folders::of_platform(), reach.settings.as_deref());
+    let chosen = fleet::choose(reach, &own.settings, own.problems);
+    chosen.map(|fleet| (fleet, log)).map_err(|nothing| {
+        match nothing {
+            Nothing::Wrong(sentence) => eprintln!("darner: {sentence}"),
+            Nothing::NoKubeconfig(searched) => eprintln!(
+                "darner: there is no kubeconfig (looked at KUBECONFIG, {}, and for a pod's service account); to try darner without a cluster: darner lab",
+                searched.join(", ")
+            ),
+        }
+        USAGE
+    })
 }

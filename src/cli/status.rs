@@ -384,20 +384,7 @@ fn aligned(rows: &[Vec<String>], indent: usize) -> String {
 }
 
 fn markdown(report: &Report) -> String {
-    // One line each, and nothing in it that Markdown or HTML would take for its own.
-    let escape = |text: &str| {
-        let mut out = String::new();
-        for c in text::one_line(text).chars() {
-            if matches!(
-                c,
-                '|' | '*' | '_' | '`' | '[' | ']' | '<' | '>' | '#' | '\\'
-            ) {
-                out.push('\\');
-            }
-            out.push(c);
-        }
-        out
-    };
+    let escape = text::markdown;
     let mut out = format!(
         "# Dragonfly status, {}\n\n",
         report.at.strftime("%Y-%m-%d %H:%M:%S UTC")

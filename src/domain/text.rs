@@ -55,6 +55,21 @@ pub fn one_line(text: &str) -> String {
     out
 }
 
+/// [`one_line`] with nothing left in it that Markdown or HTML would take for its own.
+pub fn markdown(text: &str) -> String {
+    let mut out = String::new();
+    for c in one_line(text).chars() {
+        if matches!(
+            c,
+            '|' | '*' | '_' | '`' | '[' | ']' | '<' | '>' | '#' | '\\'
+        ) {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out
+}
+
 /// Characters that change the direction or joining of what follows, and so can disguise it.
 fn is_steering(c: char) -> bool {
     matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
