@@ -29,8 +29,8 @@ fn run(case: &Case<'_>) -> Answer {
         .filter_map(|node| {
             let (_, line) = line(instance, node)?;
             // Outside stable sync the figure means nothing (dragonfly issue 2923).
-            (line.state == LinkState::Online && line.lag > case.limits.lag)
-                .then_some((node, line.lag))
+            let lag = line.lag.filter(|lag| *lag > case.limits.lag)?;
+            (line.state == LinkState::Online).then_some((node, lag))
         })
         .collect();
     if behind.is_empty() {

@@ -142,7 +142,7 @@ pub fn figures(view: &InstanceView<'_>) -> Figures {
                 .filter(|_| m.engine_on(Question::Replication).is_some())
                 .filter_map(|n| view.line_for(m, n))
                 .filter(|line| line.state == LinkState::Online)
-                .map(|line| line.lag)
+                .filter_map(|line| line.lag)
                 .max()
         }),
         used: fullest.and_then(|n| memory(n)?.used),
@@ -445,7 +445,7 @@ mod tests {
             ip: ip.to_owned(),
             port: 6379,
             state: LinkState::Online,
-            lag,
+            lag: Some(lag),
         };
         let side = crate::domain::engine::Side::Master {
             connected: 2,
@@ -456,7 +456,7 @@ mod tests {
         let view = f.world.instance(&f.id).unwrap();
         let lag = |i: usize| {
             view.line_for(view.nodes.first().unwrap(), view.nodes.get(i).unwrap())
-                .map(|l| l.lag)
+                .and_then(|l| l.lag)
         };
         assert_eq!((lag(0), lag(1), lag(2)), (None, Some(9), Some(5)));
         assert_eq!(figures(&view).in_sync, Some(2));

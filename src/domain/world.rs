@@ -2,6 +2,7 @@
 
 mod context_world;
 mod engine_record;
+mod history;
 mod shelf;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,6 +12,7 @@ use jiff::Timestamp;
 
 pub use context_world::{ContextWorld, Source};
 pub use engine_record::{EngineRecord, Known, Series};
+pub use history::{History, Moment, Turn};
 pub use shelf::{Held, Shelf};
 
 use super::fact::{Access, Fact, Link};
@@ -162,7 +164,7 @@ impl World {
                     .retain(|(k, ns, _), _| *k != kind || !scope.covers(ns));
                 for (namespace, name) in context.keys(kind, &scope) {
                     if !new.contains(&(namespace.clone(), name.clone()))
-                        && let Some(gone) = context.remove(kind, &namespace, &name)
+                        && let Some(gone) = context.remove(kind, &namespace, &name, at)
                     {
                         context.touch(&gone, &mut touched);
                     }
@@ -202,7 +204,7 @@ impl World {
                 context
                     .garbled
                     .remove(&(kind, namespace.clone(), name.clone()));
-                if let Some(object) = context.remove(kind, &namespace, &name) {
+                if let Some(object) = context.remove(kind, &namespace, &name, at) {
                     context.touch(&object, &mut touched);
                 }
             }
@@ -239,7 +241,7 @@ impl World {
             }
             Fact::Unwatched { kind, scope, .. } => {
                 for (namespace, name) in context.keys(kind, &scope) {
-                    if let Some(gone) = context.remove(kind, &namespace, &name) {
+                    if let Some(gone) = context.remove(kind, &namespace, &name, at) {
                         context.touch(&gone, &mut touched);
                     }
                 }
@@ -251,8 +253,7 @@ impl World {
                 }
             }
             Fact::Probed { node, uid, probe } => {
-                if let Some(engine) = context.engine_of(&node, &uid) {
-                    engine.answered(probe, at);
+                if context.answered(&node, &uid, probe, at) {
                     touched.instances.extend(self.instance_of_node(&node));
                 }
             }
@@ -263,6 +264,17 @@ impl World {
             } => {
                 if let Some(engine) = context.engine_of(&node, &uid) {
                     engine.silent(unanswered, at);
+                    touched.instances.extend(self.instance_of_node(&node));
+                }
+            }
+            Fact::Tried {
+                node,
+                uid,
+                way,
+                fault,
+            } => {
+                if let Some(engine) = context.engine_of(&node, &uid) {
+                    engine.tried(way, fault, at);
                     touched.instances.extend(self.instance_of_node(&node));
                 }
             }

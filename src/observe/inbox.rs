@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use crate::domain::engine::Question;
+use crate::domain::engine::{Question, Way};
 use crate::domain::fact::Scope;
 use crate::domain::{ContextId, Fact, Kind, NodeId};
 
@@ -117,6 +117,7 @@ enum Slot {
     Source(ContextId, Kind, Scope),
     Object(ContextId, Kind, Arc<str>, Arc<str>),
     Answer(NodeId, Option<Question>),
+    Way(NodeId, Way),
 }
 
 #[derive(Debug, Default)]
@@ -254,6 +255,7 @@ fn slot_of(fact: &Fact) -> Option<Slot> {
             scope,
             ..
         } => Slot::Source(context.clone(), *kind, scope.clone()),
+        Fact::Tried { node, way, .. } => Slot::Way(node.clone(), *way),
         Fact::Probed { node, probe, .. } => Slot::Answer(node.clone(), Some(probe.question())),
         Fact::Silent {
             node, unanswered, ..

@@ -22,7 +22,7 @@ use super::watch::Desk;
 use super::{Focus, Pace};
 use crate::connect::forward;
 use crate::connect::resp::{Ended, Engine, Reply};
-use crate::domain::engine::{Question, Unanswered};
+use crate::domain::engine::{Probe, Question, Role, RoleReply, Unanswered, Way};
 use crate::domain::{Fact, Fault, FaultKind, NodeId};
 use crate::wire::{self, Undecodable};
 
@@ -113,6 +113,14 @@ struct Node {
     kept: Option<SemaphorePermit<'static>>,
     /// Questions that hung: asked last.
     suspects: BTreeSet<Question>,
+    /// When the questions for an instance in view were last asked.
+    asked_in_view: Option<Instant>,
+    /// When CLIENT LIST was last asked.
+    asked_list: Option<Instant>,
+    /// What it last said it is.
+    role: Option<Role>,
+    /// What was last told of the port-forward: `Some(None)` when it led there.
+    way: Option<Option<FaultKind>>,
     /// The API server could not be reached for a port-forward, and the heartbeat has been asked to look.
     away: bool,
     backoff: Backoff,
@@ -145,6 +153,10 @@ impl Node {
             engine: None,
             kept: None,
             suspects: BTreeSet::new(),
+            asked_in_view: None,
+            asked_list: None,
+            role: None,
+            way: None,
             away: false,
             desk,
             shared,
@@ -226,7 +238,12 @@ impl Node {
             let in_view = is_in_view(&now, &self.id, &self.target);
             let due = if in_view { focused } else { background };
             let left = due.saturating_sub(began.elapsed());
-            if left.is_zero() || now.nudges != nudges {
+            if now.nudges != nudges {
+                // Somebody wants to see it now, and all of it.
+                (self.asked_in_view, self.asked_list) = (None, None);
+                return;
+            }
+            if left.is_zero() {
                 return;
             }
             let restless = async {
@@ -258,10 +275,29 @@ impl Node {
         }
     }
 
-    /// Every question once, over as many connections as that takes, up to a bound.
+    /// What to ask in this round: the standing questions in each; those for an instance in view, and CLIENT LIST of a
+    /// replica, no more often than an engine in the background is asked at all.
+    fn questions(&mut self) -> Vec<Question> {
+        let now = Instant::now();
+        let every = self.desk.pace.probe_background.mul_f64(0.9);
+        let is_due = |last: Option<Instant>| last.is_none_or(|last| now - last >= every);
+        let mut questions = Question::STANDING.to_vec();
+        let in_view = is_in_view(&self.focus.borrow(), &self.id, &self.target);
+        if in_view && is_due(self.asked_in_view) {
+            questions.extend(Question::IN_VIEW);
+            (self.asked_in_view, self.asked_list) = (Some(now), Some(now));
+        } else if self.role == Some(Role::Replica) && is_due(self.asked_list) {
+            questions.push(Question::ClientList);
+            self.asked_list = Some(now);
+        }
+        questions
+    }
+
+    /// Every question of the round once, over as many connections as that takes, up to a bound.
     async fn round(&mut self, client: &kube::Client) -> Round {
-        let (suspects, mut pending): (Vec<Question>, Vec<Question>) = Question::ALL
-            .iter()
+        let (suspects, mut pending): (Vec<Question>, Vec<Question>) = self
+            .questions()
+            .into_iter()
             .partition(|q| self.suspects.contains(q));
         pending.extend(suspects);
         let mut heard = false;
@@ -332,6 +368,7 @@ impl Node {
             Ok(way) => {
                 self.away = false;
                 self.shared.permit(&self.id.namespace);
+                self.tell_way(None);
                 Engine::over(way.stream, Some(way.tether), deadline).await
             }
             Err(refusal) => {
@@ -350,18 +387,26 @@ impl Node {
                 let pace = &self.desk.pace;
                 self.shared.forbid(&self.id.namespace, &fault, pace)
             });
+            self.tell_way(Some(&fault));
             self.tell_silent(None, fault);
             rest.map_or(Round::Silent, Round::Forbidden)
         })
     }
 
-    fn tell(&self, question: Question, reply: &Reply, took: Duration) {
+    fn tell(&mut self, question: Question, reply: &Reply, took: Duration) {
         match wire::answer(question, &plain(reply), took) {
-            Ok(probe) => self.desk.outlet.send(Fact::Probed {
-                node: self.id.clone(),
-                uid: self.target.uid.clone(),
-                probe,
-            }),
+            Ok(probe) => {
+                self.role = match &probe {
+                    Probe::Role(reply) => Some(RoleReply::role(reply)),
+                    Probe::Replication(said) => Some(said.role()),
+                    _ => self.role,
+                };
+                self.desk.outlet.send(Fact::Probed {
+                    node: self.id.clone(),
+                    uid: self.target.uid.clone(),
+                    probe,
+                });
+            }
             Err(problem) => {
                 let kind = match problem {
                     Undecodable::Refused { .. } => FaultKind::Refused,
@@ -369,6 +414,19 @@ impl Node {
                 };
                 self.tell_silent(Some(question), Fault::new(kind, problem.to_string()));
             }
+        }
+    }
+
+    /// Tells how the port-forward went, when that is news.
+    fn tell_way(&mut self, fault: Option<&Fault>) {
+        let told = Some(fault.map(|fault| fault.kind));
+        if std::mem::replace(&mut self.way, told) != told {
+            self.desk.outlet.send(Fact::Tried {
+                node: self.id.clone(),
+                uid: self.target.uid.clone(),
+                way: Way::PortForward,
+                fault: fault.cloned(),
+            });
         }
     }
 

@@ -9,11 +9,15 @@
 //! Start with [`decode`] for objects and [`answer`] for engines.
 
 mod claim;
+mod clients;
 mod dragonfly;
 mod event;
+mod figure;
 mod info;
 mod lease;
+mod lists;
 mod meta;
+mod pages;
 mod pod;
 mod policy;
 mod quantity;
@@ -28,7 +32,13 @@ use serde_json::Value;
 
 use crate::domain::{Kind, Object};
 
-pub use info::{clients, keyspace, memory, persistence, replication, server, stats};
+pub use clients::client_list;
+pub use info::{
+    Sections, clients, commands, cpu, errors, keyspace, memory, persistence, replication, sections,
+    server, stats, tiering,
+};
+pub use lists::{arena, config, memory_stats, offsets, slow_log};
+pub use pages::{healthz, metrics};
 pub use quantity::bytes as quantity_bytes;
 pub use reply::{Reply, answer, role};
 

@@ -155,7 +155,7 @@ fn what_is_still_seen_is_seen_since_it_was_first_seen() {
                     ip: ip(1),
                     port: 6379,
                     state: LinkState::Online,
-                    lag: 30_000,
+                    lag: Some(30_000),
                 }],
             },
         }),

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::history::{History, Moment, Turn};
 use super::{EngineRecord, Shelf, Touched};
+use crate::domain::engine::Probe;
 use crate::domain::fact::{Access, Link, Scope};
 use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::id::{ContextId, InstanceId, Kind, NodeId};
@@ -72,6 +74,8 @@ pub struct ContextWorld {
     engines: HashMap<(Arc<str>, Arc<str>), EngineRecord>,
     /// When the `role` label of a pod was seen to change; nothing for one that has had its label since we look.
     relabelled: HashMap<(Arc<str>, Arc<str>), Timestamp>,
+    /// What changed in each instance while we looked, by namespace and name.
+    histories: HashMap<(Arc<str>, Arc<str>), History>,
 }
 
 impl ContextWorld {
@@ -101,6 +105,7 @@ impl ContextWorld {
             leases: Shelf::default(),
             engines: HashMap::new(),
             relabelled: HashMap::new(),
+            histories: HashMap::new(),
         }
     }
 
@@ -194,6 +199,63 @@ impl ContextWorld {
         self.relabelled
             .get(&(Arc::from(namespace), Arc::from(pod)))
             .copied()
+    }
+
+    /// What changed in an instance while we looked: roles, labels, restarts. Nothing for one in which nothing did.
+    pub fn history(&self, namespace: &str, instance: &str) -> Option<&History> {
+        self.histories
+            .get(&(Arc::from(namespace), Arc::from(instance)))
+    }
+
+    /// Notes changes of a pod in the history of its instance, if it belongs to one that exists.
+    fn note(&mut self, pod: &Pod, turns: impl IntoIterator<Item = Turn>, at: Timestamp) {
+        let Some(app) = pod.meta.labels.get("app") else {
+            return;
+        };
+        let namespace = &pod.meta.namespace;
+        if self.dragonflies.get(namespace, app).is_none() {
+            return;
+        }
+        let engine = self
+            .engines
+            .get(&(namespace.clone(), pod.meta.name.clone()))
+            .filter(|engine| engine.uid == pod.meta.uid);
+        let keys = engine.and_then(|engine| engine.keys.last());
+        let offset = engine.and_then(|engine| engine.offset.last());
+        for turn in turns {
+            self.histories
+                .entry((namespace.clone(), Arc::from(app.as_str())))
+                .or_default()
+                .note(Moment {
+                    at,
+                    pod: pod.meta.name.clone(),
+                    uid: pod.meta.uid.clone(),
+                    turn,
+                    keys,
+                    offset,
+                });
+        }
+    }
+
+    /// Takes an engine's answer in; false when the pod of that uid is gone.
+    pub(super) fn answered(
+        &mut self,
+        node: &NodeId,
+        uid: &Arc<str>,
+        probe: Probe,
+        at: Timestamp,
+    ) -> bool {
+        let Some(engine) = self.engine_of(node, uid) else {
+            return false;
+        };
+        let turns = engine.answered(probe, at);
+        if !turns.is_empty()
+            && let Some(pod) = self.pods.get(&node.namespace, &node.pod)
+        {
+            let pod = pod.value.clone();
+            self.note(&pod, turns, at);
+        }
+        true
     }
 
     /// Ids of its instances, by namespace and name.
@@ -296,6 +358,14 @@ impl ContextWorld {
             Object::Dragonfly(o) => self.dragonflies.put(o, at),
             Object::Pod(o) => {
                 let key = (o.meta.namespace.clone(), o.meta.name.clone());
+                if let Some(old) = self.pods.get(&key.0, &key.1).map(|held| held.value.clone()) {
+                    let (from, to) = (old.label_role(), o.label_role());
+                    if old.meta.uid != o.meta.uid {
+                        self.note(&old, [Turn::Gone], at);
+                    } else if from != to {
+                        self.note(&o, [Turn::Label { from, to }], at);
+                    }
+                }
                 if self
                     .engines
                     .get(&key)
@@ -332,15 +402,31 @@ impl ContextWorld {
         }
     }
 
-    pub(super) fn remove(&mut self, kind: Kind, namespace: &str, name: &str) -> Option<Object> {
+    pub(super) fn remove(
+        &mut self,
+        kind: Kind,
+        namespace: &str,
+        name: &str,
+        at: Timestamp,
+    ) -> Option<Object> {
         match kind {
             Kind::Crd => self.crds.remove(namespace, name).map(Object::Crd),
-            Kind::Dragonfly => self
-                .dragonflies
-                .remove(namespace, name)
-                .map(Object::Dragonfly),
+            Kind::Dragonfly => {
+                self.histories
+                    .remove(&(Arc::from(namespace), Arc::from(name)));
+                self.dragonflies
+                    .remove(namespace, name)
+                    .map(Object::Dragonfly)
+            }
             Kind::Pod => {
                 let key = (Arc::from(namespace), Arc::from(name));
+                if let Some(pod) = self
+                    .pods
+                    .get(namespace, name)
+                    .map(|held| held.value.clone())
+                {
+                    self.note(&pod, [Turn::Gone], at);
+                }
                 self.engines.remove(&key);
                 self.relabelled.remove(&key);
                 self.pods.remove(namespace, name).map(Object::Pod)

@@ -336,7 +336,7 @@ fn since_when_a_master_lists_a_replica_so_is_kept() {
                     ip: ip(1),
                     port: 6379,
                     state,
-                    lag,
+                    lag: Some(lag),
                 }],
             },
         })

@@ -63,7 +63,7 @@ pub(super) fn link(view: &InstanceView<'_>, node: &NodeView<'_>) -> Option<LinkW
         Some(line) => match &line.state {
             LinkState::Online if follower.syncing => of("syncing", Tone::Syncing, false),
             LinkState::Online => LinkWords {
-                lag: Some(line.lag),
+                lag: line.lag,
                 since: None,
                 ..of("online", Tone::Healthy, false)
             },
