@@ -212,7 +212,6 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
     use crate::checks::Limits;
-    use crate::checks::fixture::*;
     use crate::domain::fixture::*;
     use crate::domain::world::Touched;
 

@@ -230,11 +230,10 @@ fn milliseconds(took: std::time::Duration) -> String {
 }
 
 fn line_words(line: &crate::domain::engine::ReplicaLine) -> String {
-    format!(
-        "{}, lag {} records",
-        line.state.word(),
-        text::count(line.lag)
-    )
+    let lag = line.lag.map_or("of unknown lag".to_owned(), |n| {
+        format!("lag {} records", text::count(n))
+    });
+    format!("{}, {lag}", line.state.word())
 }
 
 #[derive(Default)]

@@ -221,6 +221,8 @@ fn plan(entry: Entry, reach: &Reach, settings: &Settings) -> ContextPlan {
         probe_background: settings.probe.others,
         probe_deadline: settings.probe.deadline,
         probes_in_flight: usize::try_from(settings.probe.at_once).unwrap_or(usize::MAX),
+        exec: settings.probe.exec,
+        exec_background: settings.probe.exec_others,
         ..Pace::default()
     };
     plan

@@ -424,7 +424,7 @@ mod tests {
         let half = || {
             instance("orders")
                 .node(master())
-                .node(replica().link_down(0))
+                .node(replica().cut_off(90))
                 .build()
         };
         for (name, fixture, state, goal, wanted) in [

@@ -98,6 +98,12 @@ pub struct Pace {
     pub probe_deadline: Duration,
     /// Engines of instances not in view that are asked at the same time.
     pub probes_in_flight: usize,
+    /// Whether commands may be run in pods where no port-forward is permitted.
+    pub exec: bool,
+    /// Between two commands run in a pod of the instance in view.
+    pub exec_focused: Duration,
+    /// Between two commands run in any other pod.
+    pub exec_background: Duration,
 }
 
 impl Pace {
@@ -131,6 +137,9 @@ impl Default for Pace {
             probe_background: s(10),
             probe_deadline: s(2),
             probes_in_flight: 16,
+            exec: false,
+            exec_focused: s(10),
+            exec_background: s(25),
         }
     }
 }

@@ -73,6 +73,10 @@ pub struct Probing {
     pub deadline: Duration,
     /// Nodes of instances not in view that are asked at once, per context.
     pub at_once: u64,
+    /// Run `redis-cli` in the pod where no port-forward is permitted.
+    pub exec: bool,
+    /// Time between two such commands in a pod of an instance that is not in view.
+    pub exec_others: Duration,
 }
 
 /// How API servers are asked.
@@ -134,6 +138,8 @@ impl Default for Probing {
             others: Duration::from_secs(10),
             deadline: Duration::from_secs(2),
             at_once: 16,
+            exec: false,
+            exec_others: Duration::from_secs(25),
         }
     }
 }

@@ -182,11 +182,13 @@ impl ContextWorld {
 
     /// Why engines may not be asked, when a way to one was forbidden: the right is the context's, not the pod's.
     pub fn engines_forbidden(&self) -> Option<&Fault> {
-        self.engines
-            .values()
-            .filter_map(|engine| engine.silent.get(&None))
-            .map(|(fault, _)| fault)
-            .find(|fault| fault.kind == FaultKind::Forbidden)
+        let is_forbidden = |fault: &&Fault| fault.kind == FaultKind::Forbidden;
+        self.engines.values().find_map(|engine| {
+            let silence = engine.silent.get(&None).map(|(fault, _)| fault);
+            silence
+                .filter(is_forbidden)
+                .or_else(|| engine.no_port_forward().filter(is_forbidden))
+        })
     }
 
     /// What is known of an engine.

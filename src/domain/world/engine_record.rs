@@ -106,6 +106,8 @@ pub struct EngineRecord {
     pub health: Option<Known<Health>>,
     /// Each way in that was tried last, and how that ended (`None`: it answers), since when.
     pub ways: BTreeMap<Way, Known<Option<Fault>>>,
+    /// The way by which each question was last answered.
+    by: BTreeMap<Question, Way>,
     /// Questions that are not answered at present, why, and since when. Key `None`: no way to the engine at all.
     pub silent: BTreeMap<Option<Question>, (Fault, Timestamp)>,
     /// When it last answered anything.
@@ -154,6 +156,7 @@ impl EngineRecord {
             metrics: None,
             health: None,
             ways: BTreeMap::new(),
+            by: BTreeMap::new(),
             silent: BTreeMap::new(),
             heard: None,
             role_changed: None,
@@ -196,11 +199,28 @@ impl EngineRecord {
         };
         silence(None).or_else(|| {
             let info = silence(Some(Question::Replication))?;
+            if self.metrics_tell_role() {
+                return None;
+            }
             match &self.role {
                 Some(_) => silence(Some(Question::Role)).and(Some(info)),
                 None => Some(info),
             }
         })
+    }
+
+    /// Its `/metrics` tell its role at present.
+    fn metrics_tell_role(&self) -> bool {
+        let told = self
+            .metrics
+            .as_ref()
+            .is_some_and(|k| k.value.role.is_some());
+        told && self.stands(Question::Metrics)
+    }
+
+    /// The way by which its answer to that question came, if it was ever answered.
+    pub fn way_of(&self, question: Question) -> Option<Way> {
+        self.by.get(&question).copied()
     }
 
     /// What it last answered to that question still stands: neither is the question unanswered since, nor the way to
@@ -243,6 +263,11 @@ impl EngineRecord {
             .map(|(way, _)| *way)
     }
 
+    /// Why no port-forward leads to it, when one was tried and none does.
+    pub fn no_port_forward(&self) -> Option<&Fault> {
+        self.ways.get(&Way::PortForward)?.value.as_ref()
+    }
+
     /// A replica's own account of its link, while it stands: the only place that tells stopped from retrying.
     pub fn upstream(&self) -> Option<Known<&Upstream>> {
         let known = self.client_list.as_ref()?;
@@ -261,6 +286,8 @@ impl EngineRecord {
         self.heard = Some(at);
         self.silent.remove(&None);
         self.silent.remove(&Some(probe.question()));
+        self.by
+            .insert(probe.question(), self.way_for(probe.question()));
         match probe {
             Probe::Ping { took, loading } => keep(&mut self.ping, (took, loading), at),
             Probe::Role(value) => keep(&mut self.role, value, at),
@@ -318,6 +345,23 @@ impl EngineRecord {
             });
         }
         turns
+    }
+
+    /// The way that an answer to that question must have come: the best that leads
+    /// there at present.
+    fn way_for(&self, question: Question) -> Way {
+        let leads = |way: Way| {
+            self.ways
+                .get(&way)
+                .is_some_and(|known| known.value.is_none())
+        };
+        if Question::PAGES.contains(&question) {
+            return Way::PodProxy;
+        }
+        [Way::PortForward, Way::Exec, Way::PodProxy]
+            .into_iter()
+            .find(|way| leads(*way))
+            .unwrap_or(Way::PortForward)
     }
 
     fn replid(&self) -> Option<&str> {

@@ -10,6 +10,7 @@ mod credentials;
 mod engines;
 mod lines;
 mod watches;
+mod ways;
 
 use std::time::Duration;
 
@@ -40,6 +41,9 @@ pub fn quick() -> Pace {
         probe_background: ms(200),
         probe_deadline: ms(400),
         probes_in_flight: 4,
+        exec: false,
+        exec_focused: ms(50),
+        exec_background: ms(200),
     }
 }
 

@@ -161,6 +161,18 @@ pub const KEYS: &[KeyDoc<Settings>] = &[
         "Nodes of instances not in view that are probed at the same time, per context.",
     ),
     key(
+        "probe.exec",
+        Slot::Yes(|s| &mut s.probe.exec),
+        "Where no port-forward is permitted, run `redis-cli -p 9999 INFO ALL` in the pod (right `pods/exec`). Each run is a \
+         process in the container and a line in the audit log of the cluster.",
+    ),
+    key(
+        "probe.exec-others",
+        Slot::Span(|s| &mut s.probe.exec_others, s(5), s(3_600)),
+        "Time between two such commands in a pod of an instance that is not in view; in view it is 10s. Past \
+         `limits.silent-after` what was said is not believed any more.",
+    ),
+    key(
         "api.deadline",
         Slot::Span(|s| &mut s.api.deadline, s(1), s(300)),
         "A request to an API server that has not been answered after this has failed.",
