@@ -65,7 +65,12 @@ pub(super) fn write(node: &Node, load: &Load, count: u64, rng: &mut Rng) -> u64 
     let now = node.now();
     let mut core = node.core();
     let writable = core.state == State::Active && matches!(core.role, Role::Master);
-    if !writable || core.over_limit(now) {
+    if !writable || count == 0 || node.frozen() {
+        return 0;
+    }
+    if core.over_limit(now) {
+        core.stats.oom_command += count;
+        core.stats.failed_times("ERR Out of memory", count);
         return 0;
     }
     note_client(node, &mut core, load, count, now);
@@ -86,7 +91,7 @@ pub(super) fn write(node: &Node, load: &Load, count: u64, rng: &mut Rng) -> u64 
 pub(super) fn read(node: &Node, load: &Load, count: u64, rng: &mut Rng) {
     let now = node.now();
     let mut core = node.core();
-    if core.state != State::Active || count == 0 {
+    if core.state != State::Active || count == 0 || node.frozen() {
         return;
     }
     note_client(node, &mut core, load, count, now);

@@ -59,6 +59,9 @@ impl Shared {
                 let volumes = self.volumes.lock().unwrap_or_else(PoisonError::into_inner);
                 spec.snapshot = volumes.get(&(namespace.to_owned(), claim)).cloned();
             }
+            if spec.snapshot.is_some() {
+                spec.load_takes = self.tricks.load_takes(namespace, name);
+            }
             let engine = Engine::start(spec, self.network.clone(), self.clock.clone()).await;
             let engine = engine.map_err(|error| Refused {
                 reason: "RunContainerError",
