@@ -80,6 +80,8 @@ pub(super) struct Core {
     pub(super) taking_over: bool,
     /// The takeover that locks this master shall fail at once.
     pub(super) give_up_takeover: bool,
+    /// The load that is under way shall end at once.
+    pub(super) hurry: bool,
     pub(super) progress: Option<Progress>,
     /// What a full sync is bringing; a part of it stays if the sync breaks off.
     pub(super) incoming: Option<Databases>,
@@ -125,6 +127,7 @@ impl Core {
             last_sync: 0,
             taking_over: false,
             give_up_takeover: false,
+            hurry: false,
             progress: None,
             incoming: None,
             clients: Clients::default(),

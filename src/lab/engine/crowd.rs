@@ -47,7 +47,11 @@ pub(super) fn attend(node: &Node, crowd: &[Attendant], settled: bool) {
     }
     let refused = core.rss_guard();
     for one in crowd {
-        let known = core.clients.all.values().find(|client| client.addr == one.addr);
+        let known = core
+            .clients
+            .all
+            .values()
+            .find(|client| client.addr == one.addr);
         let id = match known {
             Some(client) => client.id,
             None if refused => continue,

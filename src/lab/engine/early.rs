@@ -87,7 +87,10 @@ pub(super) fn reply(node: &Node, core: &mut Core, args: &[Vec<u8>]) -> Reply {
     };
     core.purge(node.clock.unix_ms());
     let mut text = String::new();
-    for (name, _) in SECTIONS.iter().filter(|(name, always)| shown(name, *always)) {
+    for (name, _) in SECTIONS
+        .iter()
+        .filter(|(name, always)| shown(name, *always))
+    {
         if !text.is_empty() {
             text.push_str("\r\n");
         }
@@ -202,7 +205,10 @@ fn memory(core: &mut Core, out: &mut Lines) {
     out.put("table_used_memory", memory.table);
     out.put("num_buckets", memory.capacity / 14);
     out.put("num_entries", memory.keys);
-    out.put("inline_keys", memory.keys.saturating_sub(memory.weights.long_keys));
+    out.put(
+        "inline_keys",
+        memory.keys.saturating_sub(memory.weights.long_keys),
+    );
     out.zeros(&[
         "updateval_amount",
         "listpack_blobs",

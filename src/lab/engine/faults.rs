@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::core::State;
+use super::core::{Role, State};
 use super::load;
 use super::node::Node;
 
@@ -117,6 +117,7 @@ pub(super) fn heal(node: &Arc<Node>) {
         // A takeover that was held up fails now, as when its deadline passes: succeeding long after everybody has
         // forgotten it would be one more fault.
         core.give_up_takeover = core.state == State::TakenOver;
+        core.hurry = core.state == State::Loading && matches!(core.role, Role::Master);
     }
     node.freeze(false);
     node.network.nudge();

@@ -332,7 +332,8 @@ impl Keyspace {
             .bulks
             .iter()
             .flat_map(|bulk| {
-                let indexes = (every / 2..bulk.count).step_by(usize::try_from(every).unwrap_or(1).max(1));
+                let indexes =
+                    (every / 2..bulk.count).step_by(usize::try_from(every).unwrap_or(1).max(1));
                 indexes.map(|index| (bulk.key(index), bulk.key(bulk.count + index)))
             })
             .collect();

@@ -163,14 +163,20 @@ pub(super) fn slow_reader(node: &Node, core: &mut Core, on: bool, now: Duration)
     }
     if on {
         let id = core.clients.next_id();
-        let mut client = Client::new(
-            id,
-            Port::Data,
-            "10.1.0.99:56640".into(),
-            laddr(node),
-            0,
-            now,
-        );
+        // One more connection of a program that is connected already, if there is one.
+        let known =
+            core.clients.all.values().find(|client| {
+                client.port == Port::Data && client.task.is_none() && !client.blocked
+            });
+        let (addr, name) = match known {
+            Some(client) => {
+                let host = client.addr.rsplit_once(':').map_or("", |(host, _)| host);
+                (format!("{host}:56640"), client.name.clone())
+            }
+            None => ("10.1.0.99:56640".to_owned(), None),
+        };
+        let mut client = Client::new(id, Port::Data, addr, laddr(node), 0, now);
+        client.name = name;
         // It has been waiting for a while already.
         client.phase = Phase::Send(now.saturating_sub(Duration::from_secs(1)));
         client.pipeline = (50, 14_000);

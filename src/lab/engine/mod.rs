@@ -47,6 +47,7 @@ mod table;
 mod takeover;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod value;
 
 use std::io;
@@ -299,9 +300,27 @@ impl Engine {
         self.0.core().progress.map(|progress| progress.done)
     }
 
-    /// The network it is on.
-    pub fn network(&self) -> &Network {
-        &self.0.network
+    /// Whether replication has stopped for good: the master came back with another id.
+    pub fn has_stopped(&self) -> bool {
+        match &self.0.core().role {
+            Role::Replica(link) => link.phase == replication::LinkPhase::Disabled,
+            Role::Master => false,
+        }
+    }
+
+    /// Whether a takeover has locked it.
+    pub fn is_taken_over(&self) -> bool {
+        self.0.core().state == State::TakenOver
+    }
+
+    /// Leaves only a share of the keys in what it has saved: the snapshot of long ago that the next start will load.
+    pub fn keep_older(&self, share: f64) {
+        let mut core = self.0.core();
+        if let Some(kept) = &mut core.saves.kept {
+            let mut databases = kept.databases.as_ref().clone();
+            databases.values_mut().for_each(|db| db.truncate(share));
+            kept.databases = Arc::new(databases);
+        }
     }
 
     /// Injects a fault.

@@ -55,7 +55,18 @@ pub(super) fn receive(node: &Arc<Node>, stream: TcpStream, peer: SocketAddr, por
     drop(core);
     // Small replies must not wait for an acknowledgement.
     let _ = stream.set_nodelay(true);
-    admit(node, stream, peer, port);
+    let tls = node.tls.clone().filter(|_| port == Port::Data);
+    let Some(config) = tls else {
+        admit(node, stream, peer, port);
+        return;
+    };
+    let worker = Arc::clone(node);
+    node.spawn(async move {
+        // Who speaks no TLS here is sent away with an alert.
+        if let Ok(plain) = super::tls::accept(config, stream).await {
+            admit(&worker, plain, peer, port);
+        }
+    });
 }
 
 fn admit(node: &Arc<Node>, stream: TcpStream, peer: SocketAddr, port: Port) {
@@ -270,7 +281,9 @@ impl Wire {
         }
         match absurd {
             Some(Absurd::Huge) => self.output = HUGE.to_vec(),
-            Some(Absurd::Deep) => self.output = [b"*1\r\n".repeat(DEEP), b":1\r\n".to_vec()].concat(),
+            Some(Absurd::Deep) => {
+                self.output = [b"*1\r\n".repeat(DEEP), b":1\r\n".to_vec()].concat()
+            }
             Some(Absurd::Drip) => return self.drip().await,
             Some(Absurd::OddInfo) | None => {}
         }

@@ -48,6 +48,8 @@ impl Shared {
                 message: format!("pod {name} has no address"),
             })?;
             let mut spec = flags::engine_spec(name, container, address, secret)?;
+            spec.tls = flags::tls_secret(pod, container)
+                .and_then(|name| Some((secret(&name, "tls.crt")?, secret(&name, "tls.key")?)));
             spec.seed = self.seed.number(&["engine", text(pod, "/metadata/uid")]);
             spec.restarts = restarts;
             spec.listens = false;

@@ -110,7 +110,11 @@ impl Machines {
 
     /// Lets the next starts of a pod's server load what lies on its volume for so long.
     pub(in crate::lab) fn load_takes(&self, namespace: &str, pod: &str, takes: Duration) {
-        self.0.tricks.rest().loads.insert(key(namespace, pod), takes);
+        self.0
+            .tricks
+            .rest()
+            .loads
+            .insert(key(namespace, pod), takes);
     }
 
     /// Lets whoever asks for a pod through the API reach another one.
@@ -121,7 +125,11 @@ impl Machines {
 
     /// Fills the volume of a claim to a share of its size.
     pub(in crate::lab) fn fill_volume(&self, namespace: &str, claim: &str, share: f64) {
-        self.0.tricks.rest().filled.insert(key(namespace, claim), share);
+        self.0
+            .tricks
+            .rest()
+            .filled
+            .insert(key(namespace, claim), share);
     }
 
     /// Whether candidates for the operator's Lease are refused.
@@ -171,9 +179,9 @@ impl Machines {
 }
 
 impl Shared {
-    /// Whether the operator's Lease is out of reach for everybody.
-    pub(in crate::lab) fn is_leaderless(&self) -> bool {
-        *self.tricks.leaderless.borrow()
+    /// Whether an operator on this machine cannot reach its Lease: nobody may, or the machine is lost.
+    pub(in crate::lab) fn is_cut_off(&self, node: &str) -> bool {
+        *self.tricks.leaderless.borrow() || self.tricks.is_lost(node)
     }
 
     /// The error of a connection that nobody answers, after the time that takes.
@@ -188,13 +196,16 @@ impl Shared {
             .store
             .get(CLAIMS, namespace, claim)
             .ok()
-            .and_then(|claim| {
-                super::flags::bytes(text(&claim.value(), "/status/capacity/storage"))
-            })
+            .and_then(|claim| super::flags::bytes(text(&claim.value(), "/status/capacity/storage")))
             .unwrap_or(10 << 30);
         // A file system keeps some of its room for itself.
         let capacity = size / 100 * 97;
-        let filled = self.tricks.rest().filled.get(&key(namespace, claim)).copied();
+        let filled = self
+            .tricks
+            .rest()
+            .filled
+            .get(&key(namespace, claim))
+            .copied();
         let saved = engine.map_or(0, |engine| engine.keys().saturating_mul(1300));
         let used = match filled {
             Some(share) => (capacity as f64 * share.clamp(0.0, 1.0)) as u64,
