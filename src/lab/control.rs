@@ -162,7 +162,7 @@ pub async fn send_fault(file: &Path, name: &str) -> Result<String, LabError> {
         .chars()
         .all(|c| c.is_ascii_alphanumeric() || "-:_".contains(c))
     {
-        let unknown = super::scenario::Scene::find(name).err();
+        let unknown = super::scenario::find(name).err();
         return Err(unknown.map_or_else(
             || LabError::Refused(format!("'{name}' is no name")),
             LabError::Unknown,

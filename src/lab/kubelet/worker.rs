@@ -101,10 +101,14 @@ impl Worker {
 
     /// Lives until the pod is gone.
     pub(super) async fn live(mut self) {
-        let word = match self.rise().await {
+        let mut word = match self.rise().await {
             Ok(()) => self.run().await,
             Err(word) => word,
         };
+        if let Word::Stop(_) = word {
+            // A kubelet that nobody reaches does not hear of it.
+            word = self.heard(word).await;
+        }
         self.fall(word).await;
         if let Some(state) = &self.state {
             self.shared.addresses.free(&state.ip);
@@ -204,6 +208,23 @@ impl Worker {
         }
     }
 
+    /// The word of a deletion, when it reaches the machine; or that the object is gone meanwhile.
+    async fn heard(&mut self, mut word: Word) -> Word {
+        let shared = Arc::clone(&self.shared);
+        let node = self.node.clone();
+        loop {
+            tokio::select! {
+                biased;
+                () = shared.tricks.found(&node) => return word,
+                next = self.words.recv() => match next {
+                    Some(Word::Stop(grace)) => word = Word::Stop(grace),
+                    Some(Word::Look | Word::Retry) => {}
+                    Some(Word::Gone) | None => return Word::Gone,
+                },
+            }
+        }
+    }
+
     /// Forgets the back-off of what waits.
     fn retry(&mut self) {
         for (at, due) in &mut self.due {
@@ -219,7 +240,7 @@ impl Worker {
         let Some(process) = self.running.get(name) else {
             return;
         };
-        if process.frozen() {
+        if process.frozen() && !self.shared.tricks.is_spared(&self.namespace, &self.name) {
             self.later(Duration::from_secs(10), Due::Ready(name.to_owned()));
             return;
         }
@@ -233,6 +254,10 @@ impl Worker {
         let Some(process) = self.running.get(name).cloned() else {
             return;
         };
+        if self.shared.tricks.is_spared(&self.namespace, &self.name) {
+            self.later(Duration::from_secs(10), Due::Silent(name.to_owned(), times));
+            return;
+        }
         if !process.frozen() {
             self.probe(name);
             return;
@@ -443,6 +468,9 @@ impl Worker {
     /// Writes the status, where it differs.
     fn write(&self) {
         let Some(state) = &self.state else { return };
+        if self.shared.tricks.is_lost(&self.node) {
+            return;
+        }
         let now = self.shared.store.now();
         self.change("kubelet", |pod| {
             let status = state.status(pod, now, self.shared.seed);

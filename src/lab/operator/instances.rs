@@ -117,7 +117,12 @@ impl Operator {
         let Some(df) = self.instance(namespace, name) else {
             return Ok(Outcome::Done);
         };
-        self.note(CONTROLLER, namespace, name, "reconciling dragonfly object");
+        self.note(
+            CONTROLLER,
+            namespace,
+            name,
+            "reconciling dragonfly instance",
+        );
         let wanted = owned(&df, &self.namespace)
             .map_err(|error| format!("failed to generate dragonfly resources: {error}"))?;
         for one in wanted {
@@ -219,6 +224,7 @@ impl Operator {
     /// One step of a rollout.
     async fn roll(&self, df: &Value, set: &Value) -> Result<Outcome, String> {
         let (namespace, name) = (text(df, "/metadata/namespace"), text(df, "/metadata/name"));
+        self.note(CONTROLLER, namespace, name, "rolling out new version");
         let mut voices = Voices::new(self);
         let candidates = self.candidates(&mut voices, df).await?;
         let update = text(set, "/status/updateRevision");
@@ -236,20 +242,36 @@ impl Operator {
         }
         let replicas = number(df, "/spec/replicas").unwrap_or(0);
         let step = rollout::next(&pods, usize::try_from(replicas).unwrap_or(0));
-        self.note(
-            CONTROLLER,
-            namespace,
-            name,
-            &format!("rolling update: {step:?}"),
-        );
+        let say = |message: &str, more: &Value| {
+            self.note_of(CONTROLLER, namespace, name, message, more);
+        };
+        let about = |pod: &str| serde_json::json!({"pod": pod});
+        for one in pods
+            .iter()
+            .filter(|one| one.pod.ready && one.pod.updated && one.pod.role == Some(Role::Replica))
+        {
+            let sentence = "new replica found. checking if replica had a full sync";
+            say(sentence, &about(&one.pod.name));
+        }
         match step {
-            Step::Wait(_) => {}
-            Step::DeleteStuck(pod) => self.delete(namespace, &pod)?,
+            Step::Wait(gate) => {
+                let (sentence, more) = gate.words();
+                say(sentence, &more);
+            }
+            Step::DeleteStuck(pod) => {
+                say("deleting failed to start pod", &about(&pod));
+                self.delete(namespace, &pod)?;
+            }
             Step::DeleteReplica(pod) => {
+                say("deleting replica", &about(&pod));
                 self.events.normal(df, "Rollout", "Deleting replica");
                 self.delete(namespace, &pod)?;
             }
-            Step::DeleteMaster(pod) => self.delete(namespace, &pod)?,
+            Step::DeleteMaster(pod) => {
+                let sentence = "no replicas found to run REPLTAKEOVER on. deleting master";
+                say(sentence, &about(&pod));
+                self.delete(namespace, &pod)?;
+            }
             Step::TakeOver { replica, master } => {
                 self.hand_over(&mut voices, df, &replica, &master).await?
             }
@@ -281,15 +303,16 @@ impl Operator {
                 .map_err(|s| s.to_string())
         };
         let (heir, old) = (find(replica)?, find(master)?);
-        self.note(
-            CONTROLLER,
-            namespace,
-            replica,
-            "running REPLTAKEOVER on replica",
-        );
+        let name = text(df, "/metadata/name");
+        let say = |message: &str, pod: &str| {
+            let more = serde_json::json!({"pod": pod});
+            self.note_of(CONTROLLER, namespace, name, message, &more);
+        };
+        say("running REPLTAKEOVER on replica", replica);
         let taken = voices.call(&heir, &["REPLTAKEOVER", "10000"]).await;
         taken.map_err(|error| format!("error running REPLTAKEOVER command: {error}"))?;
         self.crown(voices, df, &heir).await?;
+        say("deleting master", master);
         self.delete(namespace, text(&old, "/metadata/name"))?;
         let heir_ip = text(&heir, "/status/podIP");
         for pod in self.pods_of(df) {
@@ -302,7 +325,6 @@ impl Operator {
     }
 
     fn delete(&self, namespace: &str, pod: &str) -> Result<(), String> {
-        self.note(CONTROLLER, namespace, pod, "deleting pod");
         let deleted = self.store.delete(PODS, namespace, pod, &Delete::default());
         deleted
             .map(|_| ())

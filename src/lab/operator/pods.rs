@@ -104,7 +104,7 @@ impl Operator {
                         CONTROLLER,
                         namespace,
                         name,
-                        "labelled master is not a master, promoting it",
+                        "Pod labeled as master is running as replica. Promoting it.",
                     );
                     voices.call(&master, &["SLAVEOF", "NO", "ONE"]).await?;
                     return Ok(Outcome::Again(Duration::from_secs(2)));
@@ -135,8 +135,20 @@ impl Operator {
         };
         match ready {
             Readiness::Ready => self.fit(&mut voices, namespace, name, &master).await,
-            Readiness::NotYet => Ok(Outcome::Done),
-            Readiness::Loading => Ok(Outcome::Again(Duration::from_secs(5))),
+            not_yet => {
+                let more = json!({"pod": name});
+                self.note_of(
+                    CONTROLLER,
+                    namespace,
+                    name,
+                    "pod not ready yet, will retry",
+                    &more,
+                );
+                Ok(match not_yet {
+                    Readiness::Loading => Outcome::Again(Duration::from_secs(5)),
+                    _ => Outcome::Done,
+                })
+            }
         }
     }
 
@@ -456,7 +468,11 @@ impl Operator {
             return Ok(Readiness::NotYet);
         }
         let info = voices.info(pod, "persistence").await;
-        let info = info.map_err(|error| format!("failed to verify pod readiness: {error}"))?;
+        let info = info.map_err(|error| {
+            format!(
+                "failed to verify pod readiness: failed to determine dataset load status: {error}"
+            )
+        })?;
         Ok(match field(&info, "loading") {
             None | Some("0") => Readiness::Ready,
             Some(_) => Readiness::Loading,
