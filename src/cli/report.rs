@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::status::is_read;
 use crate::checks::{Board, Finding as Judged, Since, State, Subject};
 use crate::domain::engine::Role;
-use crate::domain::figures::{Figures, Master, figures};
+use crate::domain::figures::{Figures, Master, figures_under};
 use crate::domain::text;
 use crate::domain::world::{ContextWorld, EngineRecord, World};
 use crate::domain::{Access, InstanceId, Kind, Link, NodeView};
@@ -412,7 +412,7 @@ fn instance_of(world: &World, board: &Board, id: &InstanceId) -> Option<(State, 
         versions,
         clients,
         as_of,
-    } = figures(&view);
+    } = figures_under(&view, judgement.master.clone());
     let (master_is, master, contested) = match master {
         Master::None => ("none", None, Vec::new()),
         Master::One(name) => ("one", Some(name), Vec::new()),
