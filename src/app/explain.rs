@@ -6,9 +6,8 @@ use ratatui::layout::Rect;
 
 use super::state::State;
 use crate::checks::{self, Finding, Subject};
-use crate::domain::Link;
 use crate::screens::See;
-use crate::screens::parts::{state_sign, state_tone};
+use crate::screens::parts::{finding_sign, finding_tone};
 use crate::settings::{Glyph, Tone};
 use crate::widgets::{Piece, Popup, Window, draw};
 
@@ -59,12 +58,20 @@ impl Explain {
 
     fn lines(&self, see: &See<'_>, width: usize) -> Vec<Vec<Piece>> {
         let mut lines = Vec::new();
-        if let Subject::Context(id) = &self.subject {
-            way(see, id, width, &mut lines);
-        }
         let judgement = see.board.subject(&self.subject);
         let mut findings: Vec<&Finding> =
             judgement.map_or(Vec::new(), |j| j.findings.iter().collect());
+        if let Subject::Context(id) = &self.subject {
+            // What is wrong with its operator is wrong with it; that it is cut off is told once.
+            let operator = see.board.subject(&Subject::Operator(id.clone()));
+            let own: Vec<&str> = findings.iter().map(|finding| finding.check).collect();
+            findings.extend(
+                operator
+                    .map_or(&[] as &[Finding], |j| &j.findings)
+                    .iter()
+                    .filter(|finding| !own.contains(&finding.check)),
+            );
+        }
         findings.sort_by_key(|finding| Some(finding.check) != self.first);
         for finding in &findings {
             one(see, finding, width, &mut lines);
@@ -80,31 +87,9 @@ impl Explain {
     }
 }
 
-/// The way to a cluster, with the raw message that a row has no room for.
-fn way(see: &See<'_>, id: &crate::domain::ContextId, width: usize, lines: &mut Vec<Vec<Piece>>) {
-    let Some(context) = see.world.context(id) else {
-        return;
-    };
-    let fault = match &context.link {
-        Link::Unreachable { fault, .. }
-        | Link::LoginNeeded { fault, .. }
-        | Link::Unusable { fault } => fault,
-        Link::Connecting | Link::Live { .. } => return,
-    };
-    let since = see.age(context.link_since);
-    lines.push(vec![Piece::new(
-        format!("{} for {since}: {}", fault.kind.word(), fault.message),
-        Tone::Broken,
-    )]);
-    for (text, tone) in [(&fault.hint, Tone::Text), (&fault.detail, Tone::Muted)] {
-        said(text, "  ", tone, width, lines);
-    }
-    lines.push(Vec::new());
-}
-
 fn one(see: &See<'_>, finding: &Finding, width: usize, lines: &mut Vec<Vec<Piece>>) {
-    let tone = state_tone(finding.state);
-    let sign = see.sign(state_sign(finding.state));
+    let tone = finding_tone(finding);
+    let sign = see.sign(finding_sign(finding));
     for (i, text) in draw::wrap(&finding.sentence, width.saturating_sub(2))
         .into_iter()
         .enumerate()
@@ -118,7 +103,7 @@ fn one(see: &See<'_>, finding: &Finding, width: usize, lines: &mut Vec<Vec<Piece
     }
     lines.push(vec![
         Piece::muted("  "),
-        Piece::new(finding.severity.word(), tone),
+        Piece::new(finding.word(), tone),
         Piece::muted(format!(", {}, check ", since_words(see, finding))),
         Piece::muted(finding.check),
     ]);
@@ -127,7 +112,7 @@ fn one(see: &See<'_>, finding: &Finding, width: usize, lines: &mut Vec<Vec<Piece
         let age = see.age(evidence.at);
         let dot = see.sign(Glyph::Dot);
         said(
-            &format!("{dot} {} ({}, {age} ago)", evidence.text, evidence.source),
+            &format!("{dot} {}: {}, {age} ago", evidence.source, evidence.text),
             "  ",
             Tone::Text,
             width,
@@ -137,12 +122,14 @@ fn one(see: &See<'_>, finding: &Finding, width: usize, lines: &mut Vec<Vec<Piece
     if let Some(check) = checks::ALL.iter().find(|check| check.id == finding.check) {
         said(check.why, "  ", Tone::Muted, width, lines);
     }
+    let next = format!("Next: {}", finding.next_step());
+    said(&next, "  ", Tone::Accent, width, lines);
     lines.push(Vec::new());
 }
 
 fn since_words(see: &See<'_>, finding: &Finding) -> String {
     match finding.since {
-        checks::Since::Exactly(_) => format!("since {} ago", see.since(finding.since)),
+        checks::Since::Exactly(_) => format!("for {}", see.since(finding.since)),
         checks::Since::Seen(_) => see.since(finding.since),
     }
 }

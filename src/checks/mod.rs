@@ -44,6 +44,7 @@ use crate::domain::{ContextId, InstanceId, text};
 pub use board::{Board, Judgement, judge};
 pub use case::{Case, Instance, Node, Word};
 pub use leader::{Leader, leader};
+pub use operator_down::{EXPECTED, NOT_EXPECTED};
 
 /// Every check. The order is the order of judgement; display is by severity.
 pub const ALL: &[&Check] = &[

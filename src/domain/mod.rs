@@ -7,6 +7,7 @@
 //!
 //! Start with [`fact::Fact`], then [`world::World::apply`].
 
+pub mod address;
 pub mod engine;
 pub mod fact;
 pub mod fault;
