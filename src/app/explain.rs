@@ -5,9 +5,9 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::state::State;
-use crate::checks::{self, Evidence, Point, Subject, Topic, Way};
+use crate::checks::{self, Evidence, Finding, Subject, Topic};
 use crate::screens::See;
-use crate::screens::parts::{state_sign, state_tone};
+use crate::screens::parts::{finding_sign, finding_tone};
 use crate::settings::{Glyph, Tone};
 use crate::widgets::{Piece, Popup, Window, draw};
 
@@ -60,13 +60,10 @@ impl Explain {
         let topic = Topic::Subject(self.subject.clone());
         let told = checks::explain(see.world, see.board, &topic, self.first);
         let mut lines = Vec::new();
-        if let Some(way) = &told.way {
-            the_way(see, way, width, &mut lines);
+        for finding in &told.findings {
+            one(see, finding, width, &mut lines);
         }
-        for point in &told.points {
-            one(see, point, width, &mut lines);
-        }
-        if told.points.is_empty() {
+        if told.findings.is_empty() {
             said(&told.answer, "", Tone::Muted, width, &mut lines);
             lines.push(Vec::new());
         }
@@ -78,24 +75,10 @@ impl Explain {
     }
 }
 
-/// The way to a cluster, with the raw message that a row has no room for.
-fn the_way(see: &See<'_>, way: &Way, width: usize, lines: &mut Vec<Vec<Piece>>) {
-    let fault = &way.fault;
-    let since = see.age(way.since);
-    lines.push(vec![Piece::new(
-        format!("{} for {since}: {}", fault.kind.word(), fault.message),
-        Tone::Broken,
-    )]);
-    for (text, tone) in [(&fault.hint, Tone::Text), (&fault.detail, Tone::Muted)] {
-        said(text, "  ", tone, width, lines);
-    }
-    lines.push(Vec::new());
-}
-
-fn one(see: &See<'_>, point: &Point, width: usize, lines: &mut Vec<Vec<Piece>>) {
-    let tone = state_tone(point.state);
-    let sign = see.sign(state_sign(point.state));
-    for (i, text) in draw::wrap(&point.sentence, width.saturating_sub(2))
+fn one(see: &See<'_>, finding: &Finding, width: usize, lines: &mut Vec<Vec<Piece>>) {
+    let tone = finding_tone(finding);
+    let sign = see.sign(finding_sign(finding));
+    for (i, text) in draw::wrap(&finding.sentence, width.saturating_sub(2))
         .into_iter()
         .enumerate()
     {
@@ -106,31 +89,28 @@ fn one(see: &See<'_>, point: &Point, width: usize, lines: &mut Vec<Vec<Piece>>) 
         };
         lines.push(vec![Piece::new(lead, tone), Piece::new(text, Tone::Strong)]);
     }
-    // The glance notes when the words go out of date.
-    see.since(point.since);
+    see.since(finding.since);
     lines.push(vec![
         Piece::muted("  "),
-        Piece::new(point.severity, tone),
-        Piece::muted(format!(", {}, check ", point.since_words(see.now))),
-        Piece::muted(point.check),
+        Piece::new(finding.word(), tone),
+        Piece::muted(format!(", {}, check ", finding.since_words(see.now))),
+        Piece::muted(finding.check),
     ]);
-    said(&point.meaning, "  ", Tone::Text, width, lines);
-    facts(see, &point.evidence, width, lines);
-    said(point.why, "  ", Tone::Muted, width, lines);
+    said(&finding.meaning, "  ", Tone::Text, width, lines);
+    facts(see, &finding.evidence, width, lines);
+    said(finding.why(), "  ", Tone::Muted, width, lines);
+    let next = format!("Next: {}", finding.next_step());
+    said(&next, "  ", Tone::Accent, width, lines);
     lines.push(Vec::new());
 }
 
 fn facts(see: &See<'_>, facts: &[Evidence], width: usize, lines: &mut Vec<Vec<Piece>>) {
     let dot = see.sign(Glyph::Dot);
     for fact in facts {
+        // The glance notes when the words go out of date.
         see.age(fact.at);
-        said(
-            &format!("{dot} {}", fact.words(see.now)),
-            "  ",
-            Tone::Text,
-            width,
-            lines,
-        );
+        let text = format!("{dot} {}", fact.words(see.now));
+        said(&text, "  ", Tone::Text, width, lines);
     }
 }
 

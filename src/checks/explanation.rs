@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::known::{self, Known};
 use super::{ALL, Board, Evidence, Finding, Since, State, Subject};
-use crate::domain::{Fault, InstanceId, Link, NodeId, World, text};
+use crate::domain::{InstanceId, NodeId, World, text};
 
 /// What an explanation is about.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,51 +38,25 @@ pub struct Explanation {
     pub state: Option<State>,
     /// The answer in one sentence.
     pub answer: String,
-    /// Of a context: why its API server is not reached.
-    pub way: Option<Way>,
     /// What is wrong or cannot be told, worst first.
-    pub points: Vec<Point>,
+    pub findings: Vec<Finding>,
     /// What is known, by what it is known of.
     pub known: Vec<Known>,
 }
 
-/// Why an API server is not reached, with the raw message that a row has no room for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Way {
-    /// What is wrong.
-    pub fault: Fault,
-    /// Since when.
-    pub since: Timestamp,
-}
-
-/// One finding, with the facts that it rests on.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Point {
-    /// Id of the check.
-    pub check: &'static str,
-    /// The state that it puts its subject in.
-    pub state: State,
-    /// How bad, in a word.
-    pub severity: &'static str,
-    /// What is so.
-    pub sentence: String,
-    /// What it means for clients; may be empty.
-    pub meaning: String,
-    /// Since when.
-    pub since: Since,
-    /// The facts behind it.
-    pub evidence: Vec<Evidence>,
-    /// Why the check matters.
-    pub why: &'static str,
-}
-
-impl Point {
-    /// `since 3m04s ago`, or `seen for 12s` when only our own watching vouches for it.
+impl Finding {
+    /// `for 3m04s`, or `seen for 12s` when only our own watching vouches for it.
     pub fn since_words(&self, now: Timestamp) -> String {
         match self.since {
-            Since::Exactly(at) => format!("since {} ago", text::age(at, now)),
+            Since::Exactly(at) => format!("for {}", text::age(at, now)),
             Since::Seen(_) => self.since.words(now),
         }
+    }
+
+    /// Why its check matters.
+    pub fn why(&self) -> &'static str {
+        let check = ALL.iter().find(|check| check.id == self.check);
+        check.map_or("", |check| check.why)
     }
 }
 
@@ -90,7 +64,7 @@ impl Evidence {
     /// The fact with its source and age, as every place writes it.
     pub fn words(&self, now: Timestamp) -> String {
         let age = text::age(self.at, now);
-        format!("{} ({}, {age} ago)", self.text, self.source)
+        format!("{}: {}, {age} ago", self.source, self.text)
     }
 }
 
@@ -115,6 +89,13 @@ pub fn explain(world: &World, board: &Board, topic: &Topic, first: Option<&str>)
     let mut findings: Vec<&Finding> = judgement.map_or(Vec::new(), |j| {
         j.findings.iter().filter(speaks_of_it).collect()
     });
+    if let Topic::Subject(Subject::Context(id)) = topic {
+        // What is wrong with its operator is wrong with it; that it is cut off is told once.
+        let operator = board.subject(&Subject::Operator(id.clone()));
+        let own: Vec<&str> = findings.iter().map(|finding| finding.check).collect();
+        let others = operator.map_or(&[] as &[Finding], |j| &j.findings);
+        findings.extend(others.iter().filter(|f| !own.contains(&f.check)));
+    }
     findings.sort_by_key(|finding| Some(finding.check) != first);
     let state = judgement.map(|j| j.state);
     let known = match (&instance, topic) {
@@ -127,8 +108,7 @@ pub fn explain(world: &World, board: &Board, topic: &Topic, first: Option<&str>)
         name: name(topic),
         answer: answer(topic, instance.as_ref(), state, &findings),
         state,
-        way: way(world, topic),
-        points: findings.into_iter().map(point).collect(),
+        findings: findings.into_iter().cloned().collect(),
         known,
     }
 }
@@ -172,41 +152,6 @@ fn answer(
     }
 }
 
-fn way(world: &World, topic: &Topic) -> Option<Way> {
-    let Topic::Subject(Subject::Context(id)) = topic else {
-        return None;
-    };
-    let context = world.context(id)?;
-    match &context.link {
-        Link::Unreachable { fault, .. }
-        | Link::LoginNeeded { fault, .. }
-        | Link::Unusable { fault } => Some(Way {
-            fault: fault.clone(),
-            since: context.link_since,
-        }),
-        Link::Connecting | Link::Live { .. } => None,
-    }
-}
-
-fn point(finding: &Finding) -> Point {
-    Point {
-        check: finding.check,
-        state: finding.state,
-        severity: match finding.state {
-            State::Unknown => "unknown",
-            _ => finding.severity.word(),
-        },
-        sentence: finding.sentence.clone(),
-        meaning: finding.meaning.clone(),
-        since: finding.since,
-        evidence: finding.evidence.clone(),
-        why: ALL
-            .iter()
-            .find(|check| check.id == finding.check)
-            .map_or("", |check| check.why),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -224,7 +169,7 @@ mod tests {
         board.update(&f.world, &touched, &Limits::default(), now());
         let told = explain(&f.world, &board, topic, None);
         let mut lines = vec![told.answer];
-        lines.extend(told.points.iter().map(|p| format!("! {}", p.sentence)));
+        lines.extend(told.findings.iter().map(|p| format!("! {}", p.sentence)));
         for known in told.known {
             lines.push(format!("# {}", known.of));
             lines.extend(known.facts.iter().map(|fact| fact.words(now())));

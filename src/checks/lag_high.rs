@@ -13,6 +13,7 @@ pub const CHECK: Check = Check {
     why: "What a replica has not received is lost if the master is. Lag counts journal records, not bytes or seconds; \
           440 to 1,450 are normal under load (measured on v1.39.0).",
     reads: "INFO replication of the master",
+    next: "look at the load of {pod} and its machine ({kubectl} top pod {pod}); do not fail over to it meanwhile.",
     run,
 };
 

@@ -22,6 +22,9 @@ pub struct Cli {
     /// What to do; without it the console opens.
     #[command(subcommand)]
     pub command: Option<Verb>,
+    /// Instance or node to open, as [NAMESPACE/]NAME or by its pod; without it the fleet.
+    #[arg(value_name = "INSTANCE-OR-POD")]
+    pub address: Option<String>,
     /// Where and how.
     #[command(flatten)]
     pub reach: Reach,
@@ -82,8 +85,8 @@ pub enum Verb {
 /// `darner status`.
 #[derive(Debug, Clone, Args)]
 pub struct StatusArgs {
-    /// Instances, as [NAMESPACE/]NAME; without one, all of them.
-    #[arg(value_name = "INSTANCE")]
+    /// Instances, as [NAMESPACE/]NAME or by one of their pods; without one, all of them.
+    #[arg(value_name = "INSTANCE-OR-POD")]
     pub instances: Vec<String>,
     /// How to print it.
     #[arg(short, long, value_enum, default_value_t = Output::Table)]

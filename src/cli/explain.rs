@@ -10,9 +10,9 @@ use super::args::{ExplainArgs, Told};
 use super::gather::Gathering;
 use super::report::Overall;
 use super::status::is_read;
-use super::{USAGE, address, fleet};
+use super::{USAGE, fleet};
 use crate::checks::{self, Evidence, Explanation, Since, State, Subject, Topic};
-use crate::domain::{ContextId, InstanceId, NodeId, World, text};
+use crate::domain::{ContextId, InstanceId, NodeId, World, address, text};
 use crate::observe::inbox;
 use crate::runtime::Supervisor;
 
@@ -116,10 +116,7 @@ fn topics(address: &str, world: &World) -> Result<Vec<Topic>, String> {
     if let Some(name) = address.strip_prefix("context/") {
         let id = ContextId::new(name);
         if world.context(&id).is_some() {
-            return Ok(vec![
-                Topic::Subject(Subject::Context(id.clone())),
-                Topic::Subject(Subject::Operator(id)),
-            ]);
+            return Ok(vec![Topic::Subject(Subject::Context(id))]);
         }
         let names: Vec<&str> = world.contexts().map(|c| c.id.as_str()).collect();
         return Err(format!(
@@ -127,64 +124,46 @@ fn topics(address: &str, world: &World) -> Result<Vec<Topic>, String> {
             names.join(", ")
         ));
     }
-    let known: Vec<InstanceId> = world.instances().collect();
-    let unknown = match address::instances(address, &known) {
-        Ok(found) => {
-            return Ok(found
-                .into_iter()
-                .map(|id| Topic::Subject(Subject::Instance(id.clone())))
-                .collect());
-        }
-        Err(sentence) => sentence,
-    };
-    let (namespace, name) = match address.split_once('/') {
-        Some((namespace, name)) => (Some(namespace), name),
-        None => (None, address),
-    };
-    let nodes: Vec<Topic> = known
-        .iter()
-        .filter_map(|id| world.instance(id))
-        .flat_map(|view| view.nodes)
-        .filter(|node| *node.id.pod == *name)
-        .filter(|node| namespace.is_none_or(|ns| *node.id.namespace == *ns))
-        .map(|node| Topic::Node(NodeId::clone(&node.id)))
-        .collect();
-    if nodes.is_empty() {
-        return Err(unknown.replacen("no instance", "no instance and no pod", 1));
-    }
-    Ok(nodes)
+    let found = address::find(world, address).map_err(|unfound| unfound.to_string())?;
+    Ok(found
+        .into_iter()
+        .map(|place| match place.pod {
+            Some(pod) => {
+                let InstanceId {
+                    context, namespace, ..
+                } = place.instance;
+                Topic::Node(NodeId {
+                    context,
+                    namespace,
+                    pod,
+                })
+            }
+            None => Topic::Subject(Subject::Instance(place.instance)),
+        })
+        .collect())
 }
 
 fn plain(told: &Explanation, now: Timestamp) -> String {
     let mut out = format!("{}\n", told.answer);
-    if let Some(way) = &told.way {
-        let age = text::age(way.since, now);
-        out.push_str(&format!(
-            "{} for {age}: {}\n",
-            way.fault.kind.word(),
-            way.fault.message
-        ));
-        for line in [&way.fault.hint, &way.fault.detail] {
-            if !line.is_empty() {
-                out.push_str(&format!("  {line}\n"));
-            }
-        }
-    }
-    for point in &told.points {
+    for finding in &told.findings {
         out.push_str(&format!(
             "\n{}: {}\n  {}, check {}\n",
-            point.severity,
-            point.sentence,
-            point.since_words(now),
-            point.check
+            finding.word(),
+            finding.sentence,
+            finding.since_words(now),
+            finding.check
         ));
-        if !point.meaning.is_empty() {
-            out.push_str(&format!("  {}\n", point.meaning));
+        if !finding.meaning.is_empty() {
+            out.push_str(&format!("  {}\n", finding.meaning));
         }
-        for fact in &point.evidence {
+        for fact in &finding.evidence {
             out.push_str(&format!("  - {}\n", fact.words(now)));
         }
-        out.push_str(&format!("  {}\n", point.why));
+        out.push_str(&format!(
+            "  {}\n  Next: {}\n",
+            finding.why(),
+            finding.next_step()
+        ));
     }
     for known in &told.known {
         out.push_str(&format!("\n{}\n", known.of));
@@ -198,27 +177,23 @@ fn plain(told: &Explanation, now: Timestamp) -> String {
 fn markdown(told: &Explanation, now: Timestamp) -> String {
     let escape = text::markdown;
     let mut out = format!("# {}\n\n{}\n", escape(&told.name), escape(&told.answer));
-    if let Some(way) = &told.way {
-        out.push_str(&format!(
-            "\n- **{}**: {} {}\n",
-            way.fault.kind.word(),
-            escape(&way.fault.message),
-            escape(&way.fault.hint)
-        ));
-    }
-    for point in &told.points {
+    for finding in &told.findings {
         out.push_str(&format!(
             "\n## {}: {}\n\n{} ({}, check `{}`)\n\n",
-            point.severity,
-            escape(&point.sentence),
-            escape(&point.meaning),
-            point.since_words(now),
-            point.check
+            finding.word(),
+            escape(&finding.sentence),
+            escape(&finding.meaning),
+            finding.since_words(now),
+            finding.check
         ));
-        for fact in &point.evidence {
+        for fact in &finding.evidence {
             out.push_str(&format!("- {}\n", escape(&fact.words(now))));
         }
-        out.push_str(&format!("\n{}\n", escape(point.why)));
+        out.push_str(&format!(
+            "\n{}\n\nNext: `{}`\n",
+            escape(finding.why()),
+            text::one_line(&finding.next_step())
+        ));
     }
     for known in &told.known {
         out.push_str(&format!("\n## What is known of {}\n\n", escape(&known.of)));
@@ -259,6 +234,8 @@ struct OneFinding {
     severity: &'static str,
     sentence: String,
     meaning: String,
+    /// What to do next, ready to be copied.
+    next: String,
     since: Timestamp,
     since_is_exact: bool,
     evidence: Vec<OneFact>,
@@ -300,16 +277,17 @@ fn subject(told: &Explanation) -> OneSubject {
         state: told.state.map(State::id),
         answer: told.answer.clone(),
         findings: told
-            .points
+            .findings
             .iter()
-            .map(|point| OneFinding {
-                check: point.check,
-                severity: point.severity,
-                sentence: point.sentence.clone(),
-                meaning: point.meaning.clone(),
-                since: point.since.at(),
-                since_is_exact: matches!(point.since, Since::Exactly(_)),
-                evidence: point.evidence.iter().map(fact).collect(),
+            .map(|finding| OneFinding {
+                check: finding.check,
+                severity: finding.word(),
+                sentence: finding.sentence.clone(),
+                meaning: finding.meaning.clone(),
+                next: finding.next_step(),
+                since: finding.since.at(),
+                since_is_exact: matches!(finding.since, Since::Exactly(_)),
+                evidence: finding.evidence.iter().map(fact).collect(),
             })
             .collect(),
         known: told

@@ -4,9 +4,9 @@
 //!
 //! Start with [`run`]. One file a verb.
 
-pub mod address;
 pub mod args;
 pub mod console;
+pub mod elsewhere;
 pub mod explain;
 pub mod files;
 pub mod fleet;
@@ -56,8 +56,12 @@ pub fn run() -> color_eyre::Result<ExitCode> {
 }
 
 async fn dispatch(cli: Cli) -> color_eyre::Result<u8> {
+    if let (Some(address), Some(_)) = (&cli.address, &cli.command) {
+        eprintln!("darner: {address} stands before the command; write it after it");
+        return Ok(USAGE);
+    }
     match cli.command {
-        None => console::run(&cli.reach, &cli.look).await,
+        None => console::run(&cli.reach, &cli.look, cli.address.as_deref()).await,
         Some(Verb::Lab(args)) => lab::run(&args, &cli.reach, &cli.look).await,
         Some(Verb::Status(args)) => match headless(&cli.reach) {
             Ok((fleet, _log)) => status::run(&args, fleet).await,

@@ -11,9 +11,9 @@ use tokio::time::{Instant, timeout_at};
 use super::args::WaitArgs;
 use super::gather::Gathering;
 use super::status::is_read;
-use super::{USAGE, address, fleet};
+use super::{USAGE, fleet};
 use crate::checks::{State, Subject};
-use crate::domain::{InstanceId, InstanceView, Master, figures, text};
+use crate::domain::{InstanceId, InstanceView, Master, address, figures, text};
 use crate::observe::{Focus, inbox};
 use crate::runtime::Supervisor;
 
@@ -164,23 +164,22 @@ pub async fn run(args: &WaitArgs, fleet: fleet::Fleet) -> color_eyre::Result<u8>
     let mut said = String::new();
     let mut looking: Option<InstanceId> = None;
     let (id, standing) = loop {
-        let known: Vec<InstanceId> = gathering.world.instances().collect();
-        let found = match address::instances(&args.instance, &known) {
+        let found = match address::find(&gathering.world, &args.instance) {
             Ok(found) if found.len() > 1 => {
                 let names: Vec<String> = found
                     .iter()
-                    .map(|id| format!("{id} in {}", id.context))
+                    .map(|place| format!("{} in {}", place.instance, place.instance.context))
                     .collect();
                 eprintln!(
-                    "darner: {} means several instances: {}; name one with --context or NAMESPACE/NAME",
+                    "darner: {} means several: {}; write it as [CONTEXT/]NAMESPACE/NAME",
                     args.instance,
                     names.join(", ")
                 );
                 supervisor.stop().await;
                 return Ok(USAGE);
             }
-            Ok(found) => Ok(found.into_iter().next().cloned()),
-            Err(sentence) => Err(sentence),
+            Ok(found) => Ok(found.into_iter().next().map(|place| place.instance)),
+            Err(unfound) => Err(unfound.to_string()),
         };
         let (id, absent) = match found {
             Ok(id) => (id, String::new()),

@@ -95,13 +95,28 @@ impl Figures {
     }
 }
 
-/// Works the figures of an instance out.
+/// Works the figures of an instance out, by who calls itself master.
 pub fn figures(view: &InstanceView<'_>) -> Figures {
     let speaking: Vec<&NodeView<'_>> = view.nodes.iter().filter(|n| n.speaks()).collect();
     let masters: Vec<&NodeView<'_>> = speaking
         .iter()
         .copied()
         .filter(|n| n.engine_role().is_some_and(|k| k.value == Role::Master))
+        .collect();
+    figures_under(view, who_is_master(view, &masters, &speaking))
+}
+
+/// The same, by who was judged to act as master: what is shown beside a judgement must not contradict it.
+pub fn figures_under(view: &InstanceView<'_>, master: Master) -> Figures {
+    let speaking: Vec<&NodeView<'_>> = view.nodes.iter().filter(|n| n.speaks()).collect();
+    let masters: Vec<&NodeView<'_>> = speaking
+        .iter()
+        .copied()
+        .filter(|n| match &master {
+            Master::One(name) => *n.id.pod == **name,
+            Master::Contested(names) => names.iter().any(|name| *n.id.pod == **name),
+            Master::None | Master::Labelled(_) | Master::Unknown => false,
+        })
         .collect();
     let alive = view
         .nodes
@@ -125,7 +140,7 @@ pub fn figures(view: &InstanceView<'_>) -> Figures {
             .max_by_key(|n| memory(n).and_then(|m| m.used))
     });
     Figures {
-        master: who_is_master(view, &masters, &speaking),
+        master,
         ready,
         wanted,
         in_sync: (!speaking.is_empty()).then(|| {

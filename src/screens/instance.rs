@@ -196,6 +196,11 @@ impl Screen for Instance {
         }
     }
 
+    fn select_node(&mut self, pod: &str) {
+        self.focus(Pane::Nodes);
+        self.chosen.set(Pane::Nodes, Some(pod.to_owned()));
+    }
+
     fn click(&mut self, column: u16, row: u16, see: &See<'_>) -> Vec<Intent> {
         let drawn = self.drawn.get();
         let hit = Pane::ALL

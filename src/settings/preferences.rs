@@ -97,6 +97,11 @@ pub struct Asking {
 }
 
 impl Settings {
+    /// What the settings say of a context.
+    pub fn member(&self, context: &str) -> Option<&Member> {
+        self.fleet.iter().find(|member| member.context == context)
+    }
+
     /// Reads the settings file. What is wrong in it is named, and everything else still applies.
     pub fn read(source: &Source) -> (Self, Vec<Problem>) {
         read::read(source)

@@ -242,7 +242,7 @@ fn attention_says_a_cut_off_context_once_and_worst_first() {
         .collect();
     assert_eq!(
         sentences,
-        ["infra is not reachable (dial timeout): nothing there is being watched"]
+        ["infra is not reachable (dial timeout); nothing there is being watched"]
     );
 }
 

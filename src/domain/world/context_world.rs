@@ -76,6 +76,9 @@ pub struct ContextWorld {
     relabelled: HashMap<(Arc<str>, Arc<str>), Timestamp>,
     /// What changed in each instance while we looked, by namespace and name.
     histories: HashMap<(Arc<str>, Arc<str>), History>,
+    /// When the `renewTime` of a Lease was seen to change, by our clock; nothing for one that was not renewed since we
+    /// look.
+    renewals: HashMap<(Arc<str>, Arc<str>), Timestamp>,
 }
 
 impl ContextWorld {
@@ -106,12 +109,35 @@ impl ContextWorld {
             engines: HashMap::new(),
             relabelled: HashMap::new(),
             histories: HashMap::new(),
+            renewals: HashMap::new(),
         }
     }
 
     /// The heartbeat answers.
     pub fn is_live(&self) -> bool {
         matches!(self.link, Link::Live { .. })
+    }
+
+    /// Since when it stands as it does: how long a live way has been live, or when one that is cut was last heard. Every
+    /// place that says how long a context has been out of reach takes it from here.
+    pub fn stands_since(&self) -> Timestamp {
+        match self.link {
+            Link::Live { .. } => self.link_since,
+            _ => self.heard.unwrap_or(self.link_since),
+        }
+    }
+
+    /// When what is shown of that kind in that namespace was last followed, if it is not followed now: the way to the
+    /// cluster is cut, or the question fails since then. `None` while it is followed.
+    pub fn stale_since(&self, kind: Kind, namespace: &str) -> Option<Timestamp> {
+        if !self.is_live() {
+            return Some(self.stands_since());
+        }
+        let source = self.source(kind, namespace)?;
+        match source.access {
+            Some(Access::Broken(_) | Access::Denied(_)) => Some(source.since),
+            Some(Access::Live | Access::Absent) | None => None,
+        }
     }
 
     /// A refused question about the whole cluster, in whose stead the same kind is asked for namespace by namespace: what
@@ -260,6 +286,14 @@ impl ContextWorld {
         true
     }
 
+    /// When the `renewTime` of a Lease was seen to change, by our clock: that it is renewed is known then, however wrong
+    /// the clocks of the cluster are.
+    pub fn renewal_seen(&self, namespace: &str, lease: &str) -> Option<Timestamp> {
+        self.renewals
+            .get(&(Arc::from(namespace), Arc::from(lease)))
+            .copied()
+    }
+
     /// Ids of its instances, by namespace and name.
     pub fn instances(&self) -> impl Iterator<Item = InstanceId> + '_ {
         self.dragonflies.iter().map(|held| {
@@ -400,7 +434,20 @@ impl ContextWorld {
             }
             Object::OperatorDeployment(o) => self.operators.put(o, at),
             Object::OperatorPod(o) => self.operator_pods.put(o, at),
-            Object::OperatorLease(o) => self.leases.put(o, at),
+            Object::OperatorLease(o) => {
+                let key = (o.meta.namespace.clone(), o.meta.name.clone());
+                match self.leases.get(&key.0, &key.1) {
+                    Some(old) if old.value.meta.uid == o.meta.uid => {
+                        if old.value.renewed != o.renewed {
+                            self.renewals.insert(key, at);
+                        }
+                    }
+                    _ => {
+                        self.renewals.remove(&key);
+                    }
+                }
+                self.leases.put(o, at);
+            }
         }
     }
 
@@ -457,10 +504,13 @@ impl ContextWorld {
                 .operator_pods
                 .remove(namespace, name)
                 .map(Object::OperatorPod),
-            Kind::OperatorLease => self
-                .leases
-                .remove(namespace, name)
-                .map(Object::OperatorLease),
+            Kind::OperatorLease => {
+                let key = (Arc::from(namespace), Arc::from(name));
+                self.renewals.remove(&key);
+                self.leases
+                    .remove(namespace, name)
+                    .map(Object::OperatorLease)
+            }
         }
     }
 

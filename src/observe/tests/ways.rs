@@ -65,8 +65,9 @@ async fn a_page_tells_what_it_can_and_the_rest_is_unknown_and_says_why() {
     }))
     .await;
     let mut it = Followed::api(&api);
-    it.until("health", |c| {
+    it.until("all of it", |c| {
         record(c, 0).is_some_and(|r| r.health.is_some())
+            && silence(c, Some(Question::Persistence)).is_some()
     })
     .await;
     let it = record(it.context(), 0).unwrap();

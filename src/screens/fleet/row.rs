@@ -7,7 +7,9 @@ use jiff::Timestamp;
 use crate::checks::{Judgement, Since, State};
 use crate::domain::object::Pod;
 use crate::domain::world::ContextWorld;
-use crate::domain::{ContextId, Figures, InstanceId, InstanceView, Kind, Link, Master, figures};
+use crate::domain::{
+    ContextId, Figures, InstanceId, InstanceView, Kind, Link, Master, figures, figures_under,
+};
 use crate::screens::parts::{
     Field, Measure, See, Sieved, denied, standing, state_sign, state_tone,
 };
@@ -62,8 +64,10 @@ impl FleetRow {
     pub fn of_instance(see: &See<'_>, view: &InstanceView<'_>) -> Self {
         let judgement = see.board.instance(&view.id);
         let state = judgement.map_or(State::Unknown, |j| j.state);
-        let worst = judgement.and_then(|j| j.findings.first());
-        let figures = figures(view);
+        let figures = match judgement {
+            Some(judgement) => figures_under(view, judgement.master.clone()),
+            None => figures(view),
+        };
         let restarts = view.nodes.iter().map(|n| restarts(&n.pod.value)).sum();
         let is_stale = !view.context.is_live();
         Self {
@@ -71,7 +75,7 @@ impl FleetRow {
             tone: state_tone(state),
             word: state.word().to_owned(),
             rank: state,
-            since: worst.map(|finding| finding.since),
+            since: since_of(judgement),
             name: view.id.to_string(),
             created: view.dragonfly.value.meta.created,
             restarts,
@@ -102,7 +106,7 @@ impl FleetRow {
             tone,
             word: word.to_owned(),
             rank,
-            since: (!context.is_live()).then_some(Since::Seen(context.link_since)),
+            since: (!context.is_live()).then(|| Since::Seen(context.stands_since())),
             name: sentence,
             figures: None,
             created: None,
@@ -120,11 +124,11 @@ impl FleetRow {
     /// Whether its judgement is still the one that it shows.
     pub fn shows(&self, judgement: Option<&Judgement>) -> bool {
         let state = judgement.map_or(State::Unknown, |j| j.state);
-        let since = judgement
-            .and_then(|j| j.findings.first())
-            .map(|finding| finding.since);
+        let since = since_of(judgement);
         let findings = judgement.map_or(0, |j| j.findings.len());
+        let master = judgement.map(|j| &j.master);
         (self.rank, self.since, self.findings) == (state, since, findings)
+            && self.figures.as_ref().map(|figures| &figures.master) == master
     }
 
     /// Whether it says the same as its predecessor. A fresh answer that repeats the last one changes nothing that is
@@ -142,7 +146,7 @@ impl FleetRow {
         same == *old
     }
 
-    /// Something is wrong with it, or cannot be told.
+    /// Something is wrong with it, is on its way, or cannot be told: what `!` leaves.
     pub fn is_ill(&self) -> bool {
         self.rank != State::Healthy
     }
@@ -371,6 +375,12 @@ fn absence(see: &See<'_>, context: &ContextWorld) -> Absence {
         State::Syncing,
         sentence,
     )
+}
+
+/// Since when an instance is in its state; nothing for one that is well, whatever else is noted of it.
+fn since_of(judgement: Option<&Judgement>) -> Option<Since> {
+    let judgement = judgement.filter(|j| j.state != State::Healthy)?;
+    judgement.findings.first().map(|finding| finding.since)
 }
 
 fn restarts(pod: &Pod) -> u64 {

@@ -219,11 +219,11 @@ pub const MEMBER_KEYS: &[KeyDoc<Member>] = &[
     key(
         "role",
         Slot::Text(|m| &mut m.role),
-        "What the cluster is for, in a word beside its name: `infra`, `apps`.",
+        "What the cluster is for, in a word beside its name. `infra` is to have an operator, and is told when it has none; `apps` only uses instances elsewhere and needs none; any other word is only shown.",
     ),
     key(
         "read-only",
         Slot::Yes(|m| &mut m.read_only),
-        "Nothing may ever be changed there from this console.",
+        "Nothing may ever be changed there from this console: a lock beside its name, for ever. This version changes nothing anywhere.",
     ),
 ];
