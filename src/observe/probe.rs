@@ -23,7 +23,7 @@ use super::{Focus, Pace};
 use crate::connect::forward;
 use crate::connect::resp::{Ended, Engine, Reply};
 use crate::domain::engine::{Question, Unanswered};
-use crate::domain::{Fact, Fault, FaultKind, NodeId};
+use crate::domain::{Fact, Fault, FaultKind, NodeId, Probe, Role};
 use crate::wire::{self, Undecodable};
 
 /// The admin port that the operator gives every Dragonfly, v1.1 to v1.6.
@@ -111,6 +111,8 @@ struct Node {
     engine: Option<Engine>,
     /// The right to keep the connection open between rounds.
     kept: Option<SemaphorePermit<'static>>,
+    /// The role that it said last.
+    role: Option<Role>,
     /// Questions that hung: asked last.
     suspects: BTreeSet<Question>,
     /// The API server could not be reached for a port-forward, and the heartbeat has been asked to look.
@@ -144,6 +146,7 @@ impl Node {
             backoff: Backoff::new(desk.pace.retry_least, desk.pace.retry_most, jitter.clone()),
             engine: None,
             kept: None,
+            role: None,
             suspects: BTreeSet::new(),
             away: false,
             desk,
@@ -355,13 +358,16 @@ impl Node {
         })
     }
 
-    fn tell(&self, question: Question, reply: &Reply, took: Duration) {
+    fn tell(&mut self, question: Question, reply: &Reply, took: Duration) {
         match wire::answer(question, &plain(reply), took) {
-            Ok(probe) => self.desk.outlet.send(Fact::Probed {
-                node: self.id.clone(),
-                uid: self.target.uid.clone(),
-                probe,
-            }),
+            Ok(probe) => {
+                self.note_role(&probe);
+                self.desk.outlet.send(Fact::Probed {
+                    node: self.id.clone(),
+                    uid: self.target.uid.clone(),
+                    probe,
+                });
+            }
             Err(problem) => {
                 let kind = match problem {
                     Undecodable::Refused { .. } => FaultKind::Refused,
@@ -369,6 +375,24 @@ impl Node {
                 };
                 self.tell_silent(Some(question), Fault::new(kind, problem.to_string()));
             }
+        }
+    }
+
+    /// When it took another role, the others of its instance are asked at once: two that both act as master must not be
+    /// told ten seconds late, nor the old one's last word be held against the new one for as long.
+    fn note_role(&mut self, probe: &Probe) {
+        let Some(role) = (match probe {
+            Probe::Replication(replication) => Some(replication.role()),
+            Probe::Role(reply) => Some(reply.role()),
+            _ => None,
+        }) else {
+            return;
+        };
+        if self.role.replace(role).is_some_and(|before| before != role) {
+            let (namespace, instance) = (&self.id.namespace, &self.target.instance);
+            self.desk
+                .roster
+                .send_modify(|roster| roster.stir(namespace, instance));
         }
     }
 

@@ -41,6 +41,8 @@ pub fn finding_sign(finding: &Finding) -> Glyph {
         (_, Severity::Critical) => Glyph::Broken,
         (_, Severity::Warning) if finding.state != State::Syncing => Glyph::Warning,
         (State::Syncing, _) => Glyph::Syncing,
+        // Served, and yet worth a warning's sign: nobody would fail it over.
+        (State::Healthy, _) => Glyph::Warning,
         (_, _) => Glyph::Dot,
     }
 }
