@@ -96,9 +96,9 @@ impl Counts {
             .filter(|(count, _)| *count > 0)
             .map(|(count, word)| format!("{count} {word}"))
             .collect();
-        match (words.is_empty(), self.unknown) {
-            (true, _) => "none ill".to_owned(),
-            (false, _) => words.join(", "),
+        match words.is_empty() {
+            true => "none ill".to_owned(),
+            false => words.join(", "),
         }
     }
 
@@ -278,4 +278,25 @@ pub fn denied(context: &ContextWorld, kind: Kind) -> Option<&Fault> {
         }
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_ill_unknown_and_syncing_is_counted_apart() {
+        use State::*;
+        for (states, wanted) in [
+            (&[Healthy, Healthy][..], "none ill"),
+            (&[Healthy, Syncing], "1 syncing"),
+            (&[Unknown, Unknown, Unknown], "3 unknown"),
+            (
+                &[Degraded, NoMaster, Unknown, Syncing, Healthy],
+                "2 ill, 1 unknown, 1 syncing",
+            ),
+        ] {
+            assert_eq!(Counts::of(states.iter().copied()).words(), wanted);
+        }
+    }
 }
