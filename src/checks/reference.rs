@@ -56,7 +56,10 @@ fn limits(limits: &Limits) -> Vec<(&'static str, String)> {
             "a replica whose link is down, or that stays in preparation, is cut off after",
             seconds(limits.preparation),
         ),
-        ("an operator without a leader is a finding after", seconds(limits.lease)),
+        (
+            "an operator without a leader is a finding after",
+            seconds(limits.lease),
+        ),
         (
             "labels, endpoints and engines have, to follow a role change",
             seconds(limits.settling),
