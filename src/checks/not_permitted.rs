@@ -202,7 +202,7 @@ mod tests {
         assert!(
             line(&answer).starts_with("warning unknown: in infra we may not read Dragonfly pods, ")
         );
-        let super::super::Verdict::Finding(finding) = answer.verdict else {
+        let super::super::Verdict::Unknown(finding) = answer.verdict else {
             panic!()
         };
         assert_eq!(finding.since, Since::Seen(ago(9)));

@@ -342,6 +342,7 @@ mod tests {
     fn deployment(replicas: i64, ready: i64) -> Object {
         Object::OperatorDeployment(Arc::new(Deployment {
             meta: Meta {
+                namespace: Arc::from("ops"),
                 name: Arc::from("operator"),
                 ..Meta::default()
             },
@@ -503,7 +504,7 @@ mod tests {
         );
         assert_eq!(
             finding.next_step(),
-            "kubectl --context infra -n  logs deployment/operator -c manager --previous says why it ended."
+            "kubectl --context infra -n ops logs deployment/operator -c manager --previous says why it ended."
         );
     }
 

@@ -251,7 +251,7 @@ pub const COMMANDS: &[CommandDoc] = &[
     doc(
         "filter",
         Command::Filter,
-        "write a filter: text, !not, /regex/, state:WORD, ctx:NAME, lag>100",
+        "write a filter: text, !not, /regex/, state:ill or a state, ctx:NAME, lag>100",
     ),
     doc(
         "find next",

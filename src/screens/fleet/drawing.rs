@@ -6,7 +6,7 @@ use ratatui::layout::Rect;
 use super::columns::{self, Fit};
 use super::row::{FleetRow, RowKey};
 use super::{Fleet, Pane, attention};
-use crate::domain::Kind;
+use crate::domain::{Kind, Scope};
 use crate::screens::parts::{Counts, See, denied};
 use crate::settings::Tone;
 use crate::widgets::{Panel, Piece, Table, draw};
@@ -106,7 +106,10 @@ impl Fleet {
         let unread = see
             .world
             .shown_contexts()
-            .filter(|c| denied(c, Kind::Dragonfly).is_some())
+            .filter(|c| {
+                denied(c, Kind::Dragonfly).is_some()
+                    || c.is_superseded(Kind::Dragonfly, &Scope::Cluster)
+            })
             .count();
         let mut pieces = Vec::new();
         let written = see.filter.written();
@@ -131,7 +134,7 @@ impl Fleet {
         if unread > 0 {
             let word = if unread == 1 { "context" } else { "contexts" };
             pieces.push(Piece::new(
-                format!(", may not list them in {unread} {word}"),
+                format!(", may not list all in {unread} {word}"),
                 Tone::Unknown,
             ));
         }
