@@ -11,6 +11,7 @@ pub mod client;
 pub mod credential;
 pub mod fault;
 pub mod forward;
+mod frame;
 pub mod kubeconfig;
 mod proxy;
 pub mod request;
