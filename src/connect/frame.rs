@@ -73,12 +73,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
             .see(buf.filled().get(before..).unwrap_or_default());
         Poll::Ready(match seen {
             Ok(()) => Ok(()),
-            Err(why) => {
-                // Nothing of what came with it is worth the risk.
-                buf.set_filled(before);
+            Err((sound, why)) => {
+                // What came before it is let through, so that replies before the broken one are heard.
+                buf.set_filled(before + sound);
                 let error = cut_off(&why);
                 let _ = this.breach.0.set(why);
-                Err(error)
+                // No byte at all would mean the end of the stream.
+                if sound > 0 { Ok(()) } else { Err(error) }
             }
         })
     }
@@ -133,25 +134,28 @@ enum Place {
 }
 
 impl Frames {
-    fn see(&mut self, mut bytes: &[u8]) -> Result<(), String> {
-        while let Some((&byte, after)) = bytes.split_first() {
+    /// Looks at the next bytes. An error comes with how many of them were sound.
+    fn see(&mut self, bytes: &[u8]) -> Result<(), (usize, String)> {
+        let mut at = 0;
+        while let Some(&byte) = bytes.get(at) {
             // A text is passed over in one step.
-            if let Place::Text(left) = self.place {
-                let step = left.min(bytes.len() as u64);
-                self.count(step)?;
-                bytes = usize::try_from(step)
-                    .ok()
-                    .and_then(|step| bytes.get(step..))
-                    .unwrap_or_default();
-                self.place = Place::Text(left - step);
-                if left == step {
-                    self.part_is_over();
+            let step = match self.place {
+                Place::Text(left) => usize::try_from(left)
+                    .unwrap_or(usize::MAX)
+                    .min(bytes.len() - at),
+                _ => 1,
+            };
+            self.count(step as u64).map_err(|why| (at, why))?;
+            match &mut self.place {
+                Place::Text(left) => {
+                    *left -= step as u64;
+                    if *left == 0 {
+                        self.part_is_over();
+                    }
                 }
-                continue;
+                _ => self.step(byte).map_err(|why| (at, why))?,
             }
-            self.count(1)?;
-            self.step(byte)?;
-            bytes = after;
+            at += step;
         }
         Ok(())
     }
@@ -243,7 +247,12 @@ impl Frames {
             b'|' => length.saturating_mul(2).saturating_add(1),
             _ => length,
         };
-        if self.parts.saturating_add(parts) > PARTS {
+        // Those that are announced and still to come count, for each array can announce as many.
+        let announced = self
+            .open
+            .iter()
+            .fold(self.parts, |sum, left| sum.saturating_add(*left));
+        if announced.saturating_add(parts) > PARTS {
             return Err(format!(
                 "announces an array of {length} parts; more than {PARTS} are not read"
             ));
@@ -289,10 +298,13 @@ mod tests {
         let whole = Frames::default().see(bytes);
         for size in [1, 2, 3, 7] {
             let mut frames = Frames::default();
-            let seen = bytes.chunks(size).try_for_each(|piece| frames.see(piece));
+            let mut pieces = bytes.chunks(size).enumerate();
+            let seen = pieces.try_for_each(|(n, piece)| {
+                frames.see(piece).map_err(|(at, why)| (n * size + at, why))
+            });
             assert_eq!(seen, whole, "in pieces of {size}");
         }
-        whole
+        whole.map_err(|(_, why)| why)
     }
 
     #[test]
@@ -362,6 +374,12 @@ mod tests {
         .concat();
         frames.see(b"*3\r\n").unwrap();
         frames.see(&text).unwrap();
-        assert!(frames.see(&text).unwrap_err().contains("more than 32 MiB"));
+        assert!(
+            frames
+                .see(&text)
+                .unwrap_err()
+                .1
+                .contains("more than 32 MiB")
+        );
     }
 }

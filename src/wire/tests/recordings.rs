@@ -45,7 +45,8 @@ fn is_no_reply(name: &str) -> bool {
         "redis-cli-ping",
         ".gitattributes",
     ];
-    parts.iter().any(|part| name.contains(part)) && !name.starts_with("info-")
+    let is_info = name.starts_with("info-") && !name.ends_with("-events.txt");
+    parts.iter().any(|part| name.contains(part)) && !is_info
 }
 
 /// How often each sort of reply was understood.
