@@ -14,6 +14,7 @@ pub mod credential;
 pub mod exec;
 pub mod fault;
 pub mod forward;
+mod frame;
 mod guard;
 pub mod kubeconfig;
 mod proxy;
