@@ -83,16 +83,6 @@ async fn shows(bench: &Bench, scenario: &str) -> Result<(), String> {
             let asked = tokio::time::timeout(Duration::from_millis(400), pods.list(&params)).await;
             asked.map_or(Ok(()), |answer| wrong(format!("{answer:?}")))
         }
-        "forbidden" => {
-            let pods = Api::<Pod>::namespaced(bench.infra.clone(), SYSTEM);
-            pods.get("dragonfly-0")
-                .await
-                .map_err(|error| error.to_string())?;
-            match pods.portforward("dragonfly-0", &[9999]).await {
-                Err(_) => Ok(()),
-                Ok(_) => wrong("port-forward works".into()),
-            }
-        }
         "forbidden-lists" => {
             let within = Api::<Pod>::namespaced(bench.infra.clone(), SYSTEM)
                 .list(&ListParams::default())
@@ -144,7 +134,7 @@ async fn shows(bench: &Bench, scenario: &str) -> Result<(), String> {
                 }
             }
         }
-        other => panic!("no test says what {other} looks like"),
+        other => super::signatures::shows(bench, other).await,
     }
 }
 
