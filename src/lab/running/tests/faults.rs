@@ -159,8 +159,8 @@ async fn a_lab_starts_in_every_scenario() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_fault_befalls_a_running_lab_and_heals() {
-    let bench = bench("healthy").await;
     for scenario in faults() {
+        let bench = bench("healthy").await;
         bench
             .lab
             .fault(scenario)
