@@ -16,7 +16,7 @@ use super::{keys, strings};
 pub struct Load {
     /// Client name, and first part of every key: `NAME:17`.
     pub name: String,
-    /// Address of the simulated client, as CLIENT LIST shows it.
+    /// Address of the simulated client, as CLIENT LIST shows it; empty when it shows none.
     pub addr: String,
     /// Writes per lab second.
     pub per_second: u32,
@@ -107,6 +107,10 @@ pub(super) fn read(node: &Node, load: &Load, count: u64, rng: &mut Rng) {
 }
 
 fn note_client(node: &Node, core: &mut Core, load: &Load, count: u64, now: Duration) {
+    // Work that was done by somebody who has left.
+    if load.addr.is_empty() {
+        return;
+    }
     let known = core
         .clients
         .all

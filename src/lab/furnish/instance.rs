@@ -250,11 +250,11 @@ async fn in_sync(replica: &Engine) {
     }
 }
 
-/// The clients of an instance.
+/// What the clients of an instance write; who they are is said where they are connected.
 pub(in crate::lab) fn load(name: &str) -> Load {
     Load {
         name: format!("{name}-client"),
-        addr: "10.52.0.20:41000".into(),
+        addr: String::new(),
         per_second: 0,
         keys: 5000,
         value_len: 96,

@@ -7,6 +7,7 @@
 
 mod faults;
 mod lives;
+mod signatures;
 
 use std::time::Instant;
 

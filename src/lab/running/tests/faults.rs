@@ -83,16 +83,6 @@ async fn shows(bench: &Bench, scenario: &str) -> Result<(), String> {
             let asked = tokio::time::timeout(Duration::from_millis(400), pods.list(&params)).await;
             asked.map_or(Ok(()), |answer| wrong(format!("{answer:?}")))
         }
-        "forbidden" => {
-            let pods = Api::<Pod>::namespaced(bench.infra.clone(), SYSTEM);
-            pods.get("dragonfly-0")
-                .await
-                .map_err(|error| error.to_string())?;
-            match pods.portforward("dragonfly-0", &[9999]).await {
-                Err(_) => Ok(()),
-                Ok(_) => wrong("port-forward works".into()),
-            }
-        }
         "forbidden-lists" => {
             let within = Api::<Pod>::namespaced(bench.infra.clone(), SYSTEM)
                 .list(&ListParams::default())
@@ -144,7 +134,7 @@ async fn shows(bench: &Bench, scenario: &str) -> Result<(), String> {
                 }
             }
         }
-        other => panic!("no test says what {other} looks like"),
+        other => super::signatures::shows(bench, other).await,
     }
 }
 
@@ -169,8 +159,8 @@ async fn a_lab_starts_in_every_scenario() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_fault_befalls_a_running_lab_and_heals() {
-    let bench = bench("healthy").await;
     for scenario in faults() {
+        let bench = bench("healthy").await;
         bench
             .lab
             .fault(scenario)
