@@ -9,6 +9,7 @@
 
 pub mod client;
 pub mod credential;
+pub mod detach;
 pub mod fault;
 pub mod forward;
 pub mod kubeconfig;

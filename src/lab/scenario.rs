@@ -125,16 +125,28 @@ pub const MOST_INSTANCES: usize = 1000;
 pub struct Unknown {
     /// What was asked for.
     pub name: String,
-    /// The nearest name there is.
-    pub nearest: &'static str,
+    /// The nearest name there is, when one is near enough to be meant.
+    pub nearest: Option<&'static str>,
 }
 
 impl fmt::Display for Unknown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, nearest } = self;
+        if name.starts_with("scale:") {
+            return write!(
+                f,
+                "'{name}' does not say how many instances: scale:N takes a number from 1 to {MOST_INSTANCES}, for example scale:100"
+            );
+        }
+        write!(f, "the lab knows no scenario '{name}'")?;
+        if let Some(nearest) = nearest {
+            return write!(f, "; did you mean '{nearest}'?");
+        }
+        let names: Vec<&str> = SCENARIOS.iter().map(|scenario| scenario.name).collect();
         write!(
             f,
-            "the lab knows no scenario '{}'; did you mean '{}'?",
-            self.name, self.nearest
+            "; it knows {} (`darner lab list` says what each is)",
+            names.join(", ")
         )
     }
 }
@@ -143,7 +155,7 @@ impl Scene {
     /// Finds a scenario by name.
     ///
     /// # Errors
-    /// The nearest name.
+    /// The name, and the nearest that there is.
     pub(in crate::lab) fn find(name: &str) -> Result<Self, Unknown> {
         let scene = match name {
             "healthy" => Self::Healthy,
@@ -164,7 +176,7 @@ impl Scene {
                     .strip_prefix("scale:")
                     .and_then(|count| count.parse().ok());
                 return match count {
-                    Some(count) if count <= MOST_INSTANCES => Ok(Self::Scale(count)),
+                    Some(count) if (1..=MOST_INSTANCES).contains(&count) => Ok(Self::Scale(count)),
                     _ => Err(Unknown {
                         name: other.to_owned(),
                         nearest: nearest(other),
@@ -185,37 +197,25 @@ impl Scene {
     }
 }
 
-/// The scenario whose name is nearest to what was typed.
-fn nearest(typed: &str) -> &'static str {
+/// The scenario whose name is near enough to what was typed to be a slip of the keys: within a third of its letters
+/// (neighbours swapped count once), else one that contains it.
+fn nearest(typed: &str) -> Option<&'static str> {
+    let lower = typed.to_lowercase();
+    let most = lower.chars().count() / 3 + 1;
     let names = SCENARIOS.iter().map(|scenario| scenario.name);
-    names
-        .min_by_key(|name| distance(typed, name))
-        .unwrap_or("healthy")
-}
-
-/// How many letters must be added, removed or changed.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut next = vec![i + 1];
-        for (y, pair) in b.iter().zip(row.windows(2)) {
-            let &[diagonal, above] = pair else { continue };
-            let left = next.last().copied().unwrap_or(0);
-            next.push(
-                (diagonal + usize::from(x != *y))
-                    .min(above + 1)
-                    .min(left + 1),
-            );
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or(0)
+    let near = names.clone().filter_map(|name| {
+        let distance = strsim::osa_distance(&lower, name);
+        (distance <= most && !lower.is_empty()).then_some((distance, name))
+    });
+    let is_part = |name: &&str| lower.len() >= 3 && name.contains(&lower);
+    near.min()
+        .map(|(_, name)| name)
+        .or_else(|| names.clone().find(is_part))
 }
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::panic)]
     use super::*;
 
     #[test]
@@ -235,18 +235,58 @@ mod tests {
     }
 
     #[test]
-    fn the_nearest_name_is_offered() {
+    fn the_nearest_name_is_offered_when_it_is_near() {
         let table = [
-            ("fullsync", "full-sync"),
-            ("two-master", "two-masters"),
-            ("scale:x", "scale:N"),
-            ("scale:99999", "scale:N"),
+            ("fullsync", Some("full-sync")),
+            ("two-master", Some("two-masters")),
+            ("Heal", Some("heal")),
+            ("haelthy", Some("healthy")),
+            ("unreachable", Some("context-unreachable")),
+            ("scale", Some("scale:N")),
+            ("nope", None),
+            ("x", None),
+            ("", None),
+            ("something-else-entirely", None),
         ];
         for (typed, wanted) in table {
             let unknown = Scene::find(typed).unwrap_err();
-            assert_eq!(unknown.nearest, wanted);
-            assert!(unknown.to_string().contains(wanted));
+            assert_eq!(unknown.nearest, wanted, "{typed}");
+            let said = unknown.to_string();
+            match wanted {
+                Some(wanted) => assert!(said.ends_with(&format!("did you mean '{wanted}'?"))),
+                None => {
+                    for scenario in SCENARIOS {
+                        assert!(said.contains(scenario.name), "{said}");
+                    }
+                }
+            }
         }
-        assert_eq!(Scene::find("scale:667"), Ok(Scene::Scale(667)));
+    }
+
+    #[test]
+    fn a_number_of_instances_is_a_number_in_its_bounds() {
+        for (typed, wanted) in [
+            ("scale:1", Some(1)),
+            ("scale:667", Some(667)),
+            ("scale:1000", Some(1000)),
+            ("scale:0", None),
+            ("scale:1001", None),
+            ("scale:-3", None),
+            ("scale:", None),
+            ("scale:x", None),
+            ("scale:1.5", None),
+            ("scale:99999999999999999999", None),
+        ] {
+            match (Scene::find(typed), wanted) {
+                (Ok(Scene::Scale(count)), Some(wanted)) => assert_eq!(count, wanted),
+                (Err(unknown), None) => assert_eq!(
+                    unknown.to_string(),
+                    format!(
+                        "'{typed}' does not say how many instances: scale:N takes a number from 1 to 1000, for example scale:100"
+                    )
+                ),
+                other => panic!("{typed}: {other:?}"),
+            }
+        }
     }
 }
