@@ -87,9 +87,7 @@ pub fn command(program: &str) -> Command {
 
 /// Why the program was not started, from what [`command`] said on standard output.
 pub fn not_started(said: &[u8]) -> Option<io::Error> {
-    if SELF.get().is_none() {
-        return None;
-    }
+    SELF.get()?;
     error_in(said)
 }
 

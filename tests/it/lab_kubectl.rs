@@ -668,6 +668,7 @@ fn kubectl_edits_scales_restarts_and_takes_apart() {
 
     let mut waits = kubectl
         .command(&["wait", "--for=delete", "pod/cache-1", "--timeout=60s"])
+        .stdout(Stdio::null())
         .spawn()
         .unwrap();
     assert_eq!(
