@@ -79,6 +79,7 @@ pub enum Verb {
     /// Wait until an instance is as wanted: a Dragonfly object has no conditions to wait for.
     Wait(WaitArgs),
     /// Two simulated clusters on this machine, to learn and to test on.
+    #[command(after_help = super::lab::scenarios_page())]
     Lab(LabArgs),
 }
 
@@ -176,16 +177,16 @@ pub enum Ended {
 /// `darner lab`.
 #[derive(Debug, Clone, Args)]
 pub struct LabArgs {
-    /// Apply a fault to a lab that is running, or list what there is.
+    /// What to do with labs that are running, or list what there is.
     #[command(subcommand)]
     pub command: Option<LabVerb>,
     /// Run the clusters without opening the console.
     #[arg(long)]
     pub serve: bool,
-    /// Write the kubeconfig of the clusters to this file.
+    /// Write the kubeconfig of the clusters to this file, which must be new or a lab's.
     #[arg(long, value_name = "FILE")]
     pub write_kubeconfig: Option<PathBuf>,
-    /// The situation to begin with; `darner lab list` shows them.
+    /// The situation to begin with, from the list below.
     #[arg(long, value_name = "NAME", default_value = "healthy")]
     pub scenario: String,
     /// The same number gives the same story.
@@ -197,8 +198,9 @@ pub struct LabArgs {
 #[derive(Debug, Clone, Subcommand)]
 pub enum LabVerb {
     /// Apply a fault to the running lab.
+    #[command(after_help = super::lab::faults_page())]
     Fault {
-        /// Its name; `darner lab list` shows them.
+        /// Its name, from the list below.
         name: String,
         /// Which lab, by its process number, where several run.
         #[arg(long, value_name = "PID")]
@@ -206,4 +208,6 @@ pub enum LabVerb {
     },
     /// Scenarios and faults, a line each.
     List,
+    /// The labs that are running, with their faults and kubeconfigs.
+    Status,
 }

@@ -34,6 +34,9 @@ pub const USAGE: u8 = 64;
 /// # Errors
 /// What nobody foresaw; what was foreseen is a sentence on standard error and an exit code.
 pub fn run() -> color_eyre::Result<ExitCode> {
+    if let Some(code) = crate::connect::detach::take_part(std::env::args_os()) {
+        return Ok(code);
+    }
     crate::runtime::terminal::install_panic_hook()?;
     // Two TLS providers in one program would leave rustls unable to choose; a second installation is no error.
     let _ = rustls::crypto::ring::default_provider().install_default();

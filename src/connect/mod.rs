@@ -11,6 +11,7 @@
 
 pub mod client;
 pub mod credential;
+pub mod detach;
 pub mod exec;
 pub mod fault;
 pub mod forward;

@@ -33,6 +33,6 @@ pub mod store;
 mod tasks;
 mod traffic;
 
-pub use control::{Control, read_state, send_fault, send_stop};
+pub use control::{Control, Knock, knock, read_state, send_fault, send_stop};
 pub use running::{Lab, LabError, LabOptions};
 pub use scenario::{Lasts, MOST_INSTANCES, SCENARIOS, Scenario, Unknown, Use};

@@ -20,6 +20,11 @@ use crate::lab::json::{items, set, text};
 use crate::lab::resources::{CLAIMS, PODS};
 use crate::lab::store::{Delete, Expect, Object, Writer};
 
+/// Until the kubelet notices that a going pod's containers have ended: a real one looks at them about once a second.
+const NOTICES: Duration = Duration::from_millis(300);
+/// From the last status of a going pod until its object is let go: the sandbox and the volumes are taken down first.
+const LETS_GO: Duration = Duration::from_millis(500);
+
 /// What a worker is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Word {
@@ -357,7 +362,7 @@ impl Worker {
 
     // Down.
 
-    async fn fall(&mut self, word: Word) {
+    async fn fall(&mut self, mut word: Word) {
         if let (Word::Stop(grace), Some(pod)) = (word, self.pod()) {
             for name in self.running.keys() {
                 let field = format!("spec.containers{{{name}}}");
@@ -370,7 +375,10 @@ impl Worker {
             for process in self.running.values() {
                 process.terminate();
             }
-            self.wait_for_end(Duration::from_secs(grace)).await;
+            let there = self.wait_for_end(Duration::from_secs(grace)).await;
+            if !there || !self.linger(NOTICES).await {
+                word = Word::Gone;
+            }
         }
         for process in self.running.values() {
             process.kill();
@@ -395,6 +403,9 @@ impl Worker {
             return;
         }
         self.write();
+        if !self.linger(LETS_GO).await {
+            return;
+        }
         let expect = Expect {
             uid: Some(self.uid.clone()),
             revision: None,
@@ -411,19 +422,34 @@ impl Worker {
         );
     }
 
-    /// Waits until all processes have ended, the grace is over, or the object is gone.
-    async fn wait_for_end(&mut self, grace: Duration) {
+    /// Waits until all processes have ended or the grace is over; false when somebody removed the object meanwhile.
+    async fn wait_for_end(&mut self, grace: Duration) -> bool {
         let mut until = Instant::now() + self.shared.scaled(grace);
         while self.running.values().any(|process| !process.has_ended()) {
             tokio::select! {
-                _ = all_ended(&self.running) => return,
-                () = tokio::time::sleep_until(until) => return,
+                _ = all_ended(&self.running) => return true,
+                () = tokio::time::sleep_until(until) => return true,
                 word = self.words.recv() => match word {
                     Some(Word::Stop(grace)) => {
                         until = until.min(Instant::now() + self.shared.scaled(Duration::from_secs(grace)));
                     }
                     Some(Word::Look | Word::Retry) => {}
-                    Some(Word::Gone) | None => return,
+                    Some(Word::Gone) | None => return false,
+                },
+            }
+        }
+        true
+    }
+
+    /// Lets time pass while the pod is taken down; false when somebody removed the object meanwhile.
+    async fn linger(&mut self, time: Duration) -> bool {
+        let until = Instant::now() + self.shared.scaled(time);
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep_until(until) => return true,
+                word = self.words.recv() => match word {
+                    Some(Word::Stop(_) | Word::Look | Word::Retry) => {}
+                    Some(Word::Gone) | None => return false,
                 },
             }
         }

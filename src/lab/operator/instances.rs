@@ -2,17 +2,16 @@
 
 use std::time::Duration;
 
-use futures::StreamExt;
 use serde_json::Value;
-use tokio::time::Instant;
 
 use super::election::Role;
 use super::owned::{Wanted, owned};
-use super::queue::{Outcome, Queue};
+use super::queue::Outcome;
 use super::rollout::{self, Rolling, Step};
 use super::speak::Voices;
+use super::work::Controller;
 use super::{MANAGER, Operator};
-use crate::lab::controllers::{Key, follow, key};
+use crate::lab::controllers::{Key, key};
 use crate::lab::json::{extend, items, number, set, text};
 use crate::lab::pods;
 use crate::lab::resources::{
@@ -24,75 +23,37 @@ const CONTROLLER: &str = "Dragonfly";
 /// Between two looks during a rollout.
 const REQUEUE: Duration = Duration::from_secs(5);
 
-impl Operator {
-    /// Follows resources and what they own. A `warm` start has seen them all before.
-    pub(super) async fn run_instances(self, warm: bool) {
-        let mut queue = Queue::default();
-        let mut known = warm;
-        loop {
-            let mut changes = follow(
-                &self.store,
-                &[
-                    DRAGONFLIES,
-                    STATEFUL_SETS,
-                    SERVICES,
-                    CONFIG_MAPS,
-                    NETWORK_POLICIES,
-                ],
-            );
-            let listed = self
-                .store
-                .list(DRAGONFLIES, None)
-                .map(|listed| listed.items)
-                .unwrap_or_default();
-            if !std::mem::take(&mut known) {
-                listed.iter().for_each(|df| queue.add(key(df)));
-            } else {
-                // A rollout that was under way goes on.
-                let rolling = |df: &&std::sync::Arc<Object>| {
-                    text(&df.value(), "/status/phase") == "RollingUpdate"
-                };
-                listed
-                    .iter()
-                    .filter(rolling)
-                    .for_each(|df| queue.add(key(df)));
-            }
-            loop {
-                let next = queue.next();
-                let wait = async {
-                    match &next {
-                        Some((_, at)) => tokio::time::sleep_until(*at).await,
-                        None => std::future::pending().await,
-                    }
-                };
-                tokio::select! {
-                    biased;
-                    batch = changes.next() => match batch {
-                        Some((what, Ok(batch))) => {
-                            batch.iter().filter_map(|change| self.concerns(what, change)).for_each(|key| queue.add(key));
-                        }
-                        _ => break,
-                    },
-                    () = wait => {
-                        let Some((key, _)) = next.filter(|(_, at)| *at <= Instant::now()) else { continue };
-                        queue.take(&key);
-                        self.shared.unstalled().await;
-                        let outcome = match self.reconcile(&key).await {
-                            Ok(outcome) => outcome,
-                            Err(error) => Outcome::Failed(error),
-                        };
-                        if let Outcome::Failed(error) = &outcome {
-                            self.failed(CONTROLLER, &key.0, &key.1, error);
-                        }
-                        queue.settle(key, &outcome, |time| self.shared.scaled(time));
-                    }
-                }
-            }
-        }
+/// The controller.
+pub(super) struct Instances(pub(super) Operator);
+
+impl Controller for Instances {
+    const NAME: &'static str = CONTROLLER;
+    const WATCHED: &'static [GroupResource<'static>] = &[
+        DRAGONFLIES,
+        STATEFUL_SETS,
+        SERVICES,
+        CONFIG_MAPS,
+        NETWORK_POLICIES,
+    ];
+
+    fn operator(&self) -> &Operator {
+        &self.0
     }
 
-    /// The resource that a change concerns: of resources only changes of their spec, of owned objects all.
-    fn concerns(&self, what: GroupResource<'static>, change: &Change) -> Option<Key> {
+    fn first(&self, known: bool) -> Vec<Key> {
+        // A rollout that was under way goes on.
+        let rolling = |df: &Object| text(&df.value(), "/status/phase") == "RollingUpdate";
+        let listed = self.0.store.list(DRAGONFLIES, None);
+        let listed = listed.map(|listed| listed.items).unwrap_or_default();
+        listed
+            .iter()
+            .filter(|df| !known || rolling(df))
+            .map(|df| key(df))
+            .collect()
+    }
+
+    /// Of resources only changes of their spec, of owned objects all.
+    fn concerned(&self, what: GroupResource<'static>, change: &Change) -> Option<Key> {
         let object = &change.object;
         if what == DRAGONFLIES {
             let generation = |object: &Object| number(&object.value(), "/metadata/generation");
@@ -105,7 +66,11 @@ impl Operator {
         if object.owners.is_empty() {
             return None;
         }
-        let listed = self.store.list(DRAGONFLIES, Some(&object.namespace)).ok()?;
+        let listed = self
+            .0
+            .store
+            .list(DRAGONFLIES, Some(&object.namespace))
+            .ok()?;
         let owner = listed
             .items
             .iter()
@@ -113,6 +78,12 @@ impl Operator {
         Some(key(owner))
     }
 
+    async fn look(&self, key: &Key) -> Result<Outcome, String> {
+        self.0.reconcile(key).await
+    }
+}
+
+impl Operator {
     async fn reconcile(&self, (namespace, name): &Key) -> Result<Outcome, String> {
         let Some(df) = self.instance(namespace, name) else {
             return Ok(Outcome::Done);

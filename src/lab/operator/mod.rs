@@ -2,7 +2,8 @@
 //! engines' admin ports, with the gates, timeouts and gaps of the real one.
 //!
 //! Start reading at [`start`] (the process and its leadership), then `pods` (elections and replication) and `instances`
-//! (objects and rollouts). `election`, `rollout`, `lease` and `owned` are its decisions as pure functions.
+//! (objects and rollouts), both kept going by `work`. `election`, `rollout`, `lease` and `owned` are its decisions as
+//! pure functions.
 
 pub(in crate::lab) mod crd;
 pub(in crate::lab) mod election;
@@ -13,6 +14,7 @@ mod pods;
 mod queue;
 pub(in crate::lab) mod rollout;
 mod speak;
+mod work;
 
 use std::sync::Arc;
 
@@ -166,8 +168,8 @@ impl Operator {
                     if !warm {
                         self.became_leader(name, me);
                     }
-                    tasks.spawn(self.clone().run_instances(warm));
-                    tasks.spawn(self.clone().run_pods(warm));
+                    tasks.spawn(work::keep(instances::Instances(self.clone()), warm));
+                    tasks.spawn(work::keep(pods::Pods(self.clone()), warm));
                 }
                 (true, false) => return,
                 _ => {}
