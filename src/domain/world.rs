@@ -2,6 +2,7 @@
 
 mod context_world;
 mod engine_record;
+mod news;
 mod shelf;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,6 +36,9 @@ pub struct Touched {
     pub operators: BTreeSet<ContextId>,
     /// Something that is shown but never judged changed (a round-trip time).
     pub shown: bool,
+    /// More than figures that move by themselves: it is to be shown at once. What is touched without it may wait for the
+    /// next tick of the ages.
+    pub news: bool,
 }
 
 impl Touched {
@@ -52,6 +56,7 @@ impl Touched {
         self.links.extend(other.links);
         self.operators.extend(other.operators);
         self.shown |= other.shown;
+        self.news |= other.news;
     }
 }
 
@@ -105,7 +110,10 @@ impl World {
 
     /// Takes one fact in, observed at `at`, and tells what it touched.
     pub fn apply(&mut self, fact: Fact, at: Timestamp) -> Touched {
-        let mut touched = Touched::default();
+        let mut touched = Touched {
+            news: true,
+            ..Touched::default()
+        };
         if let Fact::Opened {
             context,
             namespaces,
@@ -136,6 +144,8 @@ impl World {
                     touched.links.insert(context.id.clone());
                 }
                 touched.shown |= context.link != link;
+                // Only how long the way is.
+                touched.news = !touched.links.is_empty();
                 context.link = link;
             }
             Fact::Identified {
@@ -191,6 +201,7 @@ impl World {
                     .remove(&(object.kind(), meta.namespace.clone(), meta.name.clone()));
                 context.touch_former(&object, &mut touched);
                 context.touch(&object, &mut touched);
+                touched.news = !context.is_renewal(&object);
                 context.put(object, at);
             }
             Fact::Gone {
@@ -251,6 +262,8 @@ impl World {
                 }
             }
             Fact::Probed { node, uid, probe } => {
+                let before = context.engine(&node.namespace, &node.pod);
+                touched.news = before.is_none_or(|engine| news::is_news(engine, &probe));
                 if let Some(engine) = context.engine_of(&node, &uid) {
                     engine.answered(probe, at);
                     touched.instances.extend(self.instance_of_node(&node));
@@ -261,12 +274,15 @@ impl World {
                 uid,
                 unanswered,
             } => {
+                let before = context.engine(&node.namespace, &node.pod);
+                touched.news = before.is_none_or(|e| news::is_new_silence(e, &unanswered));
                 if let Some(engine) = context.engine_of(&node, &uid) {
                     engine.silent(unanswered, at);
                     touched.instances.extend(self.instance_of_node(&node));
                 }
             }
         }
+        touched.news &= !touched.is_empty();
         touched
     }
 }
