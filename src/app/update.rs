@@ -84,7 +84,8 @@ fn judge(state: &mut State, touched: Touched, now: Timestamp) {
             let all = found.iter().filter(|told| told.0 == Severity::Critical);
             all.cloned().collect()
         };
-        state.ring |= !state.has_focus && is_worse(&critical(&findings), &critical(&state.findings));
+        state.ring |=
+            !state.has_focus && is_worse(&critical(&findings), &critical(&state.findings));
         state.news |= findings != state.findings;
         state.findings = findings;
     }

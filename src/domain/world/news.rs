@@ -114,8 +114,16 @@ mod tests {
         for (before, now, news) in [
             (ping(100, false), ping(900, false), false),
             (ping(100, false), ping(100, true), true),
-            (master(LinkState::Online, 3), master(LinkState::Online, 9), false),
-            (master(LinkState::Online, 3), master(LinkState::FullSync, 3), true),
+            (
+                master(LinkState::Online, 3),
+                master(LinkState::Online, 9),
+                false,
+            ),
+            (
+                master(LinkState::Online, 3),
+                master(LinkState::FullSync, 3),
+                true,
+            ),
             (server("v1.39.0", 10), server("v1.39.0", 20), false),
             (server("v1.39.0", 10), server("v1.40.0", 20), true),
             (server("v1.39.0", 10), server("v1.39.0", 1), true),
