@@ -2,7 +2,7 @@
 //! processes: first frame, first complete row, key to frame, event to cell, frames and processor time when idle, memory.
 //!
 //! `cargo bench --bench console` prints one line a figure; `-- --quick` takes fewer samples; `-- start`, `-- idle` and
-//! `-- many` each measure a part. What is measured is the console; what it looks at is the lab, a simulation. The labs
+//! `-- many` each measure a part; `-- idle --show` prints the lines that each idle frame changed. What is measured is the console; what it looks at is the lab, a simulation. The labs
 //! run on the same cores: what they and the console take of them is printed beside the figure.
 #![allow(
     clippy::unwrap_used,
@@ -36,7 +36,8 @@ fn main() {
         start_up(samples);
     }
     if wanted("idle") {
-        idle_and_memory(if quick { 10 } else { 60 });
+        let show = args.iter().any(|arg| arg == "--show");
+        idle_and_memory(if quick { 10 } else { 60 }, show);
     }
     if wanted("many") {
         many_contexts(if quick { 2 } else { 20 }, if quick { 10 } else { 200 });
@@ -64,7 +65,7 @@ fn start_up(samples: usize) {
 }
 
 /// Two contexts of twenty instances of three pods: memory, frames and processor time while nothing happens.
-fn idle_and_memory(seconds: u64) {
+fn idle_and_memory(seconds: u64, show: bool) {
     let labs = [
         LabProcess::seeded("scale:17", 1),
         LabProcess::seeded("scale:17", 2),
@@ -95,7 +96,7 @@ fn idle_and_memory(seconds: u64) {
         resident(pid) as f64 / 1024.0
     );
     let cpu = processor(pid) - cpu;
-    let frames = frames(&console.bytes(), seen, (60, 200));
+    let frames = frames(&console.bytes(), seen, (60, 200), show);
     println!(
         "the same while nothing is pressed: {:.2} frames/s in which a cell differed, {:.2} in which none did, {:.2} % of one core",
         frames.different as f64 / took,
@@ -300,7 +301,7 @@ struct Frames {
 
 /// The frames among what was written after the first `from` bytes. Each is one synchronised update; what it changed is
 /// told by a terminal of that many rows and columns.
-fn frames(bytes: &[u8], from: usize, (rows, columns): (u16, u16)) -> Frames {
+fn frames(bytes: &[u8], from: usize, (rows, columns): (u16, u16), show: bool) -> Frames {
     const END: &[u8] = b"\x1b[?2026l";
     let mut terminal = vt100::Parser::new(rows.try_into().unwrap(), columns.try_into().unwrap(), 0);
     let mut frames = Frames {
@@ -321,8 +322,8 @@ fn frames(bytes: &[u8], from: usize, (rows, columns): (u16, u16)) -> Frames {
                 frames.equal += 1;
             } else {
                 frames.different += 1;
-                if std::env::var_os("DARNER_BENCH_SHOW").is_some() {
-                    show_difference(&before, terminal.screen(), rows, columns);
+                if show {
+                    print_difference(&before, terminal.screen(), (rows, columns));
                 }
             }
         }
@@ -331,14 +332,14 @@ fn frames(bytes: &[u8], from: usize, (rows, columns): (u16, u16)) -> Frames {
     frames
 }
 
-fn show_difference(before: &[u8], now: &vt100::Screen, rows: u16, columns: u16) {
-    let mut old = vt100::Parser::new(rows.try_into().unwrap(), columns.try_into().unwrap(), 0);
-    old.process(before);
-    let was: Vec<String> = old.screen().rows(0, columns.try_into().unwrap()).collect();
-    for (i, line) in now.rows(0, columns.try_into().unwrap()).enumerate() {
-        if was[i] != line {
-            println!("- {}\n+ {}", was[i], line);
-        }
+fn print_difference(before: &[u8], now: &vt100::Screen, (rows, columns): (u16, u16)) {
+    let (rows, columns) = (rows.try_into().unwrap(), columns.try_into().unwrap());
+    let mut terminal = vt100::Parser::new(rows, columns, 0);
+    terminal.process(before);
+    let was: Vec<String> = terminal.screen().rows(0, columns).collect();
+    let is = now.rows(0, columns);
+    for (was, is) in was.iter().zip(is).filter(|(was, is)| *was != is) {
+        println!("- {was}\n+ {is}");
     }
     println!("--");
 }
