@@ -1,8 +1,9 @@
 //! The promises that a person feels, measured on the real binary in a pseudo-terminal, the clusters served by other
 //! processes: first frame, first complete row, key to frame, event to cell, frames and processor time when idle, memory.
 //!
-//! `cargo bench` prints one line a figure; `cargo bench -- --quick` takes fewer samples. What is measured is the
-//! console; what it looks at is the lab, a simulation.
+//! `cargo bench --bench console` prints one line a figure; `-- --quick` takes fewer samples; `-- start`, `-- idle` and
+//! `-- many` each measure a part; `-- idle --show` prints the lines that each idle frame changed. What is measured is the console; what it looks at is the lab, a simulation. The labs
+//! run on the same cores: what they and the console take of them is printed beside the figure.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -20,17 +21,28 @@ use driver::console::{Console, Opening};
 use driver::lab::LabProcess;
 
 fn main() {
-    let quick = std::env::args().any(|arg| arg == "--quick");
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let quick = args.iter().any(|arg| arg == "--quick");
+    let parts: Vec<&String> = args.iter().filter(|arg| !arg.starts_with('-')).collect();
+    let wanted = |part: &str| parts.is_empty() || parts.iter().any(|wanted| *wanted == part);
     let samples = if quick { 5 } else { 30 };
     println!(
         "darner {}, {} samples a figure unless said otherwise",
         env!("CARGO_PKG_VERSION"),
         samples
     );
-    println!("machine: {}", machine());
-    start_up(samples);
-    idle_and_memory(if quick { 10 } else { 60 });
-    many_contexts(if quick { 2 } else { 20 }, if quick { 10 } else { 200 });
+    println!("machine: {}, load {}", machine(), load());
+    if wanted("start") {
+        start_up(samples);
+    }
+    if wanted("idle") {
+        let show = args.iter().any(|arg| arg == "--show");
+        idle_and_memory(if quick { 10 } else { 60 }, show);
+    }
+    if wanted("many") {
+        many_contexts(if quick { 2 } else { 20 }, if quick { 10 } else { 200 });
+    }
+    println!("load at the end {}", load());
 }
 
 /// First frame, and first complete row, from the start of the process.
@@ -53,7 +65,7 @@ fn start_up(samples: usize) {
 }
 
 /// Two contexts of twenty instances of three pods: memory, frames and processor time while nothing happens.
-fn idle_and_memory(seconds: u64) {
+fn idle_and_memory(seconds: u64, show: bool) {
     let labs = [
         LabProcess::seeded("scale:17", 1),
         LabProcess::seeded("scale:17", 2),
@@ -73,7 +85,7 @@ fn idle_and_memory(seconds: u64) {
     });
     let pid = console.pid();
     let first = resident(pid);
-    let (frames, cpu, begun) = (frames(&console), processor(pid), Instant::now());
+    let (seen, cpu, begun) = (console.bytes().len(), processor(pid), Instant::now());
     while begun.elapsed() < Duration::from_secs(seconds) {
         std::thread::sleep(Duration::from_millis(500));
     }
@@ -83,10 +95,13 @@ fn idle_and_memory(seconds: u64) {
         first as f64 / 1024.0,
         resident(pid) as f64 / 1024.0
     );
+    let cpu = processor(pid) - cpu;
+    let frames = frames(&console.bytes(), seen, (60, 200), show);
     println!(
-        "the same while nothing is pressed: {:.2} frames/s, {:.2} % of one core",
-        (self::frames(&console) - frames) as f64 / took,
-        (processor(pid) - cpu) / took * 100.0
+        "the same while nothing is pressed: {:.2} frames/s in which a cell differed, {:.2} in which none did, {:.2} % of one core",
+        frames.different as f64 / took,
+        frames.equal as f64 / took,
+        cpu / took * 100.0
     );
 }
 
@@ -120,6 +135,7 @@ fn many_contexts(contexts: usize, events: usize) {
     });
 
     let mut made = Vec::new();
+    let shares = Shares::of(console.pid(), &labs);
     for i in 0..events {
         let lab = &labs[i % labs.len()];
         let name = format!("bench-{i}");
@@ -145,6 +161,7 @@ fn many_contexts(contexts: usize, events: usize) {
         ),
         &mut made,
     );
+    shares.print("meanwhile");
 
     let stop = std::sync::atomic::AtomicBool::new(false);
     let mut keys = Vec::new();
@@ -189,6 +206,42 @@ fn many_contexts(contexts: usize, events: usize) {
         contexts * 101,
         resident(console.pid()) as f64 / 1024.0
     );
+}
+
+/// What the console and the labs take of the processor.
+struct Shares {
+    console: u32,
+    labs: Vec<u32>,
+    before: (f64, f64),
+    begun: Instant,
+}
+
+impl Shares {
+    fn of(console: u32, labs: &[LabProcess]) -> Self {
+        let mut shares = Self {
+            console,
+            labs: labs.iter().map(LabProcess::pid).collect(),
+            before: (0.0, 0.0),
+            begun: Instant::now(),
+        };
+        shares.before = shares.now();
+        shares
+    }
+
+    fn now(&self) -> (f64, f64) {
+        let labs = self.labs.iter().map(|pid| processor(*pid)).sum();
+        (processor(self.console), labs)
+    }
+
+    fn print(&self, when: &str) {
+        let (console, labs) = self.now();
+        let took = self.begun.elapsed().as_secs_f64();
+        println!(
+            "{when}: {:.1} % of one core for the console, {:.1} % for the labs, over {took:.1} s",
+            (console - self.before.0) / took * 100.0,
+            (labs - self.before.1) / took * 100.0
+        );
+    }
 }
 
 fn dragonfly(name: &str) -> String {
@@ -240,13 +293,54 @@ fn print(what: &str, times: &mut [Duration]) {
     );
 }
 
-/// Frames so far: each is one synchronised update.
-fn frames(console: &Console) -> usize {
-    console
-        .bytes()
-        .windows(8)
-        .filter(|window| window == b"\x1b[?2026l")
-        .count()
+/// Frames, by whether the picture differed from the one before.
+struct Frames {
+    different: usize,
+    equal: usize,
+}
+
+/// The frames among what was written after the first `from` bytes. Each is one synchronised update; what it changed is
+/// told by a terminal of that many rows and columns.
+fn frames(bytes: &[u8], from: usize, (rows, columns): (u16, u16), show: bool) -> Frames {
+    const END: &[u8] = b"\x1b[?2026l";
+    let mut terminal = vt100::Parser::new(rows.try_into().unwrap(), columns.try_into().unwrap(), 0);
+    let mut frames = Frames {
+        different: 0,
+        equal: 0,
+    };
+    let mut begin = 0;
+    let mut before: Vec<u8> = Vec::new();
+    let ends = bytes.windows(END.len()).enumerate();
+    for (at, _) in ends.filter(|(_, window)| *window == END) {
+        let end = at + END.len();
+        terminal.process(&bytes[begin..end]);
+        begin = end;
+        // Text and styles of every cell; the cursor is hidden throughout.
+        let picture: Vec<u8> = terminal.screen().contents_formatted().into();
+        if end > from {
+            if picture == before {
+                frames.equal += 1;
+            } else {
+                frames.different += 1;
+                if show {
+                    print_difference(&before, terminal.screen(), (rows, columns));
+                }
+            }
+        }
+        before = picture;
+    }
+    frames
+}
+
+fn print_difference(before: &[u8], now: &vt100::Screen, (rows, columns): (u16, u16)) {
+    let mut terminal = vt100::Parser::new(rows.try_into().unwrap(), columns.try_into().unwrap(), 0);
+    terminal.process(before);
+    let was: Vec<String> = terminal.screen().rows(0, columns).collect();
+    let is = now.rows(0, columns);
+    for (was, is) in was.iter().zip(is).filter(|(was, is)| *was != is) {
+        println!("- {was}\n+ {is}");
+    }
+    println!("--");
 }
 
 /// Resident memory, KiB.
@@ -270,6 +364,12 @@ fn processor(pid: u32) -> f64 {
         .collect();
     let ticks: f64 = fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap();
     ticks / 100.0
+}
+
+/// The machine's load over the last minute: what else ran.
+fn load() -> String {
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split(' ').next().unwrap_or("unknown").to_owned()
 }
 
 fn machine() -> String {

@@ -13,6 +13,7 @@ mod world;
 
 use std::time::Instant;
 
+use darner::msg::Msg;
 use world::*;
 
 fn main() {
@@ -55,7 +56,12 @@ fn main() {
     };
     measured("view of Fleet", 300, &mut || story.draw());
     let mut at = 0;
-    measured("one engine's answers taken in", 300, &mut || {
+    measured("one instance's figures taken in", 300, &mut || {
+        at += 1;
+        let answers = infra[at % 350].clone().busy(1_000 + at as u64).answers();
+        story.send(Msg::Facts(answers));
+    });
+    measured("the same, and shown", 300, &mut || {
         at += 1;
         story.told(infra[at % 350].clone().busy(1_000 + at as u64).answers());
     });

@@ -8,11 +8,11 @@ use super::freeze::Picture;
 use super::history::History;
 use super::notices::Notices;
 use super::over::Over;
-use crate::checks::{Board, EXPECTED, Limits, NOT_EXPECTED, Subject};
+use crate::checks::{self, Board, EXPECTED, Limits, NOT_EXPECTED, Severity, Subject};
 use crate::domain::{ContextId, InstanceId, World};
 use crate::screens::{self, Clock, Filter, Fresh, Screen, See};
 use crate::settings::{GlyphSet, KeyPress, Keymap, Settings, Theme};
-use crate::widgets::Look;
+use crate::widgets::{Look, Segment};
 
 /// How long a prefix key waits before its continuations are shown.
 pub(super) const HINT_AFTER: SignedDuration = SignedDuration::from_millis(300);
@@ -48,14 +48,23 @@ pub struct State {
     pub(super) dirty: bool,
     /// The top bar may read differently.
     pub(super) bar_is_old: bool,
+    /// What it last read.
+    pub(super) bar: Vec<Segment>,
+    /// Something that is to be shown at once has come in.
+    pub(super) news: bool,
+    /// When figures are shown that have moved since the last frame: with the next tick of the ages.
+    pub(super) figures_due: Option<Timestamp>,
     /// The window has the keyboard, as far as the terminal tells.
     pub(super) has_focus: bool,
-    /// Critical findings that are known; one that comes while nobody looks rings the bell.
-    pub(super) critical: BTreeSet<(Subject, &'static str)>,
+    /// Findings that are known; a critical one that comes while nobody looks rings the bell.
+    pub(super) findings: BTreeSet<Told>,
     pub(super) ring: bool,
     /// When the picture that was last drawn goes out of date by time alone.
     pub(super) clock: Clock,
 }
+
+/// A finding, as far as it is news when there is one: how bad it is, about what, by which check.
+pub(super) type Told = (Severity, Subject, &'static str, checks::State);
 
 /// A screen with what is set on it.
 #[derive(Debug)]
@@ -121,9 +130,12 @@ impl State {
             titled: String::new(),
             dirty: true,
             bar_is_old: false,
+            bar: Vec::new(),
+            news: false,
+            figures_due: None,
             clock: Clock::default(),
             has_focus: true,
-            critical: BTreeSet::new(),
+            findings: BTreeSet::new(),
             ring: false,
             settings,
         }
@@ -159,13 +171,14 @@ impl State {
         std::mem::take(&mut self.dirty)
     }
 
-    /// When the screen next changes by time alone: an age reads differently, a judgement falls due, a hint appears, a
-    /// notice goes. `None`: not before something happens. Asked after [`super::view()`] has drawn; a `Msg::Tick` is
+    /// When the screen next changes by time alone: an age reads differently, figures that have moved are shown, a
+    /// judgement falls due, a hint appears, a notice goes. `None`: not before something happens. Asked after [`super::view()`] has drawn; a `Msg::Tick` is
     /// wanted at that time, and never before `now`.
     pub fn next_wake(&self, now: Timestamp) -> Option<Timestamp> {
         let hint = self.pending.as_ref().filter(|p| !p.is_hinted(now));
         [
             self.clock.next(),
+            self.figures_due,
             hint.map(|p| p.since + HINT_AFTER),
             self.board.next_due(),
             self.notices.next_change(),
@@ -174,6 +187,12 @@ impl State {
         .flatten()
         .min()
         .map(|at| at.max(now))
+    }
+
+    /// Has what moved shown when ages tick next: on the next whole second, as every age is written in whole seconds.
+    pub(super) fn show_at_next_tick(&mut self, now: Timestamp) {
+        let next = Timestamp::from_second(now.as_second().saturating_add(1)).ok();
+        self.figures_due = self.figures_due.or(next);
     }
 
     /// The screen that is shown.

@@ -14,6 +14,11 @@ use crate::widgets::{Piece, Segment, Strip};
 
 /// Draws the top line.
 pub(super) fn view(state: &State, see: &See<'_>, now: Timestamp, area: Rect, buf: &mut Buffer) {
+    Strip::new(segments(state, see, now)).render(&see.look, area, buf);
+}
+
+/// What stands in it.
+pub(super) fn segments(state: &State, see: &See<'_>, now: Timestamp) -> Vec<Segment> {
     let mut segments = vec![Segment::new(vec![
         Piece::text(" "),
         Piece::new("darner", Tone::Accent),
@@ -27,7 +32,7 @@ pub(super) fn view(state: &State, see: &See<'_>, now: Timestamp, area: Rect, buf
         segments.extend(of_context);
     }
     segments.extend(modes(state, see, now));
-    Strip::new(segments).render(&see.look, area, buf);
+    segments
 }
 
 fn of_context(see: &See<'_>, context: &ContextWorld) -> Vec<Segment> {

@@ -5,13 +5,14 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::perform::{copied_words, grant_wish, intend, perform};
-use super::state::State;
-use super::{keys, over};
-use crate::checks::{self, Severity, Subject};
+use super::state::{State, Told};
+use super::{keys, over, topbar};
+use crate::checks::{self, Severity};
 use crate::domain::{Fact, Touched};
 use crate::msg::command::Motion;
 use crate::msg::{Command, Effect, Mouse, Msg, Outcome};
 use crate::screens::parts::Counts;
+use crate::screens::{Clock, See};
 
 /// Takes in one message that happened at `now`, and says what must be done outside.
 pub fn update(state: &mut State, msg: Msg, now: Timestamp) -> Vec<Effect> {
@@ -75,15 +76,26 @@ fn judge(state: &mut State, touched: Touched, now: Timestamp) {
         .board
         .update(&state.world, &touched, &state.limits, now);
     if judged {
-        let critical = state.board.attention(&state.world);
-        let critical: BTreeSet<(Subject, &'static str)> = critical
+        // That evidence is younger, or a figure in a sentence another, is no news; another finding is.
+        let findings: BTreeSet<Told> = state
+            .board
+            .attention(&state.world)
             .into_iter()
-            .filter(|finding| finding.severity == Severity::Critical)
-            .map(|finding| (finding.subject.clone(), finding.check))
+            .map(|finding| {
+                let subject = finding.subject.clone();
+                (finding.severity, subject, finding.check, finding.state)
+            })
             .collect();
-        state.ring |= !state.has_focus && !critical.is_subset(&state.critical);
-        state.critical = critical;
+        let critical = |found: &BTreeSet<Told>| -> BTreeSet<Told> {
+            let all = found.iter().filter(|told| told.0 == Severity::Critical);
+            all.cloned().collect()
+        };
+        state.ring |=
+            !state.has_focus && is_worse(&critical(&findings), &critical(&state.findings));
+        state.news |= findings != state.findings;
+        state.findings = findings;
     }
+    state.news |= touched.news;
     // Every screen hears of it; those that are not shown look when they are opened.
     state.bar_is_old |= judged || !touched.links.is_empty() || !touched.operators.is_empty();
     state.bar_is_old |= touched.shown;
@@ -93,24 +105,43 @@ fn judge(state: &mut State, touched: Touched, now: Timestamp) {
     }
 }
 
+/// A critical finding of a check about a subject for which that check had none before.
+fn is_worse(now: &BTreeSet<Told>, before: &BTreeSet<Told>) -> bool {
+    now.iter().any(|(_, subject, check, _)| {
+        !before
+            .iter()
+            .any(|(_, old, by, _)| old == subject && by == check)
+    })
+}
+
 /// Lets the screen take over what is new, and tells the machine room what follows from where the reader is.
 fn settle(state: &mut State, now: Timestamp, effects: &mut Vec<Effect>) {
+    let due = state.figures_due.is_some_and(|at| at <= now);
+    if due {
+        state.figures_due = None;
+    }
+    // A frame that is drawn anyway shows everything as it is now.
+    let at_once = std::mem::take(&mut state.news) || state.dirty || due;
     let frozen = state.frozen.is_some();
     if let Some(desk) = state.desk_mut()
         && !desk.fresh.is_empty()
         && (!frozen || desk.fresh.everything || desk.fresh.sieved)
     {
-        let fresh = std::mem::take(&mut desk.fresh);
-        let everything = fresh.everything;
-        let changed = state.with_screen(now, |screen, see| screen.refresh(see, &fresh));
-        state.dirty |= everything || changed.unwrap_or(false);
+        if at_once || desk.fresh.everything || desk.fresh.sieved {
+            let fresh = std::mem::take(&mut desk.fresh);
+            let everything = fresh.everything;
+            let changed = state.with_screen(now, |screen, see| screen.refresh(see, &fresh));
+            state.dirty |= everything || changed.unwrap_or(false);
+        } else {
+            state.show_at_next_tick(now);
+        }
     }
-    if std::mem::take(&mut state.bar_is_old) {
-        state.dirty = true;
-        let title = state.title();
-        if title != state.titled {
-            state.titled.clone_from(&title);
-            effects.push(Effect::SetTitle(title));
+    if state.bar_is_old {
+        if at_once {
+            state.bar_is_old = false;
+            rename(state, now, effects);
+        } else {
+            state.show_at_next_tick(now);
         }
     }
     if std::mem::take(&mut state.ring) {
@@ -120,6 +151,28 @@ fn settle(state: &mut State, now: Timestamp, effects: &mut Vec<Effect>) {
     if about != state.watched {
         state.watched.clone_from(&about);
         effects.push(Effect::Watch(about));
+    }
+}
+
+/// Sees whether the top line and the window's name read differently.
+fn rename(state: &mut State, now: Timestamp, effects: &mut Vec<Effect>) {
+    // What is only compared asks for no tick.
+    let clock = Clock::default();
+    let bar = state.desk().map(|desk| {
+        let see = See {
+            clock: &clock,
+            ..state.see(desk, now)
+        };
+        topbar::segments(state, &see, now)
+    });
+    if bar.as_ref().is_some_and(|bar| *bar != state.bar) {
+        state.bar = bar.unwrap_or_default();
+        state.dirty = true;
+    }
+    let title = state.title();
+    if title != state.titled {
+        state.titled.clone_from(&title);
+        effects.push(Effect::SetTitle(title));
     }
 }
 

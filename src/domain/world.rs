@@ -3,6 +3,7 @@
 mod context_world;
 mod engine_record;
 mod history;
+mod news;
 mod shelf;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,6 +38,9 @@ pub struct Touched {
     pub operators: BTreeSet<ContextId>,
     /// Something that is shown but never judged changed (a round-trip time).
     pub shown: bool,
+    /// More than figures that move by themselves: it is to be shown at once. What is touched without it may wait for the
+    /// next tick of the ages.
+    pub news: bool,
 }
 
 impl Touched {
@@ -54,6 +58,7 @@ impl Touched {
         self.links.extend(other.links);
         self.operators.extend(other.operators);
         self.shown |= other.shown;
+        self.news |= other.news;
     }
 }
 
@@ -107,7 +112,10 @@ impl World {
 
     /// Takes one fact in, observed at `at`, and tells what it touched.
     pub fn apply(&mut self, fact: Fact, at: Timestamp) -> Touched {
-        let mut touched = Touched::default();
+        let mut touched = Touched {
+            news: true,
+            ..Touched::default()
+        };
         if let Fact::Opened {
             context,
             namespaces,
@@ -138,6 +146,8 @@ impl World {
                     touched.links.insert(context.id.clone());
                 }
                 touched.shown |= context.link != link;
+                // Only how long the way is.
+                touched.news = !touched.links.is_empty();
                 context.link = link;
             }
             Fact::Identified {
@@ -193,6 +203,7 @@ impl World {
                     .remove(&(object.kind(), meta.namespace.clone(), meta.name.clone()));
                 context.touch_former(&object, &mut touched);
                 context.touch(&object, &mut touched);
+                touched.news = !context.is_renewal(&object);
                 context.put(object, at);
             }
             Fact::Gone {
@@ -253,6 +264,8 @@ impl World {
                 }
             }
             Fact::Probed { node, uid, probe } => {
+                let before = context.engine(&node.namespace, &node.pod);
+                touched.news = before.is_none_or(|engine| news::is_news(engine, &probe));
                 if context.answered(&node, &uid, probe, at) {
                     touched.instances.extend(self.instance_of_node(&node));
                 }
@@ -262,6 +275,8 @@ impl World {
                 uid,
                 unanswered,
             } => {
+                let before = context.engine(&node.namespace, &node.pod);
+                touched.news = before.is_none_or(|e| news::is_new_silence(e, &unanswered));
                 if let Some(engine) = context.engine_of(&node, &uid) {
                     engine.silent(unanswered, at);
                     touched.instances.extend(self.instance_of_node(&node));
@@ -279,6 +294,7 @@ impl World {
                 }
             }
         }
+        touched.news &= !touched.is_empty();
         touched
     }
 }

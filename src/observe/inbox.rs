@@ -83,6 +83,11 @@ impl Inbox {
         }
     }
 
+    /// Appends up to `limit` of the facts that wait now to `buf` and tells how many, without waiting.
+    pub fn take_waiting(&mut self, buf: &mut Vec<Fact>, limit: usize) -> usize {
+        self.shared.lock().take(buf, limit)
+    }
+
     /// How many facts wait.
     pub fn len(&self) -> usize {
         self.shared.lock().waiting.len()

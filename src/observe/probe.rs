@@ -9,7 +9,7 @@ mod denials;
 mod ways;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
@@ -39,6 +39,13 @@ const CONNECTIONS: usize = 4;
 /// some 100 KiB; past them an engine that is not in view is connected to anew for each round. Common limits allow 1,024
 /// descriptors, and watches need theirs.
 static KEPT: Semaphore = Semaphore::const_new(256);
+
+/// How far apart the first rounds of engines begin, over all contexts, once [`AT_ONCE`] have begun. A fleet of thousands
+/// that is opened is asked within seconds, and what happens in it meanwhile is not queued behind the asking.
+const APART: Duration = Duration::from_millis(2);
+const AT_ONCE: u32 = 96;
+/// When the first rounds that were let through would all have begun, had they been [`APART`].
+static LET_THROUGH: Mutex<Option<Instant>> = Mutex::new(None);
 
 type Key = (Arc<str>, Arc<str>);
 
@@ -172,6 +179,7 @@ impl Node {
 
     /// Round after round.
     async fn ask(mut self) {
+        self.take_turn().await;
         loop {
             let Some(client) = self.client().await else {
                 return;
@@ -203,6 +211,19 @@ impl Node {
             let spread = self.jitter.about(Duration::from_secs(1)).as_secs_f64();
             self.wait(began, focused.mul_f64(spread), background.mul_f64(spread))
                 .await;
+        }
+    }
+
+    /// Waits until the first round may begin; the instance in view waits for nobody.
+    async fn take_turn(&mut self) {
+        let wait = turn(Instant::now());
+        if wait.is_zero() {
+            return;
+        }
+        let (id, target) = (self.id.clone(), self.target.clone());
+        tokio::select! {
+            _ = self.focus.wait_for(|focus| is_in_view(focus, &id, &target)) => {}
+            () = sleep(wait) => {}
         }
     }
 
@@ -465,6 +486,14 @@ impl Node {
             unanswered: Unanswered { question, fault },
         });
     }
+}
+
+/// How long the next first round waits for its turn.
+fn turn(now: Instant) -> Duration {
+    let mut through = LET_THROUGH.lock().unwrap_or_else(PoisonError::into_inner);
+    let due = through.map_or(now, |through| through.max(now));
+    *through = Some(due + APART);
+    due.saturating_duration_since(now + APART * AT_ONCE)
 }
 
 fn is_in_view(focus: &Focus, id: &NodeId, target: &Target) -> bool {

@@ -23,6 +23,8 @@ const FACT_FRAME: Duration = Duration::from_millis(33);
 const KEY_FRAME: Duration = Duration::from_millis(8);
 /// Facts taken in one go. Between two goes a key is looked for.
 const BATCH: usize = 512;
+/// Facts are taken in at most this often: what comes in a burst, such as the answers of an engine, is judged once.
+const FACTS_APART: Duration = Duration::from_millis(4);
 
 /// How the console ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +50,7 @@ pub async fn run(
     let mut supervisor = Supervisor::default();
     let mut desk = Desk {
         frames: Frames::default(),
+        taken: None,
         focus,
         ended: None,
     };
@@ -94,20 +97,24 @@ pub async fn run(
                     next = if desk.ended.is_some() { None } else { keys.next().now_or_never() };
                 }
             },
-            () = desk.frames.due() => desk.draw(&mut state, &mut screen)?,
+            () = desk.frames.due() => {
+                // What has come while the frame was waited for is on it.
+                inbox.take_waiting(&mut facts, BATCH);
+                desk.take_facts(&mut state, &mut screen, &mut facts)?;
+                desk.draw(&mut state, &mut screen)?;
+            }
             ended = supervisor.next_end() => {
                 if let Some(panic) = ended.panic {
                     let told = format!("{} stopped by a defect of darner ({panic}); its rows are no longer live", ended.task);
                     desk.take(&mut state, &mut screen, Msg::Problem(told))?;
                 }
             },
-            taken = inbox.recv_many(&mut facts, BATCH), if facts_come => {
+            // Before a frame that is due anyway nothing is gained by taking less than a whole batch.
+            taken = desk.recv(&mut inbox, &mut facts), if facts_come && (!desk.frames.is_wanted() || inbox.len() >= BATCH) => {
                 // None means that every context has ended, which an unusable kubeconfig entry does at once.
                 facts_come = taken > 0;
-                if facts_come {
-                    desk.take(&mut state, &mut screen, Msg::Facts(std::mem::take(&mut facts)))?;
-                }
-            },
+                desk.take_facts(&mut state, &mut screen, &mut facts)?;
+            }
             () = at(wake) => desk.take(&mut state, &mut screen, Msg::Tick)?,
         }
     }
@@ -118,6 +125,8 @@ pub async fn run(
 /// What the loop keeps besides the state.
 struct Desk {
     frames: Frames,
+    /// When facts were last taken in.
+    taken: Option<Instant>,
     focus: watch::Sender<Focus>,
     ended: Option<Ended>,
 }
@@ -138,6 +147,27 @@ impl Desk {
                 .want(if urgent { KEY_FRAME } else { FACT_FRAME });
         }
         Ok(())
+    }
+
+    /// Waits for facts, a little apart from the last. Cancel-safe, as the inbox is.
+    async fn recv(&self, inbox: &mut Inbox, facts: &mut Vec<Fact>) -> usize {
+        if let Some(taken) = self.taken {
+            sleep_until(taken + FACTS_APART).await;
+        }
+        inbox.recv_many(facts, BATCH).await
+    }
+
+    fn take_facts(
+        &mut self,
+        state: &mut State,
+        screen: &mut Screen,
+        facts: &mut Vec<Fact>,
+    ) -> io::Result<()> {
+        if facts.is_empty() {
+            return Ok(());
+        }
+        self.taken = Some(Instant::now());
+        self.take(state, screen, Msg::Facts(std::mem::take(facts)))
     }
 
     fn carry_out(
@@ -165,7 +195,7 @@ impl Desk {
             Effect::Retry => self.focus.send_modify(|focus| focus.nudges += 1),
             Effect::Bell => screen.ring()?,
             Effect::Redraw => {
-                screen.forget()?;
+                screen.forget();
                 self.frames.want(KEY_FRAME);
             }
             Effect::Suspend => {
@@ -180,10 +210,9 @@ impl Desk {
     fn draw(&mut self, state: &mut State, screen: &mut Screen) -> io::Result<()> {
         let begun = Instant::now();
         state.take_dirty();
-        screen
-            .draw(|frame| app::view(state, Timestamp::now(), frame.area(), frame.buffer_mut()))?;
+        let differs = screen.draw(|area, buf| app::view(state, Timestamp::now(), area, buf))?;
         self.frames.drawn();
-        tracing::trace!(target: "darner::frame", micros = begun.elapsed().as_micros() as u64, "frame");
+        tracing::trace!(target: "darner::frame", micros = begun.elapsed().as_micros() as u64, differs, "frame");
         Ok(())
     }
 }
@@ -204,6 +233,10 @@ impl Frames {
     fn drawn(&mut self) {
         self.last = Some(Instant::now());
         self.due = None;
+    }
+
+    fn is_wanted(&self) -> bool {
+        self.due.is_some()
     }
 
     async fn due(&self) {

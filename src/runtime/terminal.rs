@@ -1,7 +1,6 @@
 //! The terminal, taken and always given back: on quit, panic, SIGTERM, SIGHUP and suspend.
 
-use std::io::{self, IsTerminal, Stdout, Write};
-use std::mem::ManuallyDrop;
+use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossterm::event::{
@@ -13,17 +12,19 @@ use crossterm::terminal::{
     LeaveAlternateScreen, SetTitle,
 };
 use crossterm::{execute, queue};
-use ratatui::Terminal;
-use ratatui::backend::CrosstermBackend;
+use ratatui::backend::{Backend, CrosstermBackend};
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
 
 /// Whether the terminal is ours at the moment. The panic hook asks it, which is why it is a static.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
 /// The terminal while it is ours. Dropping it gives it back.
 pub struct Screen {
-    /// Never dropped: ratatui's own drop shows the cursor, and on a terminal that is gone it prints that this failed, which
-    /// panics. [`give_back`] shows the cursor.
-    terminal: ManuallyDrop<Terminal<CrosstermBackend<Stdout>>>,
+    /// What is on it.
+    shown: Buffer,
+    /// What is being drawn. Kept, so that no frame allocates one.
+    next: Buffer,
     mouse: bool,
 }
 
@@ -38,31 +39,51 @@ impl Screen {
                 "standard input and output are no terminal",
             ));
         }
-        let terminal = ManuallyDrop::new(Terminal::new(CrosstermBackend::new(io::stdout()))?);
-        let mut screen = Self { terminal, mouse };
+        let mut screen = Self {
+            shown: Buffer::empty(Rect::ZERO),
+            next: Buffer::empty(Rect::ZERO),
+            mouse,
+        };
         screen.enter()?;
         Ok(screen)
     }
 
-    /// Draws one frame, as one synchronised update where the terminal knows that.
+    /// Draws one frame, as one synchronised update where the terminal knows that, in one write. Where no cell differs from
+    /// what is shown, nothing is written. Returns whether one did.
     ///
     /// # Errors
     /// When the terminal is gone.
-    pub fn draw(&mut self, render: impl FnOnce(&mut ratatui::Frame<'_>)) -> io::Result<()> {
-        queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)?;
-        self.terminal.draw(render)?;
-        execute!(self.terminal.backend_mut(), EndSynchronizedUpdate)
+    pub fn draw(&mut self, render: impl FnOnce(Rect, &mut Buffer)) -> io::Result<bool> {
+        let (width, height) = crossterm::terminal::size()?;
+        let area = Rect::new(0, 0, width, height);
+        self.next.resize(area);
+        self.next.reset();
+        render(area, &mut self.next);
+
+        let mut paper = Vec::new();
+        queue!(paper, BeginSynchronizedUpdate)?;
+        let is_anew = self.shown.area != area;
+        if is_anew {
+            // What a terminal makes of its content when its size changes is its own affair.
+            queue!(paper, Clear(ClearType::All))?;
+            self.shown = Buffer::empty(area);
+        }
+        let mut different = self.shown.diff_iter(&self.next).peekable();
+        if !is_anew && different.peek().is_none() {
+            return Ok(false);
+        }
+        CrosstermBackend::new(&mut paper).draw(different)?;
+        queue!(paper, EndSynchronizedUpdate)?;
+        let mut out = io::stdout().lock();
+        out.write_all(&paper)?;
+        out.flush()?;
+        std::mem::swap(&mut self.shown, &mut self.next);
+        Ok(true)
     }
 
     /// Draws everything anew at the next frame, whatever is on the screen.
-    ///
-    /// # Errors
-    /// When the terminal is gone.
-    pub fn forget(&mut self) -> io::Result<()> {
-        execute!(self.terminal.backend_mut(), Clear(ClearType::All))?;
-        // Not `Terminal::clear`: it asks the terminal where the cursor is, and the answer would go to whoever reads keys.
-        self.terminal = ManuallyDrop::new(Terminal::new(CrosstermBackend::new(io::stdout()))?);
-        Ok(())
+    pub fn forget(&mut self) {
+        self.shown = Buffer::empty(Rect::ZERO);
     }
 
     /// Sets the window's title. The text must be free of control characters.
@@ -70,7 +91,7 @@ impl Screen {
     /// # Errors
     /// When the terminal is gone.
     pub fn title(&mut self, title: &str) -> io::Result<()> {
-        execute!(self.terminal.backend_mut(), SetTitle(title))
+        execute!(io::stdout(), SetTitle(title))
     }
 
     /// Puts text on the person's clipboard by OSC 52, which also works over ssh.
@@ -79,7 +100,7 @@ impl Screen {
     /// When the terminal is gone.
     pub fn copy(&mut self, text: &str) -> io::Result<()> {
         execute!(
-            self.terminal.backend_mut(),
+            io::stdout(),
             crossterm::clipboard::CopyToClipboard::to_clipboard_from(text)
         )
     }
@@ -91,9 +112,9 @@ impl Screen {
     pub fn mouse(&mut self, on: bool) -> io::Result<()> {
         self.mouse = on;
         if on {
-            execute!(self.terminal.backend_mut(), EnableMouseCapture)
+            execute!(io::stdout(), EnableMouseCapture)
         } else {
-            execute!(self.terminal.backend_mut(), DisableMouseCapture)
+            execute!(io::stdout(), DisableMouseCapture)
         }
     }
 
@@ -102,9 +123,9 @@ impl Screen {
     /// # Errors
     /// When the terminal is gone.
     pub fn ring(&mut self) -> io::Result<()> {
-        let out = self.terminal.backend_mut();
+        let mut out = io::stdout();
         out.write_all(b"\x07")?;
-        io::Write::flush(out)
+        out.flush()
     }
 
     /// Gives the terminal back, stops this process as `ctrl-z` does in any program, and takes the terminal again when
@@ -124,22 +145,23 @@ impl Screen {
     /// When the terminal is gone.
     pub fn resume(&mut self) -> io::Result<()> {
         self.enter()?;
-        self.forget()
+        self.forget();
+        Ok(())
     }
 
     fn enter(&mut self) -> io::Result<()> {
         crossterm::terminal::enable_raw_mode()?;
         TAKEN.store(true, Ordering::SeqCst);
         execute!(
-            self.terminal.backend_mut(),
+            io::stdout(),
             EnterAlternateScreen,
             EnableBracketedPaste,
             EnableFocusChange
         )?;
         if self.mouse {
-            execute!(self.terminal.backend_mut(), EnableMouseCapture)?;
+            execute!(io::stdout(), EnableMouseCapture)?;
         }
-        self.terminal.hide_cursor()
+        execute!(io::stdout(), crossterm::cursor::Hide)
     }
 }
 

@@ -367,6 +367,15 @@ impl ContextWorld {
         }
     }
 
+    /// An operator's Lease that was renewed by who holds it already: every few seconds, and nothing else is told by it.
+    pub(super) fn is_renewal(&self, object: &Object) -> bool {
+        let Object::OperatorLease(lease) = object else {
+            return false;
+        };
+        let before = self.leases.get(&lease.meta.namespace, &lease.meta.name);
+        before.is_some_and(|before| before.value.holder == lease.holder)
+    }
+
     /// An object whose `app` label changed also touches the instance that it belonged to.
     pub(super) fn touch_former(&self, object: &Object, touched: &mut Touched) {
         let meta = object.meta();

@@ -94,6 +94,12 @@ impl LabProcess {
         request(&self.server(), method, path, body)
     }
 
+    /// Its process.
+    #[allow(dead_code, reason = "the bench looks at what it costs")]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Its folder, which is also its home.
     pub fn folder(&self) -> &Path {
         self.folder.path()

@@ -347,10 +347,24 @@ fn nothing_is_drawn_unless_something_differs() {
     story.state.take_dirty();
     // The same answers again, later: nothing on this screen differs.
     story.now += SignedDuration::from_millis(400);
-    story.told(cache().answers());
+    story.send(Msg::Facts(cache().answers()));
     assert!(!story.state.is_dirty());
-    // One figure differs.
-    story.told(cache().busy(311).answers());
+    // Figures that differ wait for the next second.
+    story.send(Msg::Facts(cache().busy(311).answers()));
+    assert!(!story.state.is_dirty());
+    let wake = story.state.next_wake(story.now).unwrap();
+    let wait = wake.duration_since(story.now).as_millis();
+    assert_eq!(wait, 600);
+    story.now = wake;
+    story.send(Msg::Tick).says("311");
+    assert!(story.state.take_dirty());
+    // What is more than a figure does not wait.
+    let down = db("apps", "harbor", "cache")
+        .node(master())
+        .node(replica().link_down());
+    story.send(Msg::Facts(down.answers()));
+    assert!(story.state.take_dirty());
+    story.send(Msg::Facts(cache().busy(311).answers()));
     assert!(story.state.take_dirty());
     story.text();
     // Ages tick once a second, and the loop is told when.

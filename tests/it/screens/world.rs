@@ -82,10 +82,12 @@ impl Story {
         self
     }
 
-    /// Facts arrive.
+    /// Facts arrive, and the next frame shows them. (Alone, facts that only move figures wait for the next second.)
     pub fn told(&mut self, facts: Vec<Fact>) -> &mut Self {
         self.heard.push((facts.clone(), self.now));
+        let (columns, rows) = self.size;
         self.send(Msg::Facts(facts))
+            .send(Msg::Resize(columns, rows))
     }
 
     /// Keys are pressed, as keymap files write them.
