@@ -333,8 +333,7 @@ fn frames(bytes: &[u8], from: usize, (rows, columns): (u16, u16), show: bool) ->
 }
 
 fn print_difference(before: &[u8], now: &vt100::Screen, (rows, columns): (u16, u16)) {
-    let (rows, columns) = (rows.try_into().unwrap(), columns.try_into().unwrap());
-    let mut terminal = vt100::Parser::new(rows, columns, 0);
+    let mut terminal = vt100::Parser::new(rows.try_into().unwrap(), columns.try_into().unwrap(), 0);
     terminal.process(before);
     let was: Vec<String> = terminal.screen().rows(0, columns).collect();
     let is = now.rows(0, columns);
