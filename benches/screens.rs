@@ -59,6 +59,8 @@ fn main() {
     measured("one instance's figures taken in", 300, &mut || {
         at += 1;
         let answers = infra[at % 350].clone().busy(1_000 + at as u64).answers();
+        // The frame before has been drawn, and the next second is not here yet.
+        story.state.take_dirty();
         story.send(Msg::Facts(answers));
     });
     measured("the same, and shown", 300, &mut || {

@@ -83,6 +83,13 @@ impl Inbox {
         }
     }
 
+    /// Waits until there is a fact, and takes none. Returns too when every outlet is gone.
+    pub async fn arrived(&mut self) {
+        while self.is_empty() && self.shared.outlets.load(Ordering::Acquire) > 0 {
+            self.shared.arrived.notified().await;
+        }
+    }
+
     /// Appends up to `limit` of the facts that wait now to `buf` and tells how many, without waiting.
     pub fn take_waiting(&mut self, buf: &mut Vec<Fact>, limit: usize) -> usize {
         self.shared.lock().take(buf, limit)

@@ -216,7 +216,10 @@ impl Node {
 
     /// Waits until the first round may begin; the instance in view waits for nobody.
     async fn take_turn(&mut self) {
-        let wait = turn(Instant::now());
+        let wait = {
+            let mut through = LET_THROUGH.lock().unwrap_or_else(PoisonError::into_inner);
+            turn(&mut through, Instant::now())
+        };
         if wait.is_zero() {
             return;
         }
@@ -488,9 +491,8 @@ impl Node {
     }
 }
 
-/// How long the next first round waits for its turn.
-fn turn(now: Instant) -> Duration {
-    let mut through = LET_THROUGH.lock().unwrap_or_else(PoisonError::into_inner);
+/// How long the next first round waits for its turn, given when those before it would all have begun.
+fn turn(through: &mut Option<Instant>, now: Instant) -> Duration {
     let due = through.map_or(now, |through| through.max(now));
     *through = Some(due + APART);
     due.saturating_duration_since(now + APART * AT_ONCE)
@@ -541,5 +543,22 @@ fn plain_value(value: &Value) -> wire::Reply {
             error.details().unwrap_or_default()
         )),
         _ => wire::Reply::Nil,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_fleet_is_asked_at_once_and_a_large_one_bit_by_bit() {
+        let (mut through, now) = (None, Instant::now());
+        let waits: Vec<Duration> = (0..2_000).map(|_| turn(&mut through, now)).collect();
+        let at_once = waits.iter().take_while(|wait| wait.is_zero()).count();
+        assert_eq!(at_once, AT_ONCE as usize + 1);
+        assert_eq!(waits.last(), Some(&(APART * (1_999 - AT_ONCE))));
+        // When all of them have long begun, the next ones are let through at once again.
+        let later = now + Duration::from_secs(60);
+        assert!(turn(&mut through, later).is_zero());
     }
 }

@@ -23,8 +23,9 @@ const FACT_FRAME: Duration = Duration::from_millis(33);
 const KEY_FRAME: Duration = Duration::from_millis(8);
 /// Facts taken in one go. Between two goes a key is looked for.
 const BATCH: usize = 512;
-/// Facts are taken in at most this often: what comes in a burst, such as the answers of an engine, is judged once.
-const FACTS_APART: Duration = Duration::from_millis(4);
+/// Facts are taken in so long after the first of them came: what comes in a burst, such as the answers of an engine, wakes
+/// the loop once and is judged once.
+const GATHER: Duration = Duration::from_millis(3);
 
 /// How the console ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +51,6 @@ pub async fn run(
     let mut supervisor = Supervisor::default();
     let mut desk = Desk {
         frames: Frames::default(),
-        taken: None,
         focus,
         ended: None,
     };
@@ -63,6 +63,8 @@ pub async fn run(
     let mut keys = EventStream::new();
     let mut facts: Vec<Fact> = Vec::new();
     let mut facts_come = true;
+    // When the first of the facts that wait was noticed.
+    let mut came = None;
     while desk.ended.is_none() {
         let wake = state.next_wake(Timestamp::now());
         tokio::select! {
@@ -99,6 +101,7 @@ pub async fn run(
             },
             () = desk.frames.due() => {
                 // What has come while the frame was waited for is on it.
+                came = None;
                 inbox.take_waiting(&mut facts, BATCH);
                 desk.take_facts(&mut state, &mut screen, &mut facts)?;
                 desk.draw(&mut state, &mut screen)?;
@@ -110,9 +113,10 @@ pub async fn run(
                 }
             },
             // Before a frame that is due anyway nothing is gained by taking less than a whole batch.
-            taken = desk.recv(&mut inbox, &mut facts), if facts_come && (!desk.frames.is_wanted() || inbox.len() >= BATCH) => {
+            () = gathered(&mut inbox, &mut came), if facts_come && (!desk.frames.is_wanted() || inbox.len() >= BATCH) => {
+                came = None;
                 // None means that every context has ended, which an unusable kubeconfig entry does at once.
-                facts_come = taken > 0;
+                facts_come = inbox.take_waiting(&mut facts, BATCH) > 0;
                 desk.take_facts(&mut state, &mut screen, &mut facts)?;
             }
             () = at(wake) => desk.take(&mut state, &mut screen, Msg::Tick)?,
@@ -125,8 +129,6 @@ pub async fn run(
 /// What the loop keeps besides the state.
 struct Desk {
     frames: Frames,
-    /// When facts were last taken in.
-    taken: Option<Instant>,
     focus: watch::Sender<Focus>,
     ended: Option<Ended>,
 }
@@ -149,14 +151,6 @@ impl Desk {
         Ok(())
     }
 
-    /// Waits for facts, a little apart from the last. Cancel-safe, as the inbox is.
-    async fn recv(&self, inbox: &mut Inbox, facts: &mut Vec<Fact>) -> usize {
-        if let Some(taken) = self.taken {
-            sleep_until(taken + FACTS_APART).await;
-        }
-        inbox.recv_many(facts, BATCH).await
-    }
-
     fn take_facts(
         &mut self,
         state: &mut State,
@@ -166,7 +160,6 @@ impl Desk {
         if facts.is_empty() {
             return Ok(());
         }
-        self.taken = Some(Instant::now());
         self.take(state, screen, Msg::Facts(std::mem::take(facts)))
     }
 
@@ -244,6 +237,15 @@ impl Frames {
             Some(due) => sleep_until(due).await,
             None => std::future::pending().await,
         }
+    }
+}
+
+/// Waits until facts have come and what came with them has come too. Cancel-safe: nothing is taken.
+async fn gathered(inbox: &mut Inbox, came: &mut Option<Instant>) {
+    inbox.arrived().await;
+    let came = *came.get_or_insert_with(Instant::now);
+    if inbox.len() < BATCH {
+        sleep_until(came + GATHER).await;
     }
 }
 

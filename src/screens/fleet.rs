@@ -85,11 +85,12 @@ impl Default for Fleet {
 
 impl Screen for Fleet {
     fn refresh(&mut self, see: &See<'_>, fresh: &Fresh) -> bool {
-        // Which contexts are shown can change with any of them: a twin is found out when it tells who it is.
-        let mut changed = if fresh.everything || !fresh.touched.links.is_empty() {
+        let mut changed = if fresh.everything {
             self.rebuild(see)
         } else {
-            self.rework(see, &fresh.touched.instances)
+            let links = &fresh.touched.links;
+            let reworked = !links.is_empty() && self.rework_contexts(see, links);
+            self.rework(see, &fresh.touched.instances) || reworked
         };
         if fresh.judged {
             changed |= self.rejudge(see);

@@ -276,3 +276,25 @@ async fn facts_come_in_portions_and_nothing_is_lost_by_giving_up_waiting() {
     let (taken, ()) = tokio::join!(inbox.recv_many(&mut buf, 8), last);
     assert_eq!(taken, 0);
 }
+
+#[tokio::test]
+async fn what_has_arrived_waits_until_it_is_taken() {
+    let (outlet, mut inbox) = inbox();
+    let mut buf = Vec::new();
+    assert!(inbox.arrived().now_or_never().is_none());
+    assert_eq!(inbox.take_waiting(&mut buf, 8), 0);
+    let send = async {
+        for name in ["a", "b", "c"] {
+            outlet.send(seen("ns", name, "1"));
+        }
+    };
+    tokio::join!(inbox.arrived(), send);
+    // It took nothing, and comes back at once as long as something waits.
+    inbox.arrived().await;
+    assert_eq!(inbox.take_waiting(&mut buf, 2), 2);
+    inbox.arrived().await;
+    assert_eq!(inbox.take_waiting(&mut buf, 2), 1);
+    assert!(inbox.arrived().now_or_never().is_none());
+    drop(outlet);
+    inbox.arrived().await;
+}

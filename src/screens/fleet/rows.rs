@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Fleet;
 use super::row::{Aged, FleetRow, RowKey};
+use crate::domain::world::ContextWorld;
 use crate::domain::{ContextId, InstanceId};
 use crate::screens::parts::See;
 use crate::widgets::draw;
@@ -11,24 +12,44 @@ use crate::widgets::draw;
 impl Fleet {
     /// Works every row out again. Returns whether any differs.
     pub(super) fn rebuild(&mut self, see: &See<'_>) -> bool {
-        let mut rows = BTreeMap::new();
-        for context in see.world.shown_contexts() {
-            let mut has_any = false;
-            for id in context.instances() {
-                if let Some(view) = see.world.instance(&id) {
-                    has_any = true;
-                    let row = FleetRow::of_instance(see, &view);
-                    rows.insert(row.key.clone(), row);
-                }
-            }
-            if !has_any {
-                let row = FleetRow::of_context(see, context);
-                rows.insert(row.key.clone(), row);
-            }
-        }
+        let contexts = see.world.shown_contexts();
+        let rows = contexts
+            .flat_map(|context| rows_of(see, context))
+            .map(|row| (row.key.clone(), row))
+            .collect();
         let changed = rows != self.rows;
         self.rows = rows;
         changed
+    }
+
+    /// Works the rows of some contexts out again; all of them where other contexts are shown than before, which can
+    /// happen with any of them: a twin is found out when it tells who it is. Returns whether any row differs.
+    pub(super) fn rework_contexts(
+        &mut self,
+        see: &See<'_>,
+        contexts: &BTreeSet<ContextId>,
+    ) -> bool {
+        let shown: BTreeSet<&ContextId> = see.world.shown_contexts().map(|c| &c.id).collect();
+        let had: BTreeSet<&ContextId> = self.rows.keys().map(RowKey::context).collect();
+        if shown != had {
+            return self.rebuild(see);
+        }
+        let fresh: Vec<FleetRow> = contexts
+            .iter()
+            .filter(|id| shown.contains(id))
+            .filter_map(|id| see.world.context(id))
+            .flat_map(|context| rows_of(see, context))
+            .collect();
+        let is_theirs = |key: &RowKey| contexts.contains(key.context());
+        let before = self.rows.keys().filter(|key| is_theirs(key)).count();
+        let same =
+            before == fresh.len() && fresh.iter().all(|row| self.rows.get(&row.key) == Some(row));
+        if !same {
+            self.rows.retain(|key, _| !is_theirs(key));
+            let fresh = fresh.into_iter().map(|row| (row.key.clone(), row));
+            self.rows.extend(fresh);
+        }
+        !same
     }
 
     /// Works the rows of some instances out again. Returns whether any differs.
@@ -133,4 +154,17 @@ impl Fleet {
             self.selected = self.order.get(at.unwrap_or(0).min(last)).cloned();
         }
     }
+}
+
+/// The rows of a context: one for each instance, or one that says why there is none.
+fn rows_of(see: &See<'_>, context: &ContextWorld) -> Vec<FleetRow> {
+    let mut rows: Vec<FleetRow> = context
+        .instances()
+        .filter_map(|id| see.world.instance(&id))
+        .map(|view| FleetRow::of_instance(see, &view))
+        .collect();
+    if rows.is_empty() {
+        rows.push(FleetRow::of_context(see, context));
+    }
+    rows
 }
