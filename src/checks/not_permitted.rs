@@ -95,14 +95,10 @@ fn run(case: &Case<'_>) -> Answer {
         )
         .meaning(meaning(&lost, &outside, rest.is_empty()))
         .since(Since::Seen(since));
-    for (kind, scope, fault, since) in denied.into_iter().chain(elsewhere) {
-        let place = match scope {
-            Scope::Cluster => "in all namespaces".to_owned(),
-            Scope::Namespace(ns) => format!("in namespace {ns}"),
-        };
+    for (kind, _, fault, since) in denied.into_iter().chain(elsewhere) {
         finding = finding.resting_on(
             fault.message.clone(),
-            format!("list and watch {} {place}", kind.resource()),
+            format!("watch of {}", kind.resource()),
             since,
         );
     }

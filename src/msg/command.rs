@@ -266,7 +266,7 @@ pub const COMMANDS: &[CommandDoc] = &[
     doc(
         "ill-only",
         Command::IllOnly,
-        "show only what is ill, or everything",
+        "show only what is not well, or everything",
     ),
     doc(
         "sort left",

@@ -398,7 +398,7 @@ fn what_befalls_an_operator_is_told_on_its_instances_at_once() {
     let finding = &board.instance(&id).unwrap().findings[0];
     assert_eq!(
         finding.sentence,
-        "nobody would fail shop/orders over: no operator was found in infra"
+        "nobody would fail it over: no operator was found in infra"
     );
     // The attention list says it once, as the operator's.
     let told: Vec<&str> = board

@@ -86,9 +86,9 @@ impl Fleet {
         let filtered = !see.filter.is_empty();
         let ill = self.rows.values().filter(|row| row.is_ill()).count();
         match (see.ill_only, filtered, ill) {
-            (true, _, 0) => "nothing here is ill (! shows everything)".to_owned(),
+            (true, _, 0) => "everything here is well (! shows it)".to_owned(),
             (true, true, hidden) => format!(
-                "nothing that is ill matches the filter, which hides {hidden} (esc clears it, ! shows what is well too)"
+                "nothing that is not well matches the filter, {hidden} hidden (esc clears it, ! shows what is well too)"
             ),
             _ => "nothing matches the filter (esc clears it)".to_owned(),
         }
@@ -116,7 +116,7 @@ impl Fleet {
         if !written.is_empty() || see.ill_only {
             let mut only = written.to_owned();
             if see.ill_only {
-                only.insert_str(0, "ill only ");
+                only.insert_str(0, "not well ");
             }
             let only = only.trim_end();
             let shown = self.order.len();

@@ -235,8 +235,9 @@ pub fn operator_words(see: &See<'_>, context: &ContextWorld) -> Option<(Tone, St
         return Some((Tone::Unknown, word.to_owned()));
     }
     let Some(deployment) = context.operators.iter().next() else {
-        return context
-            .has_listed(Kind::OperatorDeployment)
+        // A cluster that needs none lacks none.
+        let is_needed = judged.is_some_and(|j| j.applies);
+        return (is_needed && context.has_listed(Kind::OperatorDeployment))
             .then(|| (tone, "op none".to_owned()));
     };
     let value = &deployment.value;
