@@ -237,11 +237,12 @@ async fn a_replica_is_asked_for_its_link_and_one_in_view_for_all_there_is() {
     })
     .await;
     // That one question is not known to it hides no other, and the engine is not silent for it.
-    it.until("the refusal", |c| {
-        record(c, 1).is_some_and(|r| !r.stands(Question::Offsets))
+    it.until("the last of them", |c| {
+        record(c, 1).is_some_and(|r| !r.stands(Question::Tiering))
     })
     .await;
     let replica = record(it.context(), 1).unwrap();
+    assert!(!replica.stands(Question::Offsets));
     assert!(replica.speaks() && replica.first_silence().is_none());
     for question in Question::IN_VIEW {
         assert!(asked(&it.facts, *question, 1), "{question:?}");
