@@ -87,6 +87,10 @@ pub enum Access {
 
 /// Something observed.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "most facts that wait are answers of engines: a box would cost an allocation each and save no memory"
+)]
 pub enum Fact {
     /// A context was opened, in the order in which they are shown.
     Opened {

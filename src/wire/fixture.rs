@@ -171,7 +171,9 @@ fn take(node: &mut Node, file: &str, bytes: &[u8]) -> Result<(), super::Undecoda
     match file {
         "silent.txt" => node.silent = text.lines().map(silence).collect(),
         "healthz.http" => node.pages.push(Probe::Health(healthz(http(&text).0)?)),
-        "metrics.http" => node.pages.push(Probe::Metrics(metrics(http(&text).1)?)),
+        "metrics.http" => node
+            .pages
+            .push(Probe::Metrics(Box::new(metrics(http(&text).1)?))),
         "client-list.txt" => node.answers.push(Probe::ClientList(client_list(&text)?)),
         _ if file.starts_with("info-") && file.ends_with(".txt") => {
             node.answers.extend(sections(&text)?.probes());

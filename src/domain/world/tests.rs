@@ -883,7 +883,7 @@ fn a_page_tells_the_role_where_a_forward_is_forbidden_and_each_way_says_why() {
         role: Some(Role::Master),
         ..Metrics::default()
     };
-    f.answers("orders-1", Probe::Metrics(page), ago(-6));
+    f.answers("orders-1", Probe::Metrics(Box::new(page)), ago(-6));
     assert_eq!(engine(&f).way(), Some(Way::PodProxy));
     assert_eq!(
         engine(&f).engine_role().map(|k| k.value),
