@@ -28,10 +28,7 @@ pub fn page() -> String {
             (Lasts::UntilHealed, Use::Both) => "until healed".to_owned(),
         };
         let (name, about, shows) = (scenario.name, scenario.about, scenario.shows);
-        let follows = match scenario.follows {
-            "" => "",
-            follows => follows,
-        };
+        let follows = scenario.follows;
         page.push_str(&format!(
             "| `{name}` | {when} | {about} | {shows} | {follows} | {lasts} |\n"
         ));

@@ -1,7 +1,7 @@
 //! Every scenario reaches the state it describes, at the start and on a running lab, and heals.
 
 use super::*;
-use crate::lab::{Knock, SCENARIOS, Use, knock, read_state, send_fault, send_stop};
+use crate::lab::{Knock, Lasts, SCENARIOS, Use, knock, read_state, send_fault, send_stop};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::{WatchEvent, WatchParams};
 
@@ -191,6 +191,25 @@ async fn every_fault_befalls_a_running_lab_and_heals() {
                 .await
                 .map(|_| ())
                 .map_err(|error| error.to_string())
+        })
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_ends_by_itself_leaves_a_lab_that_is_well() {
+    let ending = SCENARIOS
+        .iter()
+        .filter(|scenario| matches!(scenario.lasts, Lasts::Seconds(_)));
+    for scenario in ending {
+        let bench = bench(scenario.name).await;
+        let name = scenario.name;
+        eventually(&format!("{name} shows"), || shows(&bench, name)).await;
+        eventually(&format!("{name} is over"), || async {
+            match shows(&bench, name).await {
+                Ok(()) => Err("it still shows".to_owned()),
+                Err(_) => bench.story_is_well().await,
+            }
         })
         .await;
     }
