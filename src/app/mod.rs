@@ -18,6 +18,8 @@ mod notices;
 mod over;
 mod palette;
 mod perform;
+mod picker;
+mod reader;
 mod state;
 mod topbar;
 mod update;

@@ -6,9 +6,10 @@ use jiff::{SignedDuration, Timestamp};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
+use super::reader;
 use super::state::State;
 use crate::settings::{Glyph, Tone};
-use crate::widgets::{Piece, Popup, Window, draw};
+use crate::widgets::{Piece, Window, draw};
 
 /// How many are kept.
 const KEPT: usize = 200;
@@ -97,7 +98,6 @@ impl Notices {
 pub(super) fn view(state: &State, window: &Window, now: Timestamp, area: Rect, buf: &mut Buffer) {
     let Some(desk) = state.desk() else { return };
     let see = state.see(desk, now);
-    let width = area.width.saturating_sub(6).clamp(30, 110);
     let mut lines: Vec<Vec<Piece>> = Vec::new();
     for notice in state.notices.all() {
         let (sign, tone) = match notice.is_problem {
@@ -105,7 +105,7 @@ pub(super) fn view(state: &State, window: &Window, now: Timestamp, area: Rect, b
             false => (see.sign(Glyph::Dot), Tone::Muted),
         };
         let age = format!("{:>7} ", see.age(notice.at));
-        let room = usize::from(width).saturating_sub(10);
+        let room = usize::from(reader::columns(area)).saturating_sub(10);
         for (i, text) in draw::wrap(&notice.text, room).into_iter().enumerate() {
             let lead = match i {
                 0 => vec![Piece::muted(age.clone()), Piece::new(sign, tone)],
@@ -121,12 +121,7 @@ pub(super) fn view(state: &State, window: &Window, now: Timestamp, area: Rect, b
     if lines.is_empty() {
         lines.push(vec![Piece::muted("Nothing was said yet.")]);
     }
-    let height = u16::try_from(lines.len())
-        .unwrap_or(u16::MAX)
-        .min(area.height.saturating_sub(4));
-    let inner = Popup::new("Notices and problems", width, height).render(&see.look, area, buf);
-    let shown = window.follow(None, lines.len(), usize::from(inner.height));
-    draw::lines(lines.get(shown).unwrap_or_default(), &see.look, inner, buf);
+    reader::view("Notices and problems", &lines, window, &see.look, area, buf);
 }
 
 #[cfg(test)]

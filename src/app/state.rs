@@ -184,6 +184,11 @@ impl State {
         self.frozen.as_ref().map_or(&self.world, |p| &p.world)
     }
 
+    /// The judgements that are shown: the living ones, or the frozen ones.
+    pub(super) fn shown_board(&self) -> &Board {
+        self.frozen.as_ref().map_or(&self.board, |p| &p.board)
+    }
+
     /// How meanings look.
     pub(super) fn look(&self) -> Look<'_> {
         Look {

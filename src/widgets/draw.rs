@@ -45,6 +45,114 @@ pub fn fit_middle<'a>(text: &'a str, columns: usize, ellipsis: &str) -> Cow<'a, 
     Cow::Owned(format!("{begin}{ellipsis}{end}"))
 }
 
+/// A sentence in at most so many columns, cut after a whole word where that does not waste much.
+pub fn fit_words<'a>(text: &'a str, columns: usize, ellipsis: &str) -> Cow<'a, str> {
+    /// A word longer than this is broken rather than left out.
+    const LONG: usize = 16;
+    let text = clean(text);
+    if text.width() <= columns {
+        return text;
+    }
+    let Some(room) = columns.checked_sub(ellipsis.width()) else {
+        return Cow::Borrowed("");
+    };
+    let all = head(&text, room);
+    let ends_whole = text
+        .strip_prefix(all)
+        .is_some_and(|rest| rest.starts_with(char::is_whitespace));
+    let words = match all.rsplit_once(char::is_whitespace) {
+        Some((before, last)) if !ends_whole && last.width() <= LONG => before,
+        _ => all,
+    };
+    let words = words.trim_end_matches(|c: char| c.is_whitespace() || ",;:(".contains(c));
+    let words = if words.is_empty() { all } else { words };
+    Cow::Owned(format!("{words}{ellipsis}"))
+}
+
+/// One of several names that share their beginning or their end, in at most so many columns. What is shared (given in
+/// characters) goes first, so that the part which tells it from the others stays whole as long as that is possible.
+pub fn fit_core<'a>(
+    text: &'a str,
+    columns: usize,
+    ellipsis: &str,
+    shared: (usize, usize),
+) -> Cow<'a, str> {
+    let text = clean(text);
+    if text.width() <= columns {
+        return text;
+    }
+    let all = text.chars().count();
+    let (before, after) = (shared.0.min(all), shared.1.min(all));
+    let core = all.saturating_sub(before + after);
+    let part = |skip: usize, take: usize| -> String { text.chars().skip(skip).take(take).collect() };
+    let mut tries: Vec<String> = Vec::new();
+    if core > 0 {
+        if after > 0 {
+            tries.push(format!("{}{ellipsis}", part(0, before + core)));
+        }
+        if before > 0 {
+            tries.push(format!("{ellipsis}{}", part(before, core + after)));
+        }
+        if before > 0 && after > 0 {
+            tries.push(format!("{ellipsis}{}{ellipsis}", part(before, core)));
+        }
+    }
+    let found = tries.into_iter().find(|name| name.width() <= columns);
+    match found {
+        Some(name) => Cow::Owned(name),
+        None => Cow::Owned(fit_middle(&text, columns, ellipsis).into_owned()),
+    }
+}
+
+/// How many characters all names have in common at their beginning and at their end, in whole parts: up to and from a
+/// separator. Nothing where one name is all that there is.
+pub fn shared_ends<'a>(names: impl IntoIterator<Item = &'a str>) -> (usize, usize) {
+    let names: Vec<Vec<char>> = names.into_iter().map(|n| n.chars().collect()).collect();
+    let (Some(first), true) = (names.first(), names.len() > 1) else {
+        return (0, 0);
+    };
+    let parts = |c: &char| "-_./:@".contains(*c);
+    let agree = |at: &dyn Fn(&[char]) -> Option<char>| {
+        let here = at(first);
+        here.is_some() && names.iter().all(|name| at(name) == here)
+    };
+    let mut before = 0;
+    let mut seen = 0;
+    while agree(&|name| name.get(seen).copied()) {
+        seen += 1;
+        if first.get(seen - 1).is_some_and(parts) {
+            before = seen;
+        }
+    }
+    let mut after = 0;
+    let mut seen = 0;
+    while agree(&|name| name.iter().rev().nth(seen).copied()) {
+        seen += 1;
+        if first.iter().rev().nth(seen - 1).is_some_and(parts) {
+            after = seen;
+        }
+    }
+    // A name that has nothing of its own keeps all that it has.
+    let shortest = names.iter().map(Vec::len).min().unwrap_or(0);
+    if before + after >= shortest {
+        return (before.min(shortest.saturating_sub(1)), 0);
+    }
+    (before, after)
+}
+
+/// A sentence in at most so many lines: wrapped between words, with an ellipsis where it still does not fit.
+pub fn wrap_to(text: &str, columns: usize, lines: usize, ellipsis: &str) -> Vec<String> {
+    let mut out = wrap(text, columns);
+    if out.len() <= lines {
+        return out;
+    }
+    let rest = out.split_off(lines.saturating_sub(1).min(out.len()));
+    if lines > 0 {
+        out.push(fit_words(&rest.join(" "), columns, ellipsis).into_owned());
+    }
+    out
+}
+
 /// Breaks a text into lines of at most so many columns, between words where that is possible. Line breaks in the text
 /// stay.
 pub fn wrap(text: &str, columns: usize) -> Vec<String> {
@@ -257,6 +365,64 @@ mod tests {
                 "{text} in {columns}"
             );
             assert!(width(&fit(text, columns, "…")) <= columns);
+        }
+    }
+
+    #[test]
+    fn a_sentence_is_cut_at_a_word() {
+        for (columns, wanted) in [
+            (40, "gitlab-0 and gitlab-2 both act as master"),
+            (39, "gitlab-0 and gitlab-2 both act as…"),
+            (22, "gitlab-0 and gitlab-2…"),
+            (21, "gitlab-0 and…"),
+            (5, "gitl…"),
+            (1, "…"),
+            (0, ""),
+        ] {
+            let text = "gitlab-0 and gitlab-2 both act as master";
+            assert_eq!(fit_words(text, columns, "…"), wanted, "{columns}");
+        }
+        let long = "x a-word-that-is-longer-than-any-line-here";
+        assert_eq!(fit_words(long, 20, "…"), "x a-word-that-is-lo…");
+    }
+
+    #[test]
+    fn a_sentence_takes_the_lines_that_it_may() {
+        for (columns, lines, wanted) in [
+            (30, 2, vec!["one two three four"]),
+            (10, 2, vec!["one two", "three four"]),
+            (9, 2, vec!["one two", "three…"]),
+            (9, 1, vec!["one two…"]),
+            (9, 0, vec![]),
+        ] {
+            let said = wrap_to("one two three four", columns, lines, "…");
+            assert_eq!(said, wanted, "{lines} of {columns}");
+        }
+    }
+
+    #[test]
+    fn what_tells_names_apart_is_kept_whole() {
+        for (names, shared, columns, wanted) in [
+            (&["lab-infra", "lab-apps"][..], (4, 0), 7, &["…infra", "…apps"][..]),
+            (&["lab-infra", "lab-apps"], (4, 0), 9, &["lab-infra", "lab-apps"]),
+            (&["prod-admin@eu", "test-admin@eu"], (0, 9), 6, &["prod…", "test…"]),
+            (
+                &["arn:aws:eks:eu:1:cluster/orders-prod", "arn:aws:eks:eu:1:cluster/orders-test"],
+                (32, 0),
+                8,
+                &["…prod", "…test"],
+            ),
+            (&["a-one-z", "a-two-z"], (2, 2), 5, &["…one…", "…two…"]),
+            (&["one"], (0, 0), 2, &["o…"]),
+            (&["kind-a", "kind-a-b"], (5, 0), 5, &["…a", "…a-b"]),
+            (&["same-x", "same-x"], (5, 0), 4, &["…x", "…x"]),
+        ] {
+            assert_eq!(shared_ends(names.iter().copied()), shared, "{names:?}");
+            let said: Vec<_> = names
+                .iter()
+                .map(|name| fit_core(name, columns, "…", shared))
+                .collect();
+            assert_eq!(said, wanted, "{names:?}");
         }
     }
 

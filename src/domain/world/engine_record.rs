@@ -18,23 +18,27 @@ pub struct Known<T> {
     pub at: Timestamp,
 }
 
-/// The last figures of one measure, oldest first, for a small chart.
+/// The last figures of one measure, oldest first, each with the second at which it was learned, for a small chart.
 #[derive(Debug, Clone, Default)]
-pub struct Series(VecDeque<u64>);
+pub struct Series(VecDeque<(i64, u64)>);
 
 impl Series {
-    /// How many figures are kept: two minutes of an instance in view.
-    pub const LENGTH: usize = 60;
+    /// Seconds for which figures are kept.
+    pub const SPAN: i64 = 300;
+    /// How many figures are kept at the most: one every two seconds, as of an instance in view.
+    const LENGTH: usize = 150;
 
-    fn push(&mut self, figure: u64) {
-        if self.0.len() == Self::LENGTH {
+    fn push(&mut self, figure: u64, at: Timestamp) {
+        let at = at.as_second();
+        let is_old = |kept: &(i64, u64)| kept.0 <= at.saturating_sub(Self::SPAN);
+        while self.0.len() >= Self::LENGTH || self.0.front().is_some_and(is_old) {
             self.0.pop_front();
         }
-        self.0.push_back(figure);
+        self.0.push_back((at, figure));
     }
 
-    /// The figures, oldest first.
-    pub fn figures(&self) -> impl ExactSizeIterator<Item = u64> + '_ {
+    /// Second of unix time and figure, oldest first.
+    pub fn figures(&self) -> impl ExactSizeIterator<Item = (i64, u64)> + '_ {
         self.0.iter().copied()
     }
 }
@@ -183,11 +187,11 @@ impl EngineRecord {
             Probe::Server(value) => self.server = Some(Known { value, at }),
             Probe::Clients(value) => self.clients = Some(Known { value, at }),
             Probe::Memory(value) => {
-                value.used.into_iter().for_each(|used| self.used.push(used));
+                value.used.into_iter().for_each(|used| self.used.push(used, at));
                 self.memory = Some(Known { value, at });
             }
             Probe::Stats(value) => {
-                value.ops.into_iter().for_each(|ops| self.ops.push(ops));
+                value.ops.into_iter().for_each(|ops| self.ops.push(ops, at));
                 self.stats = Some(Known { value, at });
             }
             Probe::Keyspace(value) => self.keyspace = Some(Known { value, at }),
@@ -219,7 +223,7 @@ impl EngineRecord {
             Side::Master { replicas, .. } => {
                 self.unsynced_since = None;
                 let online = replicas.iter().filter(|r| r.state == LinkState::Online);
-                self.lag.push(online.map(|r| r.lag).max().unwrap_or(0));
+                self.lag.push(online.map(|r| r.lag).max().unwrap_or(0), at);
                 self.line_since = replicas
                     .iter()
                     .map(|line| {

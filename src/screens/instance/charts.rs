@@ -7,6 +7,7 @@ use crate::domain::world::Series;
 use crate::domain::{InstanceView, NodeView, text};
 use crate::screens::parts::See;
 use crate::settings::Tone;
+use crate::widgets::chart::sampled;
 use crate::widgets::{Chart, Piece, draw};
 
 /// Columns from which charts stand side by side.
@@ -33,20 +34,27 @@ pub(super) fn view(see: &See<'_>, view: &InstanceView<'_>, area: Rect, buf: &mut
     };
     let stale = !node.speaks() || !view.context.is_live();
     let area = draw::right_of(area, 1);
-    let count = |v: f64| text::count(whole(v));
+    let rate = |v: f64| format!("{}/s", text::count(whole(v)));
     let bytes = |v: f64| text::bytes(whole(v));
-    let charts: [(&str, &Series, Format<'_>); 3] = [
-        ("ops/s", &engine.ops, &count),
-        ("memory", &engine.used, &bytes),
-        ("lag", &engine.lag, &count),
+    let records = |v: f64| format!("{} rec", text::count(whole(v)));
+    let limit = engine.memory.as_ref().and_then(|known| known.value.max);
+    let charts: [(&str, &Series, Format<'_>, Option<u64>); 3] = [
+        ("ops", &engine.ops, &rate, None),
+        // Up to the limit, so that the height tells how full it is.
+        ("memory", &engine.used, &bytes, limit.filter(|max| *max > 0)),
+        ("lag", &engine.lag, &records, None),
     ];
-    let limit = i64::try_from(see.limits.lag).unwrap_or(i64::MAX) as f64;
-    for ((label, series, format), place) in charts.into_iter().zip(places(area)) {
-        let values: Vec<Option<f64>> = series.figures().map(|n| Some(n as f64)).collect();
-        let over = label == "lag" && values.last().copied().flatten().is_some_and(|v| v > limit);
+    let too_far = i64::try_from(see.limits.lag).unwrap_or(i64::MAX) as f64;
+    let now = see.now.as_second();
+    for ((label, series, format, limit), place) in charts.into_iter().zip(places(area)) {
+        let columns = Chart::columns(label, place);
+        let values = sampled(series.figures(), now, Series::SPAN, columns, see.period());
+        let over = label == "lag" && values.last().copied().flatten().is_some_and(|v| v > too_far);
         let tone = if over { Tone::Degraded } else { Tone::Chart };
         Chart::new(label, &values, format)
             .tone(tone)
+            .up_to(limit.map(|max| max as f64))
+            .span(Series::SPAN)
             .stale(stale)
             .render(&see.look, place, buf);
     }
