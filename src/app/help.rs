@@ -29,7 +29,7 @@ impl Help {
             Column::new("key", "KEY")
                 .width(8, 22)
                 .holds(widest(keys.iter().map(String::as_str)))
-                .firm(),
+                .firm(22),
             Column::new("does", "DOES")
                 .width(24, 48)
                 .holds(widest(bound.iter().map(|bound| bound.desc.as_str())))

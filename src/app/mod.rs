@@ -8,6 +8,7 @@
 //!
 //! Start with [`update()`], then [`State`].
 
+mod asking;
 mod explain;
 mod footer;
 mod freeze;

@@ -45,6 +45,20 @@ impl Notices {
         self.say(text.into(), true, at);
     }
 
+    /// Tells what is wrong with the files that were read: on the line all of it, or how much it is and the key that
+    /// shows the rest.
+    pub fn problems(&mut self, problems: Vec<String>, key: Option<&str>, at: Timestamp) {
+        let all = problems.len();
+        // The first problem is the first in the list, which has the newest first.
+        for problem in problems.into_iter().rev() {
+            self.problem(problem, at);
+        }
+        if let Some(notice) = self.on_line.as_mut().filter(|_| all > 1) {
+            let how = key.map_or_else(String::new, |key| format!(" ({key} shows all)"));
+            notice.text = format!("{all} problems{how}: {}", notice.text);
+        }
+    }
+
     fn say(&mut self, text: String, is_problem: bool, at: Timestamp) {
         let notice = Notice {
             at,
@@ -128,6 +142,27 @@ pub(super) fn view(state: &State, window: &Window, now: Timestamp, area: Rect, b
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn several_problems_at_once_are_counted_and_none_is_lost() {
+        let now = Timestamp::from_second(1_000).unwrap();
+        for (problems, key, wanted) in [
+            (&["a: bad theme"][..], Some("gn"), "a: bad theme"),
+            (
+                &["a: bad theme", "b: bad key", "c: bad value"],
+                Some("gn"),
+                "3 problems (gn shows all): a: bad theme",
+            ),
+            (&["a: bad theme", "b: bad key"], None, "2 problems: a: bad theme"),
+        ] {
+            let mut notices = Notices::default();
+            notices.problems(problems.iter().map(|p| (*p).to_owned()).collect(), key, now);
+            assert_eq!(notices.on_line(now).unwrap().text, wanted);
+            assert_eq!(notices.unread(), problems.len());
+            let all: Vec<&str> = notices.all().map(|notice| notice.text.as_str()).collect();
+            assert_eq!(all, problems);
+        }
+    }
 
     #[test]
     fn a_notice_leaves_the_line_by_itself_and_stays_in_the_list() {

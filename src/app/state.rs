@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::asking::Asking;
 use super::freeze::Picture;
 use super::history::History;
 use super::notices::Notices;
@@ -36,6 +37,8 @@ pub struct State {
     pub(super) pending: Option<Pending>,
     pub(super) frozen: Option<Box<Picture>>,
     pub(super) notices: Notices,
+    /// The reader wants to be told now, and not everybody has answered yet.
+    pub(super) asking: Option<Asking>,
     pub(super) mouse: bool,
     /// What to say about contexts that could be open and are not.
     pub(super) hint: Option<String>,
@@ -95,9 +98,8 @@ impl State {
             })
             .collect();
         let mut notices = Notices::default();
-        for problem in problems {
-            notices.problem(problem, now);
-        }
+        let keys = keymap.keys_for("notices", screens::fleet::SCREEN.id);
+        notices.problems(problems, keys.first().map(String::as_str), now);
         Self {
             world: World::default(),
             board: Board::default(),
@@ -112,6 +114,7 @@ impl State {
             pending: None,
             frozen: None,
             notices,
+            asking: None,
             mouse: settings.mouse,
             hint,
             watched: None,
@@ -161,6 +164,7 @@ impl State {
             hint.map(|p| p.since + HINT_AFTER),
             self.board.next_due(),
             self.notices.next_change(),
+            self.asking.as_ref().map(Asking::until),
         ]
         .into_iter()
         .flatten()

@@ -6,11 +6,12 @@ use jiff::Timestamp;
 
 use super::perform::{copied_words, intend, perform};
 use super::state::State;
-use super::{keys, over};
+use super::{asking, keys, over};
 use crate::checks::{Severity, Subject};
 use crate::domain::{Fact, Touched};
 use crate::msg::command::Motion;
 use crate::msg::{Command, Effect, Mouse, Msg, Outcome};
+use crate::screens::parts::state_sign;
 
 /// Takes in one message that happened at `now`, and says what must be done outside.
 pub fn update(state: &mut State, msg: Msg, now: Timestamp) -> Vec<Effect> {
@@ -42,16 +43,17 @@ fn take_in(state: &mut State, facts: Vec<Fact>, now: Timestamp) {
     for fact in facts {
         touched.merge(state.world.apply(fact, now));
     }
-    if touched.is_empty() {
-        return;
+    if !touched.is_empty() {
+        judge(state, touched, now);
     }
-    judge(state, touched, now);
+    asking::look(state, now);
 }
 
 fn tick(state: &mut State, now: Timestamp) {
     if state.notices.expire(now) {
         state.dirty = true;
     }
+    asking::look(state, now);
     if state.board.next_due().is_some_and(|at| at <= now) {
         judge(state, Touched::default(), now);
     }
@@ -121,7 +123,11 @@ fn on_outcome(state: &mut State, outcome: Outcome, now: Timestamp) {
     state.dirty = true;
     match outcome {
         Outcome::Copied { what } => state.notices.tell(copied_words(&what), now),
-        Outcome::Resumed => {}
+        // The shell has named the window meanwhile.
+        Outcome::Resumed => {
+            state.titled.clear();
+            state.bar_is_old = true;
+        }
         Outcome::Failed { what, why } => {
             state.notices.problem(format!("{what} failed: {why}"), now);
         }
@@ -146,22 +152,33 @@ fn on_mouse(state: &mut State, mouse: Mouse, now: Timestamp, effects: &mut Vec<E
 }
 
 impl State {
-    /// The name of the terminal window: what one wants to read on a tab.
+    /// The name of the terminal window, what one wants to read on a tab: the worst state, and how many are ill.
     fn title(&self) -> String {
         let (all, ill) = self.counts();
-        match (all, ill) {
+        let (world, board) = (self.shown_world(), self.shown_board());
+        let judged = world.instances().filter_map(|id| Some(board.instance(&id)?.state));
+        let worst = judged.max().unwrap_or(crate::checks::State::Healthy);
+        let mut title = match (all, ill) {
             (0, _) => "darner".to_owned(),
             (all, 0) => format!("darner: {all} well"),
-            (all, ill) => format!("darner: {ill} of {all} ill"),
+            (all, ill) => format!(
+                "darner: {} {}, {ill} of {all} ill",
+                self.glyphs.get(state_sign(worst)),
+                worst.word()
+            ),
+        };
+        // What is not seen is not well.
+        let dark = world.shown_contexts().filter(|c| c.heard.is_some() && !c.is_live());
+        let dark: Vec<&str> = dark.map(|context| context.id.as_str()).collect();
+        if !dark.is_empty() {
+            title.push_str(&format!(", {} not watched", dark.join(", ")));
         }
+        title
     }
 
     /// Instances that are shown, and how many of them are not healthy.
     pub(super) fn counts(&self) -> (usize, usize) {
-        let (world, board) = match &self.frozen {
-            Some(picture) => (&picture.world, &picture.board),
-            None => (&self.world, &self.board),
-        };
+        let (world, board) = (self.shown_world(), self.shown_board());
         let mut all = 0;
         let mut ill = 0;
         for id in world.instances() {

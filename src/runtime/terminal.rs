@@ -8,6 +8,7 @@ use crossterm::event::{
     DisableBracketedPaste, DisableFocusChange, DisableMouseCapture, EnableBracketedPaste,
     EnableFocusChange, EnableMouseCapture,
 };
+use crossterm::style::Print;
 use crossterm::terminal::{
     BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate, EnterAlternateScreen,
     LeaveAlternateScreen, SetTitle,
@@ -18,6 +19,11 @@ use ratatui::backend::CrosstermBackend;
 
 /// Whether the terminal is ours at the moment. The panic hook asks it, which is why it is a static.
 static TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// Has the terminal remember the title of its window, and give it back (XTWINOPS). One that does not know this ignores
+/// it.
+const KEEP_TITLE: &str = "\x1b[22;2t";
+const FORMER_TITLE: &str = "\x1b[23;2t";
 
 /// The terminal while it is ours. Dropping it gives it back.
 pub struct Screen {
@@ -132,6 +138,7 @@ impl Screen {
         TAKEN.store(true, Ordering::SeqCst);
         execute!(
             self.terminal.backend_mut(),
+            Print(KEEP_TITLE),
             EnterAlternateScreen,
             EnableBracketedPaste,
             EnableFocusChange
@@ -163,6 +170,7 @@ pub fn give_back() {
         DisableFocusChange,
         DisableBracketedPaste,
         LeaveAlternateScreen,
+        Print(FORMER_TITLE),
         crossterm::cursor::Show
     );
     let _ = crossterm::terminal::disable_raw_mode();

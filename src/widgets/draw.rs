@@ -190,6 +190,55 @@ pub fn wrap(text: &str, columns: usize) -> Vec<String> {
     out
 }
 
+/// Breaks a line of pieces into lines of at most so many columns, between words; all but the first begin `hang` columns
+/// further in. Blanks within a line stay as they are.
+pub fn wrap_pieces(pieces: &[Piece], columns: usize, hang: usize) -> Vec<Vec<Piece>> {
+    if line_width(pieces) <= columns {
+        return vec![pieces.to_vec()];
+    }
+    let hang = if hang < columns { hang } else { 0 };
+    let mut out: Vec<Vec<Piece>> = vec![Vec::new()];
+    let mut used = 0;
+    // What stands before the first word of all is its indent, and not a place to break.
+    let mut has_word = false;
+    for piece in pieces {
+        for word in words(&piece.text) {
+            let begins_blank = word.starts_with(char::is_whitespace);
+            if has_word && begins_blank && used + width(word) > columns {
+                out.push(vec![Piece::text(" ".repeat(hang))]);
+                used = hang;
+                has_word = false;
+            }
+            let word = match has_word || out.len() == 1 {
+                true => word,
+                false => word.trim_start(),
+            };
+            has_word |= !word.trim().is_empty();
+            used += width(word);
+            if let Some(line) = out.last_mut() {
+                match line.last_mut() {
+                    Some(last) if last.tone == piece.tone => last.text.push_str(word),
+                    _ => line.push(Piece::new(word, piece.tone)),
+                }
+            }
+        }
+    }
+    out
+}
+
+/// The words of a text, each with the blanks before it; blanks at the end are a word of their own.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let word = rest.trim_start();
+        let blanks = rest.len() - word.len();
+        let long = word.find(char::is_whitespace).unwrap_or(word.len());
+        let (word, after) = rest.split_at_checked(blanks + long)?;
+        rest = after;
+        (!word.is_empty()).then_some(word)
+    })
+}
+
 /// Columns that a line of pieces takes.
 pub fn line_width(pieces: &[Piece]) -> usize {
     pieces.iter().map(Piece::width).sum()
@@ -366,6 +415,40 @@ mod tests {
             );
             assert!(width(&fit(text, columns, "…")) <= columns);
         }
+    }
+
+    #[test]
+    fn pieces_are_wrapped_between_words_and_keep_their_meaning() {
+        let pieces = [
+            Piece::text("  "),
+            Piece::new("gitlab-2", Tone::Strong),
+            Piece::new(" master  contested", Tone::Broken),
+            Piece::muted("  15 ops/s"),
+        ];
+        let of = |columns, hang| -> Vec<String> {
+            let lines = wrap_pieces(&pieces, columns, hang);
+            let text = |line: &Vec<Piece>| line.iter().map(|p| p.text.as_str()).collect();
+            lines.iter().map(text).collect()
+        };
+        for (columns, hang, wanted) in [
+            (40, 4, vec!["  gitlab-2 master  contested  15 ops/s"]),
+            (36, 4, vec!["  gitlab-2 master  contested  15", "    ops/s"]),
+            (
+                18,
+                4,
+                vec!["  gitlab-2 master", "    contested  15", "    ops/s"],
+            ),
+            (
+                4,
+                9,
+                vec!["  gitlab-2", "master", "contested", "15", "ops/s"],
+            ),
+        ] {
+            assert_eq!(of(columns, hang), wanted, "{columns}");
+        }
+        let second = wrap_pieces(&pieces, 18, 4).into_iter().nth(1);
+        let tones: Vec<_> = second.iter().flatten().map(|p| p.tone).collect();
+        assert_eq!(tones, [Tone::Text, Tone::Broken, Tone::Muted]);
     }
 
     #[test]

@@ -68,6 +68,11 @@ impl Window {
         self.lines.borrow().get(line).copied()
     }
 
+    /// Lines that the rows of the last frame took.
+    pub fn lines(&self) -> usize {
+        self.lines.borrow().len()
+    }
+
     /// Notes how wide what columns show is, and tells the widest that each has shown so far: a column that has grown
     /// stays as it is, so that nothing jumps back and forth.
     pub fn grown(&self, wide: &[u16]) -> Vec<u16> {

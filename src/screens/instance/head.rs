@@ -8,8 +8,46 @@ use crate::screens::parts::{See, missing, standing, state_sign, state_tone};
 use crate::settings::{Glyph, Tone};
 use crate::widgets::{Panel, Piece, draw};
 
-/// Title and state, the worst finding, and what the instance is.
-pub(super) fn view(see: &See<'_>, view: &InstanceView<'_>, area: Rect, buf: &mut Buffer) {
+/// Rows that the heading takes at the most beneath its title.
+const LINES: usize = 4;
+
+/// What stands beneath the title, for so many columns: the worst finding, and what the instance is.
+pub(super) fn lines(see: &See<'_>, view: &InstanceView<'_>, columns: usize) -> Vec<Vec<Piece>> {
+    let judged = see.board.instance(&view.id);
+    let first = if view.context.is_live() {
+        match judged.and_then(|j| j.findings.first()) {
+            Some(worst) => vec![Piece::new(
+                format!(" {}", worst.sentence),
+                state_tone(worst.state),
+            )],
+            None => well(see, view),
+        }
+    } else {
+        let standing = standing(see, view.context);
+        let age = view.context.heard.map(|at| see.age(at));
+        let as_of = age.map_or_else(String::new, |age| format!("as of {age} ago: "));
+        vec![Piece::new(
+            format!(
+                " {as_of}{} is {}: {}",
+                view.id.context, standing.word, standing.why
+            ),
+            standing.tone,
+        )]
+    };
+    let mut lines = draw::wrap_pieces(&first, columns, 1);
+    lines.truncate(LINES - 1);
+    lines.push(what(see, view, columns));
+    lines
+}
+
+/// Title and state, and the lines beneath.
+pub(super) fn view(
+    see: &See<'_>,
+    view: &InstanceView<'_>,
+    lines: &[Vec<Piece>],
+    area: Rect,
+    buf: &mut Buffer,
+) {
     let judged = see.board.instance(&view.id);
     let right = match judged {
         Some(j) => {
@@ -26,27 +64,7 @@ pub(super) fn view(see: &See<'_>, view: &InstanceView<'_>, area: Rect, buf: &mut
     };
     let title = format!("{}  {}", view.id.context, view.id);
     let inner = Panel::new(title).right(right).render(&see.look, area, buf);
-    let first = if view.context.is_live() {
-        match judged.and_then(|j| j.findings.first()) {
-            Some(worst) => vec![
-                Piece::text(" "),
-                Piece::new(worst.sentence.clone(), state_tone(worst.state)),
-            ],
-            None => well(see, view),
-        }
-    } else {
-        let standing = standing(see, view.context);
-        let age = view.context.heard.map(|at| see.age(at));
-        let as_of = age.map_or_else(String::new, |age| format!("as of {age} ago: "));
-        vec![Piece::new(
-            format!(
-                " {as_of}{} is {}: {}",
-                view.id.context, standing.word, standing.why
-            ),
-            standing.tone,
-        )]
-    };
-    draw::lines(&[first, what(see, view)], &see.look, inner, buf);
+    draw::lines(lines, &see.look, inner, buf);
 }
 
 fn well(see: &See<'_>, view: &InstanceView<'_>) -> Vec<Piece> {
@@ -62,8 +80,8 @@ fn well(see: &See<'_>, view: &InstanceView<'_>) -> Vec<Piece> {
     pieces
 }
 
-/// What the instance is, in a line: version, nodes, snapshots, ways in.
-fn what(see: &See<'_>, view: &InstanceView<'_>) -> Vec<Piece> {
+/// What the instance is, in a line: version, nodes, snapshots, ways in. What has no room is left out, the last first.
+fn what(see: &See<'_>, view: &InstanceView<'_>, columns: usize) -> Vec<Piece> {
     let dragonfly = &view.dragonfly.value;
     let mut words: Vec<String> = Vec::new();
     let image = dragonfly
@@ -99,6 +117,9 @@ fn what(see: &See<'_>, view: &InstanceView<'_>) -> Vec<Piece> {
         words.push(format!("made {} ago", see.age(at)));
     }
     let dot = format!(" {} ", see.sign(Glyph::Dot));
+    while words.len() > 1 && draw::width(&words.join(&dot)) + 1 > columns {
+        words.pop();
+    }
     vec![Piece::muted(format!(" {}", words.join(&dot)))]
 }
 
@@ -122,10 +143,7 @@ pub(super) fn gone(see: &See<'_>, id: &InstanceId, area: Rect, buf: &mut Buffer)
             Tone::Broken,
         ),
     };
-    draw::line(
-        &[Piece::new(format!(" {text}"), tone)],
-        &see.look,
-        inner,
-        buf,
-    );
+    let line = [Piece::new(format!(" {text}"), tone)];
+    let lines = draw::wrap_pieces(&line, usize::from(inner.width), 1);
+    draw::lines(&lines, &see.look, inner, buf);
 }

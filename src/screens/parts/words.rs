@@ -3,8 +3,9 @@
 use super::See;
 use crate::checks::{Judgement, State, Subject};
 use crate::domain::world::ContextWorld;
-use crate::domain::{Access, Fault, FaultKind, Kind, Link, Scope};
+use crate::domain::{Access, Fault, FaultKind, Kind, Link, Scope, text};
 use crate::settings::{Glyph, Tone};
+use crate::widgets::Piece;
 
 /// The sign of a state of an instance.
 pub fn state_sign(state: State) -> Glyph {
@@ -32,6 +33,28 @@ pub fn state_tone(state: State) -> Tone {
         | State::SeveralMasters
         | State::NoMaster => Tone::Broken,
     }
+}
+
+/// Memory used: its share of the limit, and how much that is, each at its own place so that neither moves when the other
+/// changes.
+pub fn memory_words(used: u64, percent: Option<u64>) -> String {
+    let used = text::bytes(used);
+    match percent {
+        Some(percent) => format!("{percent}% {used:>8}"),
+        None => used,
+    }
+}
+
+/// How old what is shown of a context is, where its API server does not answer: for the heading over its rows.
+pub fn as_of(see: &See<'_>, context: &ContextWorld) -> Option<Piece> {
+    if context.is_live() {
+        return None;
+    }
+    let text = match context.heard {
+        Some(at) => format!("as of {} ago", see.age(at)),
+        None => "never heard".to_owned(),
+    };
+    Some(Piece::new(text, Tone::Stale))
 }
 
 /// How a context stands, in a word or a few.

@@ -52,8 +52,8 @@ pub struct Column {
     pub priority: u8,
     /// It holds sentences: it takes what they need of that which all others leave.
     pub fill: bool,
-    /// Other columns leave before this one is cut: it tells which row is which.
-    pub firm: bool,
+    /// Other columns leave before this one is cut to less than so many columns: it tells which row is which.
+    pub firm: u16,
     /// It stays when columns are scrolled.
     pub pinned: bool,
     /// What a text loses that does not fit.
@@ -73,7 +73,7 @@ impl Column {
             align: Align::Left,
             priority: 0,
             fill: false,
-            firm: false,
+            firm: 0,
             pinned: false,
             cut: Cut::End,
         }
@@ -115,10 +115,10 @@ impl Column {
         self
     }
 
-    /// Other columns leave before this one is cut.
+    /// Other columns leave before this one is cut to less than so many columns.
     #[must_use]
-    pub fn firm(mut self) -> Self {
-        self.firm = true;
+    pub fn firm(mut self, columns: u16) -> Self {
+        self.firm = columns;
         self
     }
 
@@ -242,8 +242,11 @@ fn needed(kept: &[Kept<'_>]) -> u32 {
         .iter()
         .map(|kept| {
             let priority = kept.column.priority;
-            let whole = kept.column.firm || last > EXTRA && priority < last;
-            u32::from(if whole { kept.wanted() } else { kept.column.min })
+            let wanted = kept.wanted();
+            u32::from(match last > EXTRA && priority < last {
+                true => wanted,
+                false => kept.column.min.max(wanted.min(kept.column.firm)),
+            })
         })
         .sum();
     text + gaps(kept)
@@ -267,7 +270,7 @@ fn widths(kept: &[Kept<'_>], width: u16) -> Vec<u16> {
     let mut order: Vec<usize> = (0..kept.len()).collect();
     order.sort_by_key(|i| {
         let column = kept.get(*i).map(|kept| kept.column);
-        column.map_or((false, u8::MAX), |column| (!column.firm, column.priority))
+        column.map_or((true, u8::MAX), |column| (column.firm == 0, column.priority))
     });
     for i in order {
         if let (Some(kept), Some(wide)) = (kept.get(i), widths.get_mut(i)) {
@@ -297,8 +300,8 @@ mod tests {
     fn columns() -> Vec<Column> {
         vec![
             Column::new("state", "STATE").width(10, 16).pinned(),
-            Column::new("context", "CONTEXT").width(7, 9).firm().pinned(),
-            Column::new("instance", "INSTANCE").width(12, 24).firm().pinned(),
+            Column::new("context", "CONTEXT").width(7, 9).firm(9).pinned(),
+            Column::new("instance", "INSTANCE").width(12, 24).firm(24).pinned(),
             Column::new("lag", "LAG").width(6, 6).priority(2).right(),
             Column::new("note", "NOTE").width(8, 12).priority(3).fill(),
             Column::new("disk", "DISK").width(5, 5).priority(8).right(),
