@@ -5,6 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::state::State;
 use crate::domain::world::ContextWorld;
 use crate::domain::{ContextId, Link};
+use crate::settings::Glyph;
 
 /// How long answers are waited for before it is told how many came.
 const PATIENCE: SignedDuration = SignedDuration::from_secs(10);
@@ -34,13 +35,15 @@ pub(super) fn begin(state: &mut State, now: Timestamp) {
         .map(|context| (context.id.clone(), context.link.clone()))
         .collect();
     if asked.is_empty() {
-        state.notices.tell("no context is open that could be asked", now);
+        state
+            .notices
+            .tell("no context is open that could be asked", now);
         return;
     }
-    let noun = noun(asked.len());
+    let (noun, more) = (noun(asked.len()), state.glyphs.get(Glyph::Ellipsis));
     state
         .notices
-        .tell(format!("asking {} {noun} …", asked.len()), now);
+        .tell(format!("asking {} {noun} {more}", asked.len()), now);
     state.asking = Some(Asking { at: now, asked });
 }
 

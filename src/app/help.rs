@@ -25,14 +25,15 @@ impl Help {
         let bound = state.keymap.bindings(state.screen(), &state.words(now));
         let keys: Vec<String> = bound.iter().map(|bound| bound.keys.join(" ")).collect();
         let why = |bound: &Bound| widest(bound.disabled.as_deref().into_iter());
+        let does = widest(bound.iter().map(|bound| bound.desc.as_str()));
         let columns = vec![
             Column::new("key", "KEY")
                 .width(8, 22)
                 .holds(widest(keys.iter().map(String::as_str)))
                 .firm(22),
             Column::new("does", "DOES")
-                .width(24, 48)
-                .holds(widest(bound.iter().map(|bound| bound.desc.as_str())))
+                .width(24, does)
+                .holds(does)
                 .fill(),
             Column::new("why", "NOT NOW")
                 .width(12, 48)

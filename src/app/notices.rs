@@ -153,7 +153,11 @@ mod tests {
                 Some("gn"),
                 "3 problems (gn shows all): a: bad theme",
             ),
-            (&["a: bad theme", "b: bad key"], None, "2 problems: a: bad theme"),
+            (
+                &["a: bad theme", "b: bad key"],
+                None,
+                "2 problems: a: bad theme",
+            ),
         ] {
             let mut notices = Notices::default();
             notices.problems(problems.iter().map(|p| (*p).to_owned()).collect(), key, now);

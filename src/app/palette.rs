@@ -68,14 +68,15 @@ impl Palette {
                 .iter()
                 .map(|doc| entry(doc.spelled, doc.doc, "command", doc.command.clone(), &bound)),
         );
+        let does = widest(entries.iter().map(|entry| entry.does.as_str()));
         let columns = vec![
             Column::new("name", "NAME")
                 .width(16, 44)
                 .holds(widest(entries.iter().map(|entry| entry.name.as_str())))
                 .cut_middle(),
             Column::new("does", "WHAT IT IS OR DOES")
-                .width(24, 40)
-                .holds(widest(entries.iter().map(|entry| entry.does.as_str())))
+                .width(24, does)
+                .holds(does)
                 .fill(),
             Column::new("key", "KEY")
                 .width(4, 10)
@@ -129,7 +130,9 @@ impl Palette {
             let (in_name, in_does): (Vec<usize>, Vec<usize>) =
                 matches.into_iter().partition(|letter| *letter < name);
             // Between the two stands a blank.
-            let in_does = in_does.iter().filter_map(|letter| letter.checked_sub(name + 1));
+            let in_does = in_does
+                .iter()
+                .filter_map(|letter| letter.checked_sub(name + 1));
             Found::Entry(at, in_name, in_does.collect())
         };
         let mut found: Vec<Found> = scored.into_iter().map(in_parts).collect();
@@ -153,7 +156,7 @@ impl Palette {
             empty: "nothing matches",
             columns: &self.columns,
             all: self.entries.len(),
-            rows: 24,
+            rows: 16,
         };
         let row = |at: usize| self.row(at);
         self.picker.view(&looks, &row, look, area, buf);

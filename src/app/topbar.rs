@@ -90,7 +90,9 @@ fn modes(state: &State, see: &See<'_>, now: Timestamp) -> Vec<Segment> {
     if unread > 0 {
         let word = if unread == 1 { "problem" } else { "problems" };
         let keys = state.keymap.keys_for("notices", state.screen());
-        let key = keys.first().map_or_else(String::new, |key| format!(" ({key})"));
+        let key = keys
+            .first()
+            .map_or_else(String::new, |key| format!(" ({key})"));
         let text = format!("{} {unread} {word}{key}", see.sign(Glyph::Warning));
         segments.push(Segment::new(vec![Piece::new(text, Tone::Degraded)]).at_right());
     }

@@ -156,7 +156,9 @@ impl State {
     fn title(&self) -> String {
         let (all, ill) = self.counts();
         let (world, board) = (self.shown_world(), self.shown_board());
-        let judged = world.instances().filter_map(|id| Some(board.instance(&id)?.state));
+        let judged = world
+            .instances()
+            .filter_map(|id| Some(board.instance(&id)?.state));
         let worst = judged.max().unwrap_or(crate::checks::State::Healthy);
         let mut title = match (all, ill) {
             (0, _) => "darner".to_owned(),
@@ -168,7 +170,9 @@ impl State {
             ),
         };
         // What is not seen is not well.
-        let dark = world.shown_contexts().filter(|c| c.heard.is_some() && !c.is_live());
+        let dark = world
+            .shown_contexts()
+            .filter(|c| c.heard.is_some() && !c.is_live());
         let dark: Vec<&str> = dark.map(|context| context.id.as_str()).collect();
         if !dark.is_empty() {
             title.push_str(&format!(", {} not watched", dark.join(", ")));

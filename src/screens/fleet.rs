@@ -194,11 +194,19 @@ impl Screen for Fleet {
         if let Some(at) = inside(table) {
             self.pane = Pane::Table;
             self.is_chosen = true;
-            let key = self.window.row_at(at).and_then(|at| self.order.get(at)).cloned();
+            let key = self
+                .window
+                .row_at(at)
+                .and_then(|at| self.order.get(at))
+                .cloned();
             self.selected = key.or_else(|| self.selected.take());
         } else if let Some(at) = inside(list) {
             self.pane = Pane::Attention;
-            if let Some(notice) = self.attention.row_at(at).and_then(|at| self.notices.get(at)) {
+            if let Some(notice) = self
+                .attention
+                .row_at(at)
+                .and_then(|at| self.notices.get(at))
+            {
                 self.noticed = Some((notice.subject.clone(), notice.check));
             }
         }

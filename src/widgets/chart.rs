@@ -128,7 +128,13 @@ impl<'a> Chart<'a> {
             && chart.height > 2
         {
             chart.height -= 1;
-            axis(span, look, draw::below(body, chart.height), chart.width, buf);
+            axis(
+                span,
+                look,
+                draw::below(body, chart.height),
+                chart.width,
+                buf,
+            );
         }
         self.bars(look, chart, buf);
         let Some((least, most)) = self.range(usize::from(chart.width)) else {
@@ -136,7 +142,7 @@ impl<'a> Chart<'a> {
         };
         let figure = |value: f64| [Piece::muted((self.format)(value))];
         draw_right(&figure(most), look, side, buf);
-        if chart.height > 1 {
+        if chart.height > 1 && most > least {
             let last = draw::below(side, chart.height - 1);
             draw_right(&figure(least), look, last, buf);
         }
@@ -232,7 +238,8 @@ fn axis(span: i64, look: &Look<'_>, row: Rect, width: u16, buf: &mut Buffer) {
     let used = draw::line(&begin, look, row, buf);
     let wide = u16::try_from(draw::line_width(&half)).unwrap_or(u16::MAX);
     let middle = (row.width / 2).saturating_sub(wide / 2);
-    if middle > used.saturating_add(2) && row.width > middle.saturating_add(wide).saturating_add(6) {
+    if middle > used.saturating_add(2) && row.width > middle.saturating_add(wide).saturating_add(6)
+    {
         draw::line(&half, look, draw::right_of(row, middle), buf);
     }
     if row.width > used.saturating_add(4) {
@@ -333,8 +340,25 @@ mod tests {
         let values: Vec<_> = (0..21).map(|v| Some(f64::from(v % 5))).collect();
         let format = |v: f64| format!("{v:.0}/s");
         for (width, height, wanted) in [
-            (30, 4, vec!["ops 0/s", "                           8/s", "▁▂▄▆█▁▂▄▆█▁▂▄▆█▁▂▄▆█▁      0/s", "-5m     -2m30s    now"]),
-            (30, 3, vec!["ops 0/s", "                           8/s", "▁▂▄▆█▁▂▄▆█▁▂▄▆█▁▂▄▆█▁      0/s"]),
+            (
+                30,
+                4,
+                vec![
+                    "ops 0/s",
+                    "                           8/s",
+                    "▁▂▄▆█▁▂▄▆█▁▂▄▆█▁▂▄▆█▁      0/s",
+                    "-5m    -2m30s     now",
+                ],
+            ),
+            (
+                30,
+                3,
+                vec![
+                    "ops 0/s",
+                    "                           8/s",
+                    "▁▂▄▆█▁▂▄▆█▁▂▄▆█▁▂▄▆█▁      0/s",
+                ],
+            ),
             (9, 4, vec!["ops 0/s", "", "▂▄▆█▁▂▄▆█▁", "-5m   now"]),
         ] {
             let said = dump::drawn(width, height, GlyphSet::Unicode, |look, area, buf| {
@@ -351,13 +375,26 @@ mod tests {
 
     #[test]
     fn figures_are_put_into_columns_by_their_time() {
-        let of = |figures: &[(i64, u64)], hold| sampled(figures.iter().copied(), 1_000, 10, 5, hold);
+        let of =
+            |figures: &[(i64, u64)], hold| sampled(figures.iter().copied(), 1_000, 10, 5, hold);
         for (figures, hold, wanted) in [
             // Two seconds a column; of two figures in one, the larger.
-            (&[(1_000, 9), (999, 3), (998, 7)][..], 0, [None, None, None, Some(7.0), Some(9.0)]),
-            (&[(992, 4), (993, 5), (1_000, 1)], 4, [Some(5.0), Some(5.0), Some(5.0), None, Some(1.0)]),
+            (
+                &[(1_000, 9), (999, 3), (998, 7)][..],
+                0,
+                [None, None, None, Some(7.0), Some(9.0)],
+            ),
+            (
+                &[(992, 4), (993, 5), (1_000, 1)],
+                4,
+                [Some(5.0), Some(5.0), Some(5.0), None, Some(1.0)],
+            ),
             // What is too old or from a clock ahead of ours.
-            (&[(1, 1), (1_007, 2)], 100, [None, None, None, None, Some(2.0)]),
+            (
+                &[(1, 1), (1_007, 2)],
+                100,
+                [None, None, None, None, Some(2.0)],
+            ),
             (&[], 100, [None; 5]),
         ] {
             assert_eq!(of(figures, hold), wanted, "{figures:?}");

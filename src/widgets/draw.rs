@@ -84,7 +84,8 @@ pub fn fit_core<'a>(
     let all = text.chars().count();
     let (before, after) = (shared.0.min(all), shared.1.min(all));
     let core = all.saturating_sub(before + after);
-    let part = |skip: usize, take: usize| -> String { text.chars().skip(skip).take(take).collect() };
+    let part =
+        |skip: usize, take: usize| -> String { text.chars().skip(skip).take(take).collect() };
     let mut tries: Vec<String> = Vec::new();
     if core > 0 {
         if after > 0 {
@@ -486,11 +487,29 @@ mod tests {
     #[test]
     fn what_tells_names_apart_is_kept_whole() {
         for (names, shared, columns, wanted) in [
-            (&["lab-infra", "lab-apps"][..], (4, 0), 7, &["…infra", "…apps"][..]),
-            (&["lab-infra", "lab-apps"], (4, 0), 9, &["lab-infra", "lab-apps"]),
-            (&["prod-admin@eu", "test-admin@eu"], (0, 9), 6, &["prod…", "test…"]),
             (
-                &["arn:aws:eks:eu:1:cluster/orders-prod", "arn:aws:eks:eu:1:cluster/orders-test"],
+                &["lab-infra", "lab-apps"][..],
+                (4, 0),
+                7,
+                &["…infra", "…apps"][..],
+            ),
+            (
+                &["lab-infra", "lab-apps"],
+                (4, 0),
+                9,
+                &["lab-infra", "lab-apps"],
+            ),
+            (
+                &["prod-admin@eu", "test-admin@eu"],
+                (0, 9),
+                6,
+                &["prod…", "test…"],
+            ),
+            (
+                &[
+                    "arn:aws:eks:eu:1:cluster/orders-prod",
+                    "arn:aws:eks:eu:1:cluster/orders-test",
+                ],
                 (32, 0),
                 8,
                 &["…prod", "…test"],

@@ -54,7 +54,11 @@ impl Popup {
         };
         let wide = u16::try_from(draw::width(text)).unwrap_or(u16::MAX);
         // A blank on each side, and a piece of the edge and the corner at the right.
-        if let Some(at) = area.width.checked_sub(wide.saturating_add(4)).filter(|at| *at > 1) {
+        if let Some(at) = area
+            .width
+            .checked_sub(wide.saturating_add(4))
+            .filter(|at| *at > 1)
+        {
             let row = draw::right_of(draw::below(area, area.height - 1), at);
             let row = Rect {
                 width: wide + 2,
@@ -141,7 +145,7 @@ mod tests {
              ttooiiiiiiiooott\n\
              ttopkkkkpppppott\n\
              ttoppppppppppott\n\
-             ttooooopmmmpoott\n\
+             ttooooommmmmoott\n\
              tttttttttttttttt\n\
              tttttttttttttttt\n"
         );

@@ -157,7 +157,11 @@ impl<'a> Table<'a> {
         let width = width.saturating_sub(1);
         let placed = fit_columns(self.columns, width, self.shift, &wide);
         rows.iter()
-            .map(|(_, row)| self.sentence(row, &placed, width, self.lines, "").len().max(1))
+            .map(|(_, row)| {
+                self.sentence(row, &placed, width, self.lines, "")
+                    .len()
+                    .max(1)
+            })
             .sum()
     }
 
@@ -224,6 +228,9 @@ impl<'a> Table<'a> {
     }
 
     fn mark_selected(&self, look: &Look<'_>, area: Rect, buf: &mut Buffer) {
+        if area.is_empty() {
+            return;
+        }
         let (surface, tone) = match self.focused {
             true => (Tone::Focus, Tone::Accent),
             false => (Tone::Selected, Tone::Muted),
@@ -280,25 +287,42 @@ impl<'a> Table<'a> {
                 continue;
             };
             let direction = match self.sort {
-                Some((id, descending)) if id == column.id => Some(if descending {
-                    Glyph::Descending
-                } else {
-                    Glyph::Ascending
+                Some((id, descending)) if id == column.id => Some(match descending {
+                    true => Glyph::Descending,
+                    false => Glyph::Ascending,
                 }),
                 _ => None,
             };
-            let width = usize::from(place.width);
-            let room = width.saturating_sub(usize::from(direction.is_some()));
-            let mut title = draw::fit(column.title, room, "").into_owned();
-            if let Some(glyph) = direction {
-                title.push_str(look.glyph(glyph));
-            }
-            let tone = if direction.is_some() {
-                Tone::Accent
-            } else {
-                Tone::Header
+            let tone = match direction {
+                Some(_) => Tone::Accent,
+                None => Tone::Header,
             };
-            put(&title, tone, &[], column.align, place, look, row, buf);
+            let width = usize::from(place.width);
+            let mut title = draw::fit(column.title, width, "");
+            // The sign of the order stands in the gap behind the title, so that the title never moves; at the edge of
+            // the table it takes the title's last column.
+            let behind = |title: &str| match column.align {
+                Align::Left => u16::try_from(draw::width(title)).unwrap_or(u16::MAX),
+                Align::Right => place.width,
+            };
+            let mut at = place.x.saturating_add(behind(&title));
+            if direction.is_some() && at >= area.width {
+                title = draw::fit(column.title, width.saturating_sub(1), "");
+                at = area.width.saturating_sub(1);
+                let short = place.width.saturating_sub(1);
+                let place = Placed {
+                    width: short,
+                    ..*place
+                };
+                put(&title, tone, &[], column.align, &place, look, row, buf);
+            } else {
+                put(&title, tone, &[], column.align, place, look, row, buf);
+            }
+            if let Some(glyph) = direction
+                && at < area.width
+            {
+                draw::sign(glyph, tone, look, row.x.saturating_add(at), row.y, buf);
+            }
         }
         let scrolled = self.scrolled();
         if scrolled > 0 {
@@ -336,7 +360,11 @@ impl<'a> Table<'a> {
             let spans = row.spans && place.column + 1 == row.cells.len();
             if spans || column.fill && !row.spans {
                 let rest = draw::right_of(area, place.x);
-                let width = if spans { rest.width } else { place.width.min(rest.width) };
+                let width = if spans {
+                    rest.width
+                } else {
+                    place.width.min(rest.width)
+                };
                 for (line, text) in draw::rows(Rect { width, ..rest }).zip(sentence) {
                     let pieces = marked(text, tone, &self.letters(row, place.column, text));
                     draw::line(&pieces, look, line, buf);

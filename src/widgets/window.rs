@@ -143,7 +143,11 @@ mod tests {
             (0, 5, 0, None),
         ] {
             window.follow(Some(selected), len, height);
-            assert_eq!(window.place(len, "–").as_deref(), wanted, "{selected} of {len}");
+            assert_eq!(
+                window.place(len, "–").as_deref(),
+                wanted,
+                "{selected} of {len}"
+            );
         }
     }
 

@@ -187,7 +187,10 @@ impl EngineRecord {
             Probe::Server(value) => self.server = Some(Known { value, at }),
             Probe::Clients(value) => self.clients = Some(Known { value, at }),
             Probe::Memory(value) => {
-                value.used.into_iter().for_each(|used| self.used.push(used, at));
+                value
+                    .used
+                    .into_iter()
+                    .for_each(|used| self.used.push(used, at));
                 self.memory = Some(Known { value, at });
             }
             Probe::Stats(value) => {

@@ -23,7 +23,7 @@ pub(super) struct Fit {
     pub any_old: bool,
 }
 
-/// Every column, from left to right. Each can be sorted by. A heading leaves room for the sign of the order.
+/// Every column, from left to right. Each can be sorted by.
 pub(super) fn columns(fit: Fit) -> Vec<Column> {
     /// Names longer than this are cut before every figure leaves for them.
     const NAME: u16 = 30;
@@ -32,7 +32,7 @@ pub(super) fn columns(fit: Fit) -> Vec<Column> {
     let master = master.saturating_add(4).clamp(11, 28);
     let as_of_first = if fit.any_old { 2 } else { 10 };
     let context = Column::new("context", "CONTEXT")
-        .width(8, 32)
+        .width(7, 32)
         .holds(longest_context)
         .cut(Cut::Shared(fit.shared.0, fit.shared.1));
     let context = match fit.several_contexts {
@@ -61,16 +61,16 @@ pub(super) fn columns(fit: Fit) -> Vec<Column> {
             .holds(master)
             .cut_middle()
             .priority(1),
-        figure("nodes", "NODES", 6, 2),
+        figure("nodes", "NODES", 5, 2),
         figure("sync", "SYNC", 6, 3),
         // Journal records, the unit that the engine counts in.
-        figure("lag", "LAG rec", 8, 4),
+        figure("lag", "LAG rec", 7, 4),
         figure("mem", "MEM", 13, 5),
         figure("ops", "OPS/S", 6, 6),
         figure("as-of", "AS OF", 6, as_of_first),
         figure("keys", "KEYS", 6, 7),
         Column::new("version", "VERSION").width(8, 12).priority(8),
-        figure("restarts", "RESTARTS", 9, 9),
+        figure("restarts", "RESTARTS", 8, 9),
         figure("age", "AGE", 6, 7),
     ]
 }

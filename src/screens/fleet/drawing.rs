@@ -156,10 +156,12 @@ impl Fleet {
             .then(|| self.notice_position())
             .flatten();
         self.with_attention(see, |table| {
-            table
-                .selected(selected)
-                .focused(focused)
-                .render(&self.attention, &see.look, inner, buf);
+            table.selected(selected).focused(focused).render(
+                &self.attention,
+                &see.look,
+                inner,
+                buf,
+            );
         });
         let len = self.notices.len();
         Panel::new("Attention")

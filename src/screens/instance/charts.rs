@@ -49,7 +49,12 @@ pub(super) fn view(see: &See<'_>, view: &InstanceView<'_>, area: Rect, buf: &mut
     for ((label, series, format, limit), place) in charts.into_iter().zip(places(area)) {
         let columns = Chart::columns(label, place);
         let values = sampled(series.figures(), now, Series::SPAN, columns, see.period());
-        let over = label == "lag" && values.last().copied().flatten().is_some_and(|v| v > too_far);
+        let over = label == "lag"
+            && values
+                .last()
+                .copied()
+                .flatten()
+                .is_some_and(|v| v > too_far);
         let tone = if over { Tone::Degraded } else { Tone::Chart };
         Chart::new(label, &values, format)
             .tone(tone)

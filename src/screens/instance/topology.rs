@@ -285,7 +285,10 @@ fn replica_line(
             } else {
                 Tone::Muted
             };
-            pieces.push(Piece::new(format!("  lag {} records", text::count(lag)), tone));
+            pieces.push(Piece::new(
+                format!("  lag {} records", text::count(lag)),
+                tone,
+            ));
         }
         if let Some(since) = link.since {
             pieces.push(Piece::muted(format!("  seen for {}", see.age(since))));

@@ -8,4 +8,7 @@ mod words;
 pub use filter::{Field, Filter, Measure, Sieved};
 pub use list::moved;
 pub use see::{Clock, See};
-pub use words::{Standing, as_of, denied, memory_words, missing, operator_words, standing, state_sign, state_tone};
+pub use words::{
+    Standing, as_of, denied, memory_words, missing, operator_words, standing, state_sign,
+    state_tone,
+};

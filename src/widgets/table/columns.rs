@@ -237,7 +237,11 @@ pub fn fit_columns(columns: &[Column], width: u16, shift: usize, shown: &[u16]) 
 /// Columns that a set needs: the least of each, and all that a column wants which tells rows apart, or beside which a
 /// lesser extra is shown.
 fn needed(kept: &[Kept<'_>]) -> u32 {
-    let last = kept.iter().map(|kept| kept.column.priority).max().unwrap_or(0);
+    let last = kept
+        .iter()
+        .map(|kept| kept.column.priority)
+        .max()
+        .unwrap_or(0);
     let text: u32 = kept
         .iter()
         .map(|kept| {
@@ -270,7 +274,9 @@ fn widths(kept: &[Kept<'_>], width: u16) -> Vec<u16> {
     let mut order: Vec<usize> = (0..kept.len()).collect();
     order.sort_by_key(|i| {
         let column = kept.get(*i).map(|kept| kept.column);
-        column.map_or((true, u8::MAX), |column| (column.firm == 0, column.priority))
+        column.map_or((true, u8::MAX), |column| {
+            (column.firm == 0, column.priority)
+        })
     });
     for i in order {
         if let (Some(kept), Some(wide)) = (kept.get(i), widths.get_mut(i)) {
@@ -300,8 +306,14 @@ mod tests {
     fn columns() -> Vec<Column> {
         vec![
             Column::new("state", "STATE").width(10, 16).pinned(),
-            Column::new("context", "CONTEXT").width(7, 9).firm(9).pinned(),
-            Column::new("instance", "INSTANCE").width(12, 24).firm(24).pinned(),
+            Column::new("context", "CONTEXT")
+                .width(7, 9)
+                .firm(9)
+                .pinned(),
+            Column::new("instance", "INSTANCE")
+                .width(12, 24)
+                .firm(24)
+                .pinned(),
             Column::new("lag", "LAG").width(6, 6).priority(2).right(),
             Column::new("note", "NOTE").width(8, 12).priority(3).fill(),
             Column::new("disk", "DISK").width(5, 5).priority(8).right(),
@@ -344,11 +356,27 @@ mod tests {
                 "state@0+12 context@14+9 instance@25+20 lag@47+6 note@55+18",
             ),
             // Names stay whole before figures do.
-            (60, [16, 9, 24, 9, 60, 9], "state@0+15 context@17+9 instance@28+24 lag@54+6"),
-            (50, [16, 9, 24, 9, 60, 9], "state@0+13 context@15+9 instance@26+24"),
+            (
+                60,
+                [16, 9, 24, 9, 60, 9],
+                "state@0+15 context@17+9 instance@28+24 lag@54+6",
+            ),
+            (
+                50,
+                [16, 9, 24, 9, 60, 9],
+                "state@0+13 context@15+9 instance@26+24",
+            ),
             // Where not even names have room, they share what there is.
-            (40, [16, 9, 24, 9, 60, 9], "state@0+10 context@12+9 instance@23+17"),
-            (24, [16, 9, 24, 9, 60, 9], "state@0+10 context@12+7 instance@21+3"),
+            (
+                40,
+                [16, 9, 24, 9, 60, 9],
+                "state@0+10 context@12+9 instance@23+17",
+            ),
+            (
+                24,
+                [16, 9, 24, 9, 60, 9],
+                "state@0+10 context@12+7 instance@21+3",
+            ),
             (3, [0; 6], "state@0+3"),
             (0, [0; 6], ""),
         ] {

@@ -10,7 +10,11 @@ pub fn marked(text: &str, tone: Tone, letters: &[usize]) -> Vec<Piece> {
     }
     let mut pieces: Vec<Piece> = Vec::new();
     for (i, c) in text.chars().enumerate() {
-        let tone = if letters.contains(&i) { Tone::Match } else { tone };
+        let tone = if letters.contains(&i) {
+            Tone::Match
+        } else {
+            tone
+        };
         match pieces.last_mut() {
             Some(last) if last.tone == tone => last.text.push(c),
             _ => pieces.push(Piece::new(c, tone)),
@@ -25,7 +29,10 @@ pub fn found(text: &str, words: &[&str]) -> Vec<usize> {
         return Vec::new();
     }
     // One character each, so that positions stay those of the text.
-    let lower: Vec<char> = text.chars().map(|c| c.to_lowercase().next().unwrap_or(c)).collect();
+    let lower: Vec<char> = text
+        .chars()
+        .map(|c| c.to_lowercase().next().unwrap_or(c))
+        .collect();
     let mut letters = Vec::new();
     for word in words {
         let word: Vec<char> = word.chars().collect();
