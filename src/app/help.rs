@@ -8,6 +8,7 @@ use super::picker::{Looks, Picker, widest};
 use super::state::State;
 use crate::msg::Command;
 use crate::settings::{Bound, Tone};
+use crate::widgets::table::natural_width;
 use crate::widgets::{Column, Look, Piece, Row};
 
 /// The help while it is open.
@@ -37,12 +38,7 @@ impl Help {
                 .fill(),
             Column::new("why", "NOT NOW")
                 .width(12, 48)
-                .holds(bound.iter().map(why).max().unwrap_or(0))
-                .priority(1),
-            Column::new("scope", "WHERE")
-                .width(6, 10)
-                .holds(widest(bound.iter().map(|bound| bound.scope.as_str())))
-                .priority(4),
+                .holds(bound.iter().map(why).max().unwrap_or(0)),
         ];
         let mut help = Self {
             picker: Picker::default(),
@@ -80,22 +76,27 @@ impl Help {
         self.picker.narrowed(self.found.len());
     }
 
-    /// Draws it.
+    /// Draws it; where there is no room for a column of reasons, they stand behind what the key does.
     pub fn view(&self, look: &Look<'_>, area: Rect, buf: &mut Buffer) {
+        let is_narrow = natural_width(&self.columns) > area.width.saturating_sub(7);
+        let columns = match self.columns.split_last() {
+            Some((_, others)) if is_narrow => others,
+            _ => &self.columns,
+        };
         let looks = Looks {
             title: "Keys that work here",
             prompt: "/",
             placeholder: "type to narrow, enter to do it",
             empty: "no key does that",
-            columns: &self.columns,
+            columns,
             all: self.bound.len(),
             rows: 60,
         };
-        let row = |at: usize| self.row(at);
+        let row = |at: usize| self.row(at, is_narrow);
         self.picker.view(&looks, &row, look, area, buf);
     }
 
-    fn row(&self, at: usize) -> Row {
+    fn row(&self, at: usize, is_narrow: bool) -> Row {
         let bound = self.found.get(at).and_then(|at| self.bound.get(*at));
         let Some(bound) = bound else {
             return Row::default();
@@ -104,11 +105,15 @@ impl Help {
             None => (Tone::Key, Tone::Text),
             Some(_) => (Tone::Disabled, Tone::Disabled),
         };
+        let why = bound.disabled.clone().unwrap_or_default();
+        let does = match is_narrow && !why.is_empty() {
+            true => format!("{} ({why})", bound.desc),
+            false => bound.desc.clone(),
+        };
         Row::new(vec![
             Piece::new(bound.keys.join(" "), key),
-            Piece::new(bound.desc.clone(), text),
-            Piece::new(bound.disabled.clone().unwrap_or_default(), Tone::Disabled),
-            Piece::muted(bound.scope.clone()),
+            Piece::new(does, text),
+            Piece::new(why, Tone::Disabled),
         ])
     }
 }

@@ -68,6 +68,7 @@ impl Palette {
                 .iter()
                 .map(|doc| entry(doc.spelled, doc.doc, "command", doc.command.clone(), &bound)),
         );
+        let keys = widest(entries.iter().map(|entry| entry.keys.as_str())).clamp(4, 12);
         let does = widest(entries.iter().map(|entry| entry.does.as_str()));
         let columns = vec![
             Column::new("name", "NAME")
@@ -78,10 +79,7 @@ impl Palette {
                 .width(24, does)
                 .holds(does)
                 .fill(),
-            Column::new("key", "KEY")
-                .width(4, 10)
-                .holds(widest(entries.iter().map(|entry| entry.keys.as_str())))
-                .priority(1),
+            Column::new("key", "KEY").width(keys, keys).priority(1),
             Column::new("kind", "KIND").width(8, 8).priority(2),
         ];
         let mut palette = Self {

@@ -25,6 +25,9 @@ pub(super) fn view(
     buf: &mut Buffer,
 ) {
     let title = title.into();
+    let is_blank = |line: &Vec<Piece>| draw::line_width(line) == 0;
+    let blank = lines.iter().rev().take_while(|line| is_blank(line)).count();
+    let lines = lines.get(..lines.len() - blank).unwrap_or_default();
     let wide = lines.iter().map(|line| draw::line_width(line)).max();
     // The title stands between a corner and a blank on each side.
     let wide = wide.unwrap_or(0).max(draw::width(&title) + 2);

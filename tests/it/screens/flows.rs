@@ -394,6 +394,17 @@ fn the_window_is_named_by_what_is_ill() {
             "darner: ✖ several masters, 1 of 3 ill".to_owned()
         ))
     );
+    // The shell has named it meanwhile.
+    story.send(Msg::Outcome(Outcome::Resumed));
+    let title = "darner: ✖ several masters, 1 of 3 ill".to_owned();
+    assert_eq!(story.take_effects(), [Effect::SetTitle(title)]);
+    let retry = story.now + SignedDuration::from_secs(9);
+    story.told(vec![unreachable("apps", "dial timeout", retry)]);
+    let told = story.take_effects();
+    assert!(
+        matches!(told.last(), Some(Effect::SetTitle(title)) if title.ends_with(", apps not watched")),
+        "{told:?}"
+    );
 }
 
 #[test]
