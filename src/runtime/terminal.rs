@@ -135,10 +135,12 @@ impl Screen {
 
     fn enter(&mut self) -> io::Result<()> {
         crossterm::terminal::enable_raw_mode()?;
-        TAKEN.store(true, Ordering::SeqCst);
+        // Continued twice, by whoever stopped us and by ourselves, it is still remembered once.
+        if !TAKEN.swap(true, Ordering::SeqCst) {
+            execute!(self.terminal.backend_mut(), Print(KEEP_TITLE))?;
+        }
         execute!(
             self.terminal.backend_mut(),
-            Print(KEEP_TITLE),
             EnterAlternateScreen,
             EnableBracketedPaste,
             EnableFocusChange

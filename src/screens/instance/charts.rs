@@ -13,6 +13,9 @@ use crate::widgets::{Chart, Piece, draw};
 /// Columns from which charts stand side by side.
 const SIDE_BY_SIDE: u16 = 66;
 
+/// Rows from which they stand one beneath the other all the same: bars that long tell less than more columns do.
+const TALL: u16 = 24;
+
 /// The node whose figures are drawn: the one that acts as master, else the first that answered.
 pub(super) fn charted<'v, 'a>(view: &'v InstanceView<'a>) -> Option<&'v NodeView<'a>> {
     let speaks = |n: &&NodeView<'a>| n.speaks();
@@ -65,9 +68,9 @@ pub(super) fn view(see: &See<'_>, view: &InstanceView<'_>, area: Rect, buf: &mut
     }
 }
 
-/// Side by side where there is room, else one beneath the other.
+/// Side by side where there is room but not too much of it, else one beneath the other.
 fn places(area: Rect) -> Vec<Rect> {
-    if area.width >= SIDE_BY_SIDE && area.height >= 3 {
+    if area.width >= SIDE_BY_SIDE && (3..TALL).contains(&area.height) {
         let wide = (area.width - 4) / 3;
         return (0..3)
             .map(|i| Rect {
