@@ -4,12 +4,13 @@ use jiff::Timestamp;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
+use super::reader;
 use super::state::State;
 use crate::checks::{self, Evidence, Finding, Subject, Topic};
 use crate::screens::See;
 use crate::screens::parts::{finding_sign, finding_tone};
 use crate::settings::{Glyph, Tone};
-use crate::widgets::{Piece, Popup, Window, draw};
+use crate::widgets::{Piece, Window, draw};
 
 /// An explanation while it is open. It is written anew for every frame, so it stays true.
 #[derive(Debug)]
@@ -38,22 +39,13 @@ impl Explain {
     pub fn view(&self, state: &State, now: Timestamp, area: Rect, buf: &mut Buffer) {
         let Some(desk) = state.desk() else { return };
         let see = state.see(desk, now);
-        let width = area.width.saturating_sub(6).clamp(30, 110);
-        let lines = self.lines(&see, usize::from(width));
-        let height = u16::try_from(lines.len())
-            .unwrap_or(u16::MAX)
-            .min(area.height.saturating_sub(4));
+        let lines = self.lines(&see, usize::from(reader::columns(area)));
         let title = match &self.subject {
             Subject::Context(id) => format!("Why: context {id}"),
             Subject::Operator(id) => format!("Why: operator of {id}"),
             Subject::Instance(id) => format!("Why: {id} in {}", id.context),
         };
-        let inner = Popup::new(title, width, height).render(&see.look, area, buf);
-        let shown = self
-            .window
-            .follow(None, lines.len(), usize::from(inner.height));
-        let shown = lines.get(shown).unwrap_or_default();
-        draw::lines(shown, &see.look, inner, buf);
+        reader::view(title, &lines, &self.window, &see.look, area, buf);
     }
 
     fn lines(&self, see: &See<'_>, width: usize) -> Vec<Vec<Piece>> {

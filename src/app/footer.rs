@@ -8,7 +8,7 @@ use ratatui::layout::Rect;
 use super::over::Over;
 use super::state::State;
 use crate::settings::{Glyph, Resolution, Tone, key};
-use crate::widgets::{Piece, Popup, Strip, draw};
+use crate::widgets::{Look, Piece, Popup, Segment, Strip, draw};
 
 /// Draws the bottom line.
 pub(super) fn view(state: &State, now: Timestamp, area: Rect, buf: &mut Buffer) {
@@ -43,8 +43,39 @@ pub(super) fn view(state: &State, now: Timestamp, area: Rect, buf: &mut Buffer) 
         draw::line(&line, &look, inside, buf);
         return;
     }
+    if let Some(segments) = state.over.last().and_then(|over| of_over(over, &look)) {
+        Strip::new(segments).render(&look, inside, buf);
+        return;
+    }
     let bound = state.keymap.bindings(state.scope(), &state.words(now));
     Strip::of_keys(&bound).render(&look, inside, buf);
+}
+
+/// What can be done in what lies over the screen, where the keys of the screen beneath mean something else or nothing.
+fn of_over(over: &Over, look: &Look<'_>) -> Option<Vec<Segment>> {
+    let of = |key: &str, hint: &str| {
+        Segment::new(vec![
+            Piece::new(key, Tone::Key),
+            Piece::muted(format!(" {hint}")),
+        ])
+    };
+    let arrows = format!(
+        "{}{}",
+        look.glyph(Glyph::Ascending),
+        look.glyph(Glyph::Descending)
+    );
+    match over {
+        Over::Palette(_) | Over::Help(_) => Some(vec![
+            of("enter", "do it"),
+            of(&arrows, "select"),
+            of("esc", "close"),
+        ]),
+        Over::Explain(_) | Over::Notices(_) => {
+            Some(vec![of(&arrows, "scroll"), of("esc", "close")])
+        }
+        Over::Ask => Some(vec![of("y", "quit"), of("n esc", "stay")]),
+        Over::Prompt(_) => None,
+    }
 }
 
 /// Draws how a begun key sequence can go on, when the reader hesitates.

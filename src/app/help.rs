@@ -4,66 +4,64 @@ use jiff::Timestamp;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::over::list_motion;
+use super::picker::{Looks, Picker, widest};
 use super::state::State;
 use crate::msg::Command;
-use crate::screens::parts::moved;
-use crate::settings::{Bound, KeyPress, Tone};
-use crate::widgets::{Column, LineInput, Look, Piece, Popup, Row, Table, Window, draw};
+use crate::settings::{Bound, Tone};
+use crate::widgets::table::natural_width;
+use crate::widgets::{Column, Look, Piece, Row};
 
 /// The help while it is open.
 #[derive(Debug)]
 pub(super) struct Help {
-    line: LineInput,
+    pub picker: Picker,
     bound: Vec<Bound>,
     found: Vec<usize>,
-    selected: usize,
-    window: Window,
+    columns: Vec<Column>,
 }
 
 impl Help {
     /// The keys of the screen that is shown.
     pub fn of(state: &State, now: Timestamp) -> Self {
         let bound = state.keymap.bindings(state.screen(), &state.words(now));
+        let keys: Vec<String> = bound.iter().map(|bound| bound.keys.join(" ")).collect();
+        let why = |bound: &Bound| widest(bound.disabled.as_deref().into_iter());
+        let does = widest(bound.iter().map(|bound| bound.desc.as_str()));
+        let columns = vec![
+            Column::new("key", "KEY")
+                .width(8, 22)
+                .holds(widest(keys.iter().map(String::as_str)))
+                .firm(22),
+            Column::new("does", "DOES")
+                .width(24, does)
+                .holds(does)
+                .fill(),
+            Column::new("why", "NOT NOW")
+                .width(12, 48)
+                .holds(bound.iter().map(why).max().unwrap_or(0)),
+        ];
         let mut help = Self {
-            line: LineInput::new(),
+            picker: Picker::default(),
             bound,
             found: Vec::new(),
-            selected: 0,
-            window: Window::default(),
+            columns,
         };
         help.find();
         help
     }
 
-    /// Types, or moves the selection.
-    pub fn press(&mut self, key: KeyPress) {
-        if let Some(motion) = list_motion(key) {
-            self.selected = moved(self.selected, motion, self.window.page(), self.found.len());
-        } else if self.line.press(key) {
-            self.find();
-        }
-    }
-
-    /// Types a text at once.
-    pub fn paste(&mut self, text: &str) {
-        self.line.paste(text);
-        self.find();
-    }
-
     /// The command of the selected line; `None` when it does nothing now.
     pub fn chosen(&self) -> Option<Command> {
-        let bound = self.bound.get(*self.found.get(self.selected)?)?;
+        let bound = self.bound.get(*self.found.get(self.picker.selected())?)?;
         match bound.disabled {
             Some(_) => None,
             None => Command::parse(&bound.run).ok(),
         }
     }
 
-    fn find(&mut self) {
-        let typed = self.line.text().to_lowercase();
-        self.selected = 0;
-        self.window.scroll_to(0);
+    /// Looks for what was typed.
+    pub fn find(&mut self) {
+        let typed = self.picker.typed().to_lowercase();
         self.found = self
             .bound
             .iter()
@@ -75,36 +73,30 @@ impl Help {
             })
             .map(|(at, _)| at)
             .collect();
+        self.picker.narrowed(self.found.len());
     }
 
-    /// Draws it.
+    /// Draws it; where there is no room for a column of reasons, they stand behind what the key does.
     pub fn view(&self, look: &Look<'_>, area: Rect, buf: &mut Buffer) {
-        let height = area.height.saturating_sub(4).min(40);
-        let width = area.width.saturating_sub(6).clamp(30, 100);
-        let inner = Popup::new("Keys that work here", width, height).render(look, area, buf);
-        let prompt = [Piece::new("/", Tone::Key)];
-        self.line.render(
-            &prompt,
-            "type to narrow, enter to do it",
-            true,
-            look,
-            inner,
-            buf,
-        );
-        let columns = [
-            Column::new("key", "KEY").width(8, 16),
-            Column::new("does", "DOES").width(34, 46).fill(),
-            Column::new("why", "NOT NOW").width(24, 42).priority(2),
-            Column::new("scope", "WHERE").width(6, 8).priority(3),
-        ];
-        let row = |at: usize| self.row(at);
-        Table::new(&columns, self.found.len(), &row)
-            .selected(Some(self.selected))
-            .when_empty("no key does that")
-            .render(&self.window, look, draw::below(inner, 1), buf);
+        let is_narrow = natural_width(&self.columns) > area.width.saturating_sub(7);
+        let columns = match self.columns.split_last() {
+            Some((_, others)) if is_narrow => others,
+            _ => &self.columns,
+        };
+        let looks = Looks {
+            title: "Keys that work here",
+            prompt: "/",
+            placeholder: "type to narrow, enter to do it",
+            empty: "no key does that",
+            columns,
+            all: self.bound.len(),
+            rows: 60,
+        };
+        let row = |at: usize| self.row(at, is_narrow);
+        self.picker.view(&looks, &row, look, area, buf);
     }
 
-    fn row(&self, at: usize) -> Row {
+    fn row(&self, at: usize, is_narrow: bool) -> Row {
         let bound = self.found.get(at).and_then(|at| self.bound.get(*at));
         let Some(bound) = bound else {
             return Row::default();
@@ -113,11 +105,15 @@ impl Help {
             None => (Tone::Key, Tone::Text),
             Some(_) => (Tone::Disabled, Tone::Disabled),
         };
+        let why = bound.disabled.clone().unwrap_or_default();
+        let does = match is_narrow && !why.is_empty() {
+            true => format!("{} ({why})", bound.desc),
+            false => bound.desc.clone(),
+        };
         Row::new(vec![
             Piece::new(bound.keys.join(" "), key),
-            Piece::new(bound.desc.clone(), text),
-            Piece::new(bound.disabled.clone().unwrap_or_default(), Tone::Disabled),
-            Piece::muted(bound.scope.clone()),
+            Piece::new(does, text),
+            Piece::new(why, Tone::Disabled),
         ])
     }
 }

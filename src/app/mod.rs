@@ -8,6 +8,7 @@
 //!
 //! Start with [`update()`], then [`State`].
 
+mod asking;
 mod explain;
 mod footer;
 mod freeze;
@@ -18,6 +19,8 @@ mod notices;
 mod over;
 mod palette;
 mod perform;
+mod picker;
+mod reader;
 mod state;
 mod topbar;
 mod update;

@@ -6,9 +6,10 @@ use jiff::{SignedDuration, Timestamp};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
+use super::reader;
 use super::state::State;
 use crate::settings::{Glyph, Tone};
-use crate::widgets::{Piece, Popup, Window, draw};
+use crate::widgets::{Piece, Window, draw};
 
 /// How many are kept.
 const KEPT: usize = 200;
@@ -42,6 +43,20 @@ impl Notices {
     pub fn problem(&mut self, text: impl Into<String>, at: Timestamp) {
         self.unread += 1;
         self.say(text.into(), true, at);
+    }
+
+    /// Tells what is wrong with the files that were read: on the line all of it, or how much it is and the key that
+    /// shows the rest.
+    pub fn problems(&mut self, problems: Vec<String>, key: Option<&str>, at: Timestamp) {
+        let all = problems.len();
+        // The first problem is the first in the list, which has the newest first.
+        for problem in problems.into_iter().rev() {
+            self.problem(problem, at);
+        }
+        if let Some(notice) = self.on_line.as_mut().filter(|_| all > 1) {
+            let how = key.map_or_else(String::new, |key| format!(" ({key} shows all)"));
+            notice.text = format!("{all} problems{how}: {}", notice.text);
+        }
     }
 
     fn say(&mut self, text: String, is_problem: bool, at: Timestamp) {
@@ -97,7 +112,6 @@ impl Notices {
 pub(super) fn view(state: &State, window: &Window, now: Timestamp, area: Rect, buf: &mut Buffer) {
     let Some(desk) = state.desk() else { return };
     let see = state.see(desk, now);
-    let width = area.width.saturating_sub(6).clamp(30, 110);
     let mut lines: Vec<Vec<Piece>> = Vec::new();
     for notice in state.notices.all() {
         let (sign, tone) = match notice.is_problem {
@@ -105,7 +119,7 @@ pub(super) fn view(state: &State, window: &Window, now: Timestamp, area: Rect, b
             false => (see.sign(Glyph::Dot), Tone::Muted),
         };
         let age = format!("{:>7} ", see.age(notice.at));
-        let room = usize::from(width).saturating_sub(10);
+        let room = usize::from(reader::columns(area)).saturating_sub(10);
         for (i, text) in draw::wrap(&notice.text, room).into_iter().enumerate() {
             let lead = match i {
                 0 => vec![Piece::muted(age.clone()), Piece::new(sign, tone)],
@@ -121,18 +135,38 @@ pub(super) fn view(state: &State, window: &Window, now: Timestamp, area: Rect, b
     if lines.is_empty() {
         lines.push(vec![Piece::muted("Nothing was said yet.")]);
     }
-    let height = u16::try_from(lines.len())
-        .unwrap_or(u16::MAX)
-        .min(area.height.saturating_sub(4));
-    let inner = Popup::new("Notices and problems", width, height).render(&see.look, area, buf);
-    let shown = window.follow(None, lines.len(), usize::from(inner.height));
-    draw::lines(lines.get(shown).unwrap_or_default(), &see.look, inner, buf);
+    reader::view("Notices and problems", &lines, window, &see.look, area, buf);
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn several_problems_at_once_are_counted_and_none_is_lost() {
+        let now = Timestamp::from_second(1_000).unwrap();
+        for (problems, key, wanted) in [
+            (&["a: bad theme"][..], Some("gn"), "a: bad theme"),
+            (
+                &["a: bad theme", "b: bad key", "c: bad value"],
+                Some("gn"),
+                "3 problems (gn shows all): a: bad theme",
+            ),
+            (
+                &["a: bad theme", "b: bad key"],
+                None,
+                "2 problems: a: bad theme",
+            ),
+        ] {
+            let mut notices = Notices::default();
+            notices.problems(problems.iter().map(|p| (*p).to_owned()).collect(), key, now);
+            assert_eq!(notices.on_line(now).unwrap().text, wanted);
+            assert_eq!(notices.unread(), problems.len());
+            let all: Vec<&str> = notices.all().map(|notice| notice.text.as_str()).collect();
+            assert_eq!(all, problems);
+        }
+    }
 
     #[test]
     fn a_notice_leaves_the_line_by_itself_and_stays_in_the_list() {

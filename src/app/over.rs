@@ -56,12 +56,14 @@ impl Over {
         Over::Explain(Explain::new(subject, first))
     }
 
-    /// Scrolls what has no selection.
+    /// Scrolls a text, or moves what is selected in a list.
     pub fn scroll(&mut self, motion: Motion) {
         match self {
             Over::Explain(explain) => scroll(explain.window(), motion),
             Over::Notices(window) => scroll(window, motion),
-            Over::Ask | Over::Prompt(_) | Over::Palette(_) | Over::Help(_) => {}
+            Over::Palette(palette) => palette.picker.scroll(motion),
+            Over::Help(help) => help.picker.scroll(motion),
+            Over::Ask | Over::Prompt(_) => {}
         }
     }
 
@@ -98,25 +100,6 @@ fn scroll(window: &Window, motion: Motion) {
     ));
 }
 
-/// The motion that a key means in a list under a line to type in, where letters are text.
-pub(super) fn list_motion(key: KeyPress) -> Option<Motion> {
-    if key == KeyPress::ctrl('n') {
-        return Some(Motion::Down);
-    }
-    if key == KeyPress::ctrl('p') {
-        return Some(Motion::Up);
-    }
-    match key.key {
-        Key::Up => Some(Motion::Up),
-        Key::Down => Some(Motion::Down),
-        Key::Tab if key.shift => Some(Motion::Up),
-        Key::Tab => Some(Motion::Down),
-        Key::PageUp => Some(Motion::PageUp),
-        Key::PageDown => Some(Motion::PageDown),
-        _ => None,
-    }
-}
-
 /// Gives the topmost thing a key. Returns whether it took it.
 pub(super) fn press(
     state: &mut State,
@@ -148,16 +131,16 @@ pub(super) fn press(
             if enter {
                 run = palette.chosen();
                 close = run.is_some();
-            } else {
-                palette.press(key);
+            } else if palette.picker.press(key) {
+                palette.find();
             }
         }
         Some(Over::Help(help)) => {
             if enter {
                 run = help.chosen();
                 close = run.is_some();
-            } else {
-                help.press(key);
+            } else if help.picker.press(key) {
+                help.find();
             }
         }
     }
@@ -195,11 +178,13 @@ pub(super) fn paste(state: &mut State, text: &str) {
             Some(prompt.line.text().to_owned())
         }
         Some(Over::Palette(palette)) => {
-            palette.paste(text);
+            palette.picker.paste(text);
+            palette.find();
             None
         }
         Some(Over::Help(help)) => {
-            help.paste(text);
+            help.picker.paste(text);
+            help.find();
             None
         }
         _ => return,

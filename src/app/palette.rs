@@ -8,27 +8,28 @@ use nucleo_matcher::{Config, Matcher, Utf32Str};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::over::list_motion;
+use super::picker::{Looks, Picker, widest};
 use super::state::State;
 use crate::msg::{COMMANDS, Command, WITH_TEXT};
-use crate::screens::{self, parts::moved};
-use crate::settings::{Bound, KeyPress, Tone};
-use crate::widgets::{Item, LineInput, List, Look, Piece, Popup, Window, draw};
+use crate::screens;
+use crate::settings::{Bound, Tone};
+use crate::widgets::{Column, Look, Piece, Row};
 
 /// The palette while it is open.
 #[derive(Debug)]
 pub(super) struct Palette {
-    line: LineInput,
+    pub picker: Picker,
     entries: Vec<Entry>,
     found: Vec<Found>,
-    selected: usize,
-    window: Window,
+    columns: Vec<Column>,
 }
 
 /// Something that can be chosen.
 #[derive(Debug)]
 struct Entry {
-    text: String,
+    name: String,
+    /// What it is or does.
+    does: String,
     kind: &'static str,
     keys: String,
     command: Command,
@@ -40,8 +41,8 @@ struct Entry {
 enum Found {
     /// What was typed is itself a command.
     Typed(Command),
-    /// This entry, with the positions of the letters that match.
-    Entry(usize, Vec<usize>),
+    /// This entry, with the positions of the letters that match, in its name and in what it does.
+    Entry(usize, Vec<usize>, Vec<usize>),
 }
 
 impl Palette {
@@ -52,71 +53,67 @@ impl Palette {
             .iter()
             .map(|doc| {
                 let command = Command::Go(Arc::from(doc.id));
-                entry(
-                    format!("{}: {}", doc.title, doc.doc),
-                    "screen",
-                    command,
-                    &bound,
-                )
+                entry(doc.title, doc.doc, "screen", command, &bound)
             })
             .collect();
         entries.extend(state.shown_world().instances().map(|id| {
-            let text = format!("{}/{id}", id.context);
-            let command = Command::Show(Arc::from(text.as_str()));
-            entry(text, "instance", command, &bound)
+            let name = format!("{}/{id}", id.context);
+            let judged = state.shown_board().instance(&id);
+            let does = judged.map_or("not judged yet", |judged| judged.state.word());
+            let command = Command::Show(Arc::from(name.as_str()));
+            entry(&name, does, "instance", command, &bound)
         }));
-        entries.extend(COMMANDS.iter().map(|doc| {
-            let text = format!("{}: {}", doc.spelled, doc.doc);
-            entry(text, "command", doc.command.clone(), &bound)
-        }));
+        entries.extend(
+            COMMANDS
+                .iter()
+                .map(|doc| entry(doc.spelled, doc.doc, "command", doc.command.clone(), &bound)),
+        );
+        let keys = widest(entries.iter().map(|entry| entry.keys.as_str())).clamp(4, 12);
+        let does = widest(entries.iter().map(|entry| entry.does.as_str()));
+        let columns = vec![
+            Column::new("name", "NAME")
+                .width(16, 44)
+                .holds(widest(entries.iter().map(|entry| entry.name.as_str())))
+                .cut_middle(),
+            Column::new("does", "WHAT IT IS OR DOES")
+                .width(24, does)
+                .holds(does)
+                .fill(),
+            Column::new("key", "KEY").width(keys, keys).priority(1),
+            Column::new("kind", "KIND").width(8, 8).priority(2),
+        ];
         let mut palette = Self {
-            line: LineInput::new(),
+            picker: Picker::default(),
             entries,
             found: Vec::new(),
-            selected: 0,
-            window: Window::default(),
+            columns,
         };
         palette.find();
         palette
     }
 
-    /// Types, or moves the selection.
-    pub fn press(&mut self, key: KeyPress) {
-        if let Some(motion) = list_motion(key) {
-            self.selected = moved(self.selected, motion, self.window.page(), self.found.len());
-        } else if self.line.press(key) {
-            self.find();
-        }
-    }
-
-    /// Types a text at once.
-    pub fn paste(&mut self, text: &str) {
-        self.line.paste(text);
-        self.find();
-    }
-
     /// The command of the selection; `None` when it cannot be given here.
     pub fn chosen(&self) -> Option<Command> {
-        match self.found.get(self.selected)? {
+        match self.found.get(self.picker.selected())? {
             Found::Typed(command) => Some(command.clone()),
-            Found::Entry(at, _) => {
+            Found::Entry(at, ..) => {
                 let entry = self.entries.get(*at)?;
                 entry.disabled.is_none().then(|| entry.command.clone())
             }
         }
     }
 
-    fn find(&mut self) {
-        let typed = self.line.text();
-        self.selected = 0;
-        self.window.scroll_to(0);
+    /// Looks for what was typed.
+    pub fn find(&mut self) {
+        let typed = self.picker.typed();
         let pattern = Pattern::parse(typed, CaseMatching::Ignore, Normalization::Smart);
         let mut matcher = Matcher::new(Config::DEFAULT);
         let mut letters = Vec::new();
         let mut scored: Vec<(u32, usize, Vec<usize>)> = Vec::new();
         for (at, entry) in self.entries.iter().enumerate() {
             let mut indices = Vec::new();
-            let haystack = Utf32Str::new(&entry.text, &mut letters);
+            let text = format!("{} {}", entry.name, entry.does);
+            let haystack = Utf32Str::new(&text, &mut letters);
             if let Some(score) = pattern.indices(haystack, &mut matcher, &mut indices) {
                 indices.sort_unstable();
                 indices.dedup();
@@ -126,74 +123,86 @@ impl Palette {
         }
         // Of equals the earlier entry comes first: screens, then instances, then commands.
         scored.sort_by_key(|(score, at, _)| (std::cmp::Reverse(*score), *at));
-        self.found = scored
-            .into_iter()
-            .map(|(_, at, matches)| Found::Entry(at, matches))
-            .collect();
+        let in_parts = |(_, at, matches): (u32, usize, Vec<usize>)| {
+            let name = self.entries.get(at).map_or(0, |e| e.name.chars().count());
+            let (in_name, in_does): (Vec<usize>, Vec<usize>) =
+                matches.into_iter().partition(|letter| *letter < name);
+            // Between the two stands a blank.
+            let in_does = in_does
+                .iter()
+                .filter_map(|letter| letter.checked_sub(name + 1));
+            Found::Entry(at, in_name, in_does.collect())
+        };
+        let mut found: Vec<Found> = scored.into_iter().map(in_parts).collect();
         // What is written out in full is meant: `sort lag`, `filter state:no`.
-        let name = typed.split_whitespace().next().unwrap_or_default();
-        if WITH_TEXT.iter().any(|doc| doc.name == name)
+        let first = typed.split_whitespace().next().unwrap_or_default();
+        if WITH_TEXT.iter().any(|doc| doc.name == first)
             && let Ok(command) = Command::parse(typed)
         {
-            self.found.insert(0, Found::Typed(command));
+            found.insert(0, Found::Typed(command));
         }
+        self.found = found;
+        self.picker.narrowed(self.found.len());
     }
 
     /// Draws it.
     pub fn view(&self, look: &Look<'_>, area: Rect, buf: &mut Buffer) {
-        let height = area.height.saturating_sub(8).clamp(4, 20);
-        let width = area.width.saturating_sub(8).clamp(30, 96);
-        let inner = Popup::new("Palette", width, height).render(look, area, buf);
-        let prompt = [Piece::new(":", Tone::Key)];
-        self.line.render(
-            &prompt,
-            "screen, instance or command",
-            true,
-            look,
-            inner,
-            buf,
-        );
-        let item = |at: usize| self.item(at);
-        List::new(self.found.len(), &item)
-            .selected(Some(self.selected))
-            .when_empty("nothing matches")
-            .render(&self.window, look, draw::below(inner, 1), buf);
+        let looks = Looks {
+            title: "Palette",
+            prompt: ":",
+            placeholder: "screen, instance or command",
+            empty: "nothing matches",
+            columns: &self.columns,
+            all: self.entries.len(),
+            rows: 16,
+        };
+        let row = |at: usize| self.row(at);
+        self.picker.view(&looks, &row, look, area, buf);
     }
 
-    fn item(&self, at: usize) -> Item {
+    fn row(&self, at: usize) -> Row {
         match self.found.get(at) {
-            Some(Found::Typed(command)) => Item {
-                text: command.to_string(),
-                detail: vec![Piece::muted(command.doc())],
-                ..Item::default()
-            },
-            Some(Found::Entry(at, matches)) => {
+            Some(Found::Typed(command)) => Row::new(vec![
+                Piece::text(command.to_string()),
+                Piece::muted(command.doc()),
+                Piece::default(),
+                Piece::muted("command"),
+            ]),
+            Some(Found::Entry(at, in_name, in_does)) => {
                 let Some(entry) = self.entries.get(*at) else {
-                    return Item::default();
+                    return Row::default();
                 };
-                let mut detail = Vec::new();
-                if let Some(why) = &entry.disabled {
-                    detail.push(Piece::new(format!("{why}  "), Tone::Disabled));
-                }
-                detail.push(Piece::new(format!("{:>6}", entry.keys), Tone::Key));
-                detail.push(Piece::muted(format!("  {:<8}", entry.kind)));
-                Item {
-                    text: entry.text.clone(),
-                    matches: matches.clone(),
-                    detail,
-                    disabled: entry.disabled.is_some(),
+                let (name, does, key) = match &entry.disabled {
+                    None => (Tone::Text, Piece::muted(entry.does.clone()), Tone::Key),
+                    Some(why) => (
+                        Tone::Disabled,
+                        Piece::new(format!("not now: {why}"), Tone::Disabled),
+                        Tone::Disabled,
+                    ),
+                };
+                let row = Row::new(vec![
+                    Piece::new(entry.name.clone(), name),
+                    does,
+                    Piece::new(entry.keys.clone(), key),
+                    Piece::muted(entry.kind),
+                ])
+                .marked(0, in_name.clone());
+                match entry.disabled {
+                    None => row.marked(1, in_does.clone()),
+                    Some(_) => row,
                 }
             }
-            None => Item::default(),
+            None => Row::default(),
         }
     }
 }
 
-fn entry(text: String, kind: &'static str, command: Command, bound: &[Bound]) -> Entry {
+fn entry(name: &str, does: &str, kind: &'static str, command: Command, bound: &[Bound]) -> Entry {
     let spelled = command.to_string();
     let here = bound.iter().find(|bound| bound.run == spelled);
     Entry {
-        text,
+        name: name.to_owned(),
+        does: does.to_owned(),
         kind,
         keys: here
             .and_then(|bound| bound.keys.first().cloned())

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::asking;
 use super::freeze::Picture;
 use super::help::Help;
 use super::history::Place;
@@ -73,7 +74,10 @@ pub(super) fn perform(
             effects.push(Effect::Mouse(state.mouse));
         }
         Command::Redraw => effects.push(Effect::Redraw),
-        Command::Retry => effects.push(Effect::Retry),
+        Command::Retry => {
+            asking::begin(state, now);
+            effects.push(Effect::Retry);
+        }
         Command::Suspend => effects.push(Effect::Suspend),
         Command::Move(_)
         | Command::Scroll(_)

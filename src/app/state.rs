@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::asking::Asking;
 use super::freeze::Picture;
 use super::history::History;
 use super::notices::Notices;
@@ -36,6 +37,8 @@ pub struct State {
     pub(super) pending: Option<Pending>,
     pub(super) frozen: Option<Box<Picture>>,
     pub(super) notices: Notices,
+    /// The reader wants to be told now, and not everybody has answered yet.
+    pub(super) asking: Option<Asking>,
     pub(super) mouse: bool,
     /// Where the reader wants to be as soon as it is known: the address given on the command line.
     pub(super) wish: Option<String>,
@@ -106,9 +109,8 @@ impl State {
             })
             .collect();
         let mut notices = Notices::default();
-        for problem in problems {
-            notices.problem(problem, now);
-        }
+        let keys = keymap.keys_for("notices", screens::fleet::SCREEN.id);
+        notices.problems(problems, keys.first().map(String::as_str), now);
         Self {
             world: World::default(),
             board: Board::default(),
@@ -123,6 +125,7 @@ impl State {
             pending: None,
             frozen: None,
             notices,
+            asking: None,
             mouse: settings.mouse,
             wish: None,
             hint,
@@ -182,6 +185,7 @@ impl State {
             hint.map(|p| p.since + HINT_AFTER),
             self.board.next_due(),
             self.notices.next_change(),
+            self.asking.as_ref().map(Asking::until),
         ]
         .into_iter()
         .flatten()
@@ -209,6 +213,11 @@ impl State {
     /// The world that is shown: the living one, or the frozen one.
     pub(super) fn shown_world(&self) -> &World {
         self.frozen.as_ref().map_or(&self.world, |p| &p.world)
+    }
+
+    /// The judgements that are shown: the living ones, or the frozen ones.
+    pub(super) fn shown_board(&self) -> &Board {
+        self.frozen.as_ref().map_or(&self.board, |p| &p.board)
     }
 
     /// How meanings look.

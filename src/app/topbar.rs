@@ -57,7 +57,8 @@ fn of_context(see: &See<'_>, context: &ContextWorld) -> Vec<Segment> {
         Piece::new(see.sign(standing.sign), standing.tone),
     ]);
     if let Link::Live { rtt } = context.link {
-        pieces.push(Piece::muted(format!(" {}", milliseconds(rtt))));
+        // Always as wide, so that nothing after it moves.
+        pieces.push(Piece::muted(format!(" {:>5}", milliseconds(rtt))));
     }
     if !standing.word.is_empty() {
         pieces.push(Piece::new(format!(" {}", standing.word), standing.tone));
@@ -106,7 +107,11 @@ fn modes(state: &State, see: &See<'_>, now: Timestamp) -> Vec<Segment> {
     let unread = state.notices.unread();
     if unread > 0 {
         let word = if unread == 1 { "problem" } else { "problems" };
-        let text = format!("{} {unread} {word}", see.sign(Glyph::Warning));
+        let keys = state.keymap.keys_for("notices", state.screen());
+        let key = keys
+            .first()
+            .map_or_else(String::new, |key| format!(" ({key})"));
+        let text = format!("{} {unread} {word}{key}", see.sign(Glyph::Warning));
         segments.push(Segment::new(vec![Piece::new(text, Tone::Degraded)]).at_right());
     }
     if let Some(picture) = &state.frozen {

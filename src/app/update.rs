@@ -6,12 +6,12 @@ use jiff::Timestamp;
 
 use super::perform::{copied_words, grant_wish, intend, perform};
 use super::state::{State, Told};
-use super::{keys, over, topbar};
+use super::{asking, keys, over, topbar};
 use crate::checks::{self, Severity};
 use crate::domain::{Fact, Touched};
 use crate::msg::command::Motion;
 use crate::msg::{Command, Effect, Mouse, Msg, Outcome};
-use crate::screens::parts::Counts;
+use crate::screens::parts::{Counts, state_sign};
 use crate::screens::{Clock, See};
 
 /// Takes in one message that happened at `now`, and says what must be done outside.
@@ -48,10 +48,10 @@ fn take_in(state: &mut State, facts: Vec<Fact>, now: Timestamp) {
     for fact in facts {
         touched.merge(state.world.apply(fact, now));
     }
-    if touched.is_empty() {
-        return;
+    if !touched.is_empty() {
+        judge(state, touched, now);
     }
-    judge(state, touched, now);
+    asking::look(state, now);
     grant_wish(state, now);
 }
 
@@ -59,6 +59,7 @@ fn tick(state: &mut State, now: Timestamp) {
     if state.notices.expire(now) {
         state.dirty = true;
     }
+    asking::look(state, now);
     if state.board.next_due().is_some_and(|at| at <= now) {
         judge(state, Touched::default(), now);
     }
@@ -180,7 +181,11 @@ fn on_outcome(state: &mut State, outcome: Outcome, now: Timestamp) {
     state.dirty = true;
     match outcome {
         Outcome::Copied { what } => state.notices.tell(copied_words(&what), now),
-        Outcome::Resumed => {}
+        // The shell has named the window meanwhile.
+        Outcome::Resumed => {
+            state.titled.clear();
+            state.bar_is_old = true;
+        }
         Outcome::Failed { what, why } => {
             state.notices.problem(format!("{what} failed: {why}"), now);
         }
@@ -205,25 +210,42 @@ fn on_mouse(state: &mut State, mouse: Mouse, now: Timestamp, effects: &mut Vec<E
 }
 
 impl State {
-    /// The name of the terminal window: what one wants to read on a tab.
+    /// The name of the terminal window, what one wants to read on a tab: the worst state, and how many are ill.
     fn title(&self) -> String {
         let counts = self.counts();
-        match counts {
+        let mut title = match counts {
             Counts { all: 0, .. } => "darner".to_owned(),
-            _ => format!("darner: {}", news(counts)),
+            Counts { ill: 0, .. } => format!("darner: {}", news(counts)),
+            _ => {
+                let worst = self.states().filter(|state| state.is_ill()).max();
+                let worst = worst.unwrap_or(checks::State::Degraded);
+                let sign = self.glyphs.get(state_sign(worst));
+                format!("darner: {sign} {}, {}", worst.word(), news(counts))
+            }
+        };
+        // What is not seen is not well.
+        let dark = self
+            .shown_world()
+            .shown_contexts()
+            .filter(|c| c.heard.is_some() && !c.is_live());
+        let dark: Vec<&str> = dark.map(|context| context.id.as_str()).collect();
+        if !dark.is_empty() {
+            title.push_str(&format!(", {} not watched", dark.join(", ")));
         }
+        title
     }
 
     /// Instances that are shown, and how they are.
     pub(super) fn counts(&self) -> Counts {
-        let (world, board) = match &self.frozen {
-            Some(picture) => (&picture.world, &picture.board),
-            None => (&self.world, &self.board),
-        };
-        Counts::of(world.instances().map(|id| {
+        Counts::of(self.states())
+    }
+
+    fn states(&self) -> impl Iterator<Item = checks::State> + '_ {
+        let board = self.shown_board();
+        self.shown_world().instances().map(|id| {
             let judged = board.instance(&id);
             judged.map_or(checks::State::Unknown, |j| j.state)
-        }))
+        })
     }
 }
 

@@ -129,6 +129,18 @@ pub fn age_of(seconds: i64) -> String {
     }
 }
 
+/// A length of time in round units, for an axis: `30s`, `5m`, `2m30s`, `1h`.
+pub fn span(seconds: i64) -> String {
+    let s = seconds.max(0);
+    match (s / 3_600, s % 3_600 / 60, s % 60) {
+        (0, 0, s) => format!("{s}s"),
+        (0, m, 0) => format!("{m}m"),
+        (0, m, s) => format!("{m}m{s:02}s"),
+        (h, 0, _) => format!("{h}h"),
+        (h, m, _) => format!("{h}h{m:02}m"),
+    }
+}
+
 /// How long before `now` something happened, as [`age_of`] writes it. The future reads as `0s`: clocks differ.
 pub fn age(at: Timestamp, now: Timestamp) -> String {
     age_of(now.as_second().saturating_sub(at.as_second()))

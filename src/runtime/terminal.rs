@@ -7,6 +7,7 @@ use crossterm::event::{
     DisableBracketedPaste, DisableFocusChange, DisableMouseCapture, EnableBracketedPaste,
     EnableFocusChange, EnableMouseCapture,
 };
+use crossterm::style::Print;
 use crossterm::terminal::{
     BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate, EnterAlternateScreen,
     LeaveAlternateScreen, SetTitle,
@@ -18,6 +19,11 @@ use ratatui::layout::Rect;
 
 /// Whether the terminal is ours at the moment. The panic hook asks it, which is why it is a static.
 static TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// Has the terminal remember the title of its window, and give it back (XTWINOPS). One that does not know this ignores
+/// it.
+const KEEP_TITLE: &str = "\x1b[22;2t";
+const FORMER_TITLE: &str = "\x1b[23;2t";
 
 /// The terminal while it is ours. Dropping it gives it back.
 pub struct Screen {
@@ -151,7 +157,10 @@ impl Screen {
 
     fn enter(&mut self) -> io::Result<()> {
         crossterm::terminal::enable_raw_mode()?;
-        TAKEN.store(true, Ordering::SeqCst);
+        // Continued twice, by whoever stopped us and by ourselves, it is still remembered once.
+        if !TAKEN.swap(true, Ordering::SeqCst) {
+            execute!(io::stdout(), Print(KEEP_TITLE))?;
+        }
         execute!(
             io::stdout(),
             EnterAlternateScreen,
@@ -185,6 +194,7 @@ pub fn give_back() {
         DisableFocusChange,
         DisableBracketedPaste,
         LeaveAlternateScreen,
+        Print(FORMER_TITLE),
         crossterm::cursor::Show
     );
     let _ = crossterm::terminal::disable_raw_mode();

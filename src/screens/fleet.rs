@@ -126,7 +126,7 @@ impl Screen for Fleet {
             }
             Command::Scroll(Side::Left) => self.shift = self.shift.saturating_sub(1),
             Command::Scroll(Side::Right) => {
-                self.shift = (self.shift + 1).min(columns::ids().len());
+                self.shift += usize::from(self.window.has_more_right());
             }
             Command::Sort(sorting) => return self.sort_by(sorting, see),
             Command::Find(turn) => self.find_ill(*turn),
@@ -195,11 +195,19 @@ impl Screen for Fleet {
         if let Some(at) = inside(table) {
             self.pane = Pane::Table;
             self.is_chosen = true;
-            let key = self.order.get(self.window.offset() + at).cloned();
+            let key = self
+                .window
+                .row_at(at)
+                .and_then(|at| self.order.get(at))
+                .cloned();
             self.selected = key.or_else(|| self.selected.take());
         } else if let Some(at) = inside(list) {
             self.pane = Pane::Attention;
-            if let Some(notice) = self.notices.get(self.attention.offset() + at) {
+            if let Some(notice) = self
+                .attention
+                .row_at(at)
+                .and_then(|at| self.notices.get(at))
+            {
                 self.noticed = Some((notice.subject.clone(), notice.check));
             }
         }
@@ -207,7 +215,7 @@ impl Screen for Fleet {
     }
 
     fn view(&self, see: &See<'_>, area: Rect, buf: &mut Buffer) {
-        let (table, list) = self.layout(see.zoomed, see.hint.is_some(), area);
+        let (table, list) = self.layout(see, area);
         let body = self.view_table(see, table, buf);
         let lines = self.view_attention(see, list, buf);
         self.drawn.set((body, lines));

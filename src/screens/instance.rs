@@ -24,7 +24,7 @@ use crate::checks::Subject;
 use crate::domain::{Access, InstanceId, InstanceView, Kind};
 use crate::msg::Command;
 use crate::msg::command::{Copied, Motion, Side, Target, Turn};
-use crate::settings::Tone;
+use crate::settings::{Glyph, Tone};
 use crate::widgets::{Panel, Piece, Table, Window, draw};
 use layout::{Places, Wants, places};
 use selection::Lists;
@@ -71,10 +71,10 @@ impl Pane {
     /// The kind of object that is shown in it.
     fn rests_on(self) -> Option<Kind> {
         match self {
-            Pane::Nodes => Some(Kind::Pod),
+            Pane::Nodes | Pane::Charts => Some(Kind::Pod),
             Pane::Storage => Some(Kind::Pvc),
             Pane::Events => Some(Kind::Event),
-            Pane::Findings | Pane::Charts => None,
+            Pane::Findings => None,
         }
     }
 
@@ -225,7 +225,8 @@ impl Screen for Instance {
         let view = self.id.as_ref().and_then(|id| see.world.instance(id));
         if let (Some(line), Some(view), Some(window)) = (line, view, self.window(pane)) {
             let lists = Lists::of(see, &view);
-            if let Some(name) = lists.of_pane(pane).get(window.offset() + line) {
+            let at = window.row_at(line);
+            if let Some(name) = at.and_then(|at| lists.of_pane(pane).get(at)) {
                 self.chosen.set(pane, Some(name.clone()));
             }
         }
@@ -274,7 +275,8 @@ impl Instance {
         match (self.pane, side) {
             (Pane::Nodes, Side::Left) => self.shift = self.shift.saturating_sub(1),
             (Pane::Nodes, Side::Right) => {
-                self.shift = (self.shift + 1).min(nodes::COLUMNS);
+                let more = self.window(Pane::Nodes).is_some_and(Window::has_more_right);
+                self.shift += usize::from(more);
             }
             (pane, side) => {
                 let turn = match side {
@@ -411,25 +413,37 @@ impl Instance {
     }
 
     fn view_instance(&self, see: &See<'_>, view: &InstanceView<'_>, area: Rect, buf: &mut Buffer) {
-        let wide = usize::from(area.width);
-        let drawing = topology::lines(see, view, wide.min(120));
+        let head = head::lines(see, view, usize::from(area.width));
+        let wide = usize::from(layout::topology_width(area.width));
+        let drawing = topology::lines(see, view, wide);
         let lists = Lists::of(see, view);
         let rows = |n: usize| u16::try_from(n).unwrap_or(u16::MAX);
+        let findings = lists.findings.len().max(1);
         let wants = Wants {
-            topology: rows(drawing.len()),
+            head: rows(head.len()),
+            topology: rows(topology::wrapped(&drawing, wide).len()),
             nodes: rows(lists.nodes.len()),
-            findings: rows(lists.findings.len().max(1)),
+            findings: match findings > usize::from(area.height) {
+                true => area.height,
+                // As it will be where panes stand side by side, too.
+                false => self.with_pane(Pane::Findings, see, view, &lists, |table| {
+                    rows(table.wanted(layout::findings_width(area.width)).max(1))
+                }),
+            },
             storage: rows(lists.storage.len()),
         };
         let places = places(area, wants, self.pane, self.tab(see), see.zoomed);
         self.drawn.set(places);
-        head::view(see, view, places.head, buf);
+        head::view(see, view, &head, places.head, buf);
         if !places.topology.is_empty() {
             let inner = Panel::new("Topology")
                 .right(as_of(see, view, Kind::EndpointSlice))
                 .render(&see.look, places.topology, buf);
+            let wrapped = topology::wrapped(&drawing, usize::from(inner.width));
             let drawing = match drawing.is_empty() {
                 true => vec![vec![Piece::muted(" nothing is known yet")]],
+                // A second line for what is long, unless a node had to go for it.
+                false if wrapped.len() <= usize::from(inner.height) => wrapped,
                 false => drawing,
             };
             draw::lines(&drawing, &see.look, inner, buf);
@@ -457,37 +471,62 @@ impl Instance {
         buf: &mut Buffer,
     ) {
         let focused = self.pane == pane && see.has_keyboard;
-        let mut panel = Panel::new(pane.title()).focused(focused);
+        let inner = Panel::inside(area);
+        let mut right = Vec::new();
         if tabbed && pane == self.tab(see) {
-            panel = panel.right(tabs(pane, lists));
+            right = tabs(pane, lists);
         } else if pane == Pane::Charts {
             let node = charts::charted(view).map(|n| n.id.pod.to_string());
-            panel = panel.right(vec![Piece::muted(node.unwrap_or_default())]);
-        } else if let Some(kind) = pane.rests_on() {
-            panel = panel.right(as_of(see, view, kind));
+            right = vec![Piece::muted(node.unwrap_or_default())];
         }
-        let inner = panel.render(&see.look, area, buf);
+        if let Some(kind) = pane.rests_on() {
+            let mut age = as_of(see, view, kind);
+            if !age.is_empty() && !right.is_empty() {
+                age.push(Piece::text("  "));
+            }
+            right.splice(0..0, age);
+        }
+        let mut place = None;
         if pane == Pane::Charts {
             charts::view(see, view, inner, buf);
-            return;
+        } else if let Some(window) = self.window(pane) {
+            let names = lists.of_pane(pane);
+            let at = position(names, self.chosen.of(pane)).or((!names.is_empty()).then_some(0));
+            self.with_pane(pane, see, view, lists, |table| {
+                table
+                    .selected(at.filter(|_| self.pane == pane))
+                    .focused(focused)
+                    .render(window, &see.look, inner, buf);
+            });
+            place = window.place(names.len(), see.sign(Glyph::Dash));
         }
-        let Some(window) = self.window(pane) else {
-            return;
-        };
-        let names = lists.of_pane(pane);
+        Panel::new(pane.title())
+            .focused(focused)
+            .right(right)
+            .place(place)
+            .render(&see.look, area, buf);
+    }
+
+    /// Does something with the table of a pane.
+    fn with_pane<T>(
+        &self,
+        pane: Pane,
+        see: &See<'_>,
+        view: &InstanceView<'_>,
+        lists: &Lists,
+        then: impl FnOnce(Table<'_>) -> T,
+    ) -> T {
         let (columns, rows, empty) = content::of(pane, see, view, lists);
         let row = |at: usize| rows(at);
-        let at = position(names, self.chosen.of(pane)).or((!names.is_empty()).then_some(0));
-        let table = Table::new(&columns, names.len(), &row)
-            .selected(at.filter(|_| self.pane == pane))
-            .focused(focused)
-            .shifted(if pane == Pane::Nodes { self.shift } else { 0 })
-            .when_empty(&empty);
-        match pane {
-            Pane::Findings => table.without_header(),
-            _ => table,
-        }
-        .render(window, &see.look, inner, buf);
+        let table = Table::new(&columns, lists.of_pane(pane).len(), &row).when_empty(&empty);
+        then(match pane {
+            Pane::Nodes => table.shifted(self.shift).marking(see.filter.words()),
+            // No filter hides findings, so none marks anything in them.
+            Pane::Findings => table.without_header().wrapped(3),
+            Pane::Storage | Pane::Events | Pane::Charts => {
+                table.wrapped(2).marking(see.filter.words())
+            }
+        })
     }
 }
 

@@ -4,6 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::{Look, Piece, draw};
+use crate::domain::text;
 use crate::settings::{Glyph, Tone};
 
 /// Columns kept for a figure with its unit, so that the line does not jump when the figure grows.
@@ -17,6 +18,8 @@ pub struct Chart<'a> {
     format: &'a dyn Fn(f64) -> String,
     tone: Tone,
     from_zero: bool,
+    up_to: Option<f64>,
+    span: Option<i64>,
     stale: bool,
 }
 
@@ -34,6 +37,8 @@ impl<'a> Chart<'a> {
             format,
             tone: Tone::Chart,
             from_zero: true,
+            up_to: None,
+            span: None,
             stale: false,
         }
     }
@@ -50,6 +55,33 @@ impl<'a> Chart<'a> {
     pub fn from_least(mut self) -> Self {
         self.from_zero = false;
         self
+    }
+
+    /// The scale ends at that figure, a limit for instance, unless a value is larger.
+    #[must_use]
+    pub fn up_to(mut self, most: Option<f64>) -> Self {
+        self.up_to = most;
+        self
+    }
+
+    /// From the left edge to the right one it is so many seconds: a tall chart gets an axis that says so. The values
+    /// must be as many as [`Chart::columns`].
+    #[must_use]
+    pub fn span(mut self, seconds: i64) -> Self {
+        self.span = Some(seconds);
+        self
+    }
+
+    /// How many values a chart shows in an area so large.
+    pub fn columns(label: &str, area: Rect) -> usize {
+        match area.height {
+            0 | 1 => {
+                let label = u16::try_from(draw::width(label)).unwrap_or(u16::MAX);
+                let rest = area.width.saturating_sub(label.saturating_add(1));
+                usize::from(rest.saturating_sub(FIGURE))
+            }
+            _ => usize::from(area.width - scale(area.width)),
+        }
     }
 
     /// The source is silent.
@@ -86,21 +118,32 @@ impl<'a> Chart<'a> {
         let head = [Piece::muted(self.label), Piece::text(" "), self.now(look)];
         draw::line(&head, look, area, buf);
         let body = draw::below(area, 1);
-        // A chart without room for its scale shows its line rather than figures.
-        let scale = if body.width >= 3 * FIGURE { FIGURE } else { 0 };
-        let chart = Rect {
-            width: body.width - scale,
+        let side = draw::right_of(body, body.width - scale(body.width));
+        let mut chart = Rect {
+            width: body.width - side.width,
             ..body
         };
+        // Two rows of bars at least, before one says how far back they reach.
+        if let Some(span) = self.span
+            && chart.height > 2
+        {
+            chart.height -= 1;
+            axis(
+                span,
+                look,
+                draw::below(body, chart.height),
+                chart.width,
+                buf,
+            );
+        }
         self.bars(look, chart, buf);
         let Some((least, most)) = self.range(usize::from(chart.width)) else {
             return;
         };
-        let side = draw::right_of(body, chart.width);
         let figure = |value: f64| [Piece::muted((self.format)(value))];
         draw_right(&figure(most), look, side, buf);
-        if body.height > 1 {
-            let last = draw::below(side, body.height - 1);
+        if chart.height > 1 && most > least {
+            let last = draw::below(side, chart.height - 1);
             draw_right(&figure(least), look, last, buf);
         }
     }
@@ -137,7 +180,7 @@ impl<'a> Chart<'a> {
         } else {
             least
         };
-        Some((least, most))
+        Some((least, self.up_to.map_or(most, |limit| most.max(limit))))
     }
 
     fn bars(&self, look: &Look<'_>, area: Rect, buf: &mut Buffer) {
@@ -176,6 +219,69 @@ impl<'a> Chart<'a> {
             }
         }
     }
+}
+
+/// Columns that the scale beside a chart takes. A chart without room for one shows its line rather than figures.
+fn scale(width: u16) -> u16 {
+    if width >= 3 * FIGURE { FIGURE } else { 0 }
+}
+
+/// How far back the chart reaches, at its left, half of that in the middle where there is room, and now.
+fn axis(span: i64, look: &Look<'_>, row: Rect, width: u16, buf: &mut Buffer) {
+    let row = Rect {
+        width: width.min(row.width),
+        height: row.height.min(1),
+        ..row
+    };
+    let ago = |seconds: i64| [Piece::muted(format!("-{}", text::span(seconds)))];
+    let (begin, half) = (ago(span), ago(span / 2));
+    let used = draw::line(&begin, look, row, buf);
+    let wide = u16::try_from(draw::line_width(&half)).unwrap_or(u16::MAX);
+    let middle = (row.width / 2).saturating_sub(wide / 2);
+    if middle > used.saturating_add(2) && row.width > middle.saturating_add(wide).saturating_add(6)
+    {
+        draw::line(&half, look, draw::right_of(row, middle), buf);
+    }
+    if row.width > used.saturating_add(4) {
+        draw_right(&[Piece::muted("now")], look, row, buf);
+    }
+}
+
+/// Figures with the second at which each was learned (oldest first), as one value for each of so many columns, of which
+/// the last is now. A column shows the largest figure of its time; where there is none, the figure before it, as long as
+/// that is no older than `hold` seconds: a blank is a time at which nobody answered.
+pub fn sampled(
+    figures: impl IntoIterator<Item = (i64, u64)>,
+    now: i64,
+    span: i64,
+    columns: usize,
+    hold: i64,
+) -> Vec<Option<f64>> {
+    let mut values: Vec<Option<(i64, u64)>> = vec![None; columns];
+    let count = i64::try_from(columns).unwrap_or(i64::MAX).max(1);
+    // Columns stand for fixed times, so that bars travel to the left and do not flicker.
+    let place = |second: i64| second.saturating_mul(count).div_euclid(span.max(1));
+    let first = place(now).saturating_sub(count - 1);
+    for (at, figure) in figures {
+        let column = usize::try_from(place(at.min(now)).saturating_sub(first));
+        if let Some(value) = column.ok().and_then(|column| values.get_mut(column)) {
+            let most = value.map_or(figure, |(_, most)| most.max(figure));
+            *value = Some((at, most));
+        }
+    }
+    let mut last: Option<(i64, u64)> = None;
+    values
+        .into_iter()
+        .enumerate()
+        .map(|(column, value)| {
+            last = value.or(last);
+            let column = i64::try_from(column).unwrap_or(i64::MAX);
+            // The end of the time that the column stands for.
+            let until = first.saturating_add(column).saturating_mul(span) / count;
+            last.filter(|(at, _)| until.saturating_sub(*at) <= hold)
+                .map(|(_, figure)| figure as f64)
+        })
+        .collect()
 }
 
 fn draw_right(pieces: &[Piece], look: &Look<'_>, area: Rect, buf: &mut Buffer) {
@@ -227,6 +333,73 @@ mod tests {
                 " ▁▁▂▃▄▅▆▇█████████      0/s",
             ]
         );
+    }
+
+    #[test]
+    fn a_chart_says_how_far_back_it_reaches_and_how_high_it_goes() {
+        let values: Vec<_> = (0..21).map(|v| Some(f64::from(v % 5))).collect();
+        let format = |v: f64| format!("{v:.0}/s");
+        for (width, height, wanted) in [
+            (
+                30,
+                4,
+                vec![
+                    "ops 0/s",
+                    "                           8/s",
+                    "▁▂▄▆█▁▂▄▆█▁▂▄▆█▁▂▄▆█▁      0/s",
+                    "-5m    -2m30s     now",
+                ],
+            ),
+            (
+                30,
+                3,
+                vec![
+                    "ops 0/s",
+                    "                           8/s",
+                    "▁▂▄▆█▁▂▄▆█▁▂▄▆█▁▂▄▆█▁      0/s",
+                ],
+            ),
+            (9, 4, vec!["ops 0/s", "", "▄▆█▁▂▄▆█▁", "-5m   now"]),
+        ] {
+            let said = dump::drawn(width, height, GlyphSet::Unicode, |look, area, buf| {
+                let from = values.len() - Chart::columns("ops", area);
+                Chart::new("ops", values.get(from..).unwrap_or_default(), &format)
+                    .up_to(Some(8.0))
+                    .span(300)
+                    .render(look, area, buf);
+            });
+            let text: Vec<_> = said.lines().take(usize::from(height)).collect();
+            assert_eq!(text, wanted, "{width}x{height}");
+        }
+    }
+
+    #[test]
+    fn figures_are_put_into_columns_by_their_time() {
+        let of =
+            |figures: &[(i64, u64)], hold| sampled(figures.iter().copied(), 1_000, 10, 5, hold);
+        for (figures, hold, wanted) in [
+            // Two seconds a column; of two figures in one, the larger.
+            (
+                &[(1_000, 9), (999, 3), (998, 7)][..],
+                0,
+                [None, None, None, Some(7.0), Some(9.0)],
+            ),
+            (
+                &[(992, 4), (993, 5), (1_000, 1)],
+                4,
+                [Some(5.0), Some(5.0), Some(5.0), None, Some(1.0)],
+            ),
+            // What is too old or from a clock ahead of ours.
+            (
+                &[(1, 1), (1_007, 2)],
+                100,
+                [None, None, None, None, Some(2.0)],
+            ),
+            (&[], 100, [None; 5]),
+        ] {
+            assert_eq!(of(figures, hold), wanted, "{figures:?}");
+        }
+        assert_eq!(sampled([(1, 1)], 1, 0, 0, 0), []);
     }
 
     #[test]

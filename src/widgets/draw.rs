@@ -45,6 +45,115 @@ pub fn fit_middle<'a>(text: &'a str, columns: usize, ellipsis: &str) -> Cow<'a, 
     Cow::Owned(format!("{begin}{ellipsis}{end}"))
 }
 
+/// A sentence in at most so many columns, cut after a whole word where that does not waste much.
+pub fn fit_words<'a>(text: &'a str, columns: usize, ellipsis: &str) -> Cow<'a, str> {
+    /// A word longer than this is broken rather than left out.
+    const LONG: usize = 16;
+    let text = clean(text);
+    if text.width() <= columns {
+        return text;
+    }
+    let Some(room) = columns.checked_sub(ellipsis.width()) else {
+        return Cow::Borrowed("");
+    };
+    let all = head(&text, room);
+    let ends_whole = text
+        .strip_prefix(all)
+        .is_some_and(|rest| rest.starts_with(char::is_whitespace));
+    let words = match all.rsplit_once(char::is_whitespace) {
+        Some((before, last)) if !ends_whole && last.width() <= LONG => before,
+        _ => all,
+    };
+    let words = words.trim_end_matches(|c: char| c.is_whitespace() || ",;:(".contains(c));
+    let words = if words.is_empty() { all } else { words };
+    Cow::Owned(format!("{words}{ellipsis}"))
+}
+
+/// One of several names that share their beginning or their end, in at most so many columns. What is shared (given in
+/// characters) goes first, so that the part which tells it from the others stays whole as long as that is possible.
+pub fn fit_core<'a>(
+    text: &'a str,
+    columns: usize,
+    ellipsis: &str,
+    shared: (usize, usize),
+) -> Cow<'a, str> {
+    let text = clean(text);
+    if text.width() <= columns {
+        return text;
+    }
+    let all = text.chars().count();
+    let (before, after) = (shared.0.min(all), shared.1.min(all));
+    let core = all.saturating_sub(before + after);
+    let part =
+        |skip: usize, take: usize| -> String { text.chars().skip(skip).take(take).collect() };
+    let mut tries: Vec<String> = Vec::new();
+    if core > 0 {
+        if after > 0 {
+            tries.push(format!("{}{ellipsis}", part(0, before + core)));
+        }
+        if before > 0 {
+            tries.push(format!("{ellipsis}{}", part(before, core + after)));
+        }
+        if before > 0 && after > 0 {
+            tries.push(format!("{ellipsis}{}{ellipsis}", part(before, core)));
+        }
+    }
+    let found = tries.into_iter().find(|name| name.width() <= columns);
+    match found {
+        Some(name) => Cow::Owned(name),
+        None => Cow::Owned(fit_middle(&text, columns, ellipsis).into_owned()),
+    }
+}
+
+/// How many characters all names have in common at their beginning and at their end, in whole parts: up to and from a
+/// separator. Nothing where one name is all that there is.
+pub fn shared_ends<'a>(names: impl IntoIterator<Item = &'a str>) -> (usize, usize) {
+    let names: Vec<Vec<char>> = names.into_iter().map(|n| n.chars().collect()).collect();
+    let (Some(first), true) = (names.first(), names.len() > 1) else {
+        return (0, 0);
+    };
+    let parts = |c: &char| "-_./:@".contains(*c);
+    let agree = |at: &dyn Fn(&[char]) -> Option<char>| {
+        let here = at(first);
+        here.is_some() && names.iter().all(|name| at(name) == here)
+    };
+    let mut before = 0;
+    let mut seen = 0;
+    while agree(&|name| name.get(seen).copied()) {
+        seen += 1;
+        if first.get(seen - 1).is_some_and(parts) {
+            before = seen;
+        }
+    }
+    let mut after = 0;
+    let mut seen = 0;
+    while agree(&|name| name.iter().rev().nth(seen).copied()) {
+        seen += 1;
+        if first.iter().rev().nth(seen - 1).is_some_and(parts) {
+            after = seen;
+        }
+    }
+    // A name that has nothing of its own keeps all that it has.
+    let shortest = names.iter().map(Vec::len).min().unwrap_or(0);
+    if before + after >= shortest {
+        return (before.min(shortest.saturating_sub(1)), 0);
+    }
+    (before, after)
+}
+
+/// A sentence in at most so many lines: wrapped between words, with an ellipsis where it still does not fit.
+pub fn wrap_to(text: &str, columns: usize, lines: usize, ellipsis: &str) -> Vec<String> {
+    let mut out = wrap(text, columns);
+    if out.len() <= lines {
+        return out;
+    }
+    let rest = out.split_off(lines.saturating_sub(1).min(out.len()));
+    if lines > 0 {
+        out.push(fit_words(&rest.join(" "), columns, ellipsis).into_owned());
+    }
+    out
+}
+
 /// Breaks a text into lines of at most so many columns, between words where that is possible. Line breaks in the text
 /// stay.
 pub fn wrap(text: &str, columns: usize) -> Vec<String> {
@@ -80,6 +189,55 @@ pub fn wrap(text: &str, columns: usize) -> Vec<String> {
         out.push(line);
     }
     out
+}
+
+/// Breaks a line of pieces into lines of at most so many columns, between words; all but the first begin `hang` columns
+/// further in. Blanks within a line stay as they are.
+pub fn wrap_pieces(pieces: &[Piece], columns: usize, hang: usize) -> Vec<Vec<Piece>> {
+    if line_width(pieces) <= columns {
+        return vec![pieces.to_vec()];
+    }
+    let hang = if hang < columns { hang } else { 0 };
+    let mut out: Vec<Vec<Piece>> = vec![Vec::new()];
+    let mut used = 0;
+    // What stands before the first word of all is its indent, and not a place to break.
+    let mut has_word = false;
+    for piece in pieces {
+        for word in words(&piece.text) {
+            let begins_blank = word.starts_with(char::is_whitespace);
+            if has_word && begins_blank && used + width(word) > columns {
+                out.push(vec![Piece::text(" ".repeat(hang))]);
+                used = hang;
+                has_word = false;
+            }
+            let word = match has_word || out.len() == 1 {
+                true => word,
+                false => word.trim_start(),
+            };
+            has_word |= !word.trim().is_empty();
+            used += width(word);
+            if let Some(line) = out.last_mut() {
+                match line.last_mut() {
+                    Some(last) if last.tone == piece.tone => last.text.push_str(word),
+                    _ => line.push(Piece::new(word, piece.tone)),
+                }
+            }
+        }
+    }
+    out
+}
+
+/// The words of a text, each with the blanks before it; blanks at the end are a word of their own.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let word = rest.trim_start();
+        let blanks = rest.len() - word.len();
+        let long = word.find(char::is_whitespace).unwrap_or(word.len());
+        let (word, after) = rest.split_at_checked(blanks + long)?;
+        rest = after;
+        (!word.is_empty()).then_some(word)
+    })
 }
 
 /// Columns that a line of pieces takes.
@@ -257,6 +415,116 @@ mod tests {
                 "{text} in {columns}"
             );
             assert!(width(&fit(text, columns, "…")) <= columns);
+        }
+    }
+
+    #[test]
+    fn pieces_are_wrapped_between_words_and_keep_their_meaning() {
+        let pieces = [
+            Piece::text("  "),
+            Piece::new("gitlab-2", Tone::Strong),
+            Piece::new(" master  contested", Tone::Broken),
+            Piece::muted("  15 ops/s"),
+        ];
+        let of = |columns, hang| -> Vec<String> {
+            let lines = wrap_pieces(&pieces, columns, hang);
+            let text = |line: &Vec<Piece>| line.iter().map(|p| p.text.as_str()).collect();
+            lines.iter().map(text).collect()
+        };
+        for (columns, hang, wanted) in [
+            (40, 4, vec!["  gitlab-2 master  contested  15 ops/s"]),
+            (36, 4, vec!["  gitlab-2 master  contested  15", "    ops/s"]),
+            (
+                18,
+                4,
+                vec!["  gitlab-2 master", "    contested  15", "    ops/s"],
+            ),
+            (
+                4,
+                9,
+                vec!["  gitlab-2", "master", "contested", "15", "ops/s"],
+            ),
+        ] {
+            assert_eq!(of(columns, hang), wanted, "{columns}");
+        }
+        let second = wrap_pieces(&pieces, 18, 4).into_iter().nth(1);
+        let tones: Vec<_> = second.iter().flatten().map(|p| p.tone).collect();
+        assert_eq!(tones, [Tone::Text, Tone::Broken, Tone::Muted]);
+    }
+
+    #[test]
+    fn a_sentence_is_cut_at_a_word() {
+        for (columns, wanted) in [
+            (40, "gitlab-0 and gitlab-2 both act as master"),
+            (39, "gitlab-0 and gitlab-2 both act as…"),
+            (22, "gitlab-0 and gitlab-2…"),
+            (21, "gitlab-0 and…"),
+            (5, "gitl…"),
+            (1, "…"),
+            (0, ""),
+        ] {
+            let text = "gitlab-0 and gitlab-2 both act as master";
+            assert_eq!(fit_words(text, columns, "…"), wanted, "{columns}");
+        }
+        let long = "x a-word-that-is-longer-than-any-line-here";
+        assert_eq!(fit_words(long, 20, "…"), "x a-word-that-is-lo…");
+    }
+
+    #[test]
+    fn a_sentence_takes_the_lines_that_it_may() {
+        for (columns, lines, wanted) in [
+            (30, 2, vec!["one two three four"]),
+            (10, 2, vec!["one two", "three four"]),
+            (9, 2, vec!["one two", "three…"]),
+            (9, 1, vec!["one two…"]),
+            (9, 0, vec![]),
+        ] {
+            let said = wrap_to("one two three four", columns, lines, "…");
+            assert_eq!(said, wanted, "{lines} of {columns}");
+        }
+    }
+
+    #[test]
+    fn what_tells_names_apart_is_kept_whole() {
+        for (names, shared, columns, wanted) in [
+            (
+                &["lab-infra", "lab-apps"][..],
+                (4, 0),
+                7,
+                &["…infra", "…apps"][..],
+            ),
+            (
+                &["lab-infra", "lab-apps"],
+                (4, 0),
+                9,
+                &["lab-infra", "lab-apps"],
+            ),
+            (
+                &["prod-admin@eu", "test-admin@eu"],
+                (0, 9),
+                6,
+                &["prod…", "test…"],
+            ),
+            (
+                &[
+                    "arn:aws:eks:eu:1:cluster/orders-prod",
+                    "arn:aws:eks:eu:1:cluster/orders-test",
+                ],
+                (32, 0),
+                8,
+                &["…prod", "…test"],
+            ),
+            (&["a-one-z", "a-two-z"], (2, 2), 5, &["…one…", "…two…"]),
+            (&["one"], (0, 0), 2, &["o…"]),
+            (&["kind-a", "kind-a-b"], (5, 0), 5, &["…a", "…a-b"]),
+            (&["same-x", "same-x"], (5, 0), 4, &["…x", "…x"]),
+        ] {
+            assert_eq!(shared_ends(names.iter().copied()), shared, "{names:?}");
+            let said: Vec<_> = names
+                .iter()
+                .map(|name| fit_core(name, columns, "…", shared))
+                .collect();
+            assert_eq!(said, wanted, "{names:?}");
         }
     }
 

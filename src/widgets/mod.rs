@@ -12,7 +12,6 @@ pub mod chart;
 pub mod draw;
 pub mod dump;
 pub mod input;
-pub mod list;
 pub mod panel;
 pub mod popup;
 pub mod strip;
@@ -25,11 +24,10 @@ use crate::settings::{Glyph, GlyphSet, Theme, Tone};
 
 pub use chart::Chart;
 pub use input::LineInput;
-pub use list::{Item, List};
 pub use panel::Panel;
 pub use popup::Popup;
 pub use strip::{Segment, Strip};
-pub use table::{Align, Column, Row, Table};
+pub use table::{Align, Column, Cut, Row, Table};
 pub use window::Window;
 
 /// How meanings look: passed to everything that draws.

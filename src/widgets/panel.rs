@@ -37,9 +37,26 @@ impl Panel {
         self
     }
 
+    /// What is left for the contents, without drawing the heading.
+    pub fn inside(area: Rect) -> Rect {
+        draw::below(area, 1)
+    }
+
+    /// Which part of a list is seen, before everything else at the right end; drawn after the list, which knows.
+    #[must_use]
+    pub fn place(mut self, place: Option<String>) -> Self {
+        if let Some(place) = place {
+            if !self.right.is_empty() {
+                self.right.insert(0, Piece::text("  "));
+            }
+            self.right.insert(0, Piece::muted(place));
+        }
+        self
+    }
+
     /// Draws the heading into the first row and returns what is left for the contents.
     pub fn render(&self, look: &Look<'_>, area: Rect, buf: &mut Buffer) -> Rect {
-        let inner = draw::below(area, 1);
+        let inner = Self::inside(area);
         let Some(row) = draw::rows(area).next() else {
             return inner;
         };

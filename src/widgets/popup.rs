@@ -46,6 +46,28 @@ impl Popup {
         }
     }
 
+    /// Writes at the right end of the lower edge, over a frame that is drawn: which part of a list is seen.
+    pub fn foot(&self, text: Option<&str>, look: &Look<'_>, screen: Rect, buf: &mut Buffer) {
+        let area = self.area(screen).intersection(buf.area);
+        let Some(text) = text.filter(|_| area.height > 1) else {
+            return;
+        };
+        let wide = u16::try_from(draw::width(text)).unwrap_or(u16::MAX);
+        // A blank on each side, and a piece of the edge and the corner at the right.
+        if let Some(at) = area
+            .width
+            .checked_sub(wide.saturating_add(4))
+            .filter(|at| *at > 1)
+        {
+            let row = draw::right_of(draw::below(area, area.height - 1), at);
+            let row = Rect {
+                width: wide + 2,
+                ..row
+            };
+            draw::line(&[Piece::muted(format!(" {text} "))], look, row, buf);
+        }
+    }
+
     /// Draws the frame over whatever is there and returns the inside.
     pub fn render(&self, look: &Look<'_>, screen: Rect, buf: &mut Buffer) -> Rect {
         let area = self.area(screen).intersection(buf.area);
@@ -103,8 +125,11 @@ mod tests {
             for row in draw::rows(area) {
                 draw::line(&[Piece::text("x".repeat(16))], look, row, buf);
             }
-            let inner = Popup::new("Quit?", 8, 2).render(look, area, buf);
+            let popup = Popup::new("Quit?", 8, 2);
+            let inner = popup.render(look, area, buf);
             draw::line(&[Piece::new("y  n", Tone::Key)], look, inner, buf);
+            popup.foot(Some("1/9"), look, area, buf);
+            popup.foot(Some("too long to fit"), look, area, buf);
         });
         assert_eq!(
             said,
@@ -112,7 +137,7 @@ mod tests {
              xx┌─ Quit? ──┐xx\n\
              xx│ y  n     │xx\n\
              xx│          │xx\n\
-             xx└──────────┘xx\n\
+             xx└──── 1/9 ─┘xx\n\
              xxxxxxxxxxxxxxxx\n\
              xxxxxxxxxxxxxxxx\n\
              \n\
@@ -120,7 +145,7 @@ mod tests {
              ttooiiiiiiiooott\n\
              ttopkkkkpppppott\n\
              ttoppppppppppott\n\
-             ttoooooooooooott\n\
+             ttooooommmmmoott\n\
              tttttttttttttttt\n\
              tttttttttttttttt\n"
         );

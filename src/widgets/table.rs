@@ -1,7 +1,8 @@
-//! Rows and columns: columns leave by priority where there is no room, nothing wraps, and only the rows that can be seen
-//! are made.
+//! Rows and columns: columns leave by priority where there is no room, sentences take a second line where there is some,
+//! and only the rows that can be seen are made.
 
 mod columns;
+mod marks;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -9,7 +10,8 @@ use ratatui::layout::Rect;
 use super::{Look, Piece, Window, draw};
 use crate::settings::{Glyph, Tone};
 
-pub use columns::{Align, Column, Placed, fit_columns};
+pub use columns::{Align, Column, Cut, Placed, fit_columns, natural_width};
+use marks::{found, marked};
 
 /// One row of a table.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -20,6 +22,8 @@ pub struct Row {
     pub stale: bool,
     /// The last cell is a sentence: it is drawn over the columns right of it.
     pub spans: bool,
+    /// Letters that match what was typed: the index of a cell, and positions in characters of its text.
+    pub marks: Vec<(usize, Vec<usize>)>,
 }
 
 impl Row {
@@ -27,8 +31,7 @@ impl Row {
     pub fn new(cells: Vec<Piece>) -> Self {
         Self {
             cells,
-            stale: false,
-            spans: false,
+            ..Self::default()
         }
     }
 
@@ -45,6 +48,13 @@ impl Row {
         self.stale = stale;
         self
     }
+
+    /// The same, with letters of a cell set off.
+    #[must_use]
+    pub fn marked(mut self, cell: usize, letters: Vec<usize>) -> Self {
+        self.marks.push((cell, letters));
+        self
+    }
 }
 
 /// A table over rows that are made when they are drawn.
@@ -59,6 +69,8 @@ pub struct Table<'a> {
     focused: bool,
     headless: bool,
     empty: Option<&'a str>,
+    words: Vec<&'a str>,
+    lines: usize,
 }
 
 impl<'a> Table<'a> {
@@ -74,6 +86,8 @@ impl<'a> Table<'a> {
             focused: true,
             headless: false,
             empty: None,
+            words: Vec::new(),
+            lines: 1,
         }
     }
 
@@ -91,7 +105,7 @@ impl<'a> Table<'a> {
         self
     }
 
-    /// Columns scrolled away at the left; those that are never left out stay.
+    /// Columns scrolled away at the left; those that are pinned stay.
     #[must_use]
     pub fn shifted(mut self, columns: usize) -> Self {
         self.shift = columns;
@@ -119,49 +133,149 @@ impl<'a> Table<'a> {
         self
     }
 
+    /// Words, lower case, that are set off wherever they stand in a cell.
+    #[must_use]
+    pub fn marking(mut self, words: impl IntoIterator<Item = &'a str>) -> Self {
+        self.words = words.into_iter().filter(|word| !word.is_empty()).collect();
+        self
+    }
+
+    /// A sentence takes up to so many lines, as long as every row can be seen; the first rows have the first claim.
+    #[must_use]
+    pub fn wrapped(mut self, lines: usize) -> Self {
+        self.lines = lines.max(1);
+        self
+    }
+
+    /// Lines that the rows would like to have at that width, headings not counted. Makes every row.
+    pub fn wanted(&self, width: u16) -> usize {
+        if self.lines == 1 {
+            return self.len;
+        }
+        let rows: Vec<(usize, Row)> = (0..self.len).map(|at| (at, (self.row)(at))).collect();
+        let wide = self.measured(&rows);
+        let width = width.saturating_sub(1);
+        let placed = fit_columns(self.columns, width, self.shift, &wide);
+        rows.iter()
+            .map(|(_, row)| {
+                self.sentence(row, &placed, width, self.lines, "")
+                    .len()
+                    .max(1)
+            })
+            .sum()
+    }
+
     /// Draws headings and visible rows.
     pub fn render(&self, window: &Window, look: &Look<'_>, area: Rect, buf: &mut Buffer) {
         let area = area.intersection(buf.area);
+        let body = match self.headless {
+            true => area,
+            false => draw::below(area, 1),
+        };
+        let shown = window.follow(self.selected, self.len, usize::from(body.height));
+        let rows: Vec<(usize, Row)> = shown.map(|at| (at, (self.row)(at))).collect();
+        let wide = window.grown(&self.measured(&rows));
         // The first column of the screen carries the marker of the selected row.
         let mut inside = draw::right_of(area, 1);
-        let mut placed = fit_columns(self.columns, inside.width, self.shift);
-        if !self.headless && self.columns.len() > placed.len() + self.scrolled() {
+        let mut placed = fit_columns(self.columns, inside.width, self.shift, &wide);
+        let is_cut = |placed: &[Placed]| self.columns.len() > placed.len() + self.scrolled();
+        if !self.headless && is_cut(&placed) {
             // The last column of the screen hints at what was left out.
             inside.width = inside.width.saturating_sub(1);
-            placed = fit_columns(self.columns, inside.width, self.shift);
+            placed = fit_columns(self.columns, inside.width, self.shift, &wide);
         }
-        let mut body = area;
+        window.note_more_right(is_cut(&placed));
         if !self.headless {
             self.header(&placed, look, inside, buf);
-            body = draw::below(area, 1);
         }
-        let shown = window.follow(self.selected, self.len, usize::from(body.height));
         if self.len == 0 {
-            if let (Some(sentence), Some(row)) = (self.empty, draw::rows(body).next()) {
-                let row = draw::right_of(row, 1);
-                draw::line(&[Piece::muted(sentence)], look, row, buf);
+            window.note_lines(Vec::new());
+            if let Some(sentence) = self.empty {
+                let at = draw::right_of(body, 1);
+                let lines: Vec<Vec<Piece>> = draw::wrap(sentence, usize::from(at.width))
+                    .into_iter()
+                    .map(|line| vec![Piece::muted(line)])
+                    .collect();
+                draw::lines(&lines, look, at, buf);
             }
             return;
         }
-        for (area, index) in draw::rows(body).zip(shown) {
-            let row = (self.row)(index);
-            let is_selected = self.selected == Some(index);
-            if is_selected {
-                let surface = if self.focused {
-                    Tone::Focus
-                } else {
-                    Tone::Selected
-                };
-                draw::lay(surface, look, area, buf);
-                let tone = if self.focused {
-                    Tone::Accent
-                } else {
-                    Tone::Muted
-                };
-                draw::sign(Glyph::Marker, tone, look, area.x, area.y, buf);
+        let mut spare = usize::from(body.height).saturating_sub(self.len);
+        let mut rest = body;
+        let mut lines = Vec::new();
+        for (index, row) in rows {
+            let most = self.lines.min(spare + 1);
+            let ellipsis = look.glyph(Glyph::Ellipsis);
+            let sentence = self.sentence(&row, &placed, inside.width, most, ellipsis);
+            let high = sentence.len().max(1);
+            spare = spare.saturating_sub(high - 1);
+            let place = Rect {
+                height: u16::try_from(high).unwrap_or(1).min(rest.height),
+                ..rest
+            };
+            rest = draw::below(rest, place.height);
+            lines.extend(std::iter::repeat_n(index, usize::from(place.height)));
+            if self.selected == Some(index) {
+                self.mark_selected(look, place, buf);
             }
-            self.cells(&row, &placed, look, draw::right_of(area, 1), buf);
+            let inside = Rect {
+                width: inside.width,
+                ..draw::right_of(place, 1)
+            };
+            self.cells(&row, &sentence, &placed, look, inside, buf);
         }
+        window.note_lines(lines);
+    }
+
+    fn mark_selected(&self, look: &Look<'_>, area: Rect, buf: &mut Buffer) {
+        if area.is_empty() {
+            return;
+        }
+        let (surface, tone) = match self.focused {
+            true => (Tone::Focus, Tone::Accent),
+            false => (Tone::Selected, Tone::Muted),
+        };
+        draw::lay(surface, look, area, buf);
+        draw::sign(Glyph::Marker, tone, look, area.x, area.y, buf);
+    }
+
+    /// How wide what each column shows is.
+    fn measured(&self, rows: &[(usize, Row)]) -> Vec<u16> {
+        let wide = |piece: &Piece| u16::try_from(piece.width()).unwrap_or(u16::MAX);
+        (0..self.columns.len())
+            .map(|at| {
+                let cells = rows.iter().filter_map(|(_, row)| {
+                    let is_span = row.spans && at + 1 == row.cells.len();
+                    row.cells.get(at).filter(|_| !is_span)
+                });
+                cells.map(wide).max().unwrap_or(0)
+            })
+            .collect()
+    }
+
+    /// The lines of a row's sentence: of its spanning cell, or of that in the column of sentences. Empty where it has
+    /// none.
+    fn sentence(
+        &self,
+        row: &Row,
+        placed: &[Placed],
+        width: u16,
+        lines: usize,
+        ellipsis: &str,
+    ) -> Vec<String> {
+        let is_sentence = |place: &&Placed| match row.spans {
+            true => place.column + 1 == row.cells.len(),
+            false => self.columns.get(place.column).is_some_and(|c| c.fill),
+        };
+        let place = placed.iter().find(is_sentence);
+        let Some((place, cell)) = place.and_then(|p| Some((p, row.cells.get(p.column)?))) else {
+            return Vec::new();
+        };
+        let room = match row.spans {
+            true => width.saturating_sub(place.x),
+            false => place.width,
+        };
+        draw::wrap_to(&cell.text, usize::from(room), lines, ellipsis)
     }
 
     fn header(&self, placed: &[Placed], look: &Look<'_>, area: Rect, buf: &mut Buffer) {
@@ -173,25 +287,42 @@ impl<'a> Table<'a> {
                 continue;
             };
             let direction = match self.sort {
-                Some((id, descending)) if id == column.id => Some(if descending {
-                    Glyph::Descending
-                } else {
-                    Glyph::Ascending
+                Some((id, descending)) if id == column.id => Some(match descending {
+                    true => Glyph::Descending,
+                    false => Glyph::Ascending,
                 }),
                 _ => None,
             };
-            let width = usize::from(place.width);
-            let room = width.saturating_sub(usize::from(direction.is_some()));
-            let mut title = draw::fit(column.title, room, "").into_owned();
-            if let Some(glyph) = direction {
-                title.push_str(look.glyph(glyph));
-            }
-            let tone = if direction.is_some() {
-                Tone::Accent
-            } else {
-                Tone::Header
+            let tone = match direction {
+                Some(_) => Tone::Accent,
+                None => Tone::Header,
             };
-            put(&title, tone, column.align, place, look, row, buf);
+            let width = usize::from(place.width);
+            let mut title = draw::fit(column.title, width, "");
+            // The sign of the order stands in the gap behind the title, so that the title never moves; at the edge of
+            // the table it takes the title's last column.
+            let behind = |title: &str| match column.align {
+                Align::Left => u16::try_from(draw::width(title)).unwrap_or(u16::MAX),
+                Align::Right => place.width,
+            };
+            let mut at = place.x.saturating_add(behind(&title));
+            if direction.is_some() && at >= area.width {
+                title = draw::fit(column.title, width.saturating_sub(1), "");
+                at = area.width.saturating_sub(1);
+                let short = place.width.saturating_sub(1);
+                let place = Placed {
+                    width: short,
+                    ..*place
+                };
+                put(&title, tone, &[], column.align, &place, look, row, buf);
+            } else {
+                put(&title, tone, &[], column.align, place, look, row, buf);
+            }
+            if let Some(glyph) = direction
+                && at < area.width
+            {
+                draw::sign(glyph, tone, look, row.x.saturating_add(at), row.y, buf);
+            }
         }
         let scrolled = self.scrolled();
         if scrolled > 0 {
@@ -205,11 +336,19 @@ impl<'a> Table<'a> {
 
     /// Columns that are scrolled away at the left.
     fn scrolled(&self) -> usize {
-        let movable = self.columns.iter().filter(|c| c.priority > 0).count();
+        let movable = self.columns.iter().filter(|c| !c.pinned).count();
         self.shift.min(movable)
     }
 
-    fn cells(&self, row: &Row, placed: &[Placed], look: &Look<'_>, area: Rect, buf: &mut Buffer) {
+    fn cells(
+        &self,
+        row: &Row,
+        sentence: &[String],
+        placed: &[Placed],
+        look: &Look<'_>,
+        area: Rect,
+        buf: &mut Buffer,
+    ) {
         let ellipsis = look.glyph(Glyph::Ellipsis);
         for place in placed {
             let (Some(column), Some(cell)) =
@@ -217,27 +356,51 @@ impl<'a> Table<'a> {
             else {
                 continue;
             };
-            if row.spans && place.column + 1 == row.cells.len() {
+            let tone = if row.stale { Tone::Stale } else { cell.tone };
+            let spans = row.spans && place.column + 1 == row.cells.len();
+            if spans || column.fill && !row.spans {
                 let rest = draw::right_of(area, place.x);
-                let tone = if row.stale { Tone::Stale } else { cell.tone };
-                draw::line(&[Piece::new(cell.text.clone(), tone)], look, rest, buf);
+                let width = if spans {
+                    rest.width
+                } else {
+                    place.width.min(rest.width)
+                };
+                for (line, text) in draw::rows(Rect { width, ..rest }).zip(sentence) {
+                    let pieces = marked(text, tone, &self.letters(row, place.column, text));
+                    draw::line(&pieces, look, line, buf);
+                }
                 continue;
             }
             let width = usize::from(place.width);
-            let text = if column.cut_middle {
-                draw::fit_middle(&cell.text, width, ellipsis)
-            } else {
-                draw::fit(&cell.text, width, ellipsis)
+            let text = match column.cut {
+                Cut::End => draw::fit(&cell.text, width, ellipsis),
+                Cut::Middle => draw::fit_middle(&cell.text, width, ellipsis),
+                Cut::Shared(before, after) => {
+                    draw::fit_core(&cell.text, width, ellipsis, (before, after))
+                }
             };
-            let tone = if row.stale { Tone::Stale } else { cell.tone };
-            put(&text, tone, column.align, place, look, area, buf);
+            let letters = self.letters(row, place.column, &text);
+            put(&text, tone, &letters, column.align, place, look, area, buf);
         }
+    }
+
+    /// Positions of the letters to set off in what is drawn of a cell.
+    fn letters(&self, row: &Row, column: usize, drawn: &str) -> Vec<usize> {
+        let own = row.marks.iter().filter(|(cell, _)| *cell == column);
+        let mut letters: Vec<usize> = own.flat_map(|(_, letters)| letters.clone()).collect();
+        letters.extend(found(drawn, &self.words));
+        letters
     }
 }
 
+#[expect(
+    clippy::too_many_arguments,
+    reason = "what a cell is drawn from; a struct of it would be made for one call"
+)]
 fn put(
     text: &str,
     tone: Tone,
+    letters: &[usize],
     align: Align,
     place: &Placed,
     look: &Look<'_>,
@@ -251,7 +414,7 @@ fn put(
     };
     let mut cell = draw::right_of(area, place.x.saturating_add(indent));
     cell.width = cell.width.min(place.width.saturating_sub(indent));
-    draw::line(&[Piece::new(text, tone)], look, cell, buf);
+    draw::line(&marked(text, tone, letters), look, cell, buf);
 }
 
 #[cfg(test)]

@@ -22,7 +22,9 @@ fn draw_everything(look: &Look<'_>, text: &str, n: usize, area: Rect, buf: &mut 
     let inner = Panel::new(text)
         .right(pieces.clone())
         .render(look, area, buf);
-    let popup = Popup::new(text, area.width, area.height).render(look, inner, buf);
+    let popup = Popup::new(text, area.width, area.height);
+    popup.foot(Some(text), look, inner, buf);
+    let popup = popup.render(look, inner, buf);
     let segment = |i: u8| {
         let segment = Segment::new(vec![Piece::text(text)]).priority(i % 3);
         if i.is_multiple_of(2) {
@@ -49,6 +51,11 @@ fn draw_everything(look: &Look<'_>, text: &str, n: usize, area: Rect, buf: &mut 
         .collect();
     let format = |v: f64| format!("{v:.1}");
     let chart = Chart::new(text, &values, &format);
+    chart
+        .clone()
+        .span(n as i64 * 77)
+        .up_to(Some(3.0))
+        .render(look, area, buf);
     chart.render(look, area, buf);
     chart.from_least().stale(true).render(look, popup, buf);
     let columns = [
@@ -70,16 +77,17 @@ fn draw_everything(look: &Look<'_>, text: &str, n: usize, area: Rect, buf: &mut 
             .shifted(n % 4)
             .when_empty(text)
             .render(&window, look, area, buf);
-        let item = |i: usize| Item {
-            text: text.to_owned(),
-            matches: vec![i, 1],
-            detail: vec![piece()],
-            disabled: i.is_multiple_of(2),
+        let marked = |_: usize| {
+            Row::new(vec![piece(), piece()])
+                .marked(1, vec![0, n])
+                .spanning()
         };
-        List::new(n, &item)
+        let table = Table::new(&columns, n, &marked)
             .selected(selected)
-            .when_empty(text)
-            .render(&window, look, inner, buf);
+            .marking([text, "b"])
+            .wrapped(3);
+        table.wanted(area.width);
+        table.without_header().render(&window, look, inner, buf);
     }
     let mut input = LineInput::with_text(text);
     for _ in 0..n {
@@ -87,6 +95,12 @@ fn draw_everything(look: &Look<'_>, text: &str, n: usize, area: Rect, buf: &mut 
     }
     input.render(&[piece()], text, true, look, area, buf);
     draw::wrap(text, usize::from(area.width));
+    draw::wrap_to(text, usize::from(area.width), n, "…");
+    draw::wrap_pieces(&pieces, usize::from(area.width), n);
+    draw::fit_words(text, n, "…");
+    let shared = draw::shared_ends([text, "b", text]);
+    draw::fit_core(text, n, "…", shared);
+    draw::fit_core(text, n, "…", (n, n));
 }
 
 proptest! {

@@ -1,14 +1,19 @@
 //! Which part of a long list is on the screen.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::ops::Range;
 
-/// What drawing remembers between two frames: where the list was scrolled to, and how many rows fitted. A screen keeps
-/// one per list; the widget that draws the list writes it, and paging reads it.
+/// What drawing remembers between two frames: where the list was scrolled to, how many rows fitted, how wide its columns
+/// had to be. A screen keeps one per list; the widget that draws the list writes it, and paging reads it.
 #[derive(Debug, Clone, Default)]
 pub struct Window {
     offset: Cell<usize>,
     height: Cell<usize>,
+    /// The row that stands on each line, where rows may take several.
+    lines: RefCell<Vec<usize>>,
+    /// The widest thing that each column has shown.
+    widest: RefCell<Vec<u16>>,
+    more_right: Cell<bool>,
 }
 
 impl Window {
@@ -28,6 +33,13 @@ impl Window {
         begin..begin.saturating_add(self.height.get()).min(len)
     }
 
+    /// Which part of a list so long is seen, in words, where that is not all of it: `12–31 of 103`.
+    pub fn place(&self, len: usize, dash: &str) -> Option<String> {
+        let shown = self.shown(len);
+        (shown.len() < len && !shown.is_empty())
+            .then(|| format!("{}{dash}{} of {len}", shown.start + 1, shown.end))
+    }
+
     /// Scrolls without a selection; the next frame keeps it within the list.
     pub fn scroll_to(&self, offset: usize) {
         self.offset.set(offset);
@@ -44,6 +56,42 @@ impl Window {
         self.offset.set(offset);
         self.height.set(height);
         self.shown(len)
+    }
+
+    /// Notes which row stands on each line.
+    pub fn note_lines(&self, lines: Vec<usize>) {
+        *self.lines.borrow_mut() = lines;
+    }
+
+    /// The row that stands on a line of the list, counted from its first one, in the last frame.
+    pub fn row_at(&self, line: usize) -> Option<usize> {
+        self.lines.borrow().get(line).copied()
+    }
+
+    /// Lines that the rows of the last frame took.
+    pub fn lines(&self) -> usize {
+        self.lines.borrow().len()
+    }
+
+    /// Notes how wide what columns show is, and tells the widest that each has shown so far: a column that has grown
+    /// stays as it is, so that nothing jumps back and forth.
+    pub fn grown(&self, wide: &[u16]) -> Vec<u16> {
+        let mut widest = self.widest.borrow_mut();
+        widest.resize(wide.len(), 0);
+        for (old, new) in widest.iter_mut().zip(wide) {
+            *old = (*old).max(*new);
+        }
+        widest.clone()
+    }
+
+    /// Notes whether there are columns right of those that were drawn.
+    pub fn note_more_right(&self, more: bool) {
+        self.more_right.set(more);
+    }
+
+    /// There are columns right of those that the last frame drew.
+    pub fn has_more_right(&self) -> bool {
+        self.more_right.get()
     }
 }
 
@@ -82,5 +130,32 @@ mod tests {
             }
         }
         assert_eq!(window.page(), 1);
+    }
+
+    #[test]
+    fn where_one_is_in_a_list_is_told_only_where_it_overflows() {
+        let window = Window::default();
+        for (selected, len, height, wanted) in [
+            (30, 103, 20, Some("12–31 of 103")),
+            (0, 103, 20, Some("1–20 of 103")),
+            (0, 20, 20, None),
+            (0, 0, 20, None),
+            (0, 5, 0, None),
+        ] {
+            window.follow(Some(selected), len, height);
+            assert_eq!(
+                window.place(len, "–").as_deref(),
+                wanted,
+                "{selected} of {len}"
+            );
+        }
+    }
+
+    #[test]
+    fn columns_only_grow_until_there_are_others() {
+        let window = Window::default();
+        assert_eq!(window.grown(&[3, 9]), [3, 9]);
+        assert_eq!(window.grown(&[5, 2]), [5, 9]);
+        assert_eq!(window.grown(&[1, 1, 1]), [5, 9, 1]);
     }
 }

@@ -24,19 +24,24 @@ pub struct Known<T> {
 pub struct Series(VecDeque<(i64, u64)>);
 
 impl Series {
-    /// How many figures are kept: two minutes of an instance in view.
-    pub const LENGTH: usize = 60;
+    /// Seconds for which figures are kept.
+    pub const SPAN: i64 = 300;
+    /// How many figures are kept at the most: one every two seconds, as of an instance in view.
+    pub const LENGTH: usize = 150;
 
     fn push(&mut self, figure: u64, at: Timestamp) {
-        if self.0.len() == Self::LENGTH {
+        let at = at.as_millisecond();
+        let oldest = at.saturating_sub(Self::SPAN * 1_000);
+        let is_old = |kept: &(i64, u64)| kept.0 <= oldest;
+        while self.0.len() >= Self::LENGTH || self.0.front().is_some_and(is_old) {
             self.0.pop_front();
         }
-        self.0.push_back((at.as_millisecond(), figure));
+        self.0.push_back((at, figure));
     }
 
-    /// The figures, oldest first.
-    pub fn figures(&self) -> impl ExactSizeIterator<Item = u64> + '_ {
-        self.0.iter().map(|(_, figure)| *figure)
+    /// Second of unix time and figure, oldest first.
+    pub fn figures(&self) -> impl ExactSizeIterator<Item = (i64, u64)> + '_ {
+        self.0.iter().map(|(at, figure)| (at.div_euclid(1_000), *figure))
     }
 
     /// The last figure.

@@ -43,9 +43,13 @@ impl Notice {
 pub(super) fn columns(notices: &[Notice]) -> Vec<Column> {
     let names = notices.iter().map(|notice| draw::width(&subject(notice)));
     let wide = u16::try_from(names.max().unwrap_or(0)).unwrap_or(u16::MAX);
-    let wide = wide.saturating_add(2).clamp(8, 26);
+    let wide = wide.saturating_add(2);
     vec![
-        Column::new("subject", "").width(wide, wide).cut_middle(),
+        Column::new("subject", "")
+            .width(8, 34)
+            .holds(wide)
+            .firm(26)
+            .cut_middle(),
         Column::new("sentence", "").width(20, 40).fill(),
         Column::new("since", "").width(14, 18).right().priority(2),
     ]

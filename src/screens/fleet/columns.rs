@@ -5,9 +5,9 @@ use jiff::Timestamp;
 use super::row::{FleetRow, master_cell};
 use crate::checks::Since;
 use crate::domain::{Figures, text};
-use crate::screens::parts::See;
+use crate::screens::parts::{See, memory_words};
 use crate::settings::{Glyph, Tone};
-use crate::widgets::{Column, Piece, Row};
+use crate::widgets::{Column, Cut, Piece, Row};
 
 /// What the columns are fitted to besides the width of the screen.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub(super) struct Fit {
     /// The longest name of a context, of an instance with its namespace, and of an instance alone. Names do not change
     /// before one's eyes, so columns may follow them.
     pub longest: (u16, u16, u16),
+    /// What the names of contexts share at both ends, in characters.
+    pub shared: (usize, usize),
     /// More than one context is shown; the name of a single one is on the top line and not in every row.
     pub several_contexts: bool,
     /// How old figures are stands in a column only where some are.
@@ -23,48 +25,53 @@ pub(super) struct Fit {
 
 /// Every column, from left to right. Each can be sorted by.
 pub(super) fn columns(fit: Fit) -> Vec<Column> {
-    let (context, instance, master) = fit.longest;
+    /// Names longer than this are cut before every figure leaves for them.
+    const NAME: u16 = 30;
+    let (longest_context, longest_instance, master) = fit.longest;
     // A pod is called by its instance's name, a dash and a number; before it stands a sign where it is not certain.
     let master = master.saturating_add(4).clamp(11, 28);
-    let context_first = if fit.several_contexts { 1 } else { 9 };
     let as_of_first = if fit.any_old { 2 } else { 10 };
-    vec![
-        Column::new("state", "STATE").width(17, 19),
-        Column::new("since", "SINCE")
-            .width(6, 6)
+    let context = Column::new("context", "CONTEXT")
+        .width(7, 32)
+        .holds(longest_context)
+        .cut(Cut::Shared(fit.shared.0, fit.shared.1));
+    let context = match fit.several_contexts {
+        true => context.firm(16).pinned(),
+        false => context.priority(9),
+    };
+    let instance = Column::new("instance", "INSTANCE")
+        .width(20, 64)
+        .holds(longest_instance)
+        .firm(NAME)
+        .cut_middle()
+        .pinned();
+    let figure = |id, title, wide, priority| {
+        Column::new(id, title)
+            .width(wide, wide)
             .right()
-            .priority(4),
-        Column::new("context", "CONTEXT")
-            .width(7, context.clamp(7, 20))
-            .cut_middle()
-            .priority(context_first),
-        Column::new("instance", "INSTANCE")
-            .width(20, instance.clamp(20, 44))
-            .fill()
-            .cut_middle(),
+            .priority(priority)
+    };
+    vec![
+        Column::new("state", "STATE").width(17, 19).pinned(),
+        figure("since", "SINCE", 6, 4),
+        context,
+        instance,
         Column::new("master", "MASTER")
             .width(11, master)
+            .holds(master)
             .cut_middle()
             .priority(1),
-        Column::new("nodes", "NODES")
-            .width(5, 5)
-            .right()
-            .priority(2),
-        Column::new("sync", "SYNC").width(6, 6).right().priority(3),
-        Column::new("lag", "LAG").width(6, 6).right().priority(4),
-        Column::new("mem", "MEM").width(12, 12).right().priority(5),
-        Column::new("ops", "OPS/S").width(6, 6).right().priority(6),
-        Column::new("as-of", "AS OF")
-            .width(6, 6)
-            .right()
-            .priority(as_of_first),
-        Column::new("keys", "KEYS").width(6, 6).right().priority(7),
-        Column::new("version", "VERSION").width(8, 9).priority(8),
-        Column::new("restarts", "RESTARTS")
-            .width(8, 8)
-            .right()
-            .priority(9),
-        Column::new("age", "AGE").width(6, 6).right().priority(7),
+        figure("nodes", "NODES", 5, 2),
+        figure("sync", "SYNC", 6, 3),
+        // Journal records, the unit that the engine counts in.
+        figure("lag", "LAG rec", 7, 4),
+        figure("mem", "MEM", 13, 5),
+        figure("ops", "OPS/S", 6, 6),
+        figure("as-of", "AS OF", 6, as_of_first),
+        figure("keys", "KEYS", 6, 7),
+        Column::new("version", "VERSION").width(8, 12).priority(8),
+        figure("restarts", "RESTARTS", 8, 9),
+        figure("age", "AGE", 6, 7),
     ]
 }
 
@@ -159,17 +166,15 @@ fn lag(see: &See<'_>, figures: &Figures) -> Option<Piece> {
     Some(Piece::new(text::count(lag), tone))
 }
 
-/// `61% 1.8 GiB`.
+/// `61%  1.8 GiB`.
 fn memory(figures: &Figures) -> Option<Piece> {
     /// Dragonfly refuses writes at its limit; before that it evicts or slows down.
     const NEARLY_FULL: u64 = 90;
-    let used = text::bytes(figures.used?);
-    Some(match figures.used_percent() {
-        Some(percent) if percent >= NEARLY_FULL => {
-            Piece::new(format!("{percent}% {used}"), Tone::Degraded)
-        }
-        Some(percent) => Piece::text(format!("{percent}% {used}")),
-        None => Piece::text(used),
+    let percent = figures.used_percent();
+    let text = memory_words(figures.used?, percent);
+    Some(match percent {
+        Some(percent) if percent >= NEARLY_FULL => Piece::new(text, Tone::Degraded),
+        _ => Piece::text(text),
     })
 }
 

@@ -8,26 +8,39 @@ use super::row::{FleetRow, RowKey};
 use super::{Fleet, Pane, attention};
 use crate::domain::{Kind, Scope};
 use crate::screens::parts::{Counts, See, denied};
-use crate::settings::Tone;
+use crate::settings::{Glyph, Tone};
 use crate::widgets::{Panel, Piece, Table, draw};
+
+/// Columns left of the sentence about a context that shows no instance, about.
+const BEFORE_SENTENCE: usize = 45;
 
 impl Fleet {
     /// The areas of the table and of the attention list, headings included.
-    pub(super) fn layout(&self, zoomed: bool, has_hint: bool, area: Rect) -> (Rect, Rect) {
+    pub(super) fn layout(&self, see: &See<'_>, area: Rect) -> (Rect, Rect) {
         let none = Rect { height: 0, ..area };
-        if zoomed {
+        if see.zoomed {
             return match self.pane {
                 Pane::Table => (area, none),
                 Pane::Attention => (none, area),
             };
         }
-        // The table takes the rows that it needs, with room for a hint beneath; attention stands below it and has as
-        // many lines as there are findings, up to a third of the screen where both cannot be shown in full.
+        // The table takes the lines that it needs, with room for a hint beneath; attention stands below it and has as
+        // many lines as its sentences need, up to a third of the screen where both cannot be shown in full.
         let rows = |n: usize| u16::try_from(n).unwrap_or(u16::MAX);
-        let hint = u16::from(has_hint) * 3;
-        let table = rows(self.order.len().max(1)).saturating_add(3 + hint);
-        let wanted = rows(self.notices.len()).saturating_add(1);
+        let hint = u16::from(see.hint.is_some()) * 3;
+        let shown = self.order.iter().filter_map(|key| self.rows.get(key));
+        let is_long = |row: &&FleetRow| {
+            matches!(row.key, RowKey::Context(_))
+                && draw::width(&row.name) + BEFORE_SENTENCE > usize::from(area.width)
+        };
+        let long = shown.filter(is_long).count();
+        let table = rows(self.order.len().max(1) + long).saturating_add(3 + hint);
+        let wanted = match self.notices.len() > usize::from(area.height) {
+            true => area.height,
+            false => self.with_attention(see, |table| rows(table.wanted(area.width))),
+        };
         let list = wanted
+            .saturating_add(1)
             .min(area.height / 3)
             .max(area.height.saturating_sub(table));
         let table = Rect {
@@ -42,14 +55,13 @@ impl Fleet {
             return area;
         }
         let focused = self.pane == Pane::Table && see.has_keyboard;
-        let inner = Panel::new("Fleet")
-            .focused(focused)
-            .right(self.summary(see))
-            .render(&see.look, area, buf);
+        let inner = Panel::inside(area);
         let old = |row: &FleetRow| columns::old_since(see, row).is_some();
+        let contexts: Vec<&str> = see.world.shown_contexts().map(|c| c.id.as_str()).collect();
         let columns = columns::columns(Fit {
             longest: self.longest,
-            several_contexts: see.world.shown_contexts().count() > 1,
+            shared: draw::shared_ends(contexts.iter().copied()),
+            several_contexts: contexts.len() > 1,
             any_old: self.rows.values().any(old),
         });
         let row = |at: usize| {
@@ -63,12 +75,19 @@ impl Fleet {
             .focused(focused)
             .sorted(column, descending)
             .shifted(self.shift)
+            .marking(see.filter.words())
+            .wrapped(2)
             .when_empty(&empty)
             .render(&self.window, &see.look, inner, buf);
+        Panel::new("Fleet")
+            .focused(focused)
+            .right(self.summary(see))
+            .place(self.window.place(self.order.len(), see.sign(Glyph::Dash)))
+            .render(&see.look, area, buf);
         if let Some(hint) = see.hint {
             // Under the last row, where there is room for it.
-            let rows = u16::try_from(self.order.len()).unwrap_or(u16::MAX);
-            let at = draw::right_of(draw::below(inner, rows.saturating_add(2)), 1);
+            let lines = u16::try_from(self.window.lines()).unwrap_or(u16::MAX);
+            let at = draw::right_of(draw::below(inner, lines.saturating_add(2)), 1);
             let lines: Vec<Vec<Piece>> = draw::wrap(hint, usize::from(at.width))
                 .into_iter()
                 .map(|line| vec![Piece::muted(line)])
@@ -155,10 +174,29 @@ impl Fleet {
             return area;
         }
         let focused = self.pane == Pane::Attention && see.has_keyboard;
-        let inner = Panel::new("Attention")
+        let inner = Panel::inside(area);
+        let selected = (self.pane == Pane::Attention)
+            .then(|| self.notice_position())
+            .flatten();
+        self.with_attention(see, |table| {
+            table.selected(selected).focused(focused).render(
+                &self.attention,
+                &see.look,
+                inner,
+                buf,
+            );
+        });
+        let len = self.notices.len();
+        Panel::new("Attention")
             .focused(focused)
-            .right(attention::summary(see, self.notices.len()))
+            .right(attention::summary(see, len))
+            .place(self.attention.place(len, see.sign(Glyph::Dash)))
             .render(&see.look, area, buf);
+        inner
+    }
+
+    /// Does something with the table of what needs attention.
+    fn with_attention<T>(&self, see: &See<'_>, then: impl FnOnce(Table<'_>) -> T) -> T {
         let columns = attention::columns(&self.notices);
         let row = |at: usize| {
             let notice = self.notices.get(at);
@@ -166,19 +204,15 @@ impl Fleet {
                 .map(|notice| attention::cells(see, notice))
                 .unwrap_or_default()
         };
-        let selected = (self.pane == Pane::Attention)
-            .then(|| self.notice_position())
-            .flatten();
-        Table::new(&columns, self.notices.len(), &row)
-            .selected(selected)
-            .focused(focused)
-            .without_header()
-            .when_empty(if attention::is_known(see) {
-                "nothing needs attention"
-            } else {
-                "nothing is known yet"
-            })
-            .render(&self.attention, &see.look, inner, buf);
-        inner
+        let empty = match attention::is_known(see) {
+            true => "nothing needs attention",
+            false => "nothing is known yet",
+        };
+        then(
+            Table::new(&columns, self.notices.len(), &row)
+                .without_header()
+                .wrapped(2)
+                .when_empty(empty),
+        )
     }
 }

@@ -7,10 +7,14 @@ use crate::domain::world::Series;
 use crate::domain::{InstanceView, NodeView, text};
 use crate::screens::parts::See;
 use crate::settings::Tone;
+use crate::widgets::chart::sampled;
 use crate::widgets::{Chart, Piece, draw};
 
 /// Columns from which charts stand side by side.
 const SIDE_BY_SIDE: u16 = 66;
+
+/// Rows from which they stand one beneath the other all the same: bars that long tell less than more columns do.
+const TALL: u16 = 24;
 
 /// The node whose figures are drawn: the one that acts as master, else the first that answered.
 pub(super) fn charted<'v, 'a>(view: &'v InstanceView<'a>) -> Option<&'v NodeView<'a>> {
@@ -33,28 +37,40 @@ pub(super) fn view(see: &See<'_>, view: &InstanceView<'_>, area: Rect, buf: &mut
     };
     let stale = !node.speaks() || !view.context.is_live();
     let area = draw::right_of(area, 1);
-    let count = |v: f64| text::count(whole(v));
+    let rate = |v: f64| format!("{}/s", text::count(whole(v)));
     let bytes = |v: f64| text::bytes(whole(v));
-    let charts: [(&str, &Series, Format<'_>); 3] = [
-        ("ops/s", &engine.ops, &count),
-        ("memory", &engine.used, &bytes),
-        ("lag", &engine.lag, &count),
+    let records = |v: f64| format!("{} rec", text::count(whole(v)));
+    let limit = engine.memory.as_ref().and_then(|known| known.value.max);
+    let charts: [(&str, &Series, Format<'_>, Option<u64>); 3] = [
+        ("ops", &engine.ops, &rate, None),
+        // Up to the limit, so that the height tells how full it is.
+        ("memory", &engine.used, &bytes, limit.filter(|max| *max > 0)),
+        ("lag", &engine.lag, &records, None),
     ];
-    let limit = i64::try_from(see.limits.lag).unwrap_or(i64::MAX) as f64;
-    for ((label, series, format), place) in charts.into_iter().zip(places(area)) {
-        let values: Vec<Option<f64>> = series.figures().map(|n| Some(n as f64)).collect();
-        let over = label == "lag" && values.last().copied().flatten().is_some_and(|v| v > limit);
+    let too_far = i64::try_from(see.limits.lag).unwrap_or(i64::MAX) as f64;
+    let now = see.now.as_second();
+    for ((label, series, format, limit), place) in charts.into_iter().zip(places(area)) {
+        let columns = Chart::columns(label, place);
+        let values = sampled(series.figures(), now, Series::SPAN, columns, see.period());
+        let over = label == "lag"
+            && values
+                .last()
+                .copied()
+                .flatten()
+                .is_some_and(|v| v > too_far);
         let tone = if over { Tone::Degraded } else { Tone::Chart };
         Chart::new(label, &values, format)
             .tone(tone)
+            .up_to(limit.map(|max| max as f64))
+            .span(Series::SPAN)
             .stale(stale)
             .render(&see.look, place, buf);
     }
 }
 
-/// Side by side where there is room, else one beneath the other.
+/// Side by side where there is room but not too much of it, else one beneath the other.
 fn places(area: Rect) -> Vec<Rect> {
-    if area.width >= SIDE_BY_SIDE && area.height >= 3 {
+    if area.width >= SIDE_BY_SIDE && (3..TALL).contains(&area.height) {
         let wide = (area.width - 4) / 3;
         return (0..3)
             .map(|i| Rect {

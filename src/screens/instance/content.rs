@@ -59,6 +59,7 @@ pub(super) fn of<'a>(
         }
         Pane::Findings | Pane::Charts => {
             let columns = vec![
+                Column::new("sign", "").width(1, 1),
                 Column::new("finding", "").width(30, 60).fill(),
                 Column::new("since", "").width(14, 18).right().priority(1),
             ];
@@ -83,7 +84,8 @@ fn finding_cells(see: &See<'_>, finding: &Finding) -> Row {
     let tone = finding_tone(finding);
     let sign = see.sign(finding_sign(finding));
     Row::new(vec![
-        Piece::new(format!("{sign} {}", finding.sentence), tone),
+        Piece::new(sign, tone),
+        Piece::new(finding.sentence.clone(), tone),
         Piece::muted(match finding.since {
             Since::Exactly(at) => format!("since {}", see.age(at)),
             Since::Seen(_) => see.since(finding.since),

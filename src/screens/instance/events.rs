@@ -10,9 +10,9 @@ use crate::widgets::{Column, Piece, Row};
 pub(super) fn columns() -> Vec<Column> {
     vec![
         Column::new("age", "AGE").width(6, 6).right(),
-        Column::new("reason", "REASON").width(12, 18),
+        Column::new("reason", "REASON").width(12, 30),
         Column::new("about", "ABOUT")
-            .width(12, 24)
+            .width(12, 44)
             .cut_middle()
             .priority(1),
         Column::new("note", "NOTE").width(20, 40).fill(),
@@ -20,7 +20,7 @@ pub(super) fn columns() -> Vec<Column> {
             .width(5, 5)
             .right()
             .priority(3),
-        Column::new("source", "FROM").width(10, 24).priority(4),
+        Column::new("source", "FROM").width(10, 30).priority(4),
     ]
 }
 

@@ -11,24 +11,12 @@ use crate::screens::parts::{
 use crate::settings::{Glyph, Tone};
 use crate::widgets::{Panel, Piece, draw};
 
-/// Title and state, the worst finding, and what the instance is.
-pub(super) fn view(see: &See<'_>, view: &InstanceView<'_>, area: Rect, buf: &mut Buffer) {
+/// Rows that the heading takes at the most beneath its title.
+const LINES: usize = 4;
+
+/// What stands beneath the title, for so many columns: the worst finding, and what the instance is.
+pub(super) fn lines(see: &See<'_>, view: &InstanceView<'_>, columns: usize) -> Vec<Vec<Piece>> {
     let judged = see.board.instance(&view.id);
-    let right = match judged {
-        Some(j) => {
-            let mut pieces = vec![Piece::new(
-                format!("{} {}", see.sign(state_sign(j.state)), j.state.word()),
-                state_tone(j.state),
-            )];
-            if let Some(worst) = j.findings.first().filter(|_| j.state != State::Healthy) {
-                pieces.push(Piece::muted(format!(" {}", see.since(worst.since))));
-            }
-            pieces
-        }
-        None => vec![Piece::new("not judged yet", Tone::Unknown)],
-    };
-    let title = format!("{}  {}", view.id.context, view.id);
-    let inner = Panel::new(title).right(right).render(&see.look, area, buf);
     let first = if view.context.is_live() {
         match judged.and_then(|j| j.findings.first()) {
             Some(worst) => vec![
@@ -52,7 +40,37 @@ pub(super) fn view(see: &See<'_>, view: &InstanceView<'_>, area: Rect, buf: &mut
             standing.tone,
         )]
     };
-    draw::lines(&[first, what(see, view)], &see.look, inner, buf);
+    let mut lines = draw::wrap_pieces(&first, columns, 1);
+    lines.truncate(LINES - 1);
+    lines.push(what(see, view, columns));
+    lines
+}
+
+/// Title and state, and the lines beneath.
+pub(super) fn view(
+    see: &See<'_>,
+    view: &InstanceView<'_>,
+    lines: &[Vec<Piece>],
+    area: Rect,
+    buf: &mut Buffer,
+) {
+    let judged = see.board.instance(&view.id);
+    let right = match judged {
+        Some(j) => {
+            let mut pieces = vec![Piece::new(
+                format!("{} {}", see.sign(state_sign(j.state)), j.state.word()),
+                state_tone(j.state),
+            )];
+            if let Some(worst) = j.findings.first().filter(|_| j.state != State::Healthy) {
+                pieces.push(Piece::muted(format!(" {}", see.since(worst.since))));
+            }
+            pieces
+        }
+        None => vec![Piece::new("not judged yet", Tone::Unknown)],
+    };
+    let title = format!("{}  {}", view.id.context, view.id);
+    let inner = Panel::new(title).right(right).render(&see.look, area, buf);
+    draw::lines(lines, &see.look, inner, buf);
 }
 
 fn well(see: &See<'_>, view: &InstanceView<'_>) -> Vec<Piece> {
@@ -68,8 +86,8 @@ fn well(see: &See<'_>, view: &InstanceView<'_>) -> Vec<Piece> {
     pieces
 }
 
-/// What the instance is, in a line: version, nodes, snapshots, ways in.
-fn what(see: &See<'_>, view: &InstanceView<'_>) -> Vec<Piece> {
+/// What the instance is, in a line: version, nodes, snapshots, ways in. What has no room is left out, the last first.
+fn what(see: &See<'_>, view: &InstanceView<'_>, columns: usize) -> Vec<Piece> {
     let dragonfly = &view.dragonfly.value;
     let mut words: Vec<String> = Vec::new();
     let image = dragonfly
@@ -105,6 +123,9 @@ fn what(see: &See<'_>, view: &InstanceView<'_>) -> Vec<Piece> {
         words.push(format!("made {} ago", see.age(at)));
     }
     let dot = format!(" {} ", see.sign(Glyph::Dot));
+    while words.len() > 1 && draw::width(&words.join(&dot)) + 1 > columns {
+        words.pop();
+    }
     vec![Piece::muted(format!(" {}", words.join(&dot)))]
 }
 
@@ -128,10 +149,7 @@ pub(super) fn gone(see: &See<'_>, id: &InstanceId, area: Rect, buf: &mut Buffer)
             Tone::Broken,
         ),
     };
-    draw::line(
-        &[Piece::new(format!(" {text}"), tone)],
-        &see.look,
-        inner,
-        buf,
-    );
+    let line = [Piece::new(format!(" {text}"), tone)];
+    let lines = draw::wrap_pieces(&line, usize::from(inner.width), 1);
+    draw::lines(&lines, &see.look, inner, buf);
 }

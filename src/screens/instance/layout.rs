@@ -7,8 +7,10 @@ use crate::widgets::draw;
 
 /// Columns from which panes stand side by side.
 const WIDE: u16 = 140;
-/// Rows of the heading: title, worst finding, what it is.
-const HEAD: u16 = 3;
+/// Columns of the topology beside the charts: its lines are no longer.
+const DRAWING: u16 = 110;
+/// Columns of the storage pane beside the findings: its rows are no longer.
+const ROWS: u16 = 96;
 /// Rows that the lower panes are never denied.
 const LOWER: u16 = 6;
 
@@ -90,6 +92,7 @@ impl Places {
 /// How many rows the contents would like to have.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Wants {
+    pub head: u16,
     pub topology: u16,
     pub nodes: u16,
     pub findings: u16,
@@ -98,14 +101,12 @@ pub(super) struct Wants {
 
 /// Lays everything out. `tab` is the lower pane that is shown where only one can be.
 pub(super) fn places(area: Rect, wants: Wants, pane: Pane, tab: Pane, zoomed: bool) -> Places {
+    // The title, and what stands beneath it.
+    let (head, rest) = split(area, wants.head.saturating_add(1));
     let mut places = Places {
-        head: Rect {
-            height: HEAD.min(area.height),
-            ..area
-        },
+        head,
         ..Places::default()
     };
-    let rest = draw::below(area, HEAD);
     if zoomed {
         places.put(pane, rest);
         places.tabbed = pane != Pane::Nodes;
@@ -133,17 +134,19 @@ pub(super) fn places(area: Rect, wants: Wants, pane: Pane, tab: Pane, zoomed: bo
     }
     let nodes = nodes.min(room / 2 + 1).min(rest.height);
     let upper = topology
-        .max((room / 4).clamp(6, 10))
+        .max((room / 4).clamp(6, 16))
         .min(room.saturating_sub(nodes));
     let (top, below) = split(rest, upper);
-    let (left, right) = beside(top, 60);
+    let (left, right) = beside(top, topology_width(area.width));
     let (middle, lower) = split(below, nodes);
     let side = wants
         .findings
         .saturating_add(1)
         .max(wants.storage.saturating_add(2));
-    let (side, events) = split(lower, side.min(lower.height / 2).max(lower.height / 3));
-    let (findings, storage) = beside(side, 50);
+    // One free row parts them from the events.
+    let side = side.saturating_add(1).max(6).min(lower.height / 2);
+    let (side, events) = split(lower, side);
+    let (findings, storage) = beside(side, findings_width(area.width));
     places.topology = left;
     places.charts = right;
     places.nodes = middle;
@@ -151,6 +154,22 @@ pub(super) fn places(area: Rect, wants: Wants, pane: Pane, tab: Pane, zoomed: bo
     places.storage = storage;
     places.events = events;
     places
+}
+
+/// The columns that the topology has on a screen so wide.
+pub(super) fn topology_width(width: u16) -> u16 {
+    if width < WIDE {
+        return width;
+    }
+    DRAWING.min(percent(width, 60))
+}
+
+/// The columns that findings have on a screen so wide.
+pub(super) fn findings_width(width: u16) -> u16 {
+    if width < WIDE {
+        return width;
+    }
+    width.saturating_sub(ROWS.min(percent(width, 50)).saturating_add(2))
 }
 
 fn split(area: Rect, rows: u16) -> (Rect, Rect) {
@@ -161,15 +180,18 @@ fn split(area: Rect, rows: u16) -> (Rect, Rect) {
     (first, draw::below(area, rows))
 }
 
-/// Left and right, two columns apart, the left one with so many per cent.
-fn beside(area: Rect, percent: u16) -> (Rect, Rect) {
-    let wide = u32::from(area.width) * u32::from(percent) / 100;
-    let wide = u16::try_from(wide).unwrap_or(area.width);
+/// Left and right, two columns apart, the left one so wide.
+fn beside(area: Rect, width: u16) -> (Rect, Rect) {
     let left = Rect {
-        width: wide,
+        width: width.min(area.width),
         ..area
     };
-    (left, draw::right_of(area, wide.saturating_add(2)))
+    (left, draw::right_of(area, width.saturating_add(2)))
+}
+
+/// So many per cent of that many columns.
+fn percent(width: u16, percent: u32) -> u16 {
+    u16::try_from(u32::from(width) * percent / 100).unwrap_or(width)
 }
 
 #[cfg(test)]
@@ -184,6 +206,7 @@ mod tests {
                     for pane in Pane::ALL {
                         let area = Rect::new(3, 2, width, height);
                         let wants = Wants {
+                            head: topology % 5,
                             topology,
                             nodes,
                             findings: 3,

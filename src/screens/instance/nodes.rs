@@ -4,46 +4,49 @@ use super::topology;
 use crate::domain::engine::{Question, Role};
 use crate::domain::object::{Container, ContainerState, Pod};
 use crate::domain::{FaultKind, InstanceView, Kind, NodeView, text};
-use crate::screens::parts::See;
+use crate::screens::parts::{See, memory_words};
 use crate::settings::{Glyph, Tone};
 use crate::widgets::{Column, Piece, Row, draw};
-
-/// How many columns there are.
-pub(super) const COLUMNS: usize = 15;
 
 /// The columns, from left to right. Names of pods do not change, so theirs is as wide as the longest.
 pub(super) fn columns(view: &InstanceView<'_>) -> Vec<Column> {
     let names = view.nodes.iter().map(|n| draw::width(&n.id.pod));
     let name = u16::try_from(names.max().unwrap_or(0)).unwrap_or(u16::MAX);
-    let name = name.clamp(8, 28);
+    let figure = |id, title, wide, priority| {
+        Column::new(id, title)
+            .width(wide, wide)
+            .right()
+            .priority(priority)
+    };
     vec![
         Column::new("node", "NODE")
-            .width(name.min(14), name)
-            .cut_middle(),
+            .width(8, 48)
+            .holds(name)
+            .firm(24)
+            .cut_middle()
+            .pinned(),
         Column::new("label", "LABEL").width(7, 7),
         Column::new("engine", "ENGINE").width(9, 9),
         Column::new("service", "SERVICE").width(7, 7),
-        Column::new("pod", "POD").width(9, 11).priority(2),
-        Column::new("link", "LINK").width(14, 18).fill().priority(1),
-        Column::new("lag", "LAG").width(6, 6).right().priority(2),
-        Column::new("memory", "MEMORY")
-            .width(12, 12)
-            .right()
-            .priority(3),
-        Column::new("ops", "OPS/S").width(6, 6).right().priority(4),
+        Column::new("pod", "POD").width(9, 26).priority(2),
+        Column::new("link", "LINK").width(14, 26).fill().priority(1),
+        // Journal records, the unit that the engine counts in.
+        figure("lag", "LAG rec", 7, 2),
+        figure("memory", "MEMORY", 13, 3),
+        figure("ops", "OPS/S", 6, 4),
         Column::new("restarts", "RESTARTS")
             .width(8, 14)
             .right()
             .priority(5),
-        Column::new("age", "AGE").width(6, 6).right().priority(5),
+        figure("age", "AGE", 6, 5),
         Column::new("offset", "OFFSET")
             .width(9, 14)
             .right()
             .priority(6),
-        Column::new("keys", "KEYS").width(6, 6).right().priority(7),
-        Column::new("version", "VERSION").width(8, 9).priority(8),
+        figure("keys", "KEYS", 6, 7),
+        Column::new("version", "VERSION").width(8, 12).priority(8),
         Column::new("machine", "MACHINE")
-            .width(9, 22)
+            .width(9, 48)
             .cut_middle()
             .priority(9),
     ]
@@ -68,14 +71,12 @@ pub(super) fn cells(see: &See<'_>, view: &InstanceView<'_>, node: &NodeView<'_>)
     let memory = engine.and_then(|e| {
         let memory = &e.memory.as_ref()?.value;
         let used = memory.used?;
-        Some(match memory.max {
-            Some(max) if max > 0 => {
-                // Rounded as the figures of the whole instance are.
-                let percent = (u128::from(used) * 100 + u128::from(max) / 2) / u128::from(max);
-                format!("{percent}% {}", text::bytes(used))
-            }
-            _ => text::bytes(used),
-        })
+        let percent = memory.max.filter(|max| *max > 0).and_then(|max| {
+            // Rounded as the figures of the whole instance are.
+            let percent = (u128::from(used) * 100 + u128::from(max) / 2) / u128::from(max);
+            u64::try_from(percent).ok()
+        });
+        Some(memory_words(used, percent))
     });
     let offset = engine.and_then(|e| e.follower()?.offset);
     let age = pod.meta.created.map(|at| see.age(at));

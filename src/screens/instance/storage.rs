@@ -10,13 +10,14 @@ use crate::widgets::{Column, Piece, Row};
 pub(super) fn columns() -> Vec<Column> {
     vec![
         Column::new("object", "OBJECT")
-            .width(22, 34)
-            .fill()
-            .cut_middle(),
-        Column::new("state", "STATE").width(9, 22),
+            .width(22, 60)
+            .firm(30)
+            .cut_middle()
+            .pinned(),
+        Column::new("state", "STATE").width(10, 26),
         Column::new("wanted", "WANTED").width(9, 9).right(),
         Column::new("real", "REAL").width(9, 9).right(),
-        Column::new("class", "CLASS").width(8, 16).priority(2),
+        Column::new("class", "CLASS").width(8, 24).priority(2),
         Column::new("age", "AGE").width(6, 6).right().priority(3),
     ]
 }

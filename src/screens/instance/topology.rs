@@ -180,6 +180,16 @@ pub(super) fn then(view: &InstanceView<'_>, word: String) -> String {
     }
 }
 
+/// The drawing with a second line for what is longer than that many columns, under the words of its first.
+pub(super) fn wrapped(lines: &[Vec<Piece>], columns: usize) -> Vec<Vec<Piece>> {
+    let lines = lines.iter().flat_map(|line| {
+        let text: String = line.iter().map(|piece| piece.text.as_str()).collect();
+        let indent = draw::width(&text) - draw::width(text.trim_start());
+        draw::wrap_pieces(line, columns, indent + 4)
+    });
+    lines.collect()
+}
+
 fn service_words(see: &See<'_>, view: &InstanceView<'_>) -> Vec<Piece> {
     let name = &view.dragonfly.value.service;
     let Some(service) = view.service else {
@@ -283,7 +293,10 @@ fn replica_line(
             } else {
                 Tone::Muted
             };
-            pieces.push(Piece::new(format!("  lag {}", text::count(lag)), tone));
+            pieces.push(Piece::new(
+                format!("  lag {} records", text::count(lag)),
+                tone,
+            ));
         }
         if let Some(since) = link.since {
             pieces.push(Piece::muted(format!("  seen for {}", see.age(since))));

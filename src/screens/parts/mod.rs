@@ -9,6 +9,6 @@ pub use filter::{Field, Filter, Measure, Sieved};
 pub use list::moved;
 pub use see::{Clock, See};
 pub use words::{
-    Counts, Standing, denied, finding_sign, finding_tone, missing, operator_words, standing,
-    state_sign, state_tone,
+    Counts, Standing, denied, finding_sign, finding_tone, memory_words, missing, operator_words,
+    standing, state_sign, state_tone,
 };

@@ -3,7 +3,7 @@
 use super::See;
 use crate::checks::{Finding, Judgement, Leader, Severity, State, Subject, leader};
 use crate::domain::world::ContextWorld;
-use crate::domain::{Access, Fault, FaultKind, Kind, Link, Scope};
+use crate::domain::{Access, Fault, FaultKind, Kind, Link, Scope, text};
 use crate::settings::{Glyph, Tone};
 
 /// The sign of a state of an instance.
@@ -110,6 +110,16 @@ impl Counts {
             Self { syncing: 1.., .. } => Tone::Syncing,
             _ => Tone::Muted,
         }
+    }
+}
+
+/// Memory used: its share of the limit, and how much that is, each at its own place so that neither moves when the other
+/// changes.
+pub fn memory_words(used: u64, percent: Option<u64>) -> String {
+    let used = text::bytes(used);
+    match percent {
+        Some(percent) => format!("{percent}% {used:>8}"),
+        None => used,
     }
 }
 

@@ -1,5 +1,8 @@
-//! Which columns are shown at a width, and how wide each is. Widths depend on the area only, never on what the cells say
-//! at the moment: no field jumps when its value changes.
+//! Which columns are shown at a width, and how wide each is.
+//!
+//! A column is never wider than the widest thing that it has shown, so what is left over stays at the right of the
+//! table and rows are read without a gap. It never becomes narrower again while the table is open (see
+//! [`crate::widgets::Window`]), and it has its least width from the start: no field jumps when its value changes.
 
 /// At which edge a column's text stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -9,6 +12,18 @@ pub enum Align {
     Left,
     /// Numbers.
     Right,
+}
+
+/// What a text loses that does not fit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Cut {
+    /// Its end; a sentence (see [`Column::fill`]) after a whole word.
+    #[default]
+    End,
+    /// Its middle: names of pods differ at both ends.
+    Middle,
+    /// What it shares with the other names: so many characters at the beginning and at the end.
+    Shared(usize, usize),
 }
 
 /// Columns between two columns.
@@ -25,18 +40,24 @@ pub struct Column {
     pub id: &'static str,
     /// Its heading.
     pub title: &'static str,
-    /// The fewest columns at which it is worth showing.
+    /// The columns that it takes at the least, whatever it shows.
     pub min: u16,
-    /// The columns that it needs to show everything; more is never given unless it fills.
-    pub ideal: u16,
+    /// The columns that it takes at the most, where what it shows needs them.
+    pub most: u16,
+    /// The widest thing that it shows, where that is known without looking at every row.
+    pub holds: u16,
     /// At which edge its text stands.
     pub align: Align,
     /// The higher, the earlier it is left out; 0 is never left out. Of equals the last goes first.
     pub priority: u8,
-    /// It takes what is left over.
+    /// It holds sentences: it takes what they need of that which all others leave.
     pub fill: bool,
-    /// Text that does not fit loses its middle, not its end.
-    pub cut_middle: bool,
+    /// Other columns leave before this one is cut to less than so many columns: it tells which row is which.
+    pub firm: u16,
+    /// It stays when columns are scrolled.
+    pub pinned: bool,
+    /// What a text loses that does not fit.
+    pub cut: Cut,
 }
 
 impl Column {
@@ -47,19 +68,29 @@ impl Column {
             id,
             title,
             min: wide,
-            ideal: wide,
+            most: wide,
+            holds: 0,
             align: Align::Left,
             priority: 0,
             fill: false,
-            cut_middle: false,
+            firm: 0,
+            pinned: false,
+            cut: Cut::End,
         }
     }
 
-    /// Between so many columns and so many.
+    /// Between so many columns and, where its contents need them, so many.
     #[must_use]
-    pub fn width(mut self, min: u16, ideal: u16) -> Self {
+    pub fn width(mut self, min: u16, most: u16) -> Self {
         self.min = min;
-        self.ideal = ideal.max(min);
+        self.most = most.max(min);
+        self
+    }
+
+    /// The widest thing that it shows is so wide.
+    #[must_use]
+    pub fn holds(mut self, columns: u16) -> Self {
+        self.holds = columns;
         self
     }
 
@@ -77,19 +108,56 @@ impl Column {
         self
     }
 
-    /// Takes what is left over.
+    /// A column of sentences, which takes what they need of that which all others leave.
     #[must_use]
     pub fn fill(mut self) -> Self {
         self.fill = true;
         self
     }
 
-    /// Loses its middle rather than its end.
+    /// Other columns leave before this one is cut to less than so many columns.
     #[must_use]
-    pub fn cut_middle(mut self) -> Self {
-        self.cut_middle = true;
+    pub fn firm(mut self, columns: u16) -> Self {
+        self.firm = columns;
         self
     }
+
+    /// Stays when columns are scrolled: it tells which row is which.
+    #[must_use]
+    pub fn pinned(mut self) -> Self {
+        self.pinned = true;
+        self
+    }
+
+    /// Loses that rather than its end.
+    #[must_use]
+    pub fn cut(mut self, cut: Cut) -> Self {
+        self.cut = cut;
+        self
+    }
+
+    /// Loses its middle rather than its end.
+    #[must_use]
+    pub fn cut_middle(self) -> Self {
+        self.cut(Cut::Middle)
+    }
+
+    /// The columns that it wants when it has shown something so wide.
+    fn wanted(&self, shown: u16) -> u16 {
+        shown.max(self.holds).clamp(self.min, self.most)
+    }
+}
+
+/// Columns that a table takes in which nothing is cut, by what its columns are known to hold; with the column of the
+/// marker.
+pub fn natural_width(columns: &[Column]) -> u16 {
+    let wide = columns.iter().map(|column| match column.fill {
+        true => column.holds.max(column.min),
+        false => column.wanted(0),
+    });
+    let count = u16::try_from(columns.len()).unwrap_or(u16::MAX);
+    let gaps = count.saturating_sub(1).saturating_mul(GAP);
+    wide.fold(gaps.saturating_add(1), u16::saturating_add)
 }
 
 /// Where a column stands.
@@ -103,25 +171,44 @@ pub struct Placed {
     pub width: u16,
 }
 
-/// Chooses the columns that fit and gives each its place. `shift` columns of those that may be left out are scrolled away
-/// at the left.
-pub fn fit_columns(columns: &[Column], width: u16, shift: usize) -> Vec<Placed> {
+/// A column that is kept, with its index and the widest thing that it has shown.
+#[derive(Debug, Clone, Copy)]
+struct Kept<'a> {
+    at: usize,
+    column: &'a Column,
+    shown: u16,
+}
+
+impl Kept<'_> {
+    fn wanted(&self) -> u16 {
+        self.column.wanted(self.shown)
+    }
+}
+
+/// Chooses the columns that fit and gives each its place. `shown` is the widest thing that each has shown so far, as far
+/// as that is known; `shift` columns of those that are not pinned are scrolled away at the left.
+pub fn fit_columns(columns: &[Column], width: u16, shift: usize, shown: &[u16]) -> Vec<Placed> {
     let mut scrolled = 0;
-    let mut kept: Vec<(usize, &Column)> = columns
+    let mut kept: Vec<Kept<'_>> = columns
         .iter()
         .enumerate()
         .filter(|(_, column)| {
-            let away = column.priority > 0 && scrolled < shift;
+            let away = !column.pinned && scrolled < shift;
             scrolled += usize::from(away);
             !away
+        })
+        .map(|(at, column)| Kept {
+            at,
+            column,
+            shown: shown.get(at).copied().unwrap_or(0),
         })
         .collect();
     while needed(&kept) > u32::from(width) {
         let worst = kept
             .iter()
             .enumerate()
-            .filter(|(_, (_, column))| column.priority > 0)
-            .max_by_key(|(i, (_, column))| (column.priority, *i))
+            .filter(|(_, kept)| kept.column.priority > 0)
+            .max_by_key(|(i, kept)| (kept.column.priority, *i))
             .map(|(i, _)| i);
         match worst {
             Some(i) => kept.remove(i),
@@ -132,13 +219,13 @@ pub fn fit_columns(columns: &[Column], width: u16, shift: usize) -> Vec<Placed> 
     let widths = widths(&kept, width);
     let mut placed = Vec::with_capacity(kept.len());
     let mut x = 0_u16;
-    for ((column, _), wanted) in kept.iter().zip(widths) {
+    for (kept, wanted) in kept.iter().zip(widths) {
         let room = width.saturating_sub(x);
         if room == 0 {
             break;
         }
         placed.push(Placed {
-            column: *column,
+            column: kept.at,
             x,
             width: wanted.min(room),
         });
@@ -147,54 +234,65 @@ pub fn fit_columns(columns: &[Column], width: u16, shift: usize) -> Vec<Placed> 
     placed
 }
 
-/// Columns that a set needs: the least of each, and all that a column wants beside which a lesser extra is shown.
-fn needed(kept: &[(usize, &Column)]) -> u32 {
+/// Columns that a set needs: the least of each, and all that a column wants which tells rows apart, or beside which a
+/// lesser extra is shown.
+fn needed(kept: &[Kept<'_>]) -> u32 {
     let last = kept
         .iter()
-        .map(|(_, column)| column.priority)
+        .map(|kept| kept.column.priority)
         .max()
         .unwrap_or(0);
     let text: u32 = kept
         .iter()
-        .map(|(_, column)| {
-            let whole = last > EXTRA && column.priority < last;
-            u32::from(if whole { column.ideal } else { column.min })
+        .map(|kept| {
+            let priority = kept.column.priority;
+            let wanted = kept.wanted();
+            u32::from(match last > EXTRA && priority < last {
+                true => wanted,
+                false => kept.column.min.max(wanted.min(kept.column.firm)),
+            })
         })
         .sum();
     text + gaps(kept)
 }
 
 /// Columns that a set needs at the least.
-fn least(kept: &[(usize, &Column)]) -> u32 {
-    let text: u32 = kept.iter().map(|(_, column)| u32::from(column.min)).sum();
+fn least(kept: &[Kept<'_>]) -> u32 {
+    let text: u32 = kept.iter().map(|kept| u32::from(kept.column.min)).sum();
     text + gaps(kept)
 }
 
-fn gaps(kept: &[(usize, &Column)]) -> u32 {
+fn gaps(kept: &[Kept<'_>]) -> u32 {
     u32::try_from(kept.len().saturating_sub(1)).unwrap_or(0) * u32::from(GAP)
 }
 
-/// Everybody's least, then everybody's ideal in the order of their priority, then the rest to those that fill.
-fn widths(kept: &[(usize, &Column)], width: u16) -> Vec<u16> {
-    let mut widths: Vec<u16> = kept.iter().map(|(_, column)| column.min).collect();
+/// Everybody's least, then what each wants in the order of their priority, then to sentences what they need.
+fn widths(kept: &[Kept<'_>], width: u16) -> Vec<u16> {
+    let mut widths: Vec<u16> = kept.iter().map(|kept| kept.column.min).collect();
     let spare = u32::from(width).saturating_sub(least(kept));
     let mut spare = u16::try_from(spare).unwrap_or(u16::MAX);
     let mut order: Vec<usize> = (0..kept.len()).collect();
-    order.sort_by_key(|i| kept.get(*i).map_or(u8::MAX, |(_, column)| column.priority));
+    order.sort_by_key(|i| {
+        let column = kept.get(*i).map(|kept| kept.column);
+        column.map_or((true, u8::MAX), |column| {
+            (column.firm == 0, column.priority)
+        })
+    });
     for i in order {
-        if let (Some((_, column)), Some(wide)) = (kept.get(i), widths.get_mut(i)) {
-            let more = column.ideal.saturating_sub(*wide).min(spare);
+        if let (Some(kept), Some(wide)) = (kept.get(i), widths.get_mut(i)) {
+            let more = kept.wanted().saturating_sub(*wide).min(spare);
             *wide += more;
             spare -= more;
         }
     }
-    let mut fillers = kept.iter().filter(|(_, column)| column.fill).count();
-    for ((_, column), wide) in kept.iter().zip(&mut widths) {
-        if column.fill && fillers > 0 {
-            let share = spare / u16::try_from(fillers).unwrap_or(u16::MAX);
-            *wide += share;
-            spare -= share;
-            fillers -= 1;
+    let mut sentences = kept.iter().filter(|kept| kept.column.fill).count();
+    for (kept, wide) in kept.iter().zip(&mut widths) {
+        if kept.column.fill && sentences > 0 {
+            let share = spare / u16::try_from(sentences).unwrap_or(u16::MAX);
+            let more = share.min(kept.shown.max(kept.column.holds).saturating_sub(*wide));
+            *wide += more;
+            spare -= more;
+            sentences -= 1;
         }
     }
     widths
@@ -207,17 +305,24 @@ mod tests {
 
     fn columns() -> Vec<Column> {
         vec![
-            Column::new("state", "STATE").width(10, 16),
-            Column::new("context", "CONTEXT").width(7, 9).priority(4),
-            Column::new("instance", "INSTANCE").width(12, 24).fill(),
+            Column::new("state", "STATE").width(10, 16).pinned(),
+            Column::new("context", "CONTEXT")
+                .width(7, 9)
+                .firm(9)
+                .pinned(),
+            Column::new("instance", "INSTANCE")
+                .width(12, 24)
+                .firm(24)
+                .pinned(),
             Column::new("lag", "LAG").width(6, 6).priority(2).right(),
+            Column::new("note", "NOTE").width(8, 12).priority(3).fill(),
             Column::new("disk", "DISK").width(5, 5).priority(8).right(),
         ]
     }
 
-    fn at(width: u16, shift: usize) -> String {
+    fn at(width: u16, shift: usize, shown: &[u16]) -> String {
         let columns = columns();
-        let placed = fit_columns(&columns, width, shift);
+        let placed = fit_columns(&columns, width, shift, shown);
         let names: Vec<String> = placed
             .iter()
             .map(|p| format!("{}@{}+{}", columns[p.column].id, p.x, p.width))
@@ -226,27 +331,68 @@ mod tests {
     }
 
     #[test]
-    fn columns_leave_by_priority_and_share_what_is_left() {
-        for (width, shift, wanted) in [
+    fn columns_get_what_they_need_and_the_rest_stays_free() {
+        for (width, shown, wanted) in [
+            // What is empty takes its least, however much room there is.
             (
-                80,
-                0,
-                "state@0+16 context@18+9 instance@29+36 lag@67+6 disk@75+5",
+                300,
+                [0; 6],
+                "state@0+10 context@12+7 instance@21+12 lag@35+6 note@43+8 disk@53+5",
             ),
-            (67, 0, "state@0+16 context@18+9 instance@29+30 lag@61+6"),
-            (66, 0, "state@0+16 context@18+9 instance@29+29 lag@60+6"),
-            (59, 0, "state@0+16 context@18+7 instance@27+24 lag@53+6"),
-            (58, 0, "state@0+16 instance@18+32 lag@52+6"),
-            (40, 0, "state@0+16 instance@18+14 lag@34+6"),
-            (24, 0, "state@0+10 instance@12+12"),
-            (15, 0, "state@0+10 instance@12+3"),
-            (11, 0, "state@0+10"),
-            (3, 0, "state@0+3"),
-            (0, 0, ""),
-            (80, 2, "state@0+16 instance@18+55 disk@75+5"),
-            (80, 9, "state@0+16 instance@18+62"),
+            (
+                300,
+                [12, 9, 20, 9, 60, 9],
+                "state@0+12 context@14+9 instance@25+20 lag@47+6 note@55+60 disk@117+5",
+            ),
+            // A sentence is cut before anything leaves for it, and an extra leaves before it is cut much.
+            (
+                94,
+                [12, 9, 20, 9, 60, 9],
+                "state@0+12 context@14+9 instance@25+20 lag@47+6 note@55+32 disk@89+5",
+            ),
+            (
+                73,
+                [12, 9, 20, 9, 60, 9],
+                "state@0+12 context@14+9 instance@25+20 lag@47+6 note@55+18",
+            ),
+            // Names stay whole before figures do.
+            (
+                60,
+                [16, 9, 24, 9, 60, 9],
+                "state@0+15 context@17+9 instance@28+24 lag@54+6",
+            ),
+            (
+                50,
+                [16, 9, 24, 9, 60, 9],
+                "state@0+13 context@15+9 instance@26+24",
+            ),
+            // Where not even names have room, they share what there is.
+            (
+                40,
+                [16, 9, 24, 9, 60, 9],
+                "state@0+10 context@12+9 instance@23+17",
+            ),
+            (
+                24,
+                [16, 9, 24, 9, 60, 9],
+                "state@0+10 context@12+7 instance@21+3",
+            ),
+            (3, [0; 6], "state@0+3"),
+            (0, [0; 6], ""),
         ] {
-            assert_eq!(at(width, shift), wanted, "{width} shifted {shift}");
+            assert_eq!(at(width, 0, &shown), wanted, "{width}");
+        }
+    }
+
+    #[test]
+    fn what_tells_rows_apart_stays_when_columns_are_scrolled() {
+        for (shift, wanted) in [
+            (0, "state@0+10 context@12+9 instance@23+20 lag@45+6"),
+            (1, "state@0+10 context@12+9 instance@23+20 note@45+11"),
+            (2, "state@0+10 context@12+9 instance@23+20 disk@45+5"),
+            (9, "state@0+10 context@12+9 instance@23+20"),
+        ] {
+            assert_eq!(at(56, shift, &[3, 9, 20, 0, 90, 0]), wanted, "{shift}");
         }
     }
 }

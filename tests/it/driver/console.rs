@@ -298,11 +298,23 @@ impl Console {
         self.seen.lock().bytes.clone()
     }
 
-    /// The terminal is in its ordinary state: main screen, visible cursor, no paste or focus mode.
+    /// The terminal is in its ordinary state: main screen, visible cursor, no paste or focus mode, the former title.
     pub fn terminal_is_restored(&self) -> bool {
         let state = self.seen.lock();
         let screen = state.parser.screen();
-        !screen.alternate_screen() && !screen.hide_cursor() && !screen.bracketed_paste()
+        let times = |what: &[u8]| {
+            state
+                .bytes
+                .windows(what.len())
+                .filter(|w| *w == what)
+                .count()
+        };
+        let (kept, given_back) = (times(b"\x1b[22;2t"), times(b"\x1b[23;2t"));
+        let has_title = kept > 0 && kept == given_back;
+        has_title
+            && !screen.alternate_screen()
+            && !screen.hide_cursor()
+            && !screen.bracketed_paste()
     }
 
     /// Waits for its end.

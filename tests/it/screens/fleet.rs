@@ -282,16 +282,16 @@ fn a_sort_goes_by_the_column_that_is_named_and_what_is_unknown_comes_last() {
     let first = |story: &Story| story.text().lines().nth(3).unwrap().to_owned();
     let last = |story: &Story| story.text().lines().nth(9).unwrap().to_owned();
     story.press(":").type_text("sort lag").press("enter");
-    story.says("LAG▼");
+    story.says("LAG rec▼");
     assert!(first(&story).contains("search/index"), "{}", story.text());
-    story.press("=").says("LAG▲");
+    story.press("=").says("LAG rec▲");
     assert!(!first(&story).contains("–"), "{}", story.text());
     assert!(
         last(&story).contains("–"),
         "unknown is last: {}",
         story.text()
     );
-    story.press(">").says("MEM▼").press("<").says("LAG▼");
+    story.press(">").says("MEM▼").press("<").says("LAG rec▼");
     story.press(":").type_text("sort instance").press("enter");
     story.says("INSTANCE▲");
     assert!(
@@ -411,4 +411,70 @@ fn label_and_engine_at_odds_are_seen_from_afar() {
     fleet(&mut story, std::slice::from_ref(&odd), &[cache()]);
     story.after(10).told(odd.answers());
     story.says("roles disagree");
+}
+
+#[test]
+fn what_tells_rows_apart_stays_when_columns_are_scrolled() {
+    let mut story = Story::new(80, 24);
+    broken(&mut story);
+    for presses in 0..12 {
+        let row = story.line_with("shop/orders");
+        assert!(
+            row.contains("no master") && row.contains("infra"),
+            "{presses}: {row}"
+        );
+        story.press("l");
+    }
+    let last = story.line_with("INSTANCE");
+    assert!(last.contains("AGE") && !last.contains('›'), "{last}");
+    // No press is lost beyond the last column: one to the left shows another one.
+    story.press("h");
+    assert_ne!(story.line_with("INSTANCE"), last);
+}
+
+#[test]
+fn names_that_share_their_beginning_lose_that_first() {
+    let mut story = Story::new(80, 24);
+    let contexts = [
+        "arn:aws:eks:eu-west-1:41:cluster/orders",
+        "arn:aws:eks:eu-west-1:41:cluster/sessions",
+    ];
+    story.told(contexts.map(opened).to_vec());
+    story.told(contexts.map(|c| live(c, 9)).to_vec());
+    for context in contexts {
+        story.told(lists(
+            context,
+            &[db(context, "shop", "cache").node(master())],
+        ));
+    }
+    let table = story.table();
+    let row = |name: &str| {
+        table
+            .lines()
+            .skip(2)
+            .any(|l| l.contains(name) && l.contains("shop/cache"))
+    };
+    assert!(row("…orders") && row("…sessions"), "{table}");
+    story.resize(160, 24);
+    let wide = story.table();
+    assert!(
+        wide.contains("arn:aws:eks:eu-we…sessions") || wide.contains("…sessions"),
+        "{wide}"
+    );
+}
+
+#[test]
+fn a_wide_screen_leaves_what_it_does_not_need_at_the_right() {
+    let mut story = Story::new(300, 40);
+    broken(&mut story);
+    let at = |line: &str, what: &str| {
+        line.find(what)
+            .map(|at| line[..at].chars().count())
+            .unwrap()
+    };
+    let head = story.line_with("INSTANCE");
+    assert!(at(&head, "MASTER") - at(&head, "INSTANCE") < 32, "{head}");
+    assert!(!head.contains('›'), "{head}");
+    let line = story.line_with("act as master");
+    assert!(at(&line, "seen for") < 160, "{line}");
 }

@@ -258,6 +258,67 @@ fn problems_are_counted_until_they_are_read() {
 }
 
 #[test]
+fn every_problem_of_the_start_is_told_and_can_be_read() {
+    let problems = vec![
+        "mine.toml:2: there is no tone `brokn`; did you mean `broken`?".to_owned(),
+        "keys.toml:7: there is no command `opne`; did you mean `open`?".to_owned(),
+    ];
+    let mut story = Story::with(100, 20, GlyphSet::Unicode, problems, None);
+    story
+        .says("▲ 2 problems (gn)")
+        .says("2 problems (gn shows all): mine.toml:2: there is no tone");
+    story
+        .press("g n")
+        .says("there is no tone `brokn`")
+        .says("there is no command `opne`");
+}
+
+#[test]
+fn asking_now_says_that_it_asks_and_what_came() {
+    let mut story = story();
+    story.press("r").says("asking 2 contexts …");
+    assert!(story.take_effects().contains(&Effect::Retry));
+    story
+        .after(1)
+        .told(vec![live("infra", 12)])
+        .says("asking 2 contexts …");
+    story
+        .told(vec![live("apps", 30)])
+        .says("asked: 2 of 2 contexts answered");
+    // One that fails has answered too, but not as was wished.
+    let retry = story.now + SignedDuration::from_secs(9);
+    story.press("r").after(1).told(vec![live("infra", 12)]);
+    story
+        .told(vec![unreachable("apps", "dial timeout", retry)])
+        .says("asked: 1 of 2 contexts answered; not apps");
+    // Whoever says nothing is not waited for for ever.
+    story.press("r").after(1).told(vec![live("infra", 12)]);
+    story
+        .says_not("asked:")
+        .after(9)
+        .says("asked: 1 of 2 contexts answered; not apps");
+    let mut story = Story::new(80, 24);
+    story
+        .press("r")
+        .says("no context is open that could be asked");
+}
+
+#[test]
+fn what_the_filter_looks_for_is_set_off() {
+    let mut story = story();
+    story.press("/").type_text("har").press("enter");
+    let screen = story.screen();
+    let lines: Vec<&str> = screen.lines().collect();
+    let at = lines
+        .iter()
+        .position(|line| line.contains("harbor/cache"))
+        .unwrap();
+    let column = lines[at].chars().position(|c| c == '/').unwrap() - "harbor".len();
+    let tones: String = lines[at + 31].chars().skip(column).take(12).collect();
+    assert_eq!(tones, "ZZZSSSSSSSSS", "{screen}");
+}
+
+#[test]
 fn outcomes_are_told() {
     let mut story = story();
     story.press("c n");
@@ -335,7 +396,20 @@ fn the_window_is_named_by_what_is_ill() {
         .collect();
     assert_eq!(
         titles.last(),
-        Some(&Effect::SetTitle("darner: 1 of 3 ill".to_owned()))
+        Some(&Effect::SetTitle(
+            "darner: ✖ several masters, 1 of 3 ill".to_owned()
+        ))
+    );
+    // The shell has named it meanwhile.
+    story.send(Msg::Outcome(Outcome::Resumed));
+    let title = "darner: ✖ several masters, 1 of 3 ill".to_owned();
+    assert_eq!(story.take_effects(), [Effect::SetTitle(title)]);
+    let retry = story.now + SignedDuration::from_secs(9);
+    story.told(vec![unreachable("apps", "dial timeout", retry)]);
+    let told = story.take_effects();
+    assert!(
+        matches!(told.last(), Some(Effect::SetTitle(title)) if title.ends_with(", apps not watched")),
+        "{told:?}"
     );
 }
 
