@@ -8,7 +8,9 @@ use jiff::Timestamp;
 use super::engine::{Probe, Unanswered};
 use super::fault::Fault;
 use super::id::{ContextId, Kind, NodeId};
+use super::log::LogLine;
 use super::object::Object;
+use super::want::{Fetched, LogId, Want};
 
 /// How far a standing question reaches.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -191,6 +193,25 @@ pub enum Fact {
         /// What was asked, and why there is no answer.
         unanswered: Unanswered,
     },
+    /// Something that was wanted was read, or could not be.
+    Fetched {
+        /// What was wanted.
+        want: Want,
+        /// What was read, or why it could not be.
+        answer: Result<Fetched, Fault>,
+    },
+    /// Lines of a log that is followed, in their order.
+    Logged {
+        /// Which.
+        log: LogId,
+        /// The lines.
+        lines: Vec<LogLine>,
+    },
+    /// Nobody has wanted it for a while: what was read is let go.
+    Dropped {
+        /// What was wanted.
+        want: Want,
+    },
 }
 
 impl Fact {
@@ -207,6 +228,8 @@ impl Fact {
             | Fact::Watched { context, .. }
             | Fact::Unwatched { context, .. } => context,
             Fact::Probed { node, .. } | Fact::Silent { node, .. } => &node.context,
+            Fact::Fetched { want, .. } | Fact::Dropped { want } => want.context(),
+            Fact::Logged { log, .. } => &log.context,
         }
     }
 }

@@ -14,10 +14,12 @@ pub mod figures;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod id;
+pub mod log;
 pub mod object;
 pub mod selector;
 pub mod text;
 pub mod view;
+pub mod want;
 pub mod world;
 
 pub use engine::{Probe, Replication, Role};
@@ -27,4 +29,5 @@ pub use figures::{Figures, Master, figures};
 pub use id::{ContextId, InstanceId, Kind, NodeId, ObjectId};
 pub use object::Object;
 pub use view::{InstanceView, NodeView};
+pub use want::{Fetched, Foreign, LogId, Want};
 pub use world::{Touched, World};
