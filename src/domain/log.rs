@@ -109,12 +109,36 @@ mod tests {
             pairs.iter().map(owned).collect()
         };
         for (message, pairs, wanted) in [
-            ("x", fields(&[("namespace", "shop"), ("name", "orders")]), true),
-            ("x", fields(&[("namespace", "shop"), ("name", "orders-12")]), true),
-            ("x", fields(&[("namespace", "shop"), ("name", "orders-eu")]), false),
-            ("x", fields(&[("namespace", "shop"), ("name", "orders-eu-0")]), false),
-            ("x", fields(&[("namespace", "bank"), ("name", "orders")]), false),
-            ("x", fields(&[("Pod.namespace", "shop"), ("Pod.name", "orders-0")]), true),
+            (
+                "x",
+                fields(&[("namespace", "shop"), ("name", "orders")]),
+                true,
+            ),
+            (
+                "x",
+                fields(&[("namespace", "shop"), ("name", "orders-12")]),
+                true,
+            ),
+            (
+                "x",
+                fields(&[("namespace", "shop"), ("name", "orders-eu")]),
+                false,
+            ),
+            (
+                "x",
+                fields(&[("namespace", "shop"), ("name", "orders-eu-0")]),
+                false,
+            ),
+            (
+                "x",
+                fields(&[("namespace", "bank"), ("name", "orders")]),
+                false,
+            ),
+            (
+                "x",
+                fields(&[("Pod.namespace", "shop"), ("Pod.name", "orders-0")]),
+                true,
+            ),
             ("cannot reach shop/orders-1: refused", Vec::new(), true),
             ("cannot reach shop/ordersx", Vec::new(), false),
             ("x", fields(&[("error", "pod shop/orders-0 is gone")]), true),

@@ -11,8 +11,10 @@
 mod claim;
 mod dragonfly;
 mod event;
+mod foreign;
 mod info;
 mod lease;
+mod log;
 mod meta;
 mod pod;
 mod policy;
@@ -20,6 +22,7 @@ mod quantity;
 mod read;
 mod reply;
 mod traffic;
+mod volumes;
 mod workload;
 
 use std::sync::Arc;
@@ -28,9 +31,12 @@ use serde_json::Value;
 
 use crate::domain::{Kind, Object};
 
+pub use foreign::foreign;
 pub use info::{clients, keyspace, memory, persistence, replication, server, stats};
+pub use log::log_line;
 pub use quantity::bytes as quantity_bytes;
 pub use reply::{Reply, answer, role};
+pub use volumes::volumes;
 
 /// Something that came in and could not be understood.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

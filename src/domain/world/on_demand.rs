@@ -226,7 +226,10 @@ mod tests {
         assert_eq!(volume.now.used, Some(25));
         assert_eq!(at, ago(9));
         assert_eq!(volume.first.as_ref().unwrap().value, 10);
-        assert_eq!(read.get(&volumes()).unwrap().fault.as_ref().unwrap().1, ago(5));
+        assert_eq!(
+            read.get(&volumes()).unwrap().fault.as_ref().unwrap().1,
+            ago(5)
+        );
         assert!(read.drop(&volumes()));
         assert!(read.volume("shop", "df-orders-0").is_none());
     }
