@@ -9,7 +9,7 @@ use super::history::History;
 use super::notices::Notices;
 use super::over::Over;
 use crate::checks::{Board, Limits, Subject};
-use crate::domain::{InstanceId, World};
+use crate::domain::{InstanceId, Want, World};
 use crate::screens::{self, Clock, Filter, Fresh, Screen, See};
 use crate::settings::{GlyphSet, KeyPress, Keymap, Settings, Theme};
 use crate::widgets::Look;
@@ -41,6 +41,8 @@ pub struct State {
     pub(super) hint: Option<String>,
     /// What the machine room was last told to look at closely.
     pub(super) watched: Option<InstanceId>,
+    /// What it was last told to read on demand.
+    pub(super) wanted: BTreeSet<Want>,
     /// What the window was last named.
     pub(super) titled: String,
     pub(super) dirty: bool,
@@ -115,6 +117,7 @@ impl State {
             mouse: settings.mouse,
             hint,
             watched: None,
+            wanted: BTreeSet::new(),
             titled: String::new(),
             dirty: true,
             bar_is_old: false,

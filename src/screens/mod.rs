@@ -12,13 +12,14 @@ pub mod fleet;
 pub mod instance;
 pub mod parts;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use crate::checks::Subject;
-use crate::domain::{InstanceId, Touched};
+use crate::domain::{InstanceId, Touched, Want};
 use crate::msg::Command;
 pub use parts::{Clock, Filter, See};
 
@@ -53,6 +54,11 @@ pub trait Screen: std::fmt::Debug {
 
     /// The instance that the screen is about or that is selected on it.
     fn selected(&self) -> Option<InstanceId>;
+
+    /// What must be read for it beside the standing questions, while it is shown.
+    fn wants(&self, _see: &See<'_>) -> BTreeSet<Want> {
+        BTreeSet::new()
+    }
 
     /// Turns to another instance; screens that are not about one ignore it.
     fn turn_to(&mut self, _instance: &InstanceId) {}

@@ -9,6 +9,7 @@ mod api;
 mod credentials;
 mod engines;
 mod lines;
+mod on_demand;
 mod watches;
 
 use std::time::Duration;
@@ -40,6 +41,8 @@ pub fn quick() -> Pace {
         probe_background: ms(200),
         probe_deadline: ms(400),
         probes_in_flight: 4,
+        on_demand: ms(60),
+        on_demand_kept: ms(300),
     }
 }
 
