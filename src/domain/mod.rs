@@ -7,6 +7,7 @@
 //!
 //! Start with [`fact::Fact`], then [`world::World::apply`].
 
+pub mod cron;
 pub mod engine;
 pub mod fact;
 pub mod fault;
@@ -18,6 +19,7 @@ pub mod log;
 pub mod object;
 pub mod selector;
 pub mod text;
+pub mod version;
 pub mod view;
 pub mod want;
 pub mod world;
@@ -28,6 +30,7 @@ pub use fault::{Fault, FaultKind};
 pub use figures::{Figures, Master, figures};
 pub use id::{ContextId, InstanceId, Kind, NodeId, ObjectId};
 pub use object::Object;
+pub use version::Version;
 pub use view::{InstanceView, NodeView};
 pub use want::{Fetched, Foreign, LogId, Want};
 pub use world::{Touched, World};

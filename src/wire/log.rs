@@ -204,7 +204,7 @@ mod tests {
             ),
             (
                 "2026-01-02T12:00:00Z\tERROR\tReconciler error\t{\"controller\": \"Dragonfly\", \"Dragonfly\": {\"name\":\"orders\",\"namespace\":\"shop\"}, \"error\": \"dial tcp\\n10.0.0.1:9999\"}",
-                "2026-01-02T12:00:00Z|Error||Reconciler error|controller=Dragonfly,Dragonfly.name=orders,Dragonfly.namespace=shop,error=dial tcp 10.0.0.1:9999",
+                "2026-01-02T12:00:00Z|Error||Reconciler error|Dragonfly.name=orders,Dragonfly.namespace=shop,controller=Dragonfly,error=dial tcp 10.0.0.1:9999",
             ),
             (
                 r#"2026-01-02T12:00:01Z {"level":"info","ts":"2026-01-02T12:00:00Z","logger":"setup","caller":"a.go:1","msg":"hello","n":3}"#,
