@@ -87,8 +87,8 @@ impl LogTail {
     }
 
     /// The lines, oldest first.
-    pub fn lines(&self) -> impl DoubleEndedIterator<Item = &LogLine> + ExactSizeIterator {
-        self.lines.iter().map(|line| &**line)
+    pub fn lines(&self) -> impl DoubleEndedIterator<Item = &Arc<LogLine>> + ExactSizeIterator {
+        self.lines.iter()
     }
 
     /// How many lines came before those that are kept.

@@ -10,7 +10,9 @@
 
 pub mod fleet;
 pub mod instance;
+pub mod operator;
 pub mod parts;
+pub mod storage;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -24,7 +26,12 @@ use crate::msg::Command;
 pub use parts::{Clock, Filter, See};
 
 /// Every screen, in the order in which they are listed.
-pub const ALL: &[&ScreenDoc] = &[&fleet::SCREEN, &instance::SCREEN];
+pub const ALL: &[&ScreenDoc] = &[
+    &fleet::SCREEN,
+    &instance::SCREEN,
+    &storage::SCREEN,
+    &operator::SCREEN,
+];
 
 /// What there is to know about a screen without opening it.
 #[derive(Debug)]

@@ -229,7 +229,11 @@ fn a_port_that_does_not_answer_holds_everything_up() {
     let frozen = || {
         instance("orders")
             .node(master())
-            .node(replica().falls_silent(Some(Question::Replication), 40))
+            .node(
+                replica()
+                    .heard(60)
+                    .falls_silent(Some(Question::Replication), 40),
+            )
             .node(replica().unlabelled())
     };
     assert_eq!(

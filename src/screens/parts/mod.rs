@@ -3,9 +3,11 @@
 mod filter;
 mod list;
 mod see;
+mod sheet;
 mod words;
 
 pub use filter::{Field, Filter, Measure, Sieved};
 pub use list::moved;
 pub use see::{Clock, See};
+pub use sheet::{Section, Sheet};
 pub use words::{Standing, denied, missing, operator_words, standing, state_sign, state_tone};
