@@ -4,11 +4,12 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
 use super::process::Process;
-use super::{Machines, shell};
+use super::{Machines, shell, stats};
 use crate::lab::kubelet_api::{Exec, Kubelet, Later, Log, LogLine, Output};
 use crate::lab::status::Status;
 use crate::lab::tasks::Tasks;
@@ -80,6 +81,10 @@ impl Kubelet for Machines {
                 .ok_or(io::ErrorKind::ConnectionRefused)?;
             engine.dial(port).await
         })
+    }
+
+    fn stats<'a>(&'a self, node: &'a str) -> Later<'a, Option<Value>> {
+        Box::pin(async move { stats::summary(self, node) })
     }
 }
 

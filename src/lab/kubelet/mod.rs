@@ -11,6 +11,7 @@ mod programs;
 pub(in crate::lab) mod schedule;
 mod shell;
 pub(in crate::lab) mod state;
+mod stats;
 mod worker;
 
 use std::collections::BTreeMap;
