@@ -76,7 +76,7 @@ fn since(told: &Option<Since>, moved: Timestamp) -> Since {
 mod tests {
     use super::*;
     use crate::checks::fixture::*;
-    use crate::checks::waiting::cases::*;
+    use crate::checks::waiting::tests::*;
     use crate::domain::fixture::*;
 
     #[test]

@@ -285,10 +285,15 @@ impl Operator {
             (_, found) => found,
         };
         self.sheet.choose(LOG, None);
-        vec![Intent::Tell(match &self.about {
-            Some(id) => format!("the log shows what speaks of {id}; enter again shows all of it"),
-            None => "the log shows everything".to_owned(),
-        })]
+        // The row has no room for all of it.
+        let told = self.about.as_ref().and_then(|id| {
+            let waits = self.waits.get(id)?.iter().map(|one| one.sentence.as_str());
+            let waits: Vec<&str> = waits.collect();
+            Some(format!("{id} waits for {}", waits.join("; then ")))
+        });
+        vec![Intent::Tell(
+            told.unwrap_or_else(|| "the log shows everything".to_owned()),
+        )]
     }
 
     /// Tells the selected row in full: columns cut long sentences.

@@ -32,7 +32,7 @@ pub struct Place<'a> {
     pub template: Option<u64>,
     /// The Dragonfly object asks for such a claim.
     pub is_wanted: bool,
-    /// The StatefulSet has such a template.
+    /// The StatefulSet has such a template, as far as it is known.
     pub is_template: bool,
     /// The claim is the instance's own choice, and all pods mount it (`existingPersistentVolumeClaimName`).
     pub is_shared: bool,
@@ -145,7 +145,9 @@ pub fn places<'a>(view: &InstanceView<'a>) -> Vec<Place<'a>> {
                 wanted: wanted.and_then(|(_, size)| *size),
                 template: template.and_then(|(_, size)| *size),
                 is_wanted: wanted.is_some_and(|(_, size)| size.is_some()),
-                is_template: template.is_some(),
+                is_template: template.is_some()
+                    || view.stateful_set.is_none()
+                        && wanted.is_some_and(|(_, size)| size.is_some()),
                 ..of_pod(Some(format!("{family}-{name}-{ordinal}")))
             });
         }

@@ -9,7 +9,7 @@ mod fit;
 mod rollout;
 
 #[cfg(test)]
-pub(super) mod cases;
+pub(super) mod tests;
 
 use super::case::{Case, Instance, Node, Word, is_followed};
 use super::words::{bracketed, list};
@@ -315,11 +315,11 @@ fn nothing(instance: &Instance<'_>) -> Waiting {
         })
         .collect();
     if broken.is_empty() {
-        return Waiting::at(Gate::Nothing, "nothing: all its steps are done");
+        return Waiting::at(Gate::Nothing, "all its steps are done");
     }
     let names: Vec<&str> = broken.iter().map(|node| node.name()).collect();
     let sentence = format!(
-        "nothing: it does not look at replication links, so it will not repair that of {}",
+        "it does not look at replication links, so it will not repair that of {}",
         list(&names)
     );
     Waiting::at(Gate::Nothing, sentence).about(broken)

@@ -22,7 +22,7 @@ pub(super) fn section<'a>(see: &See<'_>) -> Section<'a> {
     Section {
         right: vec![Piece::muted(format!("{with} {noun}"))],
         columns: vec![
-            Column::new("context", "CONTEXT").width(10, 20),
+            Column::new("context", "CONTEXT").width(10, 16),
             Column::new("operator", "OPERATOR")
                 .width(18, 60)
                 .fill()
@@ -30,7 +30,7 @@ pub(super) fn section<'a>(see: &See<'_>) -> Section<'a> {
             Column::new("ready", "READY").width(5, 5).right(),
             Column::new("version", "VERSION").width(7, 9),
             Column::new("leader", "LEADER").width(8, 14).priority(2),
-            Column::new("lease", "LEASE").width(16, 30).priority(1),
+            Column::new("lease", "LEASE").width(26, 30).priority(1),
             Column::new("transitions", "CHANGES")
                 .width(7, 7)
                 .right()

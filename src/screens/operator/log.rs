@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::checks::leader::leader;
+use crate::checks::leader::{Leader, leader};
 use crate::domain::log::{LogLine, LogTail, Loudness};
 use crate::domain::world::{ContextWorld, Found, Looked};
 use crate::domain::{FaultKind, InstanceId, LogId, Want};
@@ -13,10 +13,16 @@ use crate::widgets::{Column, Piece, Row};
 /// The container that works, in the bundle and in the chart.
 const MANAGER: &str = "manager";
 
-/// The log that is followed: that of the pod that leads; while nobody does, that of the youngest pod.
+/// The log that is followed: that of the pod that leads; while nobody does, that of the one that led last, else of the
+/// youngest.
 pub(super) fn followed(see: &See<'_>, context: &ContextWorld) -> Option<LogId> {
     let leader = leader(context, see.limits, see.now);
-    let leads = leader.pod();
+    let led = match &leader {
+        Leader::Expired(held, _) => held.value.holder.as_deref(),
+        Leader::Unknown | Leader::Fresh(..) => None,
+    };
+    let led = led.map(|holder| holder.split_once('_').map_or(holder, |(pod, _)| pod));
+    let leads = leader.pod().or(led);
     let pods = || context.operator_pods.iter();
     let held = pods()
         .find(|held| leads == Some(&*held.value.meta.name))

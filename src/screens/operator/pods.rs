@@ -24,10 +24,10 @@ pub(super) fn section<'a>(see: &See<'_>, context: &ContextWorld) -> Section<'a> 
     Section {
         columns: vec![
             Column::new("pod", "POD").width(20, 60).fill().cut_middle(),
-            Column::new("state", "STATE").width(16, 22),
+            Column::new("state", "STATE").width(18, 22),
             Column::new("leads", "LEADS").width(5, 5),
             Column::new("restarts", "RESTARTS").width(8, 8).right(),
-            Column::new("end", "LAST END").width(20, 34).priority(1),
+            Column::new("end", "LAST END").width(26, 34).priority(1),
             Column::new("machine", "NODE").width(8, 20).priority(3),
             Column::new("age", "AGE").width(6, 6).right().priority(2),
         ],

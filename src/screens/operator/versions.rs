@@ -48,11 +48,11 @@ pub(super) fn section<'a>(see: &'a See<'a>, context: &ContextWorld) -> Section<'
     Section {
         columns: vec![
             Column::new("instance", "INSTANCE")
-                .width(14, 32)
+                .width(14, 27)
                 .cut_middle(),
             Column::new("server", "SERVER").width(8, 9),
             Column::new("verdict", "VERDICT").width(13, 13),
-            Column::new("reference", "SEE").width(9, 10).priority(1),
+            Column::new("reference", "SEE").width(10, 10).priority(1),
             Column::new("why", "WHAT GOES WRONG").width(20, 60).fill(),
         ],
         len,

@@ -34,15 +34,15 @@ pub(super) fn section<'a>(
         ))],
         columns: vec![
             Column::new("instance", "INSTANCE")
-                .width(14, 32)
+                .width(14, 27)
                 .cut_middle(),
-            Column::new("at", "AT").width(13, 13),
+            Column::new("at", "AT").width(13, 15),
             Column::new("waits", "WAITS FOR").width(28, 60).fill(),
             Column::new("since", "SINCE")
-                .width(8, 15)
+                .width(13, 13)
                 .right()
                 .priority(2),
-            Column::new("phase", "PHASE").width(13, 16).priority(1),
+            Column::new("phase", "PHASE").width(13, 16).priority(4),
         ],
         len,
         name: Box::new(move |at| named.get(at).cloned().unwrap_or_default()),

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::checks::stored::{self, Age, Class, Place, Snapshots};
-use crate::domain::{InstanceId, InstanceView, Kind};
+use crate::domain::{Fault, InstanceId, InstanceView, Kind};
 use crate::screens::parts::{Field, Measure, See, Sieved, denied};
 
 /// See the module.
@@ -132,12 +132,9 @@ fn row(see: &See<'_>, view: &InstanceView<'_>, place: Place<'_>) -> StoreRow {
 fn class_words(class: &Class<'_>) -> String {
     match class {
         Class::Unnamed => "of no class".to_owned(),
-        Class::Unread => "whose class is being read".to_owned(),
-        Class::Untold(fault) => format!(
-            "whose class cannot be read: {} ({})",
-            fault.message, fault.hint
-        ),
-        Class::Absent => "whose class is not there (any more)".to_owned(),
+        Class::Unread => "which is being read".to_owned(),
+        Class::Untold(fault) => format!("which cannot be read: {}", in_full(fault)),
+        Class::Absent => "which is not there (any more)".to_owned(),
         Class::There { expands, reclaim } => {
             let grows = if *expands {
                 "which lets volumes grow"
@@ -150,6 +147,14 @@ fn class_words(class: &Class<'_>) -> String {
             };
             format!("{grows} and {end}")
         }
+    }
+}
+
+/// A fault with what can be done about it.
+fn in_full(fault: &Fault) -> String {
+    match fault.hint.as_str() {
+        "" => fault.message.clone(),
+        hint => format!("{} ({hint})", fault.message),
     }
 }
 
@@ -188,12 +193,8 @@ fn usage(view: &InstanceView<'_>, place: &Place<'_>) -> Usage {
         None => Usage::Unknown(format!("the kubelet of {machine} is being asked")),
         Some(looked) => match &looked.fault {
             Some((fault, _)) => Usage::Unknown(format!(
-                "no engine tells it, and the kubelet of {machine} cannot be asked: {}{}",
-                fault.message,
-                match fault.hint.as_str() {
-                    "" => String::new(),
-                    hint => format!(" ({hint})"),
-                }
+                "no engine tells it, and the kubelet of {machine} cannot be asked: {}",
+                in_full(fault)
             )),
             None => Usage::Unknown(format!(
                 "the kubelet of {machine} does not measure this volume"

@@ -41,14 +41,14 @@ pub(super) fn section<'a>(
             .right()
             .priority(3),
         Column::new("real", "REAL").width(8, 8).right(),
-        Column::new("used", "USED").width(5, 14).right(),
+        Column::new("used", "USED").width(11, 14).right(),
         Column::new("growth", "GROWTH")
             .width(10, 16)
             .right()
             .priority(5),
         Column::new("class", "CLASS").width(8, 16).priority(5),
         Column::new("schedule", "SNAPSHOTS")
-            .width(9, 16)
+            .width(12, 16)
             .priority(3),
         Column::new("saved", "LAST SAVE").width(12, 14).priority(1),
         Column::new("drift", "DRIFT").width(5, 5).right(),

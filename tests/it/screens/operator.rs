@@ -220,7 +220,7 @@ fn narrow() {
     assert_snapshot!(story.screen());
     // Every pane has its turn.
     for says in [
-        "nothing: all its steps",
+        "all its steps",
         "7f9c",
         "op#582",
         "default image",

@@ -141,14 +141,14 @@ fn steady(spec: InstanceSpec) -> Fixture {
 #[test]
 fn a_healthy_instance_is_waited_for_in_nothing() {
     let f = rolled(healthy(), &["new", "new", "new"], "Ready");
-    assert_eq!(told(&f), "nothing: nothing: all its steps are done");
+    assert_eq!(told(&f), "nothing: all its steps are done");
     let stopped = instance("orders")
         .node(master())
         .node(replica())
         .node(replica().cut_off(90));
     assert_eq!(
         told(&steady(stopped)),
-        "nothing: nothing: it does not look at replication links, so it will not repair that of orders-2"
+        "nothing: it does not look at replication links, so it will not repair that of orders-2"
     );
 }
 
