@@ -20,6 +20,7 @@ pub(super) fn section<'a>(see: &See<'_>) -> Section<'a> {
     let with = rows.iter().filter(|(_, row)| !row.spans).count();
     let noun = if with == 1 { "operator" } else { "operators" };
     Section {
+        leads: true,
         right: vec![Piece::muted(format!("{with} {noun}"))],
         columns: vec![
             Column::new("context", "CONTEXT").width(10, 16),

@@ -45,6 +45,7 @@ pub(super) fn section<'a>(
             Column::new("phase", "PHASE").width(13, 16).priority(4),
         ],
         len,
+        leads: true,
         name: Box::new(move |at| named.get(at).cloned().unwrap_or_default()),
         row: Box::new(move |at| {
             let found = shown.get(at);

@@ -38,6 +38,8 @@ pub struct Section<'a> {
     pub headless: bool,
     /// With nothing chosen the last row is selected, and stays so as more come.
     pub follows: bool,
+    /// What is selected matters to other panes, so it is marked though another pane has the keyboard.
+    pub leads: bool,
 }
 
 impl<'a> Section<'a> {
@@ -61,6 +63,7 @@ impl<'a> Section<'a> {
             empty: String::new(),
             headless: false,
             follows: false,
+            leads: false,
         }
     }
 
@@ -220,8 +223,11 @@ impl<const N: usize> Sheet<N> {
                 continue;
             };
             let row = |at: usize| (section.row)(at);
+            let marked = self.pane == pane || section.leads;
+            // A pane that follows is scrolled to its end, marked or not.
+            let selected = self.at(pane, section).filter(|_| marked || section.follows);
             let table = Table::new(&section.columns, section.len, &row)
-                .selected(self.at(pane, section))
+                .selected(selected)
                 .focused(focused)
                 .shifted(self.shifts.get(pane).copied().unwrap_or(0))
                 .when_empty(&section.empty);

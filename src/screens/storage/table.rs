@@ -26,7 +26,7 @@ pub(super) fn section<'a>(
         Column::new("instance", "INSTANCE")
             .width(12, 30)
             .cut_middle(),
-        Column::new("pod", "POD").width(11, 26).fill().cut_middle(),
+        Column::new("pod", "POD").width(10, 26).fill().cut_middle(),
         Column::new("state", "VOLUME").width(11, 14),
         Column::new("wanted", "WANTED")
             .width(8, 8)
@@ -41,7 +41,7 @@ pub(super) fn section<'a>(
             .right()
             .priority(3),
         Column::new("real", "REAL").width(8, 8).right(),
-        Column::new("used", "USED").width(11, 14).right(),
+        Column::new("used", "USED").width(10, 14).right(),
         Column::new("growth", "GROWTH")
             .width(10, 16)
             .right()
@@ -50,11 +50,12 @@ pub(super) fn section<'a>(
         Column::new("schedule", "SNAPSHOTS")
             .width(12, 16)
             .priority(3),
-        Column::new("saved", "LAST SAVE").width(12, 14).priority(1),
+        Column::new("saved", "LAST SAVE").width(10, 14).priority(1),
         Column::new("drift", "DRIFT").width(5, 5).right(),
     ]);
     let parts = if all == 1 { "volume" } else { "volumes" };
     Section {
+        leads: true,
         title: "Storage".to_owned(),
         right: vec![Piece::muted(format!("{all} {parts}, {ill} ill"))],
         columns,

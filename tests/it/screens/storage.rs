@@ -129,7 +129,7 @@ fn all_well() {
     let mut story = shown(120, 40, GlyphSet::Unicode);
     story
         .says("20%")
-        .says("as scheduled")
+        .says("● snapshots")
         .says("which lets volumes grow");
     assert_snapshot!(story.screen());
 }
