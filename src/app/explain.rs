@@ -5,10 +5,9 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::state::State;
-use crate::checks::{self, Finding, Subject};
-use crate::domain::Link;
+use crate::checks::{self, Evidence, Finding, Subject, Topic};
 use crate::screens::See;
-use crate::screens::parts::{state_sign, state_tone};
+use crate::screens::parts::{finding_sign, finding_tone};
 use crate::settings::{Glyph, Tone};
 use crate::widgets::{Piece, Popup, Window, draw};
 
@@ -58,53 +57,27 @@ impl Explain {
     }
 
     fn lines(&self, see: &See<'_>, width: usize) -> Vec<Vec<Piece>> {
+        let topic = Topic::Subject(self.subject.clone());
+        let told = checks::explain(see.world, see.board, &topic, self.first);
         let mut lines = Vec::new();
-        if let Subject::Context(id) = &self.subject {
-            way(see, id, width, &mut lines);
-        }
-        let judgement = see.board.subject(&self.subject);
-        let mut findings: Vec<&Finding> =
-            judgement.map_or(Vec::new(), |j| j.findings.iter().collect());
-        findings.sort_by_key(|finding| Some(finding.check) != self.first);
-        for finding in &findings {
+        for finding in &told.findings {
             one(see, finding, width, &mut lines);
         }
-        if findings.is_empty() {
-            let text = match judgement {
-                Some(_) => "Nothing is wrong here: every check that applies is passed.",
-                None => "This was not judged yet.",
-            };
-            lines.push(vec![Piece::muted(text)]);
+        if told.findings.is_empty() {
+            said(&told.answer, "", Tone::Muted, width, &mut lines);
+            lines.push(Vec::new());
+        }
+        for known in &told.known {
+            lines.push(vec![Piece::new(known.of.clone(), Tone::Strong)]);
+            facts(see, &known.facts, width, &mut lines);
         }
         lines
     }
 }
 
-/// The way to a cluster, with the raw message that a row has no room for.
-fn way(see: &See<'_>, id: &crate::domain::ContextId, width: usize, lines: &mut Vec<Vec<Piece>>) {
-    let Some(context) = see.world.context(id) else {
-        return;
-    };
-    let fault = match &context.link {
-        Link::Unreachable { fault, .. }
-        | Link::LoginNeeded { fault, .. }
-        | Link::Unusable { fault } => fault,
-        Link::Connecting | Link::Live { .. } => return,
-    };
-    let since = see.age(context.link_since);
-    lines.push(vec![Piece::new(
-        format!("{} for {since}: {}", fault.kind.word(), fault.message),
-        Tone::Broken,
-    )]);
-    for (text, tone) in [(&fault.hint, Tone::Text), (&fault.detail, Tone::Muted)] {
-        said(text, "  ", tone, width, lines);
-    }
-    lines.push(Vec::new());
-}
-
 fn one(see: &See<'_>, finding: &Finding, width: usize, lines: &mut Vec<Vec<Piece>>) {
-    let tone = state_tone(finding.state);
-    let sign = see.sign(state_sign(finding.state));
+    let tone = finding_tone(finding);
+    let sign = see.sign(finding_sign(finding));
     for (i, text) in draw::wrap(&finding.sentence, width.saturating_sub(2))
         .into_iter()
         .enumerate()
@@ -116,34 +89,28 @@ fn one(see: &See<'_>, finding: &Finding, width: usize, lines: &mut Vec<Vec<Piece
         };
         lines.push(vec![Piece::new(lead, tone), Piece::new(text, Tone::Strong)]);
     }
+    see.since(finding.since);
     lines.push(vec![
         Piece::muted("  "),
-        Piece::new(finding.severity.word(), tone),
-        Piece::muted(format!(", {}, check ", since_words(see, finding))),
+        Piece::new(finding.word(), tone),
+        Piece::muted(format!(", {}, check ", finding.since_words(see.now))),
         Piece::muted(finding.check),
     ]);
     said(&finding.meaning, "  ", Tone::Text, width, lines);
-    for evidence in &finding.evidence {
-        let age = see.age(evidence.at);
-        let dot = see.sign(Glyph::Dot);
-        said(
-            &format!("{dot} {} ({}, {age} ago)", evidence.text, evidence.source),
-            "  ",
-            Tone::Text,
-            width,
-            lines,
-        );
-    }
-    if let Some(check) = checks::ALL.iter().find(|check| check.id == finding.check) {
-        said(check.why, "  ", Tone::Muted, width, lines);
-    }
+    facts(see, &finding.evidence, width, lines);
+    said(finding.why(), "  ", Tone::Muted, width, lines);
+    let next = format!("Next: {}", finding.next_step());
+    said(&next, "  ", Tone::Accent, width, lines);
     lines.push(Vec::new());
 }
 
-fn since_words(see: &See<'_>, finding: &Finding) -> String {
-    match finding.since {
-        checks::Since::Exactly(_) => format!("since {} ago", see.since(finding.since)),
-        checks::Since::Seen(_) => see.since(finding.since),
+fn facts(see: &See<'_>, facts: &[Evidence], width: usize, lines: &mut Vec<Vec<Piece>>) {
+    let dot = see.sign(Glyph::Dot);
+    for fact in facts {
+        // The glance notes when the words go out of date.
+        see.age(fact.at);
+        let text = format!("{dot} {}", fact.words(see.now));
+        said(&text, "  ", Tone::Text, width, lines);
     }
 }
 

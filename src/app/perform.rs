@@ -10,7 +10,7 @@ use super::history::Place;
 use super::over::Over;
 use super::palette::Palette;
 use super::state::State;
-use crate::domain::InstanceId;
+use crate::domain::{InstanceId, Kind, address};
 use crate::msg::command::Turn;
 use crate::msg::{Command, Effect};
 use crate::screens::{self, Filter, Fresh, Intent};
@@ -187,6 +187,10 @@ fn travel(state: &mut State, turn: Turn) {
 
 fn go(state: &mut State, screen: &str, now: Timestamp) {
     let Some(doc) = screens::ALL.iter().find(|doc| doc.id == screen) else {
+        if address::find(state.shown_world(), screen).is_ok() {
+            show(state, screen, now);
+            return;
+        }
         let known = screens::ALL.iter().map(|doc| doc.id);
         let near = suggestion(screen, known);
         state
@@ -221,46 +225,50 @@ fn go_to(state: &mut State, place: Place) {
     }
 }
 
-/// Shows the instance that an address means, if it means exactly one.
+/// Shows what an address means, if it means exactly one place: an instance, with the node selected that it names.
 fn show(state: &mut State, address: &str, now: Timestamp) {
-    let mut found: Vec<InstanceId> = state
-        .shown_world()
-        .instances()
-        .filter(|id| is_addressed(id, address))
-        .collect();
-    match (found.pop(), found.len()) {
-        (Some(id), 0) => go_to_instance(state, id),
-        (Some(_), others) => state.notices.problem(
-            format!(
-                "{} instances are called `{address}`; say which: CONTEXT/NAMESPACE/NAME",
-                others + 1
+    match address::find(state.shown_world(), address) {
+        Ok(found) => match found.as_slice() {
+            [place] => go_to_place(state, place.clone()),
+            several => state.notices.problem(
+                format!(
+                    "{} places are called {address}; say which: CONTEXT/NAMESPACE/NAME",
+                    several.len()
+                ),
+                now,
             ),
-            now,
-        ),
-        (None, _) => {
-            let names: Vec<String> = state
-                .shown_world()
-                .instances()
-                .flat_map(|id| [id.name.to_string(), id.to_string()])
-                .collect();
-            let near = suggestion(address, names.iter().map(String::as_str));
-            state
-                .notices
-                .problem(format!("there is no instance `{address}`; {near}"), now);
-        }
+        },
+        Err(unfound) => state.notices.problem(unfound.to_string(), now),
     }
 }
 
-/// Whether `[CONTEXT/][NAMESPACE/]NAME` means this instance. Context names may contain slashes themselves.
-fn is_addressed(id: &InstanceId, address: &str) -> bool {
-    let InstanceId {
-        context,
-        namespace,
-        name,
-    } = id;
-    address == &**name
-        || address == format!("{namespace}/{name}")
-        || address == format!("{context}/{namespace}/{name}")
+fn go_to_place(state: &mut State, place: address::Place) {
+    go_to_instance(state, place.instance);
+    if let (Some(pod), Some(desk)) = (place.pod, state.desk_mut()) {
+        desk.screen.select_node(&pod);
+    }
+}
+
+/// Goes where the reader wished to be from the beginning, once that is known; says so when everything was listed and it is
+/// not there.
+pub(super) fn grant_wish(state: &mut State, now: Timestamp) {
+    let Some(address) = state.wish.clone() else {
+        return;
+    };
+    let is_known = address::find(&state.world, &address).is_ok();
+    let is_listed = state.world.contexts().all(|context| {
+        let asked = [Kind::Dragonfly, Kind::Pod];
+        context.link.fault().is_some()
+            || asked.iter().all(|kind| {
+                let mut sources = context.sources_of(*kind).peekable();
+                sources.peek().is_some() && sources.all(|(_, source)| source.access.is_some())
+            })
+    });
+    if is_known || is_listed {
+        state.wish = None;
+        state.dirty = true;
+        show(state, &address, now);
+    }
 }
 
 /// Another place is shown: its screen looks at what is new since it was last shown.

@@ -8,8 +8,8 @@ use super::freeze::Picture;
 use super::history::History;
 use super::notices::Notices;
 use super::over::Over;
-use crate::checks::{Board, Limits, Subject};
-use crate::domain::{InstanceId, Want, World};
+use crate::checks::{Board, EXPECTED, Limits, NOT_EXPECTED, Subject};
+use crate::domain::{ContextId, InstanceId, Want, World};
 use crate::screens::{self, Clock, Filter, Fresh, Screen, See};
 use crate::settings::{GlyphSet, KeyPress, Keymap, Settings, Theme};
 use crate::widgets::Look;
@@ -37,6 +37,8 @@ pub struct State {
     pub(super) frozen: Option<Box<Picture>>,
     pub(super) notices: Notices,
     pub(super) mouse: bool,
+    /// Where the reader wants to be as soon as it is known: the address given on the command line.
+    pub(super) wish: Option<String>,
     /// What to say about contexts that could be open and are not.
     pub(super) hint: Option<String>,
     /// What the machine room was last told to look at closely.
@@ -115,6 +117,7 @@ impl State {
             frozen: None,
             notices,
             mouse: settings.mouse,
+            wish: None,
             hint,
             watched: None,
             wanted: BTreeSet::new(),
@@ -127,6 +130,11 @@ impl State {
             ring: false,
             settings,
         }
+    }
+
+    /// Shows the instance, or the node, of that address as soon as it is known; says so when there is none.
+    pub fn open_at(&mut self, address: &str) {
+        self.wish = Some(address.to_owned());
     }
 
     /// All facts, for reports and tests. Read-only: facts go in through [`super::update()`].
@@ -251,6 +259,44 @@ pub fn limits_of(settings: &Settings) -> Limits {
         grace: seconds(bounds.grace),
         preparation: seconds(bounds.preparation),
         lease: seconds(bounds.lease),
+        operators: settings
+            .fleet
+            .iter()
+            .filter_map(|member| {
+                let context = ContextId::new(&member.context);
+                match member.role.as_str() {
+                    EXPECTED => Some((context, true)),
+                    NOT_EXPECTED => Some((context, false)),
+                    _ => None,
+                }
+            })
+            .collect(),
         ..Limits::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Member;
+
+    #[test]
+    fn the_role_of_a_context_says_whether_it_is_to_have_an_operator() {
+        let member = |context: &str, role: &str| Member {
+            context: context.to_owned(),
+            role: role.to_owned(),
+            ..Member::default()
+        };
+        let settings = Settings {
+            fleet: vec![
+                member("a", "infra"),
+                member("b", "apps"),
+                member("c", "lab"),
+                member("d", ""),
+            ],
+            ..Settings::default()
+        };
+        let wanted = [(ContextId::new("a"), true), (ContextId::new("b"), false)];
+        assert_eq!(limits_of(&settings).operators, wanted.into());
     }
 }

@@ -31,17 +31,26 @@ pub(super) fn view(state: &State, see: &See<'_>, now: Timestamp, area: Rect, buf
 }
 
 fn of_context(see: &See<'_>, context: &ContextWorld) -> Vec<Segment> {
+    let member = see.settings.member(context.id.as_str());
     let name = Piece::new(context.id.as_str(), Tone::Strong);
     if let Some(twin) = see.world.twin(&context.id) {
         let same = Piece::muted(format!(" = same cluster as {twin}"));
         return vec![Segment::new(vec![name, same]).priority(4)];
     }
     let standing = standing(see, context);
-    let mut pieces = vec![
-        name,
+    let mut pieces = vec![name];
+    // What the cluster is for, unless its name says so already.
+    if let Some(member) = member.filter(|m| !m.role.is_empty() && m.role != m.context) {
+        pieces.push(Piece::muted(format!(" {}", member.role)));
+    }
+    if member.is_some_and(|member| member.read_only) {
+        let lock = format!(" {}", see.sign(Glyph::Locked));
+        pieces.push(Piece::new(lock, Tone::Locked));
+    }
+    pieces.extend([
         Piece::text(" "),
         Piece::new(see.sign(standing.sign), standing.tone),
-    ];
+    ]);
     if let Link::Live { rtt } = context.link {
         pieces.push(Piece::muted(format!(" {}", milliseconds(rtt))));
     }
@@ -49,7 +58,8 @@ fn of_context(see: &See<'_>, context: &ContextWorld) -> Vec<Segment> {
         pieces.push(Piece::new(format!(" {}", standing.word), standing.tone));
     }
     if !context.is_live() {
-        pieces.push(Piece::muted(format!(" {}", see.age(context.link_since))));
+        let since = see.age(context.stands_since());
+        pieces.push(Piece::muted(format!(" {since}")));
     }
     let mut segments = vec![Segment::new(pieces).priority(match standing.word {
         // What is well leaves before what is not.
@@ -61,7 +71,10 @@ fn of_context(see: &See<'_>, context: &ContextWorld) -> Vec<Segment> {
         if let Link::Unreachable { retry_at, .. } | Link::LoginNeeded { retry_at, .. } =
             &context.link
         {
-            why.push_str(&format!(" retry in {}", see.until(*retry_at)));
+            why.push_str(&match see.until(*retry_at) {
+                Some(left) => format!(" retry in {left}"),
+                None => " trying now".to_owned(),
+            });
         }
         segments.push(Segment::new(vec![Piece::muted(why)]).priority(5));
     }

@@ -4,19 +4,24 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::perform::{copied_words, intend, perform};
+use super::perform::{copied_words, grant_wish, intend, perform};
 use super::state::State;
 use super::{keys, over};
-use crate::checks::{Severity, Subject};
+use crate::checks::{self, Severity, Subject};
 use crate::domain::{Fact, Touched};
 use crate::msg::command::Motion;
 use crate::msg::{Command, Effect, Mouse, Msg, Outcome};
+use crate::screens::parts::Counts;
 
 /// Takes in one message that happened at `now`, and says what must be done outside.
 pub fn update(state: &mut State, msg: Msg, now: Timestamp) -> Vec<Effect> {
     let mut effects = Vec::new();
     match msg {
-        Msg::Key(key) => keys::press(state, key, now, &mut effects),
+        Msg::Key(key) => {
+            // Whoever presses keys has chosen where to be.
+            state.wish = None;
+            keys::press(state, key, now, &mut effects);
+        }
         Msg::Paste(text) => over::paste(state, &text),
         Msg::Mouse(mouse) => on_mouse(state, mouse, now, &mut effects),
         // Everything is laid out when it is drawn.
@@ -46,6 +51,7 @@ fn take_in(state: &mut State, facts: Vec<Fact>, now: Timestamp) {
         return;
     }
     judge(state, touched, now);
+    grant_wish(state, now);
 }
 
 fn tick(state: &mut State, now: Timestamp) {
@@ -155,29 +161,39 @@ fn on_mouse(state: &mut State, mouse: Mouse, now: Timestamp, effects: &mut Vec<E
 impl State {
     /// The name of the terminal window: what one wants to read on a tab.
     fn title(&self) -> String {
-        let (all, ill) = self.counts();
-        match (all, ill) {
-            (0, _) => "darner".to_owned(),
-            (all, 0) => format!("darner: {all} well"),
-            (all, ill) => format!("darner: {ill} of {all} ill"),
+        let counts = self.counts();
+        match counts {
+            Counts { all: 0, .. } => "darner".to_owned(),
+            _ => format!("darner: {}", news(counts)),
         }
     }
 
-    /// Instances that are shown, and how many of them are not healthy.
-    pub(super) fn counts(&self) -> (usize, usize) {
+    /// Instances that are shown, and how they are.
+    pub(super) fn counts(&self) -> Counts {
         let (world, board) = match &self.frozen {
             Some(picture) => (&picture.world, &picture.board),
             None => (&self.world, &self.board),
         };
-        let mut all = 0;
-        let mut ill = 0;
-        for id in world.instances() {
-            all += 1;
-            let well = board
-                .instance(&id)
-                .is_some_and(|j| j.state == crate::checks::State::Healthy);
-            ill += usize::from(!well);
-        }
-        (all, ill)
+        Counts::of(world.instances().map(|id| {
+            let judged = board.instance(&id);
+            judged.map_or(checks::State::Unknown, |j| j.state)
+        }))
+    }
+}
+
+/// The news in a few words: `3 well`, `1 of 3 ill`, `3 instances: 1 unknown`.
+pub(super) fn news(counts: Counts) -> String {
+    let Counts {
+        all,
+        ill,
+        unknown,
+        syncing,
+    } = counts;
+    match (ill, unknown, syncing) {
+        (0, 0, 0) => format!("{all} well"),
+        (1.., 0, _) => format!("{ill} of {all} ill"),
+        (1.., ..) => format!("{ill} of {all} ill, {unknown} unknown"),
+        (0, 1.., _) => format!("{unknown} of {all} unknown"),
+        (0, 0, 1..) => format!("{syncing} of {all} syncing"),
     }
 }

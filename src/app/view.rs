@@ -5,7 +5,9 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::state::State;
+use super::update::news;
 use super::{footer, topbar};
+use crate::screens::parts::Counts;
 use crate::settings::Tone;
 use crate::widgets::{Piece, draw};
 
@@ -45,12 +47,13 @@ pub fn view(state: &State, now: Timestamp, area: Rect, buf: &mut Buffer) {
 
 /// A sentence instead of garbage.
 fn tiny(state: &State, area: Rect, buf: &mut Buffer) {
-    let (all, ill) = state.counts();
+    let counts = state.counts();
     let look = state.look();
-    let news = match (all, ill) {
-        (0, _) => ("no instance yet.".to_owned(), Tone::Text),
-        (all, 0) => (format!("{all} well."), Tone::Healthy),
-        (all, ill) => (format!("{ill} of {all} ill."), Tone::Broken),
+    let news = match counts {
+        Counts { all: 0, .. } => ("no instance yet.".to_owned(), Tone::Text),
+        Counts { ill: 1.., .. } => (format!("{}.", news(counts)), Tone::Broken),
+        _ if counts.tone() == Tone::Muted => (format!("{}.", news(counts)), Tone::Healthy),
+        _ => (format!("{}.", news(counts)), counts.tone()),
     };
     let (columns, rows) = LEAST;
     let room = format!(

@@ -6,10 +6,10 @@ use jiff::Timestamp;
 
 use super::{
     ALL, Case, Check, Evidence, Finding, Limits, Since, State, Subject, Verdict,
-    context_unreachable,
+    context_unreachable, operator_down,
 };
 use crate::domain::world::Touched;
-use crate::domain::{InstanceId, World};
+use crate::domain::{InstanceId, Master, World};
 
 /// All findings about one subject, and the state that they add up to.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,6 +20,9 @@ pub struct Judgement {
     pub findings: Vec<Finding>,
     /// At least one check had something to say. An operator where none is needed is neither well nor ill.
     pub applies: bool,
+    /// Who acts as master, by the same facts as the state; as of when the cluster was last heard, while it is not.
+    /// [`Master::Unknown`] for what is not an instance.
+    pub master: Master,
     /// When time alone can change it.
     pub again_at: Option<Timestamp>,
 }
@@ -34,6 +37,7 @@ pub fn judge(world: &World, subject: &Subject, limits: &Limits, now: Timestamp) 
             state: State::Unknown,
             findings: Vec::new(),
             applies: false,
+            master: Master::Unknown,
             again_at: None,
         };
     };
@@ -41,6 +45,7 @@ pub fn judge(world: &World, subject: &Subject, limits: &Limits, now: Timestamp) 
         return add_up(&case, ALL);
     }
     let mut unreachable = add_up(&case, &[&context_unreachable::CHECK]);
+    unreachable.master = Master::Unknown;
     if let (Some(heard), Some(finding)) = (case.context.heard, unreachable.findings.first_mut())
         && let Some(then) = Case::of(world, subject, limits, heard)
     {
@@ -50,6 +55,7 @@ pub fn judge(world: &World, subject: &Subject, limits: &Limits, now: Timestamp) 
             .filter(|check| check.id != context_unreachable::CHECK.id)
             .collect();
         let before = add_up(&then, &others);
+        unreachable.master = before.master;
         finding.evidence.push(Evidence {
             text: format!("{} when it was last heard", before.state.word()),
             source: "what was seen before".to_owned(),
@@ -72,6 +78,7 @@ fn add_up(case: &Case<'_>, checks: &[&Check]) -> Judgement {
         state: State::Healthy,
         findings: Vec::new(),
         applies: false,
+        master: case.master(),
         again_at: None,
     };
     for check in checks {
@@ -164,7 +171,23 @@ impl Board {
         again.sort();
         again.dedup();
         let mut changed = false;
-        for subject in again {
+        // Operators come before instances, and what is said of an operator is said of its instances too: these are judged
+        // again when it changes, not at each renewal of its Lease.
+        let (first, mut instances): (Vec<Subject>, Vec<Subject>) = again
+            .into_iter()
+            .partition(|subject| !matches!(subject, Subject::Instance(_)));
+        for subject in first {
+            let is_news = self.judge(world, subject.clone(), limits, now);
+            changed |= is_news;
+            if let (Subject::Operator(id), true) = (&subject, is_news)
+                && let Some(context) = world.context(id)
+            {
+                instances.extend(context.instances().map(Subject::Instance));
+            }
+        }
+        instances.sort();
+        instances.dedup();
+        for subject in instances {
             changed |= self.judge(world, subject, limits, now);
         }
         changed
@@ -210,11 +233,18 @@ impl Board {
                 matches!(subject, Subject::Context(_)) || world.twin(subject.context()).is_none()
             })
             .flat_map(|(subject, judgement)| {
-                // That a context is cut off is said once, not again for everything in it.
-                judgement.findings.iter().filter(move |finding| {
-                    matches!(subject, Subject::Context(_))
-                        || finding.check != context_unreachable::CHECK.id
-                })
+                // That a context is cut off, or that an operator is down, is said once, not again for everything there.
+                judgement
+                    .findings
+                    .iter()
+                    .filter(move |finding| match subject {
+                        Subject::Context(_) => true,
+                        Subject::Operator(_) => finding.check != context_unreachable::CHECK.id,
+                        Subject::Instance(_) => {
+                            ![context_unreachable::CHECK.id, operator_down::CHECK.id]
+                                .contains(&finding.check)
+                        }
+                    })
             })
             .collect();
         findings.sort_by_key(|f| (std::cmp::Reverse((f.severity, f.state)), f.since.at()));

@@ -7,7 +7,7 @@ use crate::domain::engine::{Follower, Question, Replication, Role, Side};
 use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::object::{Container, ContainerState};
 use crate::domain::world::{ContextWorld, Known, Source};
-use crate::domain::{Access, InstanceView, Kind, NodeView, World};
+use crate::domain::{Access, InstanceView, Kind, Master, NodeView, World};
 
 /// A subject with its facts, at a moment.
 pub struct Case<'a> {
@@ -121,6 +121,7 @@ impl<'a> Case<'a> {
             state,
             sentence: sentence.into(),
             meaning: String::new(),
+            next: check.next.to_owned(),
             evidence: Vec::new(),
             since: Since::Seen(self.now),
             about: Vec::new(),
@@ -130,6 +131,73 @@ impl<'a> Case<'a> {
     /// Some seconds after a moment, if that is still to come.
     pub fn still(&self, from: Timestamp, seconds: i64) -> Option<Timestamp> {
         Some(later(from, seconds)).filter(|until| *until > self.now)
+    }
+
+    /// Until when a node that last called itself master is only believed to: another became master after it was last
+    /// asked, and nobody has asked it since. It is asked at once then, so this is short; and one that called itself master
+    /// after the other was labelled has been asked.
+    pub fn superseded_until(&self, old: &Node<'_>, masters: &[&Node<'_>]) -> Option<Timestamp> {
+        let Word::Says { at, until, .. } = old.word else {
+            return None;
+        };
+        masters
+            .iter()
+            .filter(|new| new.name() != old.name())
+            .filter_map(|new| {
+                let turned = new.view.engine.and_then(|e| e.role_changed)?;
+                let labelled = new
+                    .view
+                    .relabelled
+                    .filter(|_| new.view.label_role() == Some(Role::Master));
+                let was_asked = turned <= at || labelled.is_some_and(|labelled| labelled <= at);
+                (!was_asked)
+                    .then(|| self.still(turned, self.limits.settling))
+                    .flatten()
+            })
+            .max()
+            .map(|settled| settled.min(until))
+    }
+
+    /// Nodes that act as master now: believed masters, but for those that another has taken over from.
+    pub fn acting(&self, instance: &Instance<'a>) -> Vec<String> {
+        let masters = instance.masters();
+        masters
+            .iter()
+            .filter(|old| self.superseded_until(old, &masters).is_none())
+            .map(|node| node.name().to_owned())
+            .collect()
+    }
+
+    /// Who acts as master, in one word with the state that the checks come to.
+    pub fn master(&self) -> Master {
+        let Some(instance) = &self.instance else {
+            return Master::Unknown;
+        };
+        let acting = self.acting(instance);
+        match acting.as_slice() {
+            [one] => return Master::One(one.clone()),
+            [_, _, ..] => return Master::Contested(acting),
+            [] => {}
+        }
+        let labelled = |is: &dyn Fn(&Node<'_>) -> bool| {
+            let mut named = instance
+                .nodes
+                .iter()
+                .filter(|n| n.view.label_role() == Some(Role::Master) && n.runs() && is(n));
+            match (named.next(), named.next()) {
+                (Some(one), None) => Some(Master::Labelled(one.name().to_owned())),
+                _ => None,
+            }
+        };
+        if let Some(coming) = labelled(&|n| !n.is_going() && self.unsettled_until(n).is_some()) {
+            return coming;
+        }
+        let nowhere = instance.endpoints.as_deref() == Some(&[]);
+        let unheard = instance.nodes.iter().any(Node::might_be_master);
+        if instance.pods_known && instance.young_until.is_none() && (nowhere || !unheard) {
+            return Master::None;
+        }
+        labelled(&|n| matches!(n.word, Word::Silent { .. })).unwrap_or(Master::Unknown)
     }
 
     /// Until when a disagreement about a node's role may be nothing but a role change on its way: shortly after label
@@ -172,11 +240,12 @@ impl<'a> Instance<'a> {
         }
     }
 
-    /// Nodes whose engines are believed to be masters, but for those that are starting.
+    /// Nodes whose engines run and are believed to be masters, but for those that are starting. A pod that is being
+    /// deleted counts for as long as its engine answers.
     pub fn masters(&self) -> Vec<&Node<'a>> {
         self.nodes
             .iter()
-            .filter(|n| n.says(Role::Master) && !n.is_starting())
+            .filter(|n| n.says(Role::Master) && n.runs() && !n.is_starting())
             .collect()
     }
 

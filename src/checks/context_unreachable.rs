@@ -15,6 +15,7 @@ pub const CHECK: Check = Check {
     title: "Context not reachable",
     why: "While a cluster does not answer, nothing that is shown of it is true now; it may have failed over meanwhile.",
     reads: "heartbeat of the API server",
+    next: "r tries again at once; {kubectl} version tells whether the server answers others.",
     run,
 };
 
@@ -26,10 +27,10 @@ fn run(case: &Case<'_>) -> Answer {
         };
     };
     let context = case.context;
-    let since = context.heard.unwrap_or(context.link_since);
+    let since = context.stands_since();
     let told = match (case.subject, context.heard) {
         (Subject::Context(_), None) => what,
-        (Subject::Context(_), Some(_)) => format!("{what}: nothing there is being watched"),
+        (Subject::Context(_), Some(_)) => format!("{what}; nothing there is being watched"),
         (_, None) => what,
         (_, Some(heard)) => format!("{what}; last heard at {}", clock(heard)),
     };
@@ -40,6 +41,7 @@ fn run(case: &Case<'_>) -> Answer {
     };
     let finding = case
         .finding(&CHECK, severity, State::Unknown, told)
+        .meaning("What is shown of it is as it was then; it may have changed since.")
         .since(Since::Seen(since));
     with_fault(finding, &context.link, context.link_since).into()
 }
@@ -77,11 +79,13 @@ fn with_fault(finding: Finding, link: &Link, at: Timestamp) -> Finding {
     } else {
         &fault.detail
     };
-    finding.meaning(fault.hint.clone()).resting_on(
-        detail.clone(),
-        "heartbeat of the API server",
-        at,
-    )
+    let next = match fault.hint.as_str() {
+        "" => String::new(),
+        hint => format!("{hint}; r tries again at once."),
+    };
+    finding
+        .next(next)
+        .resting_on(detail.clone(), "heartbeat of the API server", at)
 }
 
 #[cfg(test)]
@@ -118,24 +122,24 @@ mod tests {
                 fault: fault(),
                 retry_at: now()
             }),
-            "warning unknown: infra is not reachable (dial timeout): nothing there is being watched"
+            "warning unknown: infra is not reachable (dial timeout); nothing there is being watched"
         );
         assert_eq!(
             linked(Link::LoginNeeded {
                 fault: Fault::new(FaultKind::Unauthenticated, "aws: expired"),
                 retry_at: now()
             }),
-            "warning unknown: infra wants a login (aws: expired): nothing there is being watched"
+            "warning unknown: infra wants a login (aws: expired); nothing there is being watched"
         );
         assert_eq!(
             linked(Link::Unusable {
                 fault: Fault::new(FaultKind::Unusable, "no server")
             }),
-            "warning unknown: infra cannot be opened (no server): nothing there is being watched"
+            "warning unknown: infra cannot be opened (no server); nothing there is being watched"
         );
         assert_eq!(
             linked(Link::Connecting),
-            "warning unknown: infra is being connected again: nothing there is being watched"
+            "warning unknown: infra is being connected again; nothing there is being watched"
         );
     }
 
@@ -156,6 +160,10 @@ mod tests {
             "infra is not reachable (dial timeout); last heard at 11:59:22 UTC"
         );
         assert_eq!(finding.since, Since::Seen(ago(38)));
+        assert_eq!(
+            finding.next_step(),
+            "r tries again at once; kubectl --context infra -n shop version tells whether the server answers others."
+        );
         let told: Vec<&str> = finding.evidence.iter().map(|e| e.text.as_str()).collect();
         assert!(
             told.contains(&"several masters when it was last heard"),

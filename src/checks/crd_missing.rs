@@ -2,8 +2,10 @@
 //!
 //! A cluster without CRD and operator is a cluster that only consumes: nothing is wrong with it.
 
+use jiff::Timestamp;
+
 use super::case::is_followed;
-use super::{Answer, Case, Check, Finding, Severity, State, Subject};
+use super::{Answer, Case, Check, Finding, Limits, Severity, State, Subject};
 use crate::domain::Kind;
 use crate::domain::world::ContextWorld;
 
@@ -12,6 +14,8 @@ pub const CHECK: Check = Check {
     id: "crd-missing",
     title: "CRD missing",
     why: "Without the CRD there are no Dragonfly objects, and the operator does not start.",
+    next: "install the CRD of the operator's version; {kubectl} get crd dragonflies.dragonflydb.io -o yaml shows what is \
+           there.",
     reads: "CustomResourceDefinition dragonflies.dragonflydb.io, the operator's Deployment",
     run,
 };
@@ -25,9 +29,20 @@ fn run(case: &Case<'_>) -> Answer {
     };
     let context = case.context;
     let Some(held) = context.crds.iter().next() else {
-        let known = followed(case, Kind::Crd);
-        if !known || !has_operator(context) {
+        if !followed(case, Kind::Crd) {
             return Answer::NOT_APPLICABLE;
+        }
+        if !has_operator(context) {
+            if case.limits.operators.get(id) != Some(&true) {
+                return Answer::NOT_APPLICABLE;
+            }
+            let sentence = format!(
+                "{id}, whose role is infra in the settings, has not the CRD dragonflies.dragonflydb.io"
+            );
+            return case
+                .finding(&CHECK, Severity::Warning, State::Degraded, sentence)
+                .meaning("No instance can exist there.")
+                .into();
         }
         let sentence = format!("{id} has an operator, but not the CRD dragonflies.dragonflydb.io");
         return critical(case, sentence)
@@ -70,9 +85,18 @@ fn has_operator(context: &ContextWorld) -> bool {
 
 /// Every question that answers for that kind has been answered and is being followed; false when there is none.
 pub(super) fn followed(case: &Case<'_>, kind: Kind) -> bool {
-    let mut sources = case.context.sources_of(kind).peekable();
-    sources.peek().is_some()
-        && sources.all(|(_, source)| is_followed(source, case.limits, case.now))
+    is_all_followed(case.context, kind, case.limits, case.now)
+}
+
+/// The same, of a context at a moment.
+pub(super) fn is_all_followed(
+    context: &ContextWorld,
+    kind: Kind,
+    limits: &Limits,
+    now: Timestamp,
+) -> bool {
+    let mut sources = context.sources_of(kind).peekable();
+    sources.peek().is_some() && sources.all(|(_, source)| is_followed(source, limits, now))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 
 use jiff::Timestamp;
 
-use super::words::{bracketed, list};
+use super::words::{bracketed, has, list, number};
 use super::{Answer, Case, Check, Finding, Instance, Node, Severity, Since, State, Word};
 use crate::domain::engine::Question;
 use crate::domain::fault::{Fault, FaultKind};
@@ -17,6 +17,7 @@ pub const CHECK: Check = Check {
     title: "Engine does not answer",
     why: "A link is healthy only while both of its ends answer us; a frozen node looks well from everywhere else.",
     reads: "PING, INFO replication and ROLE of every node, over port-forwards to port 9999",
+    next: "{kubectl} describe pod {pod} and {kubectl} logs {pod} tell whether its process lives.",
     run,
 };
 
@@ -115,10 +116,20 @@ fn finding(case: &Case<'_>, instance: &Instance<'_>, unheard: &[Unheard<'_>]) ->
         .and_then(|u| u.fault)
         .map_or(String::new(), |f| bracketed(&f.message));
     let id = &instance.view.id;
-    let sentence = if forbidden {
-        format!("the engines of {id} may not be asked{reason}: only labels and endpoints are known")
+    let by_page = unheard.iter().all(|u| {
+        let engine = u.node.view.engine;
+        engine.is_some_and(|e| e.metrics.is_some() && e.stands(Question::Metrics))
+    });
+    let sentence = if forbidden && by_page {
+        format!(
+            "whom {} {} is not known: only /metrics may be read{reason}",
+            list(&names),
+            number(names.len(), "follows", "follow")
+        )
+    } else if forbidden {
+        format!("the engines of {id} may not be asked{reason}; only labels and endpoints are known")
     } else if unasked {
-        format!("{} was not asked yet how it stands", list(&names))
+        format!("{} {} not been asked yet", list(&names), has(names.len()))
     } else if same && unheard.len() == running && running > 1 {
         format!("no engine of {id} answers{reason}")
     } else {
@@ -133,7 +144,8 @@ fn finding(case: &Case<'_>, instance: &Instance<'_>, unheard: &[Unheard<'_>]) ->
     let since = unheard.iter().map(|u| u.since).min().unwrap_or(case.now);
     let mut finding = case
         .finding(&CHECK, severity, State::Unknown, sentence)
-        .meaning(
+        .meaning("Whether it acts as master, and what it holds, is not known; others may still call it well.")
+        .next(
             first
                 .and_then(|u| u.fault)
                 .map(|f| f.hint.clone())
@@ -178,7 +190,7 @@ fn told(u: &Unheard<'_>) -> String {
     let reason = u.fault.map_or(String::new(), |f| bracketed(&f.message));
     let engine = u.node.view.engine;
     if engine.is_none() {
-        return format!("{name} was not asked yet how it stands");
+        return format!("{name} has not been asked yet");
     }
     let answers_ping = engine.is_some_and(|e| {
         e.ping.is_some()
@@ -213,7 +225,7 @@ mod tests {
                 (
                     "never asked",
                     instance("orders").node(master()).node(replica().unasked()),
-                    "note unknown: orders-1 was not asked yet how it stands",
+                    "note unknown: orders-1 has not been asked yet",
                 ),
                 (
                     "a frozen master",
@@ -239,7 +251,7 @@ mod tests {
                     instance("orders")
                         .node(master().unreachable(FaultKind::Forbidden, no))
                         .node(replica().unreachable(FaultKind::Forbidden, no)),
-                    "note unknown: the engines of shop/orders may not be asked (pods/portforward is forbidden): only \
+                    "note unknown: the engines of shop/orders may not be asked (pods/portforward is forbidden); only \
                      labels and endpoints are known",
                 ),
                 (

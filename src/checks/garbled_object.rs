@@ -9,6 +9,7 @@ pub const CHECK: Check = Check {
     title: "Objects not understood",
     why: "An object that cannot be read may be an instance or a node that is missing from every table.",
     reads: "every watched object",
+    next: "look at the object as it is, with kubectl get -o yaml.",
     run,
 };
 
@@ -29,7 +30,7 @@ fn run(case: &Case<'_>) -> Answer {
                 (ns, "") => format!("without a name in {ns}"),
                 (ns, name) => format!("{ns}/{name}"),
             };
-            format!("one of the {} ({name})", kind.words())
+            format!("{} {name}", kind.resource())
         })
         .collect();
     let mut finding = case
@@ -37,7 +38,10 @@ fn run(case: &Case<'_>) -> Answer {
             &CHECK,
             Severity::Warning,
             State::Degraded,
-            format!("{} in {id} cannot be understood", list(&names)),
+            match names.len() {
+                1 => format!("an object in {id} cannot be understood: {}", list(&names)),
+                n => format!("{n} objects in {id} cannot be understood: {}", list(&names)),
+            },
         )
         .meaning("It is left out of everything that is shown and judged.");
     for ((kind, namespace, name), problem) in garbled {
@@ -78,8 +82,8 @@ mod tests {
         }
         assert_eq!(
             line(&answer_about(&CHECK, &f, &about)),
-            "warning degraded: one of the Dragonfly objects (x) and one of the Dragonfly objects (without a name in \
-             shop) in infra cannot be understood"
+            "warning degraded: 2 objects in infra cannot be understood: dragonflies x and dragonflies without a name in \
+             shop"
         );
     }
 }

@@ -13,6 +13,7 @@ pub const CHECK: Check = Check {
     why: "What a replica has not received is lost if the master is. Lag counts journal records, not bytes or seconds; \
           440 to 1,450 are normal under load (measured on v1.39.0).",
     reads: "INFO replication of the master",
+    next: "look at the load of {pod} and its machine ({kubectl} top pod {pod}); do not fail over to it meanwhile.",
     run,
 };
 
@@ -29,8 +30,8 @@ fn run(case: &Case<'_>) -> Answer {
         .filter_map(|node| {
             let (_, line) = line(instance, node)?;
             // Outside stable sync the figure means nothing (dragonfly issue 2923).
-            (line.state == LinkState::Online && line.lag > case.limits.lag)
-                .then_some((node, line.lag))
+            let lag = line.lag.filter(|lag| *lag > case.limits.lag)?;
+            (line.state == LinkState::Online).then_some((node, lag))
         })
         .collect();
     if behind.is_empty() {

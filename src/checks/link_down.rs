@@ -16,8 +16,14 @@ pub const CHECK: Check = Check {
     title: "Replica cut off",
     why: "A replica that does not replicate serves old values and loses everything newer if it is promoted.",
     reads: "INFO replication of master and replicas",
+    next: "{kubectl} logs {pod} tells why it does not connect; {kubectl} exec {pod} -c dragonfly -- redis-cli -p 9999 \
+           INFO replication shows its end of the link.",
     run,
 };
+
+/// What to do about one that has stopped for good.
+const FOR_GOOD: &str = "compare its keys with its master's first ({kubectl} exec {pod} -c dragonfly -- redis-cli -p 9999 \
+    DBSIZE, on both); then {kubectl} delete pod {pod} makes it sync anew.";
 
 /// What is wrong with one replica's link.
 struct Broken {
@@ -69,8 +75,8 @@ fn run(case: &Case<'_>) -> Answer {
     let (severity, meaning) = if for_good {
         (
             Severity::Critical,
-            "It will not come back by itself, and it may hold data that the restarted master lacks: compare before \
-             making it follow again, which empties it.",
+            "It will not come back by itself, and it may hold data that the restarted master lacks; making it follow \
+             again empties it.",
         )
     } else {
         (
@@ -81,6 +87,7 @@ fn run(case: &Case<'_>) -> Answer {
     let mut finding = case
         .finding(&CHECK, severity, State::Degraded, list(&told))
         .meaning(meaning)
+        .next(if for_good { FOR_GOOD } else { "" })
         .about(broken.iter().map(|(n, _)| n.name()))
         .since(Since::Seen(since));
     for (node, _) in &broken {

@@ -11,6 +11,7 @@ pub const CHECK: Check = Check {
     title: "Loading its snapshot",
     why: "While a node loads, it refuses every command of clients with LOADING, though its pod is Ready.",
     reads: "PING and INFO persistence of every node",
+    next: "wait; {kubectl} logs {pod} tells how far it is.",
     run,
 };
 

@@ -14,7 +14,9 @@ mod case;
 mod context_unreachable;
 mod crd_missing;
 mod engine_silent;
+mod explanation;
 mod garbled_object;
+mod known;
 mod lag_high;
 pub mod leader;
 mod link_down;
@@ -41,12 +43,18 @@ mod words;
 #[cfg(test)]
 pub(crate) mod fixture;
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
-use crate::domain::{ContextId, InstanceId};
+use crate::domain::{ContextId, InstanceId, text};
 
 pub use board::{Board, Judgement, judge};
 pub use case::{Case, Instance, Node, Word};
+pub use explanation::{Explanation, Topic, explain};
+pub use known::Known;
+pub use leader::{Leader, leader};
+pub use operator_down::{EXPECTED, NOT_EXPECTED};
 
 /// Every check. The order is the order of judgement; display is by severity.
 pub const ALL: &[&Check] = &[
@@ -102,6 +110,9 @@ pub struct Check {
     pub why: &'static str,
     /// What it reads.
     pub reads: &'static str,
+    /// What to do about a finding, where the finding itself does not say: a command or a key, as [`Finding::next_step`]
+    /// fills it in.
+    pub next: &'static str,
     /// The judgement. Pure.
     pub run: fn(&Case<'_>) -> Answer,
 }
@@ -183,6 +194,8 @@ pub struct Finding {
     pub sentence: String,
     /// What it means for clients, in a sentence; may be empty.
     pub meaning: String,
+    /// What to do next, with the places that [`Finding::next_step`] fills in.
+    pub next: String,
     /// The facts that it rests on.
     pub evidence: Vec<Evidence>,
     /// Since when.
@@ -197,6 +210,53 @@ impl Finding {
     pub fn meaning(mut self, meaning: impl Into<String>) -> Self {
         self.meaning = meaning.into();
         self
+    }
+
+    /// The same, with another next step than its check's; an empty one changes nothing.
+    #[must_use]
+    pub fn next(mut self, next: impl Into<String>) -> Self {
+        let next = next.into();
+        if !next.is_empty() {
+            self.next = next;
+        }
+        self
+    }
+
+    /// What to do next, ready to be copied. `{kubectl}` becomes kubectl with the context and the namespace, `{context}`,
+    /// `{namespace}`, `{name}` the subject's, `{pod}` the first pod that the finding speaks of (else the instance's
+    /// first).
+    pub fn next_step(&self) -> String {
+        let context = text::shell_word(self.subject.context().as_str());
+        let (kubectl, namespace, name) = match &self.subject {
+            Subject::Context(_) | Subject::Operator(_) => (
+                format!("kubectl --context {context}"),
+                String::new(),
+                String::new(),
+            ),
+            Subject::Instance(id) => (
+                format!("kubectl --context {context} -n {}", id.namespace),
+                id.namespace.to_string(),
+                id.name.to_string(),
+            ),
+        };
+        let pod = match self.about.first() {
+            Some(pod) => pod.clone(),
+            None => format!("{name}-0"),
+        };
+        self.next
+            .replace("{kubectl}", &kubectl)
+            .replace("{context}", &context)
+            .replace("{namespace}", &namespace)
+            .replace("{name}", &name)
+            .replace("{pod}", &pod)
+    }
+
+    /// How bad it is, in the one word that every place uses: its severity, or `unknown` where it could not be judged.
+    pub fn word(&self) -> &'static str {
+        match self.state {
+            State::Unknown => UNKNOWN,
+            _ => self.severity.word(),
+        }
     }
 
     /// The same, resting on one more fact.
@@ -230,6 +290,9 @@ impl Finding {
     }
 }
 
+/// The word for what could not be judged.
+pub const UNKNOWN: &str = "unknown";
+
 /// One fact behind a finding.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Evidence {
@@ -260,7 +323,7 @@ impl Since {
 
     /// `3m04s`, or `seen for 12s` when only our own watching vouches for it.
     pub fn words(self, now: Timestamp) -> String {
-        let age = crate::domain::text::age(self.at(), now);
+        let age = text::age(self.at(), now);
         match self {
             Since::Exactly(_) => age,
             Since::Seen(_) => format!("seen for {age}"),
@@ -324,6 +387,12 @@ impl State {
         State::NoMaster,
     ];
 
+    /// Worse than syncing, and known: what `ill` means in every count, in the filter `state:ill` and in the exit code of
+    /// `status`. Unknown is neither well nor ill, and counted apart.
+    pub fn is_ill(self) -> bool {
+        self > State::Syncing && self != State::Unknown
+    }
+
     /// What it means, as a legend explains it.
     pub fn meaning(self) -> &'static str {
         match self {
@@ -383,13 +452,17 @@ pub struct Limits {
     pub grace: i64,
     /// A replica in state `preparation` for longer than this has stopped replicating, seconds (v1.39, v1.40).
     pub preparation: i64,
-    /// An operator Lease renewed longer ago than this has no leader, seconds.
+    /// A leader whose Lease was not renewed for this long, though longer than the Lease itself says, is a finding,
+    /// seconds.
     pub lease: i64,
     /// A role change is given this long to reach labels, endpoints and engines, seconds.
     pub settling: i64,
     /// An engine's last answer is believed this long though the question after it failed, seconds: one lost reply is
     /// no silence.
     pub patience: i64,
+    /// Contexts that are to have an operator (true), or that only use instances elsewhere and need none (false), by the
+    /// `role` that the settings give them. Of any other context it is judged by what is there.
+    pub operators: BTreeMap<ContextId, bool>,
 }
 
 impl Default for Limits {
@@ -402,6 +475,7 @@ impl Default for Limits {
             lease: 30,
             settling: 5,
             patience: 5,
+            operators: BTreeMap::new(),
         }
     }
 }

@@ -14,6 +14,8 @@ pub const CHECK: Check = Check {
     title: "No master",
     why: "Without a master nobody can write, and the Service has nowhere to send clients.",
     reads: "INFO replication and ROLE of every node, role labels, endpoints of the master Service",
+    next: "{kubectl} get pods -l app={name} -L role shows who could be master; the operator's log tells why it elects \
+           nobody.",
     run,
 };
 

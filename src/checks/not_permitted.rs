@@ -12,6 +12,8 @@ pub const CHECK: Check = Check {
     title: "Rights missing",
     why: "Each missing right takes one panel away; what is shown without it is true, but not all there is.",
     reads: "answers of the API server to the standing watches",
+    next: "ask for a Role with get, list and watch on them (docs/rights.md has one); {kubectl} auth can-i --list shows \
+           what you may do now. r asks again at once.",
     run,
 };
 
@@ -54,13 +56,13 @@ fn run(case: &Case<'_>) -> Answer {
                 })
                 .collect();
             if places.is_empty() {
-                kind.words().to_owned()
+                named(*kind).to_owned()
             } else {
-                format!("{} in {}", kind.words(), list(&places))
+                format!("{} in {}", named(*kind), list(&places))
             }
         })
         .collect();
-    let rest: Vec<&str> = elsewhere.iter().map(|(kind, ..)| kind.words()).collect();
+    let rest: Vec<&str> = elsewhere.iter().map(|(kind, ..)| named(*kind)).collect();
     let outside = outside(case.context);
     let sentence = match (names.as_slice(), rest.as_slice()) {
         (names, []) => format!("in {id} we may not read {}", list(names)),
@@ -83,7 +85,12 @@ fn run(case: &Case<'_>) -> Answer {
             } else {
                 Severity::Note
             },
-            State::Degraded,
+            // Instances that may not be seen, or not be judged, are neither well nor ill.
+            if judging {
+                State::Unknown
+            } else {
+                State::Degraded
+            },
             sentence,
         )
         .meaning(meaning(&lost, &outside, rest.is_empty()))
@@ -118,6 +125,17 @@ fn meaning(lost: &[&str], outside: &str, is_whole: bool) -> String {
         sentences.push(format!("What is {outside} is not seen."));
     }
     sentences.join(" ")
+}
+
+/// A kind as it stands in a sentence.
+fn named(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Crd => "the CRD",
+        Kind::OperatorDeployment => "the operator's Deployment",
+        Kind::OperatorPod => "the operator's pods",
+        Kind::OperatorLease => "the operator's Lease",
+        other => other.words(),
+    }
 }
 
 /// What cannot be told without a kind.
@@ -182,10 +200,9 @@ mod tests {
         );
         let answer = answer_about(&CHECK, &f, &about);
         assert!(
-            line(&answer)
-                .starts_with("warning degraded: in infra we may not read Dragonfly pods, ")
+            line(&answer).starts_with("warning unknown: in infra we may not read Dragonfly pods, ")
         );
-        let super::super::Verdict::Finding(finding) = answer.verdict else {
+        let super::super::Verdict::Unknown(finding) = answer.verdict else {
             panic!()
         };
         assert_eq!(finding.since, Since::Seen(ago(9)));
@@ -209,20 +226,20 @@ mod tests {
                 &[Kind::Crd, Kind::Dragonfly][..],
                 &[Kind::Dragonfly][..],
                 &[][..],
-                "note degraded: in infra we may not read CRD; nor, outside namespace shop, Dragonfly objects",
+                "note degraded: in infra we may not read the CRD; nor, outside namespace shop, Dragonfly objects",
             ),
             (
                 &[Kind::Dragonfly][..],
                 &[][..],
                 &[Kind::Dragonfly][..],
-                "warning degraded: in infra we may not read Dragonfly objects in shop; nor, outside namespace shop, \
+                "warning unknown: in infra we may not read Dragonfly objects in shop; nor, outside namespace shop, \
                  Dragonfly objects",
             ),
             (
                 &[Kind::Dragonfly][..],
                 &[][..],
                 &[][..],
-                "warning degraded: in infra we may not read Dragonfly objects",
+                "warning unknown: in infra we may not read Dragonfly objects",
             ),
         ] {
             let mut f = healthy().build();

@@ -1,16 +1,19 @@
 //! The operator does not work: nobody will elect a master when one is lost.
 //!
 //! Judged from its Deployment, its pods and its leader Lease. Where none of them may be read, the answer is *unknown*.
-//! A cluster without instances and CRD needs none.
+//! A cluster without instances and CRD needs none, unless the settings give it the role `infra`.
+//!
+//! An instance is served without it, so it stays what it is; but it carries a note that nobody would fail it over.
 
 use jiff::Timestamp;
 
-use super::case::later;
 use super::crd_missing::followed;
-use super::words::{bracketed, number};
-use super::{Answer, Case, Check, Finding, Severity, Since, State, Subject};
-use crate::domain::object::{ContainerState, Deployment, Lease, Pod};
-use crate::domain::world::{ContextWorld, Held};
+use super::leader::{self, Leader, leader};
+use super::words::{bracketed, clock, counted};
+use super::{Answer, Case, Check, Finding, Severity, Since, State, Subject, Verdict};
+use crate::domain::object::{ContainerState, Deployment, Pod};
+use crate::domain::text;
+use crate::domain::world::ContextWorld;
 use crate::domain::{Access, Kind, Scope};
 
 /// The check.
@@ -19,14 +22,60 @@ pub const CHECK: Check = Check {
     title: "Operator down",
     why: "Instances go on without it, but no master is replaced, no pod gets a role and no rollout moves.",
     reads: "the operator's Deployment, pods and Lease 31079dea.dragonflydb.io",
+    next: "{kubectl} get deployments,pods -A -l control-plane=controller-manager shows what there is of an operator.",
     run,
 };
 
+/// What the settings call a cluster that is to have an operator.
+pub const EXPECTED: &str = "infra";
+/// What they call one that only uses instances elsewhere.
+pub const NOT_EXPECTED: &str = "apps";
+
 fn run(case: &Case<'_>) -> Answer {
-    let Subject::Operator(id) = case.subject else {
+    match case.subject {
+        Subject::Context(_) => Answer::NOT_APPLICABLE,
+        Subject::Operator(_) => of_operator(case),
+        Subject::Instance(_) => of_instance(case),
+    }
+}
+
+/// The same operator, as it concerns an instance. It is asked again when the operator's own judgement changes.
+fn of_instance(case: &Case<'_>) -> Answer {
+    let Some(instance) = &case.instance else {
         return Answer::NOT_APPLICABLE;
     };
+    let subject = Subject::Operator(case.context.id.clone());
+    let Some(operator) = Case::of(case.world, &subject, case.limits, case.now) else {
+        return Answer::NOT_APPLICABLE;
+    };
+    let Verdict::Finding(down) = of_operator(&operator).verdict else {
+        return Answer::NOT_APPLICABLE;
+    };
+    // The operator's own finding says it once, loudly.
+    let mut finding = case
+        .finding(
+            &CHECK,
+            Severity::Note,
+            State::Healthy,
+            format!(
+                "nobody would fail {} over: {}",
+                instance.view.id, down.sentence
+            ),
+        )
+        .meaning("It is served as long as its master lives.")
+        .next(down.next_step())
+        .since(down.since);
+    finding.evidence = down.evidence;
+    finding.into()
+}
+
+fn of_operator(case: &Case<'_>) -> Answer {
     let context = case.context;
+    let id = &context.id;
+    let expected = case.limits.operators.get(id).copied();
+    if expected == Some(false) && context.dragonflies.is_empty() {
+        return Answer::NOT_APPLICABLE;
+    }
     let (deployments, pods) = (
         followed(case, Kind::OperatorDeployment),
         followed(case, Kind::OperatorPod),
@@ -35,38 +84,28 @@ fn run(case: &Case<'_>) -> Answer {
         return unreadable(case);
     }
     if context.operators.is_empty() && context.operator_pods.is_empty() {
-        if context.dragonflies.is_empty() && context.crds.is_empty() {
-            return Answer::NOT_APPLICABLE;
-        }
-        let refused = [Kind::OperatorDeployment, Kind::OperatorPod]
-            .iter()
-            .any(|kind| context.is_superseded(*kind, &Scope::Cluster));
-        if refused || !context.namespaces.is_empty() {
-            let sentence = format!(
-                "no operator is in the namespaces that are read in {id}; it may be in another"
-            );
-            return case
-                .finding(&CHECK, Severity::Note, State::Unknown, sentence)
-                .into();
-        }
-        return warning(case, format!("no operator was found in {id}")).into();
+        return none_found(case, expected);
     }
     if let Some(held) = context
         .operators
         .iter()
         .find(|held| held.value.replicas == 0)
     {
-        let name = &held.value.meta.name;
-        return warning(case, format!("the operator {name} of {id} is scaled to 0"))
+        let meta = &held.value.meta;
+        let finding = warning(case, format!("the operator of {id} is scaled to 0"))
+            .next(format!(
+                "{{kubectl}} -n {} scale deployment {} --replicas=1, unless somebody scaled it down on purpose.",
+                meta.namespace, meta.name
+            ))
             .resting_on(
                 "spec.replicas is 0",
-                format!("Deployment {name}"),
+                format!("Deployment {}", meta.name),
                 held.changed,
-            )
-            .into();
+            );
+        return with_lease(case, finding).into();
     }
     if ready_pods(context, pods) == 0 {
-        return no_pod_is_ready(case).into();
+        return with_lease(case, no_pod_is_ready(case)).into();
     }
     lease(case)
 }
@@ -74,6 +113,42 @@ fn run(case: &Case<'_>) -> Answer {
 fn warning(case: &Case<'_>, sentence: String) -> Finding {
     case.finding(&CHECK, Severity::Warning, State::Degraded, sentence)
         .meaning("Instances run on, but a lost master will not be replaced.")
+}
+
+fn none_found(case: &Case<'_>, expected: Option<bool>) -> Answer {
+    let context = case.context;
+    let id = &context.id;
+    let is_needed = !context.dragonflies.is_empty() || !context.crds.is_empty();
+    if !is_needed && expected != Some(true) {
+        return Answer::NOT_APPLICABLE;
+    }
+    let refused = [Kind::OperatorDeployment, Kind::OperatorPod]
+        .iter()
+        .any(|kind| context.is_superseded(*kind, &Scope::Cluster));
+    if refused || !context.namespaces.is_empty() {
+        let sentence =
+            format!("no operator is in the namespaces that are read in {id}; it may be in another");
+        return case
+            .finding(&CHECK, Severity::Note, State::Unknown, sentence)
+            .next("add the operator's namespace with -n, or ask for the right to read Deployments and pods there.")
+            .into();
+    }
+    let why = match (is_needed, expected) {
+        (false, _) => format!(", whose role is {EXPECTED} in the settings"),
+        (true, _) => String::new(),
+    };
+    let next = format!(
+        "install the operator there; if the context only uses instances elsewhere, give it the role {NOT_EXPECTED} in \
+         the settings."
+    );
+    warning(case, format!("no operator was found in {id}{why}"))
+        .next(next)
+        .resting_on(
+            "no Deployment and no pod of an operator",
+            "lists of Deployments and pods",
+            case.now,
+        )
+        .into()
 }
 
 /// Neither Deployment nor pods are being followed.
@@ -101,7 +176,8 @@ fn unreadable(case: &Case<'_>) -> Answer {
         bracketed(&fault.message)
     );
     case.finding(&CHECK, Severity::Note, State::Unknown, sentence)
-        .meaning(fault.hint.clone())
+        .meaning("Whether a lost master would be replaced is not known; instances are judged all the same.")
+        .next(fault.hint.clone())
         .since(Since::Seen(since))
         .into()
 }
@@ -142,6 +218,19 @@ fn no_pod_is_ready(case: &Case<'_>) -> Finding {
         .max()
         .map_or(Since::Seen(case.now), Since::Exactly);
     let mut finding = warning(case, sentence).since(since);
+    if let Some(held) = context.operators.iter().next() {
+        let meta = &held.value.meta;
+        finding = finding.next(match reasons.is_empty() {
+            true => format!(
+                "{{kubectl}} -n {} describe deployment {} says why it has no pod.",
+                meta.namespace, meta.name
+            ),
+            false => format!(
+                "{{kubectl}} -n {} logs deployment/{} -c manager --previous says why it ended.",
+                meta.namespace, meta.name
+            ),
+        });
+    }
     for held in context.operators.iter() {
         finding = finding.resting_on(
             format!(
@@ -153,12 +242,8 @@ fn no_pod_is_ready(case: &Case<'_>) -> Finding {
         );
     }
     for held in context.operator_pods.iter() {
-        let restarts = held.value.restarts();
         finding = finding.resting_on(
-            format!(
-                "{restarts} {}",
-                number(usize::from(restarts != 1) + 1, "restart", "restarts")
-            ),
+            counted(held.value.restarts(), "restart", "restarts"),
             format!("pod {}", held.value.meta.name),
             held.changed,
         );
@@ -189,38 +274,55 @@ fn why(pod: &Pod) -> String {
     }
 }
 
-/// The leader renews its Lease every two seconds; the newest counts, where leases of older installs lie about.
+/// Who leads, and when to look again.
 fn lease(case: &Case<'_>) -> Answer {
-    let newest = case
-        .context
-        .leases
-        .iter()
-        .filter_map(|held| Some((held.value.renewed?, held)))
-        .max_by_key(|(renewed, _)| *renewed);
-    let Some((renewed, held)) = newest else {
+    let leader = leader(case.context, case.limits, case.now);
+    let again = leader::changes_at(case.context, &leader, case.now);
+    let Leader::Expired(held, renewed) = leader else {
         // Not permitted, not made yet, or an operator that runs without leader election.
-        return Answer::PASS;
+        return Answer::PASS.again(again);
     };
-    let stale_at = later(renewed, case.limits.lease);
-    if stale_at > case.now || !followed(case, Kind::OperatorLease) {
-        return Answer::PASS.again(Some(stale_at).filter(|at| *at > case.now));
+    // Whoever takes over after a leader that ended waits for the Lease first.
+    if let Some(until) = case.still(renewed, case.limits.lease) {
+        return Answer::PASS.again(Some(until));
     }
-    stale(case, held, renewed).into()
+    let id = &case.context.id;
+    let why = match leader::holder(&held.value) {
+        Some(holder) => format!("{} does not renew its Lease", leader::pod_of(holder)),
+        None => "nobody holds its Lease".to_owned(),
+    };
+    let finding = warning(case, format!("the operator of {id} has no leader: {why}"))
+        .since(Since::Exactly(renewed))
+        .next(format!(
+            "{{kubectl}} -n {} describe lease {} and the log of the holder's pod say why.",
+            held.value.meta.namespace, held.value.meta.name
+        ));
+    with_lease(case, finding).into()
 }
 
-fn stale(case: &Case<'_>, held: &Held<Lease>, renewed: Timestamp) -> Finding {
-    let id = &case.context.id;
-    let holder = held.value.holder.as_deref().unwrap_or("nobody");
-    let pod = holder.split_once('_').map_or(holder, |(pod, _)| pod);
-    warning(
-        case,
-        format!("the operator of {id} has no leader: {pod} does not renew its Lease"),
-    )
-    .since(Since::Exactly(renewed))
-    .resting_on(
-        format!("held by {holder}"),
-        format!("Lease {}", held.value.meta.name),
-        held.changed,
+/// With what the Lease says: who holds it, when it was last renewed, and so how long ago.
+fn with_lease(case: &Case<'_>, finding: Finding) -> Finding {
+    let Some(held) = leader::newest(case.context) else {
+        return finding;
+    };
+    let lease = &held.value;
+    let holder = leader::holder(lease).unwrap_or("nobody");
+    let (renewed, at) = match lease.renewed {
+        Some(at) => (format!("last renewed at {}", clock(at)), at),
+        None => ("never renewed".to_owned(), held.changed),
+    };
+    let lasts = lease
+        .duration
+        .map_or(String::new(), |s| format!(", lasts {}", text::age_of(s)));
+    let leads = match leader(case.context, case.limits, case.now) {
+        Leader::Fresh(..) => "",
+        Leader::Expired(..) => ": it has expired",
+        Leader::Unknown => ": whether it is still renewed is not known yet",
+    };
+    finding.resting_on(
+        format!("held by {holder}, {renewed}{lasts}{leads}"),
+        format!("Lease {}", lease.meta.name),
+        at,
     )
 }
 
@@ -232,13 +334,15 @@ mod tests {
     use crate::domain::fixture::*;
     use std::sync::Arc;
 
+    use crate::checks::Limits;
     use crate::domain::fixture::Fixture;
-    use crate::domain::object::{Condition, Container, Meta};
+    use crate::domain::object::{Condition, Container, Lease, Meta};
     use crate::domain::{Fact, Fault, FaultKind, Object};
 
     fn deployment(replicas: i64, ready: i64) -> Object {
         Object::OperatorDeployment(Arc::new(Deployment {
             meta: Meta {
+                namespace: Arc::from("ops"),
                 name: Arc::from("operator"),
                 ..Meta::default()
             },
@@ -286,6 +390,7 @@ mod tests {
             },
             holder: Some("operator-x_1234".to_owned()),
             renewed: Some(ago(seconds)),
+            duration: Some(15),
             ..Lease::default()
         }))
     }
@@ -322,7 +427,7 @@ mod tests {
                 vec![deployment(0, 0)],
                 vec![],
                 vec![lease_renewed(300)],
-                "warning degraded: the operator operator of infra is scaled to 0",
+                "warning degraded: the operator of infra is scaled to 0",
             ),
             (
                 vec![deployment(1, 0)],
@@ -339,8 +444,15 @@ mod tests {
             (
                 vec![deployment(1, 1)],
                 vec![pod(true, "")],
-                vec![lease_renewed(31)],
+                vec![lease_renewed(90)],
                 "warning degraded: the operator of infra has no leader: operator-x does not renew its Lease",
+            ),
+            (
+                // For all we know a clock is behind, and somebody renews it.
+                vec![deployment(1, 1)],
+                vec![pod(true, "")],
+                vec![lease_renewed(40)],
+                "pass",
             ),
         ] {
             let mut f = healthy().build();
@@ -361,7 +473,114 @@ mod tests {
         listed(&mut f, Kind::OperatorPod, vec![pod(true, "")]);
         listed(&mut f, Kind::OperatorLease, vec![lease_renewed(3)]);
         let answer = answer_about(&CHECK, &f, &Subject::Operator(infra()));
-        assert_eq!(answer.again_at, Some(ago(-27)));
+        assert_eq!(answer.again_at, Some(ago(-6)));
+    }
+
+    #[test]
+    fn the_lease_is_evidence_of_an_operator_that_is_down() {
+        let mut f = healthy().build();
+        listed(&mut f, Kind::OperatorDeployment, vec![deployment(1, 0)]);
+        listed(
+            &mut f,
+            Kind::OperatorPod,
+            vec![pod(false, "CrashLoopBackOff")],
+        );
+        listed(&mut f, Kind::OperatorLease, vec![lease_renewed(80)]);
+        let answer = answer_about(&CHECK, &f, &Subject::Operator(infra()));
+        let Verdict::Finding(finding) = answer.verdict else {
+            panic!()
+        };
+        let lease = finding
+            .evidence
+            .iter()
+            .find(|e| e.source.starts_with("Lease"))
+            .unwrap();
+        assert_eq!(
+            (lease.text.as_str(), lease.at),
+            (
+                "held by operator-x_1234, last renewed at 11:58:40 UTC, lasts 15s: it has expired",
+                ago(80)
+            )
+        );
+        assert_eq!(
+            finding.next_step(),
+            "kubectl --context infra -n ops logs deployment/operator -c manager --previous says why it ended."
+        );
+    }
+
+    #[test]
+    fn an_instance_is_served_without_it_but_says_that_nobody_would_fail_it_over() {
+        for (deployments, wanted) in [
+            (vec![deployment(1, 1)], "n/a"),
+            (
+                vec![deployment(0, 0)],
+                "note healthy: nobody would fail shop/orders over: the operator of infra is scaled to 0",
+            ),
+            (
+                vec![],
+                "note healthy: nobody would fail shop/orders over: no operator was found in infra",
+            ),
+        ] {
+            let mut f = healthy().build();
+            let pods = deployments.iter().map(|_| pod(true, "")).collect();
+            listed(&mut f, Kind::OperatorDeployment, deployments);
+            listed(&mut f, Kind::OperatorPod, pods);
+            listed(&mut f, Kind::OperatorLease, vec![lease_renewed(3)]);
+            assert_eq!(line(&answer_of(&CHECK, &f)), wanted);
+            assert_eq!(judgement(&f).state, State::Healthy);
+        }
+    }
+
+    #[test]
+    fn the_role_in_the_settings_says_who_needs_one() {
+        let crd = || {
+            Object::Crd(Arc::new(crate::domain::object::Crd {
+                established: true,
+                ..Default::default()
+            }))
+        };
+        for (role, crds, instances, wanted) in [
+            (None, vec![], false, "n/a"),
+            (
+                None,
+                vec![crd()],
+                false,
+                "warning degraded: no operator was found in infra",
+            ),
+            (Some(false), vec![crd()], false, "n/a"),
+            (
+                Some(false),
+                vec![crd()],
+                true,
+                "warning degraded: no operator was found in infra",
+            ),
+            (
+                Some(true),
+                vec![],
+                false,
+                "warning degraded: no operator was found in infra, whose role is infra in the settings",
+            ),
+        ] {
+            let mut f = healthy().build();
+            for kind in [
+                Kind::OperatorDeployment,
+                Kind::OperatorPod,
+                Kind::OperatorLease,
+            ] {
+                listed(&mut f, kind, vec![]);
+            }
+            listed(&mut f, Kind::Crd, crds);
+            if !instances {
+                listed(&mut f, Kind::Dragonfly, vec![]);
+            }
+            let limits = Limits {
+                operators: role.map(|role| (infra(), role)).into_iter().collect(),
+                ..Limits::default()
+            };
+            let subject = Subject::Operator(infra());
+            let case = Case::of(&f.world, &subject, &limits, now()).unwrap();
+            assert_eq!(line(&(CHECK.run)(&case)), wanted, "{role:?}");
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Fewer pods are ready than wanted, and why.
 
-use super::words::{bracketed, list};
+use super::words::{bracketed, counted};
 use super::{Answer, Case, Check, Node, Severity, Since, State};
 use crate::domain::object::{ContainerEnd, ContainerState};
 use crate::domain::text;
@@ -11,8 +11,12 @@ pub const CHECK: Check = Check {
     title: "Pods missing or not ready",
     why: "Every pod that is missing is a replica that cannot take over.",
     reads: "spec.replicas, pods with their conditions and container states",
+    next: "{kubectl} describe pod {pod} says why; {kubectl} logs {pod} --previous how its last run ended.",
     run,
 };
+
+/// What to do where pods do not even exist.
+const ABSENT: &str = "{kubectl} describe statefulset {name} says why they are not made.";
 
 fn run(case: &Case<'_>) -> Answer {
     let Some(instance) = case.judgeable() else {
@@ -61,6 +65,7 @@ fn run(case: &Case<'_>) -> Answer {
             format!("{ready} of {wanted} pods are ready: {}", told.join(", ")),
         )
         .meaning("The nodes that are left serve clients; there are fewer to fail over to.")
+        .next(if ill.is_empty() { ABSENT } else { "" })
         .about(ill.iter().map(|n| n.name()))
         .since(since);
     for node in &ill {
@@ -179,7 +184,7 @@ fn evidence(node: &Node<'_>) -> Vec<(String, String)> {
     let restarts = pod.restarts();
     if restarts > 0 {
         told.push((
-            list(&[format!("{restarts} restarts")]),
+            counted(restarts, "restart", "restarts"),
             format!("container status of pod {}", node.name()),
         ));
     }

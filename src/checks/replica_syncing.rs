@@ -12,6 +12,7 @@ pub const CHECK: Check = Check {
     title: "Replica syncing",
     why: "A replica in full sync has thrown its data away and holds only part of the master's: it cannot take over.",
     reads: "INFO replication of master and replicas, INFO keyspace",
+    next: "wait; if it does not come to an end, {kubectl} logs {pod} and the memory of its master tell why.",
     run,
 };
 

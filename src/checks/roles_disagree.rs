@@ -1,6 +1,6 @@
 //! A pod's `role` label says one thing, its engine another.
 
-use super::words::{are, list};
+use super::words::{are, list, number};
 use super::{Answer, Case, Check, Node, Severity, Since, State, Word};
 use crate::domain::Role;
 
@@ -11,6 +11,7 @@ pub const CHECK: Check = Check {
     why: "The Service follows the label, the data follows the engine: clients end up at a node that is not what it is \
           called.",
     reads: "role labels, INFO replication and ROLE of every node",
+    next: "{kubectl} get pods -l app={name} -L role shows the labels; the operator's log tells why it does not mend them.",
     run,
 };
 
@@ -42,7 +43,7 @@ fn run(case: &Case<'_>) -> Answer {
         }
     }
     if found.is_empty() && !changing.is_empty() {
-        let roles = if changing.len() == 1 { "role" } else { "roles" };
+        let roles = number(changing.len(), "its role", "their roles");
         let sentence = format!(
             "{} {} changing {roles}",
             list(&changing),
@@ -171,7 +172,7 @@ mod tests {
         let mut f = healthy().build();
         f.relabel("orders-1", Some(Role::Master), ago(3));
         let answer = answer_of(&CHECK, &f);
-        assert_eq!(line(&answer), "note syncing: orders-1 is changing role");
+        assert_eq!(line(&answer), "note syncing: orders-1 is changing its role");
         assert_eq!(answer.again_at, Some(ago(-2)));
 
         let mut f = healthy().build();
@@ -191,7 +192,7 @@ mod tests {
             .build();
         f.relabel("orders-1", Some(Role::Master), ago(7));
         let answer = answer_of(&CHECK, &f);
-        assert_eq!(line(&answer), "note syncing: orders-1 is changing role");
+        assert_eq!(line(&answer), "note syncing: orders-1 is changing its role");
         // Its answer will not be believed any more 30 s after it came.
         assert_eq!(answer.again_at, Some(ago(-21)));
     }

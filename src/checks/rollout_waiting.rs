@@ -14,6 +14,8 @@ pub const CHECK: Check = Check {
     why: "A rollout that waits never gives up: until it goes on, the instance runs on two versions and no master is \
           replaced in the ordinary way.",
     reads: "pods and their revisions, the StatefulSet, status.phase (as the operator itself does), engines",
+    next: "see to what it waits for: {kubectl} describe pod {pod} says more; the screen Operator (key 5) says it for every \
+           instance.",
     run,
 };
 

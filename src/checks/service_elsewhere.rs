@@ -12,6 +12,8 @@ pub const CHECK: Check = Check {
     title: "Service points elsewhere",
     why: "Clients know only the Service: whatever the engines say, they reach what its endpoints name.",
     reads: "the master Service, its EndpointSlices, INFO replication and ROLE of every node",
+    next: "{kubectl} get endpointslices -l kubernetes.io/service-name={service} -o wide shows where it sends, {kubectl} \
+           describe service {service} what it selects.",
     run,
 };
 
@@ -34,6 +36,7 @@ fn run(case: &Case<'_>) -> Answer {
                 format!("the Service {name} of {} does not exist", instance.view.id),
             )
             .meaning("Clients that use its name reach nothing.")
+            .next(next(name))
             .resting_on(format!("no Service {name}"), "list of Services", case.now);
         return finding.into();
     }
@@ -184,6 +187,7 @@ fn finding(
             sentence,
         )
         .meaning(meaning)
+        .next(next(&instance.view.dragonfly.value.service))
         .since(since);
     for slice in &instance.view.slices {
         let names: Vec<String> = slice
@@ -211,6 +215,11 @@ fn finding(
         );
     }
     finding
+}
+
+/// What to do next, about the Service of that name.
+fn next(service: &str) -> String {
+    CHECK.next.replace("{service}", service)
 }
 
 fn described(instance: &Instance<'_>, endpoints: &[&String]) -> Vec<String> {

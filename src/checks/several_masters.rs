@@ -1,6 +1,6 @@
 //! More than one node acts as master: by the engines' own word, or by label.
 
-use super::words::{are, list};
+use super::words::{are, clock, has, list};
 use super::{Answer, Case, Check, Finding, Instance, Node, Severity, Since, State, Word};
 use crate::domain::Role;
 
@@ -10,6 +10,8 @@ pub const CHECK: Check = Check {
     title: "Several masters",
     why: "Two nodes that both take writes drift apart, and one side's writes will be thrown away.",
     reads: "INFO replication and ROLE of every node, role labels, endpoints of the master Service",
+    next: "restart nothing yet: {kubectl} exec {pod} -c dragonfly -- redis-cli -p 9999 INFO replication, on each of \
+           them, shows which has the writes that must be kept.",
     run,
 };
 
@@ -29,10 +31,14 @@ fn run(case: &Case<'_>) -> Answer {
         return Answer::PASS.again(starting.filter_map(|n| n.young_until).min());
     }
     if let Some(until) = on_its_way(case, &engines, &labels) {
-        let id = &instance.view.id;
-        let sentence = format!("{id} is changing its master");
         let finding = case
-            .finding(&CHECK, Severity::Note, State::Syncing, sentence)
+            .finding(
+                &CHECK,
+                Severity::Note,
+                State::Syncing,
+                changing(case, instance),
+            )
+            .meaning("The nodes that were not asked since are being asked.")
             .about(engines.iter().chain(&labels).map(|n| n.name()));
         return Answer::from(finding).again(Some(until));
     }
@@ -55,17 +61,31 @@ fn on_its_way(
     if engines.len() < 2 {
         return labels.iter().filter_map(|n| case.unsettled_until(n)).max();
     }
-    let turned = |node: &Node<'_>| node.view.engine.and_then(|e| e.role_changed);
-    engines
+    let superseded = engines
         .iter()
-        .filter_map(|old| match old.word {
-            Word::Says { at, until, .. } => engines
-                .iter()
-                .any(|new| new.name() != old.name() && turned(new).is_some_and(|t| t > at))
-                .then_some(until),
-            Word::Silent { .. } => None,
-        })
-        .max()
+        .filter_map(|old| case.superseded_until(old, engines));
+    let acting = engines.len() - superseded.clone().count();
+    superseded.max().filter(|_| acting < 2)
+}
+
+/// Who took over from whom, as far as it is known.
+fn changing(case: &Case<'_>, instance: &Instance<'_>) -> String {
+    let id = &instance.view.id;
+    let acting = case.acting(instance);
+    let old: Vec<&str> = instance
+        .masters()
+        .iter()
+        .map(|n| n.name())
+        .filter(|name| !acting.iter().any(|a| a == name))
+        .collect();
+    match (acting.as_slice(), old.as_slice()) {
+        ([new], [_, ..]) => format!(
+            "{id} is changing its master: {new} has taken over, {} {} not been asked since",
+            list(&old),
+            has(old.len())
+        ),
+        _ => format!("{id} is changing its master"),
+    }
 }
 
 fn by_engine(case: &Case<'_>, instance: &Instance<'_>, engines: &[&Node<'_>]) -> Finding {
@@ -76,7 +96,12 @@ fn by_engine(case: &Case<'_>, instance: &Instance<'_>, engines: &[&Node<'_>]) ->
             &CHECK,
             Severity::Critical,
             State::SeveralMasters,
-            format!("{} {both} act as master; {}", list(&names), instance.endpoints_words()),
+            format!(
+                "{} {both} act as master{}; {}",
+                list(&names),
+                going(engines),
+                instance.endpoints_words()
+            ),
         )
         .meaning("Each takes writes that the others never see; when one is made a replica again, its own are lost.")
         .about(names)
@@ -105,6 +130,16 @@ fn by_engine(case: &Case<'_>, instance: &Instance<'_>, engines: &[&Node<'_>]) ->
         );
     }
     finding
+}
+
+/// Which of them are being deleted, and since when: an engine whose pod is terminating still takes what its open
+/// connections send until it ends.
+fn going(engines: &[&Node<'_>]) -> String {
+    engines
+        .iter()
+        .filter_map(|n| Some((n.name(), n.view.pod.value.meta.deleting?)))
+        .map(|(name, at)| format!("; {name} is terminating since {}", clock(at)))
+        .collect()
 }
 
 fn by_label(
@@ -159,6 +194,7 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
     use crate::checks::fixture::*;
+    use crate::domain::Master;
     use crate::domain::engine::Probe;
     use crate::domain::fixture::*;
 
@@ -263,10 +299,42 @@ mod tests {
         let answer = answer_of(&CHECK, &f);
         assert_eq!(
             line(&answer),
-            "note syncing: shop/gitlab is changing its master"
+            "note syncing: shop/gitlab is changing its master: gitlab-1 has taken over, gitlab-0 has not been asked since"
         );
+        assert_eq!(answer.again_at, Some(ago(-5)));
+        assert_eq!(judgement(&f).master, Master::One("gitlab-1".to_owned()));
         // Asked again, the old one still says so.
         f.answers("gitlab-0", Probe::Replication(bare_master()), now());
+        let told = line(&answer_of(&CHECK, &f));
+        assert!(told.starts_with("critical several-masters"), "{told}");
+        let both = vec!["gitlab-0".to_owned(), "gitlab-1".to_owned()];
+        assert_eq!(judgement(&f).master, Master::Contested(both));
+    }
+
+    #[test]
+    fn an_old_master_that_was_asked_after_the_new_one_was_labelled_is_a_second_one_at_once() {
+        // The replica is promoted and labelled 3 s ago. All engines are asked then; the old one answered a moment before
+        // the new one, and its pod is being deleted.
+        let mut f = instance("gitlab")
+            .node(master().deleting().heard(2))
+            .node(replica())
+            .build();
+        f.relabel("gitlab-1", Some(Role::Master), ago(3));
+        f.answers("gitlab-1", Probe::Replication(bare_master()), ago(1));
+        assert_eq!(
+            line(&answer_of(&CHECK, &f)),
+            "critical several-masters: gitlab-0 and gitlab-1 both act as master; gitlab-0 is terminating since 11:59:57 \
+             UTC; the Service sends nowhere"
+        );
+    }
+
+    #[test]
+    fn the_old_master_is_given_no_more_than_the_settling_time() {
+        let mut f = instance("gitlab")
+            .node(master().heard(8))
+            .node(replica().heard(9))
+            .build();
+        f.answers("gitlab-1", Probe::Replication(bare_master()), ago(6));
         let told = line(&answer_of(&CHECK, &f));
         assert!(told.starts_with("critical several-masters"), "{told}");
     }

@@ -12,6 +12,7 @@ pub const CHECK: Check = Check {
     title: "A needed list is not followed",
     why: "Without its pods and endpoints an instance is neither healthy nor ill: it is not known.",
     reads: "the standing watches of Dragonfly objects, pods and EndpointSlices",
+    next: "r asks again at once; {kubectl} get pods tells whether the API server answers others.",
     run,
 };
 
@@ -86,9 +87,10 @@ fn finding(
     let since = source.map_or(dragonfly.first_seen, |s| s.since);
     let finding = case
         .finding(&CHECK, severity, State::Unknown, sentence)
+        .meaning("Until then the instance is neither well nor ill.")
         .since(Since::Seen(since));
     match fault {
-        Some(fault) => finding.meaning(fault.hint.clone()).resting_on(
+        Some(fault) => finding.next(fault.hint.clone()).resting_on(
             if fault.detail.is_empty() {
                 fault.message.clone()
             } else {

@@ -22,15 +22,28 @@ pub fn are(count: usize) -> &'static str {
     if count == 1 { "is" } else { "are" }
 }
 
+/// `has` for one, `have` for several.
+pub fn has(count: usize) -> &'static str {
+    if count == 1 { "has" } else { "have" }
+}
+
 /// The one word for one, the other for several.
 pub fn number<'a>(count: usize, one: &'a str, several: &'a str) -> &'a str {
     if count == 1 { one } else { several }
 }
 
-/// The text in brackets after a space; nothing for an empty one.
+/// `1 restart`, `3 restarts`.
+pub fn counted(count: u64, one: &str, several: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { several })
+}
+
+/// The text in brackets after a space, or after a colon if it has brackets of its own; nothing for an empty one.
 pub fn bracketed(text: &str) -> String {
     if text.is_empty() {
         String::new()
+    } else if text.contains('(') {
+        // Brackets within brackets are hard to read.
+        format!(": {text}")
     } else {
         format!(" ({text})")
     }

@@ -1,8 +1,11 @@
 //! Arguments, as they are typed. Nothing is resolved here.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use super::wait::{Goal, parse_span};
 
 /// The operations console for Dragonfly on Kubernetes.
 ///
@@ -19,6 +22,9 @@ pub struct Cli {
     /// What to do; without it the console opens.
     #[command(subcommand)]
     pub command: Option<Verb>,
+    /// Instance or node to open, as [NAMESPACE/]NAME or by its pod; without it the fleet.
+    #[arg(value_name = "INSTANCE-OR-POD")]
+    pub address: Option<String>,
     /// Where and how.
     #[command(flatten)]
     pub reach: Reach,
@@ -68,15 +74,20 @@ pub struct Looks {
 pub enum Verb {
     /// What the Fleet screen says, once, on standard output.
     Status(StatusArgs),
+    /// Why something is so: the chain of facts behind its state, each with source and age.
+    Explain(ExplainArgs),
+    /// Wait until an instance is as wanted: a Dragonfly object has no conditions to wait for.
+    Wait(WaitArgs),
     /// Two simulated clusters on this machine, to learn and to test on.
+    #[command(after_help = super::lab::scenarios_page())]
     Lab(LabArgs),
 }
 
 /// `darner status`.
 #[derive(Debug, Clone, Args)]
 pub struct StatusArgs {
-    /// Instances, as [NAMESPACE/]NAME; without one, all of them.
-    #[arg(value_name = "INSTANCE")]
+    /// Instances, as [NAMESPACE/]NAME or by one of their pods; without one, all of them.
+    #[arg(value_name = "INSTANCE-OR-POD")]
     pub instances: Vec<String>,
     /// How to print it.
     #[arg(short, long, value_enum, default_value_t = Output::Table)]
@@ -104,19 +115,78 @@ pub enum Output {
     Markdown,
 }
 
+/// `darner explain`.
+#[derive(Debug, Clone, Args)]
+pub struct ExplainArgs {
+    /// An instance or a pod, as [NAMESPACE/]NAME, or a context, as context/NAME.
+    #[arg(value_name = "INSTANCE|POD|context/NAME")]
+    pub subject: String,
+    /// How to print it.
+    #[arg(short, long, value_enum, default_value_t = Told::Text)]
+    pub output: Told,
+    /// How long to wait for every source to answer, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub timeout: u64,
+}
+
+/// How `explain` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Told {
+    /// Plain sentences.
+    Text,
+    /// Versioned JSON, for programs.
+    Json,
+    /// A Markdown page, for a report or a chat.
+    Markdown,
+}
+
+/// `darner wait`.
+#[derive(Debug, Clone, Args)]
+#[command(
+    after_help = "Exit codes: 0 reached, 1 not reached in time, 2 could not judge, 64 wrong usage. Each change is told on standard error."
+)]
+pub struct WaitArgs {
+    /// The instance, as [NAMESPACE/]NAME.
+    #[arg(value_name = "INSTANCE")]
+    pub instance: String,
+    /// What to wait for: healthy, synced, master=POD or phase=PHASE; repeat it, and all must hold at once.
+    #[arg(long = "for", value_name = "GOAL", required = true, value_parser = Goal::parse)]
+    pub goals: Vec<Goal>,
+    /// How long to wait at most: 30s, 5m, 1h.
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = parse_span)]
+    pub timeout: Duration,
+    /// Print how it ended on standard output, for programs.
+    #[arg(short, long, value_enum)]
+    pub output: Option<Ended>,
+}
+
+impl WaitArgs {
+    /// A report is wanted.
+    pub fn json(&self) -> bool {
+        self.output == Some(Ended::Json)
+    }
+}
+
+/// How `wait` prints how it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Ended {
+    /// Versioned JSON.
+    Json,
+}
+
 /// `darner lab`.
 #[derive(Debug, Clone, Args)]
 pub struct LabArgs {
-    /// Apply a fault to a lab that is running, or list what there is.
+    /// What to do with labs that are running, or list what there is.
     #[command(subcommand)]
     pub command: Option<LabVerb>,
     /// Run the clusters without opening the console.
     #[arg(long)]
     pub serve: bool,
-    /// Write the kubeconfig of the clusters to this file.
+    /// Write the kubeconfig of the clusters to this file, which must be new or a lab's.
     #[arg(long, value_name = "FILE")]
     pub write_kubeconfig: Option<PathBuf>,
-    /// The situation to begin with; `darner lab list` shows them.
+    /// The situation to begin with, from the list below.
     #[arg(long, value_name = "NAME", default_value = "healthy")]
     pub scenario: String,
     /// The same number gives the same story.
@@ -128,8 +198,9 @@ pub struct LabArgs {
 #[derive(Debug, Clone, Subcommand)]
 pub enum LabVerb {
     /// Apply a fault to the running lab.
+    #[command(after_help = super::lab::faults_page())]
     Fault {
-        /// Its name; `darner lab list` shows them.
+        /// Its name, from the list below.
         name: String,
         /// Which lab, by its process number, where several run.
         #[arg(long, value_name = "PID")]
@@ -137,4 +208,6 @@ pub enum LabVerb {
     },
     /// Scenarios and faults, a line each.
     List,
+    /// The labs that are running, with their faults and kubeconfigs.
+    Status,
 }

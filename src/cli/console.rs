@@ -12,17 +12,29 @@ use super::files::{self, Folders};
 use super::fleet::{self, Nothing};
 use super::{USAGE, lab};
 use crate::app::{self, State};
+use crate::domain::text::nearest;
 use crate::observe::{Focus, inbox};
 use crate::runtime::console::{Ended, run as run_loop};
 use crate::runtime::log;
 use crate::runtime::terminal::Screen;
 use crate::settings::{ColourDepth, GlyphSet, Keymap, Theme};
 
+/// Commands, so that a slip in one is not taken for the name of an instance.
+const VERBS: &[&str] = &["status", "lab", "help"];
+
 /// Opens it over the reader's contexts; the result is the exit code.
 ///
 /// # Errors
 /// When the terminal is lost.
-pub async fn run(reach: &Reach, looks: &Looks) -> color_eyre::Result<u8> {
+pub async fn run(reach: &Reach, looks: &Looks, address: Option<&str>) -> color_eyre::Result<u8> {
+    if let Some(address) = address
+        && let Some(verb) = nearest(address, VERBS.iter().copied())
+    {
+        eprintln!(
+            "darner: there is no command {address}; did you mean {verb}? (an instance of that name: NAMESPACE/{address})"
+        );
+        return Ok(USAGE);
+    }
     if !is_terminal() {
         eprintln!(
             "darner: the console needs a terminal; for a report without one there is: darner status"
@@ -32,7 +44,7 @@ pub async fn run(reach: &Reach, looks: &Looks) -> color_eyre::Result<u8> {
     let folders = Folders::of_platform();
     let own = files::read(&folders, reach.settings.as_deref());
     match fleet::choose(reach, &own.settings, Vec::new()) {
-        Ok(fleet) => open(fleet, own, &folders, looks).await,
+        Ok(fleet) => open_at(fleet, own, &folders, looks, address).await,
         Err(Nothing::Wrong(sentence)) => {
             eprintln!("darner: {sentence}");
             Ok(USAGE)
@@ -67,6 +79,17 @@ pub async fn open(
     own: files::Own,
     folders: &Folders,
     looks: &Looks,
+) -> color_eyre::Result<u8> {
+    open_at(fleet, own, folders, looks, None).await
+}
+
+/// The same, at an instance or a node as soon as that is known.
+async fn open_at(
+    fleet: fleet::Fleet,
+    own: files::Own,
+    folders: &Folders,
+    looks: &Looks,
+    address: Option<&str>,
 ) -> color_eyre::Result<u8> {
     let files::Own {
         mut settings,
@@ -117,7 +140,7 @@ pub async fn open(
     let (outlet, inbox) = inbox();
     let (focus, watching) = tokio::sync::watch::channel(Focus::default());
     let mouse = settings.mouse;
-    let state = State::new(
+    let mut state = State::new(
         settings,
         theme.shown_at(depth),
         keymap,
@@ -126,6 +149,9 @@ pub async fn open(
         fleet.hint.clone(),
         Timestamp::now(),
     );
+    if let Some(address) = address {
+        state.open_at(address);
+    }
     let screen = Screen::take(mouse)?;
     let ended = run_loop(state, screen, inbox, focus, |supervisor| {
         fleet.start(supervisor, &outlet, &watching);

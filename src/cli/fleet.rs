@@ -25,6 +25,8 @@ pub struct Fleet {
     /// Namespaces that stand in for the whole cluster where that may not be read, by context: those asked for, else the
     /// one that the kubeconfig names.
     pub confines: Confines,
+    /// Namespaces that were named on the command line.
+    pub asked: Vec<String>,
     /// Bounds from the settings.
     pub limits: Limits,
     /// What was wrong with kubeconfig files or settings; the rest opens all the same.
@@ -114,6 +116,7 @@ fn choose_from(
     Ok(Fleet {
         plans,
         confines,
+        asked: reach.namespaces.clone(),
         limits: limits_of(settings),
         problems,
         hint,
@@ -221,6 +224,8 @@ fn plan(entry: Entry, reach: &Reach, settings: &Settings) -> ContextPlan {
         probe_background: settings.probe.others,
         probe_deadline: settings.probe.deadline,
         probes_in_flight: usize::try_from(settings.probe.at_once).unwrap_or(usize::MAX),
+        exec: settings.probe.exec,
+        exec_background: settings.probe.exec_others,
         ..Pace::default()
     };
     plan

@@ -21,7 +21,8 @@ pub struct Gathering {
     pub world: World,
     /// All judgements of them.
     pub board: Board,
-    limits: Limits,
+    /// Bounds that it is judged by.
+    pub limits: Limits,
     confines: Confines,
     inbox: Inbox,
     batch: Vec<Fact>,

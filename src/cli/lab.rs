@@ -2,17 +2,21 @@
 //!
 //! The console reaches the lab only through the kubeconfig that the lab writes, as it reaches any cluster.
 
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+mod doors;
+mod kubeconfig;
 
-use directories::ProjectDirs;
+use std::io::{self, Write};
+use std::path::PathBuf;
+
 use tokio::signal::unix::{SignalKind, signal};
+
+use doors::Labs;
 
 use super::USAGE;
 use super::args::{LabArgs, LabVerb, Looks, Reach};
 use super::files::{self, Folders};
 use super::fleet::{self, Nothing};
-use crate::lab::{Control, Lab, LabError, LabOptions, SCENARIOS, Use, read_state, send_fault};
+use crate::lab::{Lab, LabError, LabOptions, SCENARIOS, Use, send_fault};
 
 /// How a lab begins.
 #[derive(Debug, Clone)]
@@ -46,6 +50,7 @@ pub async fn run(args: &LabArgs, reach: &Reach, looks: &Looks) -> color_eyre::Re
             return Ok(0);
         }
         Some(LabVerb::Fault { name, lab }) => return fault(name, *lab).await,
+        Some(LabVerb::Status) => return status(&mut io::stdout().lock()).await,
         None => {}
     }
     let beginning = Beginning {
@@ -53,6 +58,21 @@ pub async fn run(args: &LabArgs, reach: &Reach, looks: &Looks) -> color_eyre::Re
         seed: args.seed,
         kubeconfig: args.write_kubeconfig.clone(),
     };
+    if let Some(path) = &beginning.kubeconfig {
+        let mut refusal = kubeconfig::may_write(path).err();
+        if let Ok(folder) = doors::folder() {
+            let user = Labs::find(&folder).await.user_of(path);
+            refusal = refusal.or_else(|| {
+                let pid = user?;
+                let file = path.display();
+                Some(format!("{file} is the kubeconfig of the lab that runs as process {pid}; name another file, or end that lab"))
+            });
+        }
+        if let Some(sentence) = refusal {
+            eprintln!("darner: {sentence}");
+            return Ok(USAGE);
+        }
+    }
     if args.serve {
         serve(&beginning).await
     } else {
@@ -79,13 +99,13 @@ pub async fn console(
         Ok(lab) => lab,
         Err(error) => return refuse(&error),
     };
-    // The folder goes with this value, when the console has ended.
-    let (kubeconfig, _folder) = match Kubeconfig::write(&lab, beginning) {
+    // Its folder goes with this value, when the console has ended.
+    let kubeconfig = match kubeconfig::write(&lab, beginning.kubeconfig.as_deref()) {
         Ok(written) => written,
         Err(error) => return refuse(&error),
     };
     // Without its door the lab still runs; only `darner lab fault` cannot reach it.
-    let (_door, problems) = match door(&lab).await {
+    let (_door, problems) = match doors::open(&lab, &kubeconfig.path).await {
         Ok(door) => (Some(door), Vec::new()),
         Err(error) => (None, vec![error.to_string()]),
     };
@@ -93,7 +113,7 @@ pub async fn console(
     let mut own = files::read(&folders, reach.settings.as_deref());
     own.problems.extend(problems);
     let mut reach = reach.clone();
-    reach.kubeconfig = Some(kubeconfig);
+    reach.kubeconfig = Some(kubeconfig.path.clone());
     if reach.contexts.is_empty() {
         reach.contexts = lab
             .contexts()
@@ -118,15 +138,19 @@ pub async fn console(
 
 /// Runs the lab until it is told to stop.
 async fn serve(beginning: &Beginning) -> color_eyre::Result<u8> {
+    // Before anything is on disk, so that a signal finds the way that takes it away again.
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
     let lab = match start(beginning).await {
         Ok(lab) => lab,
         Err(error) => return refuse(&error),
     };
-    let (kubeconfig, _folder) = match Kubeconfig::write(&lab, beginning) {
+    let kubeconfig = match kubeconfig::write(&lab, beginning.kubeconfig.as_deref()) {
         Ok(written) => written,
         Err(error) => return refuse(&error),
     };
-    let _door = match door(&lab).await {
+    let _door = match doors::open(&lab, &kubeconfig.path).await {
         Ok(door) => Some(door),
         Err(error) => {
             eprintln!("darner: {error}; `darner lab fault` will not reach this lab");
@@ -146,14 +170,16 @@ async fn serve(beginning: &Beginning) -> color_eyre::Result<u8> {
         beginning.scenario,
         beginning.seed
     )?;
-    writeln!(out, "ready; export KUBECONFIG={}", kubeconfig.display())?;
+    writeln!(
+        out,
+        "ready; export KUBECONFIG={}",
+        kubeconfig.path.display()
+    )?;
     out.flush()?;
     drop(out);
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut hangup = signal(SignalKind::hangup())?;
     tokio::select! {
         () = lab.ended() => {}
-        _ = tokio::signal::ctrl_c() => {}
+        _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
         _ = hangup.recv() => {}
     }
@@ -178,119 +204,21 @@ fn refuse(error: &LabError) -> color_eyre::Result<u8> {
     })
 }
 
-/// The kubeconfig of a lab on disk, where it was asked for or in a folder that goes with it.
-struct Kubeconfig;
-
-impl Kubeconfig {
-    fn write(lab: &Lab, beginning: &Beginning) -> Result<(PathBuf, Option<Passing>), LabError> {
-        let (path, passing) = match &beginning.kubeconfig {
-            Some(path) => (path.clone(), None),
-            None => {
-                let passing = Passing::new()?;
-                (passing.0.join("kubeconfig"), Some(passing))
-            }
-        };
-        write_private(&path, &lab.kubeconfig()).map_err(|source| LabError::File {
-            verb: "write",
-            path: path.display().to_string(),
-            source,
-        })?;
-        Ok((path, passing))
-    }
-}
-
-/// A folder that is removed when it is dropped.
-struct Passing(PathBuf);
-
-impl Passing {
-    fn new() -> Result<Self, LabError> {
-        let path = std::env::temp_dir().join(format!("darner-lab-{}", std::process::id()));
-        std::fs::create_dir_all(&path).map_err(|source| LabError::File {
-            verb: "make",
-            path: path.display().to_string(),
-            source,
-        })?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Passing {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-fn write_private(path: &Path, text: &str) -> io::Result<()> {
-    use std::os::unix::fs::OpenOptionsExt;
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(path)?;
-    file.write_all(text.as_bytes())
-}
-
-/// The folder in which labs that run leave the files by which other processes find them, one each.
-fn doors() -> Result<PathBuf, LabError> {
-    let dirs = ProjectDirs::from("", "", "darner");
-    let dirs =
-        dirs.ok_or_else(|| LabError::NotRunning("the platform names no folder for it".to_owned()))?;
-    Ok(dirs
-        .runtime_dir()
-        .unwrap_or_else(|| dirs.cache_dir())
-        .join("labs"))
-}
-
-async fn door(lab: &Lab) -> Result<Control, LabError> {
-    let folder = doors()?;
-    // Whether it worked shows when the file is written, with a better sentence.
-    let _ = std::fs::create_dir_all(&folder);
-    lab.serve_control(&folder.join(format!("{}.json", std::process::id())))
-        .await
-}
-
-/// Labs that answer, by process number. A lab that was killed leaves its file, which then answers no more.
-async fn running() -> Result<Vec<(u32, PathBuf)>, LabError> {
-    let folder = doors()?;
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
-        let path = entry.path();
-        let pid = path
-            .file_stem()
-            .and_then(|stem| stem.to_str()?.parse().ok());
-        if let Some(pid) = pid
-            && read_state(&path).await.is_ok()
-        {
-            found.push((pid, path));
-        }
-    }
-    found.sort();
-    Ok(found)
-}
-
 async fn fault(name: &str, wanted: Option<u32>) -> color_eyre::Result<u8> {
-    let labs = match running().await {
-        Ok(labs) => labs,
+    let folder = match doors::folder() {
+        Ok(folder) => folder,
         Err(error) => return refuse(&error),
     };
-    let chosen: Vec<_> = labs
-        .iter()
-        .filter(|(pid, _)| wanted.is_none_or(|wanted| wanted == *pid))
-        .collect();
-    let file = match chosen.as_slice() {
-        [(_, file)] => file,
-        [] if labs.is_empty() => return refuse(&LabError::NotRunning("none answers".to_owned())),
-        _ => {
-            let pids: Vec<String> = labs.iter().map(|(pid, _)| pid.to_string()).collect();
-            eprintln!(
-                "darner: labs run as processes {}: say which with --lab PID",
-                pids.join(", ")
-            );
-            return Ok(USAGE);
+    let labs = Labs::find(&folder).await;
+    let lab = match labs.choose(wanted) {
+        Ok(lab) => lab,
+        Err(sentence) => {
+            eprintln!("darner: {sentence}");
+            // Naming another one helps only where there are others.
+            return Ok(if labs.running.is_empty() { 1 } else { USAGE });
         }
     };
-    match send_fault(file, name).await {
+    match send_fault(&lab.file, name).await {
         Ok(said) => {
             println!("{said}");
             Ok(0)
@@ -298,13 +226,59 @@ async fn fault(name: &str, wanted: Option<u32>) -> color_eyre::Result<u8> {
         Err(error) => {
             eprintln!("darner: {error}");
             // A running lab refuses what it does not know, or cannot do as things are.
-            Ok(if matches!(error, LabError::Refused(_)) {
-                USAGE
-            } else {
-                1
+            Ok(match error {
+                LabError::Refused(_) | LabError::Unknown(_) => USAGE,
+                _ => 1,
             })
         }
     }
+}
+
+/// The labs that run, a line each.
+async fn status(out: &mut impl Write) -> color_eyre::Result<u8> {
+    let folder = match doors::folder() {
+        Ok(folder) => folder,
+        Err(error) => return refuse(&error),
+    };
+    let labs = Labs::find(&folder).await;
+    if labs.running.is_empty() && labs.silent.is_empty() {
+        writeln!(
+            out,
+            "no lab is running; start one with `darner lab --serve`"
+        )?;
+        return Ok(0);
+    }
+    writeln!(
+        out,
+        "{:<8} {:<18} {:<30} KUBECONFIG",
+        "PROCESS", "SCENARIO", "FAULTS"
+    )?;
+    for lab in &labs.running {
+        let text = |key: &str| lab.state.get(key).and_then(|value| value.as_str());
+        let faults: Vec<&str> = lab
+            .state
+            .get("faults")
+            .and_then(|value| value.as_array())
+            .into_iter()
+            .flatten()
+            .filter_map(|fault| fault.as_str())
+            .collect();
+        let faults = match faults.as_slice() {
+            [] => "none".to_owned(),
+            some => some.join(","),
+        };
+        writeln!(
+            out,
+            "{:<8} {:<18} {faults:<30} {}",
+            lab.pid,
+            text("scenario").unwrap_or("?"),
+            text("kubeconfig").unwrap_or("?")
+        )?;
+    }
+    for pid in &labs.silent {
+        writeln!(out, "{pid:<8} does not answer")?;
+    }
+    Ok(0)
 }
 
 fn list(out: &mut impl Write) -> io::Result<()> {
@@ -317,4 +291,69 @@ fn list(out: &mut impl Write) -> io::Result<()> {
         writeln!(out, "{:<20} {:<11} {}", scenario.name, when, scenario.about)?;
     }
     Ok(())
+}
+
+/// The scenarios to begin with, for the end of a help page.
+pub fn scenarios_page() -> String {
+    page(
+        "Scenarios (--scenario; most can also befall a running lab: darner lab fault)",
+        &[Use::Start, Use::Both],
+    )
+}
+
+/// The faults of a running lab, for the end of a help page.
+pub fn faults_page() -> String {
+    page("Faults", &[Use::Both, Use::Running])
+}
+
+/// Columns before the sentence of a scenario.
+const NAMES: usize = 23;
+/// Columns of a help page.
+const COLUMNS: usize = 100;
+
+fn page(title: &str, uses: &[Use]) -> String {
+    let mut page = format!("{title}:\n");
+    for scenario in SCENARIOS.iter().filter(|one| uses.contains(&one.when)) {
+        let mut line = format!("  {:<width$}", scenario.name, width = NAMES - 2);
+        for word in scenario.about.split(' ') {
+            if line.len() + 1 + word.len() > COLUMNS {
+                page.push_str(line.trim_end());
+                page.push('\n');
+                line = " ".repeat(NAMES);
+            }
+            if line.len() > NAMES {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+        page.push_str(&line);
+        page.push('\n');
+    }
+    page.truncate(page.trim_end().len());
+    page
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn help_pages_have_each_name_once_within_their_columns() {
+        for (page, uses) in [
+            (scenarios_page(), [Use::Start, Use::Both]),
+            (faults_page(), [Use::Both, Use::Running]),
+        ] {
+            for line in page.lines() {
+                assert!(line.len() <= COLUMNS, "{line}");
+            }
+            for scenario in SCENARIOS {
+                let found = page
+                    .lines()
+                    .filter(|line| line.split_whitespace().next() == Some(scenario.name))
+                    .filter(|line| line.starts_with("  ") && !line.starts_with("   "));
+                let wanted = usize::from(uses.contains(&scenario.when));
+                assert_eq!(found.count(), wanted, "{} in\n{page}", scenario.name);
+            }
+        }
+    }
 }

@@ -4,15 +4,17 @@
 //!
 //! Start with [`run`]. One file a verb.
 
-pub mod address;
 pub mod args;
 pub mod console;
+pub mod elsewhere;
+pub mod explain;
 pub mod files;
 pub mod fleet;
 pub mod gather;
 pub mod lab;
 pub mod report;
 pub mod status;
+pub mod wait;
 
 use std::process::ExitCode;
 
@@ -22,6 +24,8 @@ use args::{Cli, Verb};
 use files::Folders;
 use fleet::Nothing;
 
+use crate::runtime::log::Log;
+
 /// Exit code of wrong usage, after sysexits.h.
 pub const USAGE: u8 = 64;
 
@@ -30,6 +34,9 @@ pub const USAGE: u8 = 64;
 /// # Errors
 /// What nobody foresaw; what was foreseen is a sentence on standard error and an exit code.
 pub fn run() -> color_eyre::Result<ExitCode> {
+    if let Some(code) = crate::connect::detach::take_part(std::env::args_os()) {
+        return Ok(code);
+    }
     crate::runtime::terminal::install_panic_hook()?;
     // Two TLS providers in one program would leave rustls unable to choose; a second installation is no error.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -52,26 +59,41 @@ pub fn run() -> color_eyre::Result<ExitCode> {
 }
 
 async fn dispatch(cli: Cli) -> color_eyre::Result<u8> {
-    match cli.command {
-        None => console::run(&cli.reach, &cli.look).await,
-        Some(Verb::Lab(args)) => lab::run(&args, &cli.reach, &cli.look).await,
-        Some(Verb::Status(args)) => {
-            let _log = crate::runtime::log::to_stderr();
-            let own = files::read(&Folders::of_platform(), cli.reach.settings.as_deref());
-            match fleet::choose(&cli.reach, &own.settings, own.problems) {
-                Ok(fleet) => status::run(&args, fleet).await,
-                Err(Nothing::Wrong(sentence)) => {
-                    eprintln!("darner: {sentence}");
-                    Ok(USAGE)
-                }
-                Err(Nothing::NoKubeconfig(searched)) => {
-                    eprintln!(
-                        "darner: there is no kubeconfig (looked at KUBECONFIG, {}, and for a pod's service account); to try darner without a cluster: darner lab",
-                        searched.join(", ")
-                    );
-                    Ok(USAGE)
-                }
-            }
-        }
+    if let (Some(address), Some(_)) = (&cli.address, &cli.command) {
+        eprintln!("darner: {address} stands before the command; write it after it");
+        return Ok(USAGE);
     }
+    match cli.command {
+        None => console::run(&cli.reach, &cli.look, cli.address.as_deref()).await,
+        Some(Verb::Lab(args)) => lab::run(&args, &cli.reach, &cli.look).await,
+        Some(Verb::Status(args)) => match headless(&cli.reach) {
+            Ok((fleet, _log)) => status::run(&args, fleet).await,
+            Err(code) => Ok(code),
+        },
+        Some(Verb::Explain(args)) => match headless(&cli.reach) {
+            Ok((fleet, _log)) => explain::run(&args, fleet).await,
+            Err(code) => Ok(code),
+        },
+        Some(Verb::Wait(args)) => match headless(&cli.reach) {
+            Ok((fleet, _log)) => wait::run(&args, fleet).await,
+            Err(code) => Ok(code),
+        },
+    }
+}
+
+/// The fleet of a command without a screen and its log, or the exit code after it was said why there is none.
+fn headless(reach: &args::Reach) -> Result<(fleet::Fleet, Log), u8> {
+    let log = crate::runtime::log::to_stderr();
+    let own = files::read(&Folders::of_platform(), reach.settings.as_deref());
+    let chosen = fleet::choose(reach, &own.settings, own.problems);
+    chosen.map(|fleet| (fleet, log)).map_err(|nothing| {
+        match nothing {
+            Nothing::Wrong(sentence) => eprintln!("darner: {sentence}"),
+            Nothing::NoKubeconfig(searched) => eprintln!(
+                "darner: there is no kubeconfig (looked at KUBECONFIG, {}, and for a pod's service account); to try darner without a cluster: darner lab",
+                searched.join(", ")
+            ),
+        }
+        USAGE
+    })
 }

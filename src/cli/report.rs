@@ -5,12 +5,14 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::status::is_read;
-use crate::checks::{Board, Finding as Judged, Since, State, Subject};
+use crate::checks::{
+    Board, Finding as Judged, Leader, Limits, Since, State, Subject, UNKNOWN, leader,
+};
 use crate::domain::engine::Role;
-use crate::domain::figures::{Figures, Master, figures};
+use crate::domain::figures::{Figures, Master, figures_under};
 use crate::domain::text;
 use crate::domain::world::{ContextWorld, EngineRecord, World};
-use crate::domain::{Access, InstanceId, Kind, Link, NodeView};
+use crate::domain::{Access, InstanceId, Kind, Link, NodeView, Scope};
 
 /// Name and version of the format.
 pub const VERSION: &str = "darner.status/v1";
@@ -26,6 +28,8 @@ pub struct Report {
     pub complete: bool,
     /// `well`, `findings` or `unjudged`; decides the exit code.
     pub verdict: Overall,
+    /// Namespaces that were asked for by name and hold no instance.
+    pub empty_namespaces: Vec<String>,
     /// Contexts in the order of opening.
     pub contexts: Vec<Context>,
     /// Instances, worst first.
@@ -99,8 +103,21 @@ pub struct Operator {
     pub wanted: i64,
     /// Version by its image's tag.
     pub version: Option<String>,
-    /// Holder of its Lease.
+    /// Holder of its Lease, while that is fresh.
     pub leader: Option<String>,
+    /// Its Lease as it is written, fresh or not.
+    pub lease: Option<Lease>,
+}
+
+/// The Lease of an operator, as it is written.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Lease {
+    /// `spec.holderIdentity`.
+    pub holder: Option<String>,
+    /// `spec.renewTime`, by the holder's clock.
+    pub renewed: Option<Timestamp>,
+    /// `spec.leaseDurationSeconds`.
+    pub seconds: Option<i64>,
 }
 
 /// One instance.
@@ -190,6 +207,8 @@ pub struct Finding {
     pub sentence: String,
     /// What it means for clients.
     pub meaning: String,
+    /// What to do next.
+    pub next: String,
     /// Since when.
     pub since: Timestamp,
     /// The cluster itself says since when; otherwise only our own watching does, and it may be older.
@@ -209,17 +228,25 @@ pub struct Evidence {
     pub at: Timestamp,
 }
 
-/// Makes the report of what is known, confined to instances that `wanted` lets through.
+/// Makes the report of what is known, confined to instances that `wanted` lets through. `asked` are the namespaces that
+/// were asked for by name.
 pub fn report(
     world: &World,
     board: &Board,
+    limits: &Limits,
     complete: bool,
     now: Timestamp,
+    asked: &[String],
     wanted: impl Fn(&InstanceId) -> bool,
 ) -> Report {
+    let empty_namespaces: Vec<String> = asked
+        .iter()
+        .filter(|ns| !world.instances().any(|id| *id.namespace == ***ns))
+        .cloned()
+        .collect();
     let contexts: Vec<Context> = world
         .contexts()
-        .map(|context| context_of(world, board, context))
+        .map(|context| context_of(world, board, limits, now, context))
         .collect();
     let mut judged: Vec<(State, Instance)> = world
         .instances()
@@ -235,24 +262,27 @@ pub fn report(
         ))
     });
     let instances: Vec<Instance> = judged.into_iter().map(|(_, instance)| instance).collect();
-    let verdict = overall(&contexts, &instances, complete);
+    let is_lacking = !complete || !empty_namespaces.is_empty() || world.contexts().any(is_lacking);
+    let verdict = overall(&contexts, &instances, is_lacking);
     Report {
         version: VERSION,
         at: now,
         complete,
         verdict,
+        empty_namespaces,
         contexts,
         instances,
     }
 }
 
-fn overall(contexts: &[Context], instances: &[Instance], complete: bool) -> Overall {
-    let findings = || {
-        contexts
-            .iter()
-            .flat_map(|c| &c.findings)
-            .chain(instances.iter().flat_map(|i| &i.findings))
-    };
+/// What it adds up to. Only what an instance's judgement lacks makes it unjudged: an operator that may not be looked for
+/// is told, and leaves the instances as they were judged.
+fn overall(contexts: &[Context], instances: &[Instance], is_lacking: bool) -> Overall {
+    let of_instances = || instances.iter().flat_map(|i| &i.findings);
+    let mut findings = contexts
+        .iter()
+        .flat_map(|c| &c.findings)
+        .chain(of_instances());
     let well = [
         State::Healthy.id(),
         State::Syncing.id(),
@@ -260,29 +290,30 @@ fn overall(contexts: &[Context], instances: &[Instance], complete: bool) -> Over
     ];
     let is_ill = |instance: &Instance| !well.contains(&instance.state);
     if instances.iter().any(is_ill)
-        || findings().any(|f| matches!(f.severity, "critical" | "warning"))
+        || findings.any(|f| matches!(f.severity, "critical" | "warning"))
     {
         Overall::Findings
-    } else if !complete || findings().any(|f| f.severity == UNJUDGED) {
+    } else if is_lacking || of_instances().any(|f| f.severity == UNKNOWN) {
         Overall::Unjudged
     } else {
         Overall::Well
     }
 }
 
-/// The severity of what could not be judged.
-const UNJUDGED: &str = "unknown";
+/// Whether instances of a context may be missing from the report: it does not answer, they were not listed, or only those
+/// of some namespaces may be, and there is none.
+fn is_lacking(context: &ContextWorld) -> bool {
+    let confined = context.is_superseded(Kind::Dragonfly, &Scope::Cluster);
+    !is_read(context) || (confined && context.dragonflies.is_empty())
+}
 
 fn finding_of(judged: &Judged) -> Finding {
     Finding {
         check: judged.check,
-        severity: if judged.state == State::Unknown {
-            UNJUDGED
-        } else {
-            judged.severity.word()
-        },
+        severity: judged.word(),
         sentence: judged.sentence.clone(),
         meaning: judged.meaning.clone(),
+        next: judged.next_step(),
         since: judged.since.at(),
         since_is_exact: matches!(judged.since, Since::Exactly(_)),
         evidence: judged
@@ -304,7 +335,13 @@ fn findings_of(board: &Board, subject: &Subject) -> Vec<Finding> {
         .unwrap_or_default()
 }
 
-fn context_of(world: &World, board: &Board, context: &ContextWorld) -> Context {
+fn context_of(
+    world: &World,
+    board: &Board,
+    limits: &Limits,
+    now: Timestamp,
+    context: &ContextWorld,
+) -> Context {
     let (state, reasons, hint) = match &context.link {
         Link::Connecting => ("connecting", Vec::new(), None),
         Link::Live { .. } => {
@@ -343,7 +380,7 @@ fn context_of(world: &World, board: &Board, context: &ContextWorld) -> Context {
         state,
         reasons,
         hint,
-        since: context.link_since,
+        since: context.stands_since(),
         rtt_ms: match context.link {
             Link::Live { rtt } => Some((rtt.as_secs_f64() * 10_000.0).round() / 10.0),
             _ => None,
@@ -353,9 +390,10 @@ fn context_of(world: &World, board: &Board, context: &ContextWorld) -> Context {
         same_as: world
             .twin(&context.id)
             .map(|twin| text::one_line(twin.as_str())),
-        instances_known: is_read(context),
+        instances_known: is_read(context)
+            && !context.is_superseded(Kind::Dragonfly, &Scope::Cluster),
         crd_absent: context.has_listed(Kind::Crd) && context.crds.is_empty(),
-        operator: operator_of(context),
+        operator: operator_of(context, limits, now),
         findings,
     }
 }
@@ -365,22 +403,31 @@ fn hint(hint: &str) -> Option<String> {
 }
 
 fn rights_missing(context: &ContextWorld) -> Vec<String> {
-    context
-        .sources
-        .values()
-        .filter_map(|source| match &source.access {
+    // What was refused for the whole cluster and is read in some namespaces instead is not missing, but confined.
+    let instead: Vec<&str> = context.namespaces_instead().into_iter().collect();
+    let confined = (!instead.is_empty()).then(|| format!("only in {}", instead.join(", ")));
+    let mut reasons: Vec<String> = Vec::new();
+    for reason in context
+        .troubled_sources()
+        .filter_map(|(.., source)| match &source.access {
             Some(Access::Denied(fault)) => Some(fault.message.clone()),
             _ => None,
         })
+        .chain(confined)
         .chain(
             context
                 .engines_forbidden()
                 .map(|fault| fault.message.clone()),
         )
-        .collect()
+    {
+        if !reasons.contains(&reason) {
+            reasons.push(reason);
+        }
+    }
+    reasons
 }
 
-fn operator_of(context: &ContextWorld) -> Option<Operator> {
+fn operator_of(context: &ContextWorld, limits: &Limits, now: Timestamp) -> Option<Operator> {
     let deployment = &context.operators.iter().next()?.value;
     Some(Operator {
         namespace: deployment.meta.namespace.to_string(),
@@ -388,10 +435,19 @@ fn operator_of(context: &ContextWorld) -> Option<Operator> {
         ready: deployment.ready,
         wanted: deployment.replicas,
         version: deployment.version().map(str::to_owned),
-        leader: context
+        leader: match leader(context, limits, now) {
+            Leader::Fresh(held, _) => held.value.holder.clone(),
+            Leader::Unknown | Leader::Expired(..) => None,
+        },
+        lease: context
             .leases
             .iter()
-            .find_map(|held| held.value.holder.clone()),
+            .max_by_key(|held| held.value.renewed)
+            .map(|held| Lease {
+                holder: held.value.holder.clone(),
+                renewed: held.value.renewed,
+                seconds: held.value.duration,
+            }),
     })
 }
 
@@ -412,7 +468,7 @@ fn instance_of(world: &World, board: &Board, id: &InstanceId) -> Option<(State, 
         versions,
         clients,
         as_of,
-    } = figures(&view);
+    } = figures_under(&view, judgement.master.clone());
     let (master_is, master, contested) = match master {
         Master::None => ("none", None, Vec::new()),
         Master::One(name) => ("one", Some(name), Vec::new()),

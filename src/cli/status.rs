@@ -8,10 +8,10 @@ use jiff::Timestamp;
 use super::args::{Output, StatusArgs};
 use super::gather::Gathering;
 use super::report::{Context, Finding, Instance, Overall, Report, report};
-use super::{USAGE, address, fleet};
-use crate::domain::text;
+use super::{USAGE, elsewhere, fleet};
 use crate::domain::world::ContextWorld;
 use crate::domain::{Access, InstanceId, Kind};
+use crate::domain::{address, text};
 use crate::observe::inbox;
 use crate::runtime::Supervisor;
 
@@ -31,11 +31,13 @@ pub async fn run(args: &StatusArgs, fleet: fleet::Fleet) -> color_eyre::Result<u
 
     let mut gathering = Gathering::new(inbox, fleet.limits.clone(), fleet.confines.clone());
     let complete = gathering.settle(Duration::from_secs(args.timeout)).await;
-    let known: Vec<InstanceId> = gathering.world.instances().collect();
-    let mut wanted = Vec::new();
+    if let Some(code) = tell_empty(&gathering, &fleet).await {
+        return Ok(code);
+    }
+    let mut wanted: Vec<InstanceId> = Vec::new();
     for address in &args.instances {
-        match address::instances(address, &known) {
-            Ok(found) => wanted.extend(found.into_iter().cloned()),
+        match address::find(&gathering.world, address) {
+            Ok(found) => wanted.extend(found.into_iter().map(|place| place.instance)),
             Err(sentence) => {
                 let unread: Vec<&str> = gathering
                     .world
@@ -49,7 +51,7 @@ pub async fn run(args: &StatusArgs, fleet: fleet::Fleet) -> color_eyre::Result<u
                 }
                 // It may well be there: what was not read cannot tell.
                 eprintln!(
-                    "darner: whether there is an instance {address} cannot be told: {} could not be read",
+                    "darner: whether there is an instance or a pod {address} cannot be told: {} could not be read",
                     text::one_line(&unread.join(", "))
                 );
                 return Ok(Overall::Unjudged.code());
@@ -60,13 +62,15 @@ pub async fn run(args: &StatusArgs, fleet: fleet::Fleet) -> color_eyre::Result<u
         report(
             &gathering.world,
             &gathering.board,
+            &gathering.limits,
             complete,
             Timestamp::now(),
+            &fleet.asked,
             |id| wanted.is_empty() || wanted.contains(id),
         )
     };
     let mut shown = make(&gathering, complete);
-    let read = print(&shown, args.output, args.watch)?;
+    let read = print(&shown, args.output, args.watch, true)?;
     if args.watch && read {
         tokio::select! {
             printed = watch(&mut gathering, &mut shown, &make, args.output) => printed?,
@@ -102,7 +106,7 @@ async fn watch(
         let next = make(gathering, gathering.is_settled());
         if !says_the_same(shown, &next) {
             *shown = next;
-            if !print(shown, output, true)? {
+            if !print(shown, output, true, false)? {
                 return Ok(());
             }
         }
@@ -128,10 +132,20 @@ fn says_the_same(a: &Report, b: &Report) -> bool {
 }
 
 /// Prints it; tells whether somebody still reads.
-fn print(report: &Report, output: Output, watching: bool) -> color_eyre::Result<bool> {
+fn print(
+    report: &Report,
+    output: Output,
+    watching: bool,
+    is_first: bool,
+) -> color_eyre::Result<bool> {
     let text = match output {
-        Output::Table => table(report, false),
-        Output::Wide => table(report, true),
+        Output::Table | Output::Wide => {
+            let table = table(report, output == Output::Wide);
+            match watching {
+                true => block(report, &table, is_first),
+                false => table,
+            }
+        }
         // One document a line while watching, so that a program can read line by line.
         Output::Json if watching => serde_json::to_string(report)? + "\n",
         Output::Json => serde_json::to_string_pretty(report)? + "\n",
@@ -149,6 +163,36 @@ fn print(report: &Report, output: Output, watching: bool) -> color_eyre::Result<
         Err(error) => Err(error.into()),
         Ok(()) => Ok(true),
     }
+}
+
+/// One of several tables, told apart by an empty line and the time at which it was true.
+fn block(report: &Report, table: &str, is_first: bool) -> String {
+    let gap = if is_first { "" } else { "\n" };
+    let at = report.at.strftime("%Y-%m-%d %H:%M:%S UTC");
+    format!("{gap}{at}\n{table}")
+}
+
+/// Says which of the namespaces that were asked for hold no instance. The exit code, when one does not exist at all: that
+/// is a wrong address, as the name of an instance that does not exist is.
+async fn tell_empty(gathering: &Gathering, fleet: &fleet::Fleet) -> Option<u8> {
+    let mut contexts = gathering.world.contexts();
+    if !contexts.all(is_read) {
+        // It may well hold one: what was not read cannot tell, and the report says so.
+        return None;
+    }
+    let mut code = None;
+    for name in &fleet.asked {
+        let mut instances = gathering.world.instances();
+        if instances.any(|id| *id.namespace == **name) {
+            continue;
+        }
+        let namespace = elsewhere::about(name, &fleet.plans).await;
+        eprintln!("darner: {}", text::one_line(&namespace.sentence()));
+        if namespace.is_absent {
+            code = Some(USAGE);
+        }
+    }
+    code
 }
 
 const HEADS: [&str; 11] = [
@@ -240,7 +284,7 @@ fn table(report: &Report, wide: bool) -> String {
             format!("seen for {since}")
         };
         out.push_str(&format!(
-            "{:<8} {who}: {} ({since})\n",
+            "{:<8} {who}: {}, {since}\n",
             finding.severity, finding.sentence
         ));
     }
@@ -259,10 +303,21 @@ fn without_instances(report: &Report) -> String {
         .map(|c| c.name.as_str())
         .collect();
     if unread.is_empty() {
-        "no Dragonfly instance was found".to_owned()
+        match report.empty_namespaces.as_slice() {
+            [] => "no Dragonfly instance was found".to_owned(),
+            names => format!(
+                "no Dragonfly instance was found in {} {}",
+                if names.len() == 1 {
+                    "namespace"
+                } else {
+                    "namespaces"
+                },
+                names.join(", ")
+            ),
+        }
     } else {
         format!(
-            "no instance is known: those of {} could not be read",
+            "no instance is known: those of {} could not be read, or only in some namespaces",
             unread.join(", ")
         )
     }
@@ -289,7 +344,7 @@ fn context_line(context: &Context, now: Timestamp) -> String {
         ));
     }
     if !context.reasons.is_empty() {
-        line.push_str(&format!(" ({})", context.reasons.join("; ")));
+        line.push_str(&format!("; {}", context.reasons.join("; ")));
     }
     if let Some(hint) = &context.hint {
         line.push_str(&format!("; {hint}"));
@@ -384,20 +439,7 @@ fn aligned(rows: &[Vec<String>], indent: usize) -> String {
 }
 
 fn markdown(report: &Report) -> String {
-    // One line each, and nothing in it that Markdown or HTML would take for its own.
-    let escape = |text: &str| {
-        let mut out = String::new();
-        for c in text::one_line(text).chars() {
-            if matches!(
-                c,
-                '|' | '*' | '_' | '`' | '[' | ']' | '<' | '>' | '#' | '\\'
-            ) {
-                out.push('\\');
-            }
-            out.push(c);
-        }
-        out
-    };
+    let escape = text::markdown;
     let mut out = format!(
         "# Dragonfly status, {}\n\n",
         report.at.strftime("%Y-%m-%d %H:%M:%S UTC")
@@ -425,31 +467,30 @@ fn markdown(report: &Report) -> String {
         out.push_str("\n## Findings\n\n");
     }
     for (who, finding) in findings {
-        out.push_str(&format!(
-            "- **{}** {who}: {}",
-            finding.severity,
-            escape(&finding.sentence)
-        ));
-        if !finding.meaning.is_empty() {
-            out.push_str(&format!(" {}", escape(&finding.meaning)));
-        }
         let words = if finding.since_is_exact {
             "since"
         } else {
             "seen since"
         };
         out.push_str(&format!(
-            " ({words} {})\n",
+            "- **{}** {who}: {}; {words} {}.",
+            finding.severity,
+            escape(&finding.sentence),
             finding.since.strftime("%H:%M:%S UTC")
         ));
+        if !finding.meaning.is_empty() {
+            out.push_str(&format!(" {}", escape(&finding.meaning)));
+        }
+        out.push('\n');
         for evidence in &finding.evidence {
             out.push_str(&format!(
-                "  - {} ({}, {})\n",
-                escape(&evidence.text),
+                "  - {}: {}, {}\n",
                 escape(&evidence.source),
+                escape(&evidence.text),
                 evidence.at.strftime("%H:%M:%S UTC")
             ));
         }
+        out.push_str(&format!("  - next: {}\n", escape(&finding.next)));
     }
     if !report.complete {
         out.push_str("\nNot every source answered before the deadline; what is missing is unknown, not well.\n");

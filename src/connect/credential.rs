@@ -1,10 +1,12 @@
-//! Credential plugins, run by us: never on our terminal, with a deadline, and with what they complain about kept.
+//! Credential plugins, run by us: never on our terminal (see [`detach`]), with a deadline, and with what they complain
+//! about kept.
 //!
 //! The kube client's own way would run a plugin three times per client, on the calling thread, without a deadline, and
 //! with our standard input. Protocol: `client.authentication.k8s.io` v1 and v1beta1.
 
 use std::collections::HashMap;
 use std::fmt;
+use std::io;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -14,9 +16,10 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::json;
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 use tokio::time::timeout;
 
+use super::detach;
 use super::fault::seconds;
 use crate::domain::text::one_line;
 use crate::domain::{Fault, FaultKind};
@@ -98,6 +101,9 @@ pub async fn run(
         .with_hint("it may be waiting for a login: log in in another terminal, then try again"));
     };
     group.leave();
+    if let Some(error) = detach::not_started(&said) {
+        return Err(not_started(exec, &order, &error));
+    }
     let complaint = last_line(&complained);
     match ended {
         Ok(status) if status.success() => parse(&said, &order, now)
@@ -180,7 +186,7 @@ fn order(exec: &ExecConfig, cluster: &Cluster) -> Result<Order, Fault> {
 }
 
 fn spawn(exec: &ExecConfig, order: &Order) -> Result<Child, Fault> {
-    let mut command = Command::new(&order.command);
+    let mut command = detach::command(&order.command);
     command
         .args(exec.args.iter().flatten())
         .envs(exec.env.iter().flatten().filter_map(variable))
@@ -189,27 +195,28 @@ fn spawn(exec: &ExecConfig, order: &Order) -> Result<Child, Fault> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true);
-    // A group of its own: our Ctrl-C is not its, and what it started can be ended with it.
-    #[cfg(unix)]
-    command.process_group(0);
-    command.spawn().map_err(|error| {
-        let missing = error.kind() == std::io::ErrorKind::NotFound;
-        let why = match error.kind() {
-            std::io::ErrorKind::NotFound => "is not installed".to_owned(),
-            std::io::ErrorKind::PermissionDenied => "may not be executed".to_owned(),
-            _ => error.to_string(),
-        };
-        let hint = match &exec.install_hint {
-            Some(hint) if missing => hint.clone(),
-            _ => format!("{} must be found in PATH and be executable", order.command),
-        };
-        Fault::new(
-            FaultKind::Unauthenticated,
-            format!("credential plugin {} {why}", order.name),
-        )
-        .with_detail(error.to_string())
-        .with_hint(hint)
-    })
+    command
+        .spawn()
+        .map_err(|error| not_started(exec, order, &error))
+}
+
+fn not_started(exec: &ExecConfig, order: &Order, error: &io::Error) -> Fault {
+    let missing = error.kind() == io::ErrorKind::NotFound;
+    let why = match error.kind() {
+        io::ErrorKind::NotFound => "is not installed".to_owned(),
+        io::ErrorKind::PermissionDenied => "may not be executed".to_owned(),
+        _ => error.to_string(),
+    };
+    let hint = match &exec.install_hint {
+        Some(hint) if missing => hint.clone(),
+        _ => format!("{} must be found in PATH and be executable", order.command),
+    };
+    Fault::new(
+        FaultKind::Unauthenticated,
+        format!("credential plugin {} {why}", order.name),
+    )
+    .with_detail(error.to_string())
+    .with_hint(hint)
 }
 
 fn variable(entry: &HashMap<String, String>) -> Option<(&String, &String)> {
@@ -225,7 +232,7 @@ async fn read_at_most(pipe: Option<impl AsyncRead + Unpin>, most: u64) -> Vec<u8
     out
 }
 
-/// The process group of a plugin: whatever it started and left running is in it, also after the plugin's own end.
+/// The process group of a plugin, which its session has alone: whatever it started and left running is in it, also after the plugin's own end.
 /// Killed when dropped. The standard library can end only the plugin itself.
 struct Group(Option<u32>);
 

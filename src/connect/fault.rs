@@ -30,6 +30,12 @@ impl Asked<'_> {
             Some(namespace) if self.resource == "pods/portforward" => {
                 format!("port-forward (pods/portforward) in namespace {namespace}")
             }
+            Some(namespace) if self.resource == "pods/proxy" => {
+                format!("read pages of pods (pods/proxy) in namespace {namespace}")
+            }
+            Some(namespace) if self.resource == "pods/exec" => {
+                format!("run commands in pods (pods/exec) in namespace {namespace}")
+            }
             Some(namespace) => {
                 format!("{} {} in namespace {namespace}", self.verb, self.resource)
             }

@@ -16,6 +16,8 @@ use crate::domain::{Fault, FaultKind};
 
 /// Longest answer that is read of one request. A page of 500 large objects is some 10 MiB.
 const LONGEST: usize = 128 << 20;
+/// Longest page of a pod that is read. `/metrics` is some 60 KiB.
+const LONGEST_PAGE: usize = 4 << 20;
 /// Longest refusal that is read.
 const LONGEST_REFUSAL: usize = 1 << 20;
 
@@ -32,6 +34,26 @@ pub async fn fetch(
     let whole = async {
         let response = send(client, path, asked, false).await?;
         read(response, LONGEST).await.map_err(Refusal::from)
+    };
+    match timeout(deadline, whole).await {
+        Ok(answer) => answer,
+        Err(_) => Err(fault::late(asked, deadline).into()),
+    }
+}
+
+/// The whole body of a page that a pod serves, through the API server's proxy to it.
+///
+/// # Errors
+/// As of [`fetch`]. A page longer than 4 MiB is not believed to be what was asked for.
+pub async fn page(
+    client: &Client,
+    path: &str,
+    asked: &Asked<'_>,
+    deadline: Duration,
+) -> Result<Vec<u8>, Refusal> {
+    let whole = async {
+        let response = send(client, path, asked, false).await?;
+        read(response, LONGEST_PAGE).await.map_err(Refusal::from)
     };
     match timeout(deadline, whole).await {
         Ok(answer) => answer,

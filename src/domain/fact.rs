@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::engine::{Probe, Unanswered};
+use super::engine::{Probe, Unanswered, Way};
 use super::fault::Fault;
 use super::id::{ContextId, Kind, NodeId};
 use super::log::LogLine;
@@ -212,6 +212,17 @@ pub enum Fact {
         /// What was wanted.
         want: Want,
     },
+    /// A way to an engine was tried. When all of them fail, what is not known of it is *unknown*, and this says why.
+    Tried {
+        /// Which.
+        node: NodeId,
+        /// Uid of the pod that was asked.
+        uid: Arc<str>,
+        /// By which way.
+        way: Way,
+        /// Why it does not lead there; `None` when it does.
+        fault: Option<Fault>,
+    },
 }
 
 impl Fact {
@@ -227,7 +238,9 @@ impl Fact {
             | Fact::Garbled { context, .. }
             | Fact::Watched { context, .. }
             | Fact::Unwatched { context, .. } => context,
-            Fact::Probed { node, .. } | Fact::Silent { node, .. } => &node.context,
+            Fact::Probed { node, .. } | Fact::Silent { node, .. } | Fact::Tried { node, .. } => {
+                &node.context
+            }
             Fact::Fetched { want, .. } | Fact::Dropped { want } => want.context(),
             Fact::Logged { log, .. } => &log.context,
         }

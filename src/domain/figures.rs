@@ -95,13 +95,28 @@ impl Figures {
     }
 }
 
-/// Works the figures of an instance out.
+/// Works the figures of an instance out, by who calls itself master.
 pub fn figures(view: &InstanceView<'_>) -> Figures {
     let speaking: Vec<&NodeView<'_>> = view.nodes.iter().filter(|n| n.speaks()).collect();
     let masters: Vec<&NodeView<'_>> = speaking
         .iter()
         .copied()
         .filter(|n| n.engine_role().is_some_and(|k| k.value == Role::Master))
+        .collect();
+    figures_under(view, who_is_master(view, &masters, &speaking))
+}
+
+/// The same, by who was judged to act as master: what is shown beside a judgement must not contradict it.
+pub fn figures_under(view: &InstanceView<'_>, master: Master) -> Figures {
+    let speaking: Vec<&NodeView<'_>> = view.nodes.iter().filter(|n| n.speaks()).collect();
+    let masters: Vec<&NodeView<'_>> = speaking
+        .iter()
+        .copied()
+        .filter(|n| match &master {
+            Master::One(name) => *n.id.pod == **name,
+            Master::Contested(names) => names.iter().any(|name| *n.id.pod == **name),
+            Master::None | Master::Labelled(_) | Master::Unknown => false,
+        })
         .collect();
     let alive = view
         .nodes
@@ -125,7 +140,7 @@ pub fn figures(view: &InstanceView<'_>) -> Figures {
             .max_by_key(|n| memory(n).and_then(|m| m.used))
     });
     Figures {
-        master: who_is_master(view, &masters, &speaking),
+        master,
         ready,
         wanted,
         in_sync: (!speaking.is_empty()).then(|| {
@@ -142,7 +157,7 @@ pub fn figures(view: &InstanceView<'_>) -> Figures {
                 .filter(|_| m.engine_on(Question::Replication).is_some())
                 .filter_map(|n| view.line_for(m, n))
                 .filter(|line| line.state == LinkState::Online)
-                .map(|line| line.lag)
+                .filter_map(|line| line.lag)
                 .max()
         }),
         used: fullest.and_then(|n| memory(n)?.used),
@@ -445,7 +460,7 @@ mod tests {
             ip: ip.to_owned(),
             port: 6379,
             state: LinkState::Online,
-            lag,
+            lag: Some(lag),
         };
         let side = crate::domain::engine::Side::Master {
             connected: 2,
@@ -456,7 +471,7 @@ mod tests {
         let view = f.world.instance(&f.id).unwrap();
         let lag = |i: usize| {
             view.line_for(view.nodes.first().unwrap(), view.nodes.get(i).unwrap())
-                .map(|l| l.lag)
+                .and_then(|l| l.lag)
         };
         assert_eq!((lag(0), lag(1), lag(2)), (None, Some(9), Some(5)));
         assert_eq!(figures(&view).in_sync, Some(2));

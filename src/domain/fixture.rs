@@ -578,7 +578,10 @@ impl InstanceSpec {
                 loading: node.loading,
                 ..Persistence::default()
             }),
-            Probe::Keyspace(Keyspace { keys: node.keys }),
+            Probe::Keyspace(Keyspace {
+                keys: node.keys,
+                ..Keyspace::default()
+            }),
             Probe::Memory(Memory {
                 used: Some(600 << 20),
                 max: Some(1 << 30),
@@ -619,7 +622,7 @@ impl InstanceSpec {
                     ip: ip(ordinal),
                     port: 6379,
                     state: node.line.clone()?,
-                    lag: node.lag,
+                    lag: Some(node.lag),
                 })
             })
             .collect();
@@ -652,6 +655,7 @@ impl InstanceSpec {
                 last_io: Some(0),
                 syncing: node.syncing,
                 offset: node.offset,
+                ..Follower::default()
             }),
         }
     }

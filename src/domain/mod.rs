@@ -7,6 +7,7 @@
 //!
 //! Start with [`fact::Fact`], then [`world::World::apply`].
 
+pub mod address;
 pub mod cron;
 pub mod engine;
 pub mod fact;
@@ -27,7 +28,7 @@ pub mod world;
 pub use engine::{Probe, Replication, Role};
 pub use fact::{Access, Fact, Link, Scope};
 pub use fault::{Fault, FaultKind};
-pub use figures::{Figures, Master, figures};
+pub use figures::{Figures, Master, figures, figures_under};
 pub use id::{ContextId, InstanceId, Kind, NodeId, ObjectId};
 pub use object::Object;
 pub use version::Version;

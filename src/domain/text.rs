@@ -55,6 +55,21 @@ pub fn one_line(text: &str) -> String {
     out
 }
 
+/// [`one_line`] with nothing left in it that Markdown or HTML would take for its own.
+pub fn markdown(text: &str) -> String {
+    let mut out = String::new();
+    for c in one_line(text).chars() {
+        if matches!(
+            c,
+            '|' | '*' | '_' | '`' | '[' | ']' | '<' | '>' | '#' | '\\'
+        ) {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out
+}
+
 /// Characters that change the direction or joining of what follows, and so can disguise it.
 fn is_steering(c: char) -> bool {
     matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
@@ -159,11 +174,25 @@ fn short(value: f64, unit: &str) -> String {
     }
 }
 
+/// A word as a shell reads it back: as it stands where that is safe, else in single quotes.
+pub fn shell_word(word: &str) -> String {
+    let is_safe = |c: char| c.is_ascii_alphanumeric() || "@%+=:,./_-".contains(c);
+    if !word.is_empty() && word.chars().all(is_safe) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
+}
+
 /// The name that is nearest to one that does not exist, if one is near enough to be a slip of the keys: within a third of
-/// its letters (insert, delete, replace, swap of neighbours, case aside), else one that contains it.
+/// its letters, three at most and none of a name of one or two (insert, delete, replace, swap of neighbours, case aside),
+/// else one that contains it.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let lower = name.to_lowercase();
-    let most = lower.chars().count() / 3 + 1;
+    let most = match lower.chars().count() {
+        0..=2 => 0,
+        letters => (letters / 3).clamp(1, 3),
+    };
     known
         .into_iter()
         .filter_map(|known| {
@@ -203,6 +232,38 @@ mod tests {
         assert_eq!(one_line("a\n  b\t c"), "a b c");
         assert!(plain(&"x".repeat(10_000)).chars().count() <= KEPT + 1);
         assert!(one_line(&"x".repeat(10_000)).chars().count() <= LINE);
+    }
+
+    #[test]
+    fn only_a_slip_of_the_keys_is_taken_for_a_name() {
+        let known = ["orders", "gitlab", "cache", "db", "dragonfly"];
+        for (given, wanted) in [
+            ("ordres", Some("orders")),
+            ("cahce", Some("cache")),
+            ("GITLAB", Some("gitlab")),
+            ("dragonfyl", Some("dragonfly")),
+            ("drag", Some("dragonfly")),
+            ("foo", None),
+            ("cat", None),
+            ("bd", None),
+            ("x", None),
+            ("", None),
+        ] {
+            assert_eq!(nearest(given, known), wanted, "{given}");
+        }
+    }
+
+    #[test]
+    fn a_shell_reads_a_word_back_as_it_was() {
+        for (given, wanted) in [
+            ("infra", "infra"),
+            ("arn:aws:eks:eu/x@y", "arn:aws:eks:eu/x@y"),
+            ("my cluster", "'my cluster'"),
+            ("it's", "'it'\\''s'"),
+            ("", "''"),
+        ] {
+            assert_eq!(shell_word(given), wanted);
+        }
     }
 
     #[test]

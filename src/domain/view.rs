@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::domain::engine::{Question, ReplicaLine, Role, Side};
-use crate::domain::id::{InstanceId, NodeId};
+use crate::domain::id::{InstanceId, Kind, NodeId};
 use crate::domain::object::*;
 use crate::domain::selector::Selector;
 use crate::domain::world::{ContextWorld, EngineRecord, Held, Known};
@@ -127,6 +127,20 @@ impl<'a> InstanceView<'a> {
             slices,
             nodes,
         })
+    }
+
+    /// When what is shown of that kind was last followed, if it is not followed now (see
+    /// [`ContextWorld::stale_since`]): whatever rests on it is as of then.
+    pub fn stale_since(&self, kind: Kind) -> Option<jiff::Timestamp> {
+        self.context.stale_since(kind, &self.id.namespace)
+    }
+
+    /// When a node was last known, if it is not known now: its engine was last heard then, or its pod last followed,
+    /// whichever is the longer ago. An engine that merely does not answer is not stale by this, but silent.
+    pub fn node_stale_since(&self, node: &NodeView<'_>) -> Option<jiff::Timestamp> {
+        let pods = self.stale_since(Kind::Pod)?;
+        let heard = node.engine.and_then(|engine| engine.heard);
+        Some(heard.map_or(pods, |heard| heard.min(pods)))
     }
 
     /// Pods wanted, master included.

@@ -2,6 +2,7 @@
 
 mod context_world;
 mod engine_record;
+mod history;
 mod on_demand;
 mod shelf;
 
@@ -12,6 +13,7 @@ use jiff::Timestamp;
 
 pub use context_world::{ContextWorld, Source};
 pub use engine_record::{EngineRecord, Known, Series};
+pub use history::{History, Moment, Turn};
 pub use on_demand::{Found, Looked, OnDemand, Reading, Volume};
 pub use shelf::{Held, Shelf};
 
@@ -164,7 +166,7 @@ impl World {
                     .retain(|(k, ns, _), _| *k != kind || !scope.covers(ns));
                 for (namespace, name) in context.keys(kind, &scope) {
                     if !new.contains(&(namespace.clone(), name.clone()))
-                        && let Some(gone) = context.remove(kind, &namespace, &name)
+                        && let Some(gone) = context.remove(kind, &namespace, &name, at)
                     {
                         context.touch(&gone, &mut touched);
                     }
@@ -204,7 +206,7 @@ impl World {
                 context
                     .garbled
                     .remove(&(kind, namespace.clone(), name.clone()));
-                if let Some(object) = context.remove(kind, &namespace, &name) {
+                if let Some(object) = context.remove(kind, &namespace, &name, at) {
                     context.touch(&object, &mut touched);
                 }
             }
@@ -241,7 +243,7 @@ impl World {
             }
             Fact::Unwatched { kind, scope, .. } => {
                 for (namespace, name) in context.keys(kind, &scope) {
-                    if let Some(gone) = context.remove(kind, &namespace, &name) {
+                    if let Some(gone) = context.remove(kind, &namespace, &name, at) {
                         context.touch(&gone, &mut touched);
                     }
                 }
@@ -253,8 +255,7 @@ impl World {
                 }
             }
             Fact::Probed { node, uid, probe } => {
-                if let Some(engine) = context.engine_of(&node, &uid) {
-                    engine.answered(probe, at);
+                if context.answered(&node, &uid, probe, at) {
                     touched.instances.extend(self.instance_of_node(&node));
                 }
             }
@@ -276,6 +277,17 @@ impl World {
                 context.on_demand.logged(log, lines, at);
             }
             Fact::Dropped { want } => touched.shown |= context.on_demand.drop(&want),
+            Fact::Tried {
+                node,
+                uid,
+                way,
+                fault,
+            } => {
+                if let Some(engine) = context.engine_of(&node, &uid) {
+                    engine.tried(way, fault, at);
+                    touched.instances.extend(self.instance_of_node(&node));
+                }
+            }
         }
         touched
     }

@@ -21,12 +21,14 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::json::text;
+use super::json::{set, text};
 use super::running::{Lab, LabError};
 
 const KEY: &str = "x-lab-key";
 /// How long a running lab may take for an answer.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long it may take to say that it is there.
+const GREETING: Duration = Duration::from_secs(3);
 
 /// The open door; the file is removed when this is dropped.
 #[derive(Debug)]
@@ -58,11 +60,16 @@ impl Drop for Control {
 }
 
 impl Lab {
-    /// Opens the door and writes its address to `file`, readable by this user only.
+    /// Opens the door and writes its address to `file`, readable by this user only. Who asks for the state is told where
+    /// the lab's kubeconfig lies.
     ///
     /// # Errors
     /// When no port can be opened or the file cannot be written.
-    pub async fn serve_control(&self, file: &Path) -> Result<Control, LabError> {
+    pub async fn serve_control(
+        &self,
+        file: &Path,
+        kubeconfig: Option<&Path>,
+    ) -> Result<Control, LabError> {
         let port = |source| LabError::Port {
             what: "its control endpoint",
             source,
@@ -77,6 +84,7 @@ impl Lab {
             source,
         })?;
         let (lab, tasks) = (self.clone(), self.tasks().clone());
+        let kubeconfig = kubeconfig.map(|path| path.display().to_string());
         self.tasks().spawn(async move {
             loop {
                 let Ok((stream, _)) = listener.accept().await else {
@@ -84,12 +92,13 @@ impl Lab {
                     tokio::time::sleep(Duration::from_millis(50)).await;
                     continue;
                 };
-                let (lab, key) = (lab.clone(), key.clone());
+                let (lab, key, kubeconfig) = (lab.clone(), key.clone(), kubeconfig.clone());
                 tasks.spawn(async move {
                     let service = service_fn(move |request| {
-                        let (lab, key) = (lab.clone(), key.clone());
+                        let (lab, key, kubeconfig) = (lab.clone(), key.clone(), kubeconfig.clone());
                         async move {
-                            Ok::<_, std::convert::Infallible>(answer(&lab, &key, &request).await)
+                            let reply = answer(&lab, &key, kubeconfig.as_deref(), &request).await;
+                            Ok::<_, std::convert::Infallible>(reply)
                         }
                     });
                     // A broken connection is the caller's to notice.
@@ -106,7 +115,12 @@ impl Lab {
     }
 }
 
-async fn answer(lab: &Lab, key: &str, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+async fn answer(
+    lab: &Lab,
+    key: &str,
+    kubeconfig: Option<&str>,
+    request: &Request<Incoming>,
+) -> Response<Full<Bytes>> {
     let given = request
         .headers()
         .get(KEY)
@@ -118,7 +132,11 @@ async fn answer(lab: &Lab, key: &str, request: &Request<Incoming>) -> Response<F
         );
     }
     match (request.method(), request.uri().path()) {
-        (&Method::GET, "/state") => reply(StatusCode::OK, &lab.state()),
+        (&Method::GET, "/state") => {
+            let mut state = lab.state();
+            set(&mut state, &["kubeconfig"], kubeconfig.into());
+            reply(StatusCode::OK, &state)
+        }
         (&Method::POST, "/stop") => {
             let lab = lab.clone();
             // The answer shall still get out.
@@ -162,13 +180,13 @@ pub async fn send_fault(file: &Path, name: &str) -> Result<String, LabError> {
         .chars()
         .all(|c| c.is_ascii_alphanumeric() || "-:_".contains(c))
     {
-        let unknown = super::scenario::Scene::find(name).err();
+        let unknown = super::scenario::find(name).err();
         return Err(unknown.map_or_else(
             || LabError::Refused(format!("'{name}' is no name")),
             LabError::Unknown,
         ));
     }
-    let value = call(file, "POST", &format!("/fault/{name}")).await?;
+    let value = call(file, "POST", &format!("/fault/{name}"), PATIENCE).await?;
     Ok(text(&value, "/done").to_owned())
 }
 
@@ -177,7 +195,7 @@ pub async fn send_fault(file: &Path, name: &str) -> Result<String, LabError> {
 /// # Errors
 /// When no lab runs.
 pub async fn read_state(file: &Path) -> Result<Value, LabError> {
-    call(file, "GET", "/state").await
+    Ok(call(file, "GET", "/state", PATIENCE).await?)
 }
 
 /// Ends the lab that `file` names.
@@ -185,70 +203,126 @@ pub async fn read_state(file: &Path) -> Result<Value, LabError> {
 /// # Errors
 /// When no lab runs.
 pub async fn send_stop(file: &Path) -> Result<(), LabError> {
-    call(file, "POST", "/stop").await.map(|_| ())
+    call(file, "POST", "/stop", PATIENCE).await?;
+    Ok(())
 }
 
-async fn call(file: &Path, method: &str, path: &str) -> Result<Value, LabError> {
-    let (address, key) = read(file).map_err(|source| match source.kind() {
-        io::ErrorKind::NotFound => LabError::NotRunning(format!("there is no {}", file.display())),
-        _ => LabError::File {
-            verb: "read",
-            path: file.display().to_string(),
-            source,
-        },
+/// Who stands behind a file by which a lab is found.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Knock {
+    /// A lab, with its state.
+    Answers(Value),
+    /// Something that does not answer in time, or cannot be asked: it may be a lab that is stopped.
+    Silent,
+    /// Nobody: the lab has ended without removing its file, and somebody else may have its port.
+    Gone,
+}
+
+/// Asks whether the lab that `file` names still runs.
+pub async fn knock(file: &Path) -> Knock {
+    match call(file, "GET", "/state", GREETING).await {
+        Ok(state) => Knock::Answers(state),
+        Err(Trouble::Refused(..) | Trouble::NoFile(_) | Trouble::Stranger(_)) => Knock::Gone,
+        Err(Trouble::File(_, error)) if error.kind() == io::ErrorKind::InvalidData => Knock::Gone,
+        Err(Trouble::Network(_, error)) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            Knock::Gone
+        }
+        Err(Trouble::File(..) | Trouble::Network(..)) => Knock::Silent,
+    }
+}
+
+/// Why a call came to nothing.
+enum Trouble {
+    /// There is no such file.
+    NoFile(PathBuf),
+    /// The file cannot be read.
+    File(PathBuf, io::Error),
+    /// Nobody answers at this address.
+    Network(String, io::Error),
+    /// What answers at this address is no lab.
+    Stranger(String),
+    /// The lab says no.
+    Refused(String),
+}
+
+impl From<Trouble> for LabError {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::NoFile(file) => Self::NotRunning(format!("there is no {}", file.display())),
+            Trouble::File(file, source) => Self::File {
+                verb: "read",
+                path: file.display().to_string(),
+                source,
+            },
+            Trouble::Network(address, error) => {
+                Self::NotRunning(format!("nobody answers at {address}: {error}"))
+            }
+            Trouble::Stranger(address) => {
+                Self::NotRunning(format!("what answers at {address} is no lab"))
+            }
+            Trouble::Refused(why) => Self::Refused(why),
+        }
+    }
+}
+
+async fn call(file: &Path, method: &str, path: &str, patience: Duration) -> Result<Value, Trouble> {
+    let (address, key) = read(file).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => Trouble::NoFile(file.to_owned()),
+        _ => Trouble::File(file.to_owned(), error),
     })?;
-    let silent =
-        |error: io::Error| LabError::NotRunning(format!("nobody answers at {address}: {error}"));
     let exchange = async {
         let mut stream = TcpStream::connect(&address).await?;
         let request = format!(
             "{method} {path} HTTP/1.1\r\nhost: {address}\r\n{KEY}: {key}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
         );
         stream.write_all(request.as_bytes()).await?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await?;
         io::Result::Ok(answer)
     };
-    let answer = tokio::time::timeout(PATIENCE, exchange)
+    let answer = tokio::time::timeout(patience, exchange)
         .await
-        .map_err(|_| silent(io::ErrorKind::TimedOut.into()))?;
-    let answer = answer.map_err(silent)?;
+        .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+        .map_err(|error| Trouble::Network(address.clone(), error))?;
+    let answer = String::from_utf8_lossy(&answer);
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
     let value: Value = serde_json::from_str(body.trim()).unwrap_or(Value::Null);
     match head.split_whitespace().nth(1) {
-        Some("200") => Ok(value),
+        Some("200") if value.is_object() => Ok(value),
         Some(_) if !text(&value, "/error").is_empty() => {
-            Err(LabError::Refused(text(&value, "/error").to_owned()))
+            Err(Trouble::Refused(text(&value, "/error").to_owned()))
         }
-        _ => Err(LabError::NotRunning(format!(
-            "what answers at {address} is no lab"
-        ))),
+        _ => Err(Trouble::Stranger(address)),
     }
 }
 
 fn read(file: &Path) -> io::Result<(String, String)> {
-    let found: Value = serde_json::from_str(&fs::read_to_string(file)?)?;
+    // What is no JSON is `InvalidData`.
+    let found: Value = serde_json::from_slice(&fs::read(file)?)
+        .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
     Ok((
         text(&found, "/address").to_owned(),
         text(&found, "/key").to_owned(),
     ))
 }
 
-/// Writes a file that only this user can read.
+/// Writes a file that only this user can read. It appears with all its text or not at all.
 fn write_private(file: &Path, text: &str) -> io::Result<()> {
     if let Some(folder) = file.parent() {
         fs::create_dir_all(folder)?;
     }
+    let new = file.with_extension("new");
     let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
+    options.write(true).create_new(true);
     #[cfg(unix)]
     {
         use std::os::unix::fs::OpenOptionsExt as _;
         options.mode(0o600);
-        // The mode counts only for a new file.
-        let _ = fs::remove_file(file);
     }
-    io::Write::write_all(&mut options.open(file)?, text.as_bytes())
+    // Left there by a lab of the same number that was killed in the middle of this.
+    let _ = fs::remove_file(&new);
+    io::Write::write_all(&mut options.open(&new)?, text.as_bytes())?;
+    fs::rename(&new, file)
 }
 
 /// A number nobody can guess: the standard library's hasher is keyed by the system's random source.

@@ -10,7 +10,7 @@ use thiserror::Error;
 
 use super::cluster::{Cluster, Common};
 use super::engine::{EngineRole, LabClock, Network};
-use super::fault::Stage;
+use super::furnish::consumers::{Side, crowd};
 use super::furnish::infra::SYSTEM;
 use super::furnish::operator::Found;
 use super::furnish::{Furnisher, instance, operator};
@@ -18,8 +18,9 @@ use super::kubeconfig::{self, Context};
 use super::kubelet::Crash;
 use super::kubelet::state::PodState;
 use super::operator::{DEPLOYMENT, NAMESPACE};
-use super::scenario::{Scene, Unknown, Use};
+use super::scenario::{self, Arrangement, Scene, Unknown, Use};
 use super::seed::Seed;
+use super::stage::{Lasting, Stage};
 use super::tasks::Tasks;
 use super::traffic::{Pace, follow_service};
 
@@ -97,10 +98,10 @@ pub enum LabError {
 pub struct Lab(Arc<Inner>);
 
 struct Inner {
-    stage: Stage,
+    stage: Arc<Stage>,
     started: String,
-    /// Names of the faults in force, and the tasks that last as long as they do.
-    faults: Mutex<(Vec<String>, Tasks)>,
+    /// Names of the faults in force, and what lasts as long as they do.
+    faults: Mutex<(Vec<String>, Lasting)>,
     /// One at a time: scenarios take steps.
     playing: tokio::sync::Mutex<()>,
 }
@@ -111,11 +112,8 @@ impl Lab {
     /// # Errors
     /// When the scenario is unknown or no loopback port can be opened.
     pub async fn start(options: LabOptions) -> Result<Self, LabError> {
-        let scene = Scene::find(&options.scenario).map_err(LabError::Unknown)?;
-        if scene
-            .entry()
-            .is_some_and(|entry| entry.when == Use::Running)
-        {
+        let (wanted, count) = scenario::find(&options.scenario).map_err(LabError::Unknown)?;
+        if wanted.when == Use::Running {
             return Err(LabError::NotNow {
                 name: options.scenario,
                 why: "is for a lab that runs already",
@@ -134,7 +132,7 @@ impl Lab {
         };
         let infra = Cluster::new("lab-infra", &common, 42);
         let apps = Cluster::new("lab-apps", &common, 52);
-        furnish_infra(&infra, scene).await;
+        furnish_infra(&infra, wanted.arrangement(count)).await;
         furnish_apps(&apps).await;
         infra.work();
         apps.work();
@@ -152,6 +150,7 @@ impl Lab {
                 namespace.into(),
                 name.into(),
                 instance::load(name),
+                crowd(&[&infra, &apps], namespace, name),
                 pace,
             );
             common.tasks.spawn(clients);
@@ -165,14 +164,16 @@ impl Lab {
             infra_api,
             apps_api,
             tasks: common.tasks.clone(),
+            clock: common.clock.clone(),
+            network: common.network.clone(),
         };
         let lab = Self(Arc::new(Inner {
-            stage,
+            stage: Arc::new(stage),
             started: options.scenario.clone(),
-            faults: Mutex::new((Vec::new(), common.tasks.part())),
+            faults: Mutex::new((Vec::new(), Lasting::new(&common.tasks))),
             playing: tokio::sync::Mutex::default(),
         }));
-        if !matches!(scene, Scene::Healthy | Scene::Scale(_)) {
+        if !wanted.is_plain() {
             lab.fault(&options.scenario).await?;
         }
         Ok(lab)
@@ -204,28 +205,32 @@ impl Lab {
     /// # Errors
     /// When the name is unknown, only for the start, or cannot be played as things are.
     pub async fn fault(&self, name: &str) -> Result<String, LabError> {
-        let scene = Scene::find(name).map_err(LabError::Unknown)?;
-        if scene.entry().is_some_and(|entry| entry.when == Use::Start) {
+        let (wanted, _) = scenario::find(name).map_err(LabError::Unknown)?;
+        if wanted.when == Use::Start {
             return Err(LabError::NotNow {
                 name: name.to_owned(),
                 why: "can only be chosen when a lab is started",
             });
         }
         let _turn = self.0.playing.lock().await;
-        // A full sync ends by itself, so it can be asked for again; anything else is either there or not.
+        // What ends by itself can be asked for again; anything else is either there or not.
         let again = self.faults().0.iter().any(|known| known == name);
-        if again && !matches!(scene, Scene::FullSync | Scene::Heal) {
+        if again && !wanted.again() {
             return Ok(format!("{name} is in force already"));
         }
         let lasting = self.faults().1.clone();
-        let played = self.0.stage.play(scene, &lasting).await;
+        let scene = Scene {
+            stage: &self.0.stage,
+            lasting: &lasting,
+        };
+        let played = wanted.play(scene).await;
         let sentence = played.map_err(|why| LabError::Impossible {
             name: name.to_owned(),
             why,
         })?;
         let mut faults = self.faults();
-        if scene == Scene::Heal {
-            *faults = (Vec::new(), self.0.stage.tasks.part());
+        if wanted.heals() {
+            *faults = (Vec::new(), Lasting::new(&self.0.stage.tasks));
         } else if !faults.0.iter().any(|known| known == name) {
             faults.0.push(name.to_owned());
         }
@@ -281,20 +286,13 @@ impl Lab {
         &self.0.stage.tasks
     }
 
-    fn faults(&self) -> std::sync::MutexGuard<'_, (Vec<String>, Tasks)> {
+    fn faults(&self) -> std::sync::MutexGuard<'_, (Vec<String>, Lasting)> {
         self.0.faults.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-async fn furnish_infra(infra: &Cluster, scene: Scene) {
-    let more = match scene {
-        Scene::Scale(count) => count,
-        _ => 0,
-    };
-    let found = match scene {
-        Scene::OperatorDown => Found::Crashing,
-        _ => Found::Working,
-    };
+async fn furnish_infra(infra: &Cluster, wanted: Arrangement) {
+    let (more, found) = (wanted.many, wanted.operator);
     let mut furnisher = Furnisher::new(infra);
     // A machine takes 110 pods; some room is left for those that are made later.
     let machines = 3 + (more * 3).div_ceil(90);
@@ -302,9 +300,16 @@ async fn furnish_infra(infra: &Cluster, scene: Scene) {
     let operator_pods = furnisher.operator(found);
     let mut standing = furnisher.story();
     standing.extend(furnisher.many(more));
+    let own = wanted
+        .plans
+        .into_iter()
+        .map(|plan| furnisher.instance(plan));
+    standing.extend(own.collect::<Vec<_>>());
     for one in standing.iter().take(3) {
         furnisher.history(one, jiff::SignedDuration::from_mins(23));
     }
+    let born = furnisher.ago(jiff::SignedDuration::from_hours(24 * 58));
+    let workloads = furnisher.workloads(Side::Infra, born);
     let furnisher = &furnisher;
     stream::iter(&standing)
         .for_each_concurrent(32, |one| instance::start(furnisher, one))
@@ -319,6 +324,7 @@ async fn furnish_infra(infra: &Cluster, scene: Scene) {
         });
     }
     adopt(furnisher, operator_pods).await;
+    adopt(furnisher, workloads).await;
 }
 
 async fn furnish_apps(apps: &Cluster) {

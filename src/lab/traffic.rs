@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::cluster::Cluster;
-use super::engine::{Engine, Load};
+use super::engine::{Attendant, Engine, Load, Manner};
 use super::resources::ENDPOINT_SLICES;
 
 /// How often the clients of an instance act.
@@ -16,16 +16,40 @@ pub(in crate::lab) struct Pace {
     pub(in crate::lab) reads: f64,
 }
 
-/// Follows a Service until the lab ends.
+/// Commands that were slow before anybody looked: what, microseconds, seconds ago.
+const SLOW: &[(&[&str], u64, u64)] = &[
+    (&["KEYS", "session:*"], 214_350, 5_400),
+    (&["HGETALL", "cart:totals:2026-11"], 31_870, 2_710),
+    (&["SMEMBERS", "orders:open"], 18_442, 1_260),
+    (
+        &["ZRANGEBYSCORE", "queue:schedule", "-inf", "+inf"],
+        45_907,
+        240,
+    ),
+];
+/// Rounds between two commands that are slow.
+const SLOW_EVERY: u64 = 450;
+
+/// Follows a Service until the lab ends. Its clients have been connected for long when the lab begins.
 pub(in crate::lab) async fn follow_service(
     cluster: Cluster,
     namespace: String,
     service: String,
     load: Load,
+    crowd: Vec<Attendant>,
     pace: Pace,
 ) {
     let shared = cluster.machines.shared();
-    let mut rounds = Rounds::new(load, pace);
+    let first = shared
+        .endpoint(&namespace, &service)
+        .and_then(|ip| cluster.machines.engine_at(&ip));
+    if let Some(engine) = first {
+        engine.attend(&crowd, true);
+        for ((args, usec, ago), client) in SLOW.iter().zip(workers(&crowd)) {
+            engine.slow(args, *usec, Duration::from_secs(*ago), client);
+        }
+    }
+    let mut rounds = Rounds::new(load, crowd, pace);
     loop {
         let watch = cluster.store.watch(ENDPOINT_SLICES, Some(&namespace), None);
         let target = || {
@@ -55,26 +79,39 @@ pub(in crate::lab) async fn follow_service(
 }
 
 /// Clients that stay with one engine, whatever the Service says.
-pub(in crate::lab) async fn stick_to(engine: Engine, load: Load, pace: Pace) {
-    let mut rounds = Rounds::new(load, pace);
+pub(in crate::lab) async fn stick_to(
+    engine: Engine,
+    load: Load,
+    crowd: Vec<Attendant>,
+    pace: Pace,
+) {
+    let mut rounds = Rounds::new(load, crowd, pace);
     while engine.exit_code().is_none() {
         tokio::time::sleep(TICK).await;
         rounds.next(&engine);
     }
 }
 
+/// Those of a crowd that send commands, over and over.
+fn workers(crowd: &[Attendant]) -> impl Iterator<Item = &Attendant> {
+    let works = |one: &&Attendant| one.manner == Manner::Works;
+    crowd.iter().filter(works).cycle()
+}
+
 /// Portions of work, the same for the same seed.
 struct Rounds {
     load: Load,
+    crowd: Vec<Attendant>,
     pace: Pace,
     count: u64,
     owed: (f64, f64),
 }
 
 impl Rounds {
-    fn new(load: Load, pace: Pace) -> Self {
+    fn new(load: Load, crowd: Vec<Attendant>, pace: Pace) -> Self {
         Self {
             load,
+            crowd,
             pace,
             count: 0,
             owed: (0.0, 0.0),
@@ -91,6 +128,17 @@ impl Rounds {
         let (writes, reads) = (self.owed.0 as u64, self.owed.1 as u64);
         self.owed.0 -= writes as f64;
         self.owed.1 -= reads as f64;
+        engine.attend(&self.crowd, false);
+        // Each round is another client's.
+        let turn = usize::try_from(self.count).unwrap_or(0) % self.crowd.len().max(1);
+        if let Some(client) = workers(&self.crowd).nth(turn) {
+            self.load.addr.clone_from(&client.addr);
+            if self.count.is_multiple_of(SLOW_EVERY) {
+                let key = format!("{}:*", self.load.name);
+                let usec = 11_000 + self.count * 7919 % 60_000;
+                engine.slow(&["KEYS", &key], usec, Duration::ZERO, client);
+            }
+        }
         engine.traffic(&self.load, writes, reads, self.count);
     }
 }

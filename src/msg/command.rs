@@ -251,7 +251,7 @@ pub const COMMANDS: &[CommandDoc] = &[
     doc(
         "filter",
         Command::Filter,
-        "write a filter: text, !not, /regex/, state:WORD, ctx:NAME, lag>100",
+        "write a filter: text, !not, /regex/, state:ill or a state, ctx:NAME, lag>100",
     ),
     doc(
         "find next",
@@ -362,14 +362,14 @@ pub const COMMANDS: &[CommandDoc] = &[
 pub const WITH_TEXT: &[TextCommandDoc] = &[
     TextCommandDoc {
         name: "go",
-        text: "a screen",
-        doc: "go to a screen",
+        text: "a screen, an instance or a pod",
+        doc: "go to a screen, an instance or a node",
         make: Command::Go,
     },
     TextCommandDoc {
         name: "show",
-        text: "[CONTEXT/][NAMESPACE/]NAME",
-        doc: "show an instance",
+        text: "[CONTEXT/][NAMESPACE/]NAME or a pod",
+        doc: "show an instance, or a node by its pod",
         make: Command::Show,
     },
     TextCommandDoc {
@@ -476,7 +476,7 @@ mod tests {
             ("fly", "there is no command `fly`"),
             ("quit now", "there is no command `quit now`"),
             ("copy", "there is no command `copy`"),
-            ("go", "`go` wants a screen after it"),
+            ("go", "`go` wants a screen, an instance or a pod after it"),
             ("sort", "`sort` wants a column after it"),
         ] {
             assert_eq!(Command::parse(text).unwrap_err(), told, "{text}");

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use crate::domain::engine::Question;
+use crate::domain::engine::{Question, Way};
 use crate::domain::fact::Scope;
 use crate::domain::log::LogTail;
 use crate::domain::{ContextId, Fact, Kind, LogId, NodeId, Want};
@@ -120,6 +120,7 @@ enum Slot {
     Answer(NodeId, Option<Question>),
     Fetched(Want),
     Log(LogId),
+    Way(NodeId, Way),
 }
 
 #[derive(Debug, Default)]
@@ -284,6 +285,7 @@ fn slot_of(fact: &Fact) -> Option<Slot> {
             scope,
             ..
         } => Slot::Source(context.clone(), *kind, scope.clone()),
+        Fact::Tried { node, way, .. } => Slot::Way(node.clone(), *way),
         Fact::Probed { node, probe, .. } => Slot::Answer(node.clone(), Some(probe.question())),
         Fact::Silent {
             node, unanswered, ..

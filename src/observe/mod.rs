@@ -105,6 +105,12 @@ pub struct Pace {
     pub on_demand: Duration,
     /// How long what was read so is kept after nobody needs it.
     pub on_demand_kept: Duration,
+    /// Whether commands may be run in pods where no port-forward is permitted.
+    pub exec: bool,
+    /// Between two commands run in a pod of the instance in view.
+    pub exec_focused: Duration,
+    /// Between two commands run in any other pod.
+    pub exec_background: Duration,
 }
 
 impl Pace {
@@ -140,6 +146,9 @@ impl Default for Pace {
             probes_in_flight: 16,
             on_demand: s(60),
             on_demand_kept: s(120),
+            exec: false,
+            exec_focused: s(10),
+            exec_background: s(25),
         }
     }
 }

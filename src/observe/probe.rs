@@ -5,8 +5,11 @@
 //! `INFO replication` does on the target of a takeover) costs the connection, is told as silent, and is asked last from
 //! then on, so that it hides no other answer.
 
+mod denials;
+mod ways;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
@@ -16,20 +19,20 @@ use redis::Value;
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tokio::time::sleep;
 
+use self::denials::Denials;
+use self::ways::Detour;
+use super::Focus;
 use super::backoff::{Backoff, Jitter};
 use super::roster::Target;
 use super::watch::Desk;
-use super::{Focus, Pace};
 use crate::connect::forward;
 use crate::connect::resp::{Ended, Engine, Reply};
-use crate::domain::engine::{Question, Unanswered};
+use crate::domain::engine::{Probe, Question, Role, Unanswered, Way};
 use crate::domain::{Fact, Fault, FaultKind, NodeId};
 use crate::wire::{self, Undecodable};
 
 /// The admin port that the operator gives every Dragonfly, v1.1 to v1.6.
 const ADMIN_PORT: u16 = 9999;
-/// How long a namespace rests in which port-forwards are not permitted.
-const REST: Duration = Duration::from_secs(60);
 /// Connections that one round may use up.
 const CONNECTIONS: usize = 4;
 /// Connections to engines that the process keeps open between rounds, over all contexts. Each is a file descriptor and
@@ -43,7 +46,7 @@ type Key = (Arc<str>, Arc<str>);
 pub(super) async fn ask_all(desk: Desk) {
     let shared = Shared {
         background: Arc::new(Semaphore::new(desk.pace.probes_in_flight)),
-        forbidden: Arc::default(),
+        denials: Denials::default(),
     };
     let mut roster = desk.roster.subscribe();
     let mut asked: BTreeMap<Key, (Target, AbortHandle)> = BTreeMap::new();
@@ -84,21 +87,8 @@ pub(super) async fn ask_all(desk: Desk) {
 struct Shared {
     /// Rounds of engines not in view that run at once.
     background: Arc<Semaphore>,
-    /// Namespaces where port-forwards are not permitted, and until when that is believed.
-    forbidden: Arc<Mutex<Forbidden>>,
-}
-
-type Forbidden = BTreeMap<Arc<str>, Denial>;
-
-/// That port-forwards are not permitted in a namespace.
-struct Denial {
-    fault: Fault,
-    /// How often it was said and doubted.
-    doubted: u32,
-    /// How long engines rest before one asks again.
-    rest: Duration,
-    /// Until when it is believed without being asked for again.
-    until: Instant,
+    /// Ways that are not permitted in a namespace.
+    denials: Denials,
 }
 
 /// One engine that is being asked.
@@ -111,8 +101,18 @@ struct Node {
     engine: Option<Engine>,
     /// The right to keep the connection open between rounds.
     kept: Option<SemaphorePermit<'static>>,
+    /// The role that it said last.
+    role: Option<Role>,
     /// Questions that hung: asked last.
     suspects: BTreeSet<Question>,
+    /// When the questions for an instance in view were last asked.
+    asked_in_view: Option<Instant>,
+    /// When CLIENT LIST was last asked.
+    asked_list: Option<Instant>,
+    /// What was last told of each way: `None` when it led there.
+    ways: BTreeMap<Way, Option<FaultKind>>,
+    /// The other ways, where port-forwards are not permitted.
+    detour: Detour,
     /// The API server could not be reached for a port-forward, and the heartbeat has been asked to look.
     away: bool,
     backoff: Backoff,
@@ -123,11 +123,23 @@ struct Node {
 enum Round {
     /// Something was answered.
     Heard,
+    /// Something was, by another way than a port-forward.
+    Page,
     /// Nothing was.
     Silent,
     /// It may not be asked; how long to rest.
     Forbidden(Duration),
     /// The API server could not be reached, which is not the engine's fault.
+    Away,
+}
+
+/// Why there is no port-forward.
+enum NoWay {
+    /// It is not permitted; how long to rest.
+    Forbidden(Fault, Duration),
+    /// The engine is silent, which has been told.
+    Silent,
+    /// The API server could not be reached.
     Away,
 }
 
@@ -144,7 +156,12 @@ impl Node {
             backoff: Backoff::new(desk.pace.retry_least, desk.pace.retry_most, jitter.clone()),
             engine: None,
             kept: None,
+            role: None,
             suspects: BTreeSet::new(),
+            asked_in_view: None,
+            asked_list: None,
+            ways: BTreeMap::new(),
+            detour: Detour::default(),
             away: false,
             desk,
             shared,
@@ -169,6 +186,11 @@ impl Node {
                 Round::Heard => {
                     self.backoff.reset();
                     (pace.probe_focused, pace.probe_background)
+                }
+                Round::Page => {
+                    self.backoff.reset();
+                    // A page is ten times as long as all the answers.
+                    (pace.probe_focused * 5 / 2, pace.probe_background)
                 }
                 // One in view is asked again soon whatever happens; others are given ever more time.
                 Round::Silent => {
@@ -226,7 +248,12 @@ impl Node {
             let in_view = is_in_view(&now, &self.id, &self.target);
             let due = if in_view { focused } else { background };
             let left = due.saturating_sub(began.elapsed());
-            if left.is_zero() || now.nudges != nudges {
+            if now.nudges != nudges {
+                // Somebody wants to see it now, and all of it.
+                (self.asked_in_view, self.asked_list) = (None, None);
+                return;
+            }
+            if left.is_zero() {
                 return;
             }
             let restless = async {
@@ -258,10 +285,29 @@ impl Node {
         }
     }
 
-    /// Every question once, over as many connections as that takes, up to a bound.
+    /// What to ask in this round: the standing questions in each; those for an instance in view, and CLIENT LIST of a
+    /// replica, no more often than an engine in the background is asked at all.
+    fn questions(&mut self) -> Vec<Question> {
+        let now = Instant::now();
+        let every = self.desk.pace.probe_background.mul_f64(0.9);
+        let is_due = |last: Option<Instant>| last.is_none_or(|last| now - last >= every);
+        let mut questions = Question::STANDING.to_vec();
+        let in_view = is_in_view(&self.focus.borrow(), &self.id, &self.target);
+        if in_view && is_due(self.asked_in_view) {
+            questions.extend(Question::IN_VIEW);
+            (self.asked_in_view, self.asked_list) = (Some(now), Some(now));
+        } else if self.role == Some(Role::Replica) && is_due(self.asked_list) {
+            questions.push(Question::ClientList);
+            self.asked_list = Some(now);
+        }
+        questions
+    }
+
+    /// Every question of the round once, over as many connections as that takes, up to a bound.
     async fn round(&mut self, client: &kube::Client) -> Round {
-        let (suspects, mut pending): (Vec<Question>, Vec<Question>) = Question::ALL
-            .iter()
+        let (suspects, mut pending): (Vec<Question>, Vec<Question>) = self
+            .questions()
+            .into_iter()
             .partition(|q| self.suspects.contains(q));
         pending.extend(suspects);
         let mut heard = false;
@@ -272,7 +318,11 @@ impl Node {
                 Some(engine) => engine,
                 None => match self.open(client).await {
                     Ok(engine) => engine,
-                    Err(round) => return round,
+                    Err(NoWay::Forbidden(fault, rest)) => {
+                        return self.detour(client, fault, rest).await;
+                    }
+                    Err(NoWay::Silent) => return Round::Silent,
+                    Err(NoWay::Away) => return Round::Away,
                 },
             };
             let commands: Vec<&str> = pending.iter().map(|q| q.command()).collect();
@@ -321,17 +371,18 @@ impl Node {
     }
 
     /// Opens a connection, or tells why there is none.
-    async fn open(&mut self, client: &kube::Client) -> Result<Engine, Round> {
-        if let Some((fault, rest)) = self.shared.still_forbidden(&self.id.namespace) {
-            self.tell_silent(None, fault);
-            return Err(Round::Forbidden(rest));
+    async fn open(&mut self, client: &kube::Client) -> Result<Engine, NoWay> {
+        let (namespace, pod) = (&self.id.namespace, &self.id.pod);
+        if let Some((fault, rest)) = self.shared.denials.standing(namespace, Way::PortForward) {
+            self.tell_way(Way::PortForward, Some(&fault));
+            return Err(NoWay::Forbidden(fault, rest));
         }
         let deadline = self.desk.pace.connect_deadline;
-        let (namespace, pod) = (&self.id.namespace, &self.id.pod);
         let opened = match forward::forward(client, namespace, pod, ADMIN_PORT, deadline).await {
             Ok(way) => {
                 self.away = false;
-                self.shared.permit(&self.id.namespace);
+                self.shared.denials.lift(namespace, Way::PortForward);
+                self.tell_way(Way::PortForward, None);
                 Engine::over(way.stream, Some(way.tether), deadline).await
             }
             Err(refusal) => {
@@ -339,29 +390,33 @@ impl Node {
                 let away = refusal.code.is_none() && refusal.fault.kind == FaultKind::Unreachable;
                 if away && !std::mem::replace(&mut self.away, true) {
                     self.desk.alarm.notify_one();
-                    return Err(Round::Away);
+                    return Err(NoWay::Away);
                 }
                 Err(refusal.fault)
             }
         };
         opened.map_err(|fault| {
-            let forbidden = fault.kind == FaultKind::Forbidden;
-            let rest = forbidden.then(|| {
-                let pace = &self.desk.pace;
-                self.shared.forbid(&self.id.namespace, &fault, pace)
-            });
+            self.tell_way(Way::PortForward, Some(&fault));
+            if fault.kind == FaultKind::Forbidden {
+                let (denials, pace) = (&self.shared.denials, &self.desk.pace);
+                let rest = denials.note(&self.id.namespace, Way::PortForward, &fault, pace);
+                return NoWay::Forbidden(fault, rest);
+            }
             self.tell_silent(None, fault);
-            rest.map_or(Round::Silent, Round::Forbidden)
+            NoWay::Silent
         })
     }
 
-    fn tell(&self, question: Question, reply: &Reply, took: Duration) {
+    fn tell(&mut self, question: Question, reply: &Reply, took: Duration) {
         match wire::answer(question, &plain(reply), took) {
-            Ok(probe) => self.desk.outlet.send(Fact::Probed {
-                node: self.id.clone(),
-                uid: self.target.uid.clone(),
-                probe,
-            }),
+            Ok(probe) => {
+                self.note_role(&probe);
+                self.desk.outlet.send(Fact::Probed {
+                    node: self.id.clone(),
+                    uid: self.target.uid.clone(),
+                    probe,
+                });
+            }
             Err(problem) => {
                 let kind = match problem {
                     Undecodable::Refused { .. } => FaultKind::Refused,
@@ -372,53 +427,43 @@ impl Node {
         }
     }
 
+    /// Tells how a way went, when that is news.
+    fn tell_way(&mut self, way: Way, fault: Option<&Fault>) {
+        let told = fault.map(|fault| fault.kind);
+        if self.ways.insert(way, told) != Some(told) {
+            self.desk.outlet.send(Fact::Tried {
+                node: self.id.clone(),
+                uid: self.target.uid.clone(),
+                way,
+                fault: fault.cloned(),
+            });
+        }
+    }
+
+    /// When it took another role, the others of its instance are asked at once: two that both act as master must not be
+    /// told ten seconds late, nor the old one's last word be held against the new one for as long.
+    fn note_role(&mut self, probe: &Probe) {
+        let Some(role) = (match probe {
+            Probe::Replication(replication) => Some(replication.role()),
+            Probe::Role(reply) => Some(reply.role()),
+            _ => None,
+        }) else {
+            return;
+        };
+        if self.role.replace(role).is_some_and(|before| before != role) {
+            let (namespace, instance) = (&self.id.namespace, &self.target.instance);
+            self.desk
+                .roster
+                .send_modify(|roster| roster.stir(namespace, instance));
+        }
+    }
+
     fn tell_silent(&self, question: Option<Question>, fault: Fault) {
         self.desk.outlet.send(Fact::Silent {
             node: self.id.clone(),
             uid: self.target.uid.clone(),
             unanswered: Unanswered { question, fault },
         });
-    }
-}
-
-impl Shared {
-    fn still_forbidden(&self, namespace: &Arc<str>) -> Option<(Fault, Duration)> {
-        let forbidden = self.forbidden();
-        let denial = forbidden.get(namespace)?;
-        (Instant::now() < denial.until).then(|| (denial.fault.clone(), denial.rest))
-    }
-
-    /// Notes a refusal, and tells how long to rest. The first few are doubted, as those of standing questions are;
-    /// engines that asked at the same time count as one.
-    fn forbid(&self, namespace: &Arc<str>, fault: &Fault, pace: &Pace) -> Duration {
-        let now = Instant::now();
-        let mut forbidden = self.forbidden();
-        let before = forbidden.get(namespace);
-        if let Some(denial) = before.filter(|denial| now < denial.until) {
-            return denial.rest;
-        }
-        let doubted = before.map_or(0, |denial| denial.doubted);
-        let doubt = pace.doubt(doubted);
-        let rest = doubt.unwrap_or(REST);
-        let denial = Denial {
-            fault: fault.clone(),
-            doubted: doubted + u32::from(doubt.is_some()),
-            rest,
-            // A little less than the rest, so that the first to wake asks again.
-            until: now + rest / 2,
-        };
-        forbidden.insert(namespace.clone(), denial);
-        rest
-    }
-
-    fn permit(&self, namespace: &Arc<str>) {
-        self.forbidden().remove(namespace);
-    }
-
-    fn forbidden(&self) -> MutexGuard<'_, Forbidden> {
-        self.forbidden
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 

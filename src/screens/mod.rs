@@ -70,6 +70,9 @@ pub trait Screen: std::fmt::Debug {
     /// Turns to another instance; screens that are not about one ignore it.
     fn turn_to(&mut self, _instance: &InstanceId) {}
 
+    /// Selects a node of the instance, by its pod; screens without nodes ignore it.
+    fn select_node(&mut self, _pod: &str) {}
+
     /// Selects what lies at a column and row of the terminal.
     fn click(&mut self, column: u16, row: u16, see: &See<'_>) -> Vec<Intent>;
 

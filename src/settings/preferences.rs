@@ -73,6 +73,10 @@ pub struct Probing {
     pub deadline: Duration,
     /// Nodes of instances not in view that are asked at once, per context.
     pub at_once: u64,
+    /// Run `redis-cli` in the pod where no port-forward is permitted.
+    pub exec: bool,
+    /// Time between two such commands in a pod of an instance that is not in view.
+    pub exec_others: Duration,
 }
 
 /// How API servers are asked.
@@ -93,6 +97,11 @@ pub struct Asking {
 }
 
 impl Settings {
+    /// What the settings say of a context.
+    pub fn member(&self, context: &str) -> Option<&Member> {
+        self.fleet.iter().find(|member| member.context == context)
+    }
+
     /// Reads the settings file. What is wrong in it is named, and everything else still applies.
     pub fn read(source: &Source) -> (Self, Vec<Problem>) {
         read::read(source)
@@ -134,6 +143,8 @@ impl Default for Probing {
             others: Duration::from_secs(10),
             deadline: Duration::from_secs(2),
             at_once: 16,
+            exec: false,
+            exec_others: Duration::from_secs(25),
         }
     }
 }

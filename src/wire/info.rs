@@ -1,13 +1,138 @@
 //! `INFO` text to facts, for servers v1.17 to v1.40.
 //!
-//! The text is lines of `key:value` under `# Section` headings, ended by CRLF (LF is taken too). Keys do not repeat
-//! over sections, so the headings are not needed; unknown keys are passed over.
+//! The text is lines of `key:value` under `# Section` headings, ended by CRLF (LF is taken too). Keys do not repeat over
+//! sections, so headings are needed only under `errorstats`, where a key can be any text. Unknown keys are passed over; of
+//! one that is said twice the last counts. One pass over the text, whatever is in it.
 
-use std::collections::BTreeMap;
+mod parts;
 
 use super::Undecodable;
 use crate::domain::engine::*;
-use crate::domain::text;
+
+use parts::{ErrorLines, KeyspaceLines, Part, ReplicationLines};
+
+pub(super) use parts::REPLICAS;
+
+/// All sections of one INFO text; `None` for one of which the text has nothing.
+#[derive(Debug, Clone, PartialEq, Default)]
+#[expect(missing_docs, reason = "each field is the section of its name")]
+pub struct Sections {
+    pub server: Option<Server>,
+    pub clients: Option<Clients>,
+    pub memory: Option<Memory>,
+    pub stats: Option<Stats>,
+    pub tiering: Option<Tiering>,
+    pub persistence: Option<Persistence>,
+    pub replication: Option<Replication>,
+    pub commands: Option<Commands>,
+    pub errors: Option<Errors>,
+    pub keyspace: Option<Keyspace>,
+    pub cpu: Option<Cpu>,
+    pub rest: Option<Rest>,
+}
+
+impl Sections {
+    /// The same facts as answers, one for each section that was told.
+    pub fn probes(self) -> Vec<Probe> {
+        [
+            self.replication.map(Probe::Replication),
+            self.persistence.map(Probe::Persistence),
+            self.server.map(Probe::Server),
+            self.clients.map(Probe::Clients),
+            self.memory.map(Probe::Memory),
+            self.stats.map(Probe::Stats),
+            self.keyspace.map(Probe::Keyspace),
+            self.cpu.map(Probe::Cpu),
+            self.commands.map(Probe::Commands),
+            self.errors.map(Probe::Errors),
+            self.tiering.map(Probe::Tiering),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+}
+
+/// Every section of the reply to `INFO ALL`, `INFO`, or `INFO` with one or several section names.
+///
+/// # Errors
+///
+/// When it has no field of any section.
+pub fn sections(info: &str) -> Result<Sections, Undecodable> {
+    let mut server = Part::<Server>::default();
+    let mut clients = Part::<Clients>::default();
+    let mut memory = Part::<Memory>::default();
+    let mut stats = Part::<Stats>::default();
+    let mut tiering = Part::<Tiering>::default();
+    let mut persistence = Part::<Persistence>::default();
+    let mut cpu = Part::<Cpu>::default();
+    let mut rest = Part::<Rest>::default();
+    let mut commands = Part::<Commands>::default();
+    let mut errors = ErrorLines::default();
+    let mut replication = ReplicationLines::default();
+    let mut keyspace = KeyspaceLines::default();
+    let mut heading = Heading::None;
+    for row in rows(info) {
+        let Row::Field(line) = row else {
+            heading = Heading::of(row);
+            keyspace.headed |= heading == Heading::Keyspace;
+            errors.headed |= heading == Heading::Errors;
+            continue;
+        };
+        if heading == Heading::Errors {
+            errors.take(line);
+            continue;
+        }
+        let Some((key, value)) = field(line) else {
+            continue;
+        };
+        match heading {
+            Heading::Server => server.take(key, value),
+            Heading::Clients => clients.take(key, value),
+            Heading::Memory => memory.take(key, value),
+            Heading::Stats => stats.take(key, value),
+            Heading::Tiering => tiering.take(key, value),
+            Heading::Persistence => persistence.take(key, value),
+            Heading::Replication => replication.take(key, value),
+            Heading::Commands => commands.take(key, value),
+            Heading::Keyspace => keyspace.take(key, value),
+            Heading::Cpu => cpu.take(key, value),
+            Heading::Rest => rest.take(key, value),
+            // Without a heading that is known, a field is told by its key alone.
+            Heading::Errors | Heading::None => {
+                server.take(key, value)
+                    || clients.take(key, value)
+                    || memory.take(key, value)
+                    || stats.take(key, value)
+                    || tiering.take(key, value)
+                    || persistence.take(key, value)
+                    || replication.take(key, value)
+                    || commands.take(key, value)
+                    || keyspace.take(key, value)
+                    || cpu.take(key, value)
+                    || rest.take(key, value)
+            }
+        };
+    }
+    let told = Sections {
+        server: server.some(),
+        clients: clients.some(),
+        memory: memory.some(),
+        stats: stats.some(),
+        tiering: tiering.some(),
+        persistence: persistence.some(),
+        replication: replication.done().ok(),
+        commands: commands.some(),
+        errors: errors.done().ok(),
+        keyspace: keyspace.done().ok(),
+        cpu: cpu.some(),
+        rest: rest.some(),
+    };
+    if told == Sections::default() {
+        return Err(unclear(Question::Stats, "it is no INFO text".to_owned()));
+    }
+    Ok(told)
+}
 
 /// `INFO replication`.
 ///
@@ -15,174 +140,135 @@ use crate::domain::text;
 ///
 /// When the text does not say `role:` with a role that is known.
 pub fn replication(info: &str) -> Result<Replication, Undecodable> {
-    let fields = fields(info);
-    let side = match fields.get("role").copied() {
-        Some("master") => Side::Master {
-            connected: number(&fields, "connected_slaves").unwrap_or(0),
-            replicas: replica_lines(&fields),
-        },
-        // v1.17, and later ones told not to be compatible, say `replica`.
-        Some("slave" | "replica") => Side::Replica(Follower {
-            host: field(&fields, "master_host"),
-            port: number(&fields, "master_port").unwrap_or(0),
-            link_up: fields.get("master_link_status") == Some(&"up"),
-            last_io: number(&fields, "master_last_io_seconds_ago"),
-            syncing: flag(&fields, "master_sync_in_progress"),
-            offset: number(&fields, "slave_repl_offset"),
-        }),
-        Some(other) => {
-            return Err(unclear(
-                Question::Replication,
-                format!("unknown role '{}'", text::one_line(other)),
-            ));
-        }
-        None => {
-            return Err(unclear(
-                Question::Replication,
-                "it names no role".to_owned(),
-            ));
-        }
-    };
-    Ok(Replication {
-        replid: optional(&fields, "master_replid"),
-        side,
-    })
-}
-
-/// `slave0:ip=10.0.0.2,port=6379,state=online,lag=0`, in the order of their numbers.
-fn replica_lines(fields: &BTreeMap<&str, &str>) -> Vec<ReplicaLine> {
-    let mut lines: Vec<(u32, ReplicaLine)> = fields
-        .iter()
-        .filter_map(|(key, value)| {
-            let number: u32 = key.strip_prefix("slave")?.parse().ok()?;
-            let parts = parts(value);
-            Some((
-                number,
-                ReplicaLine {
-                    ip: text::one_line(parts.get("ip")?),
-                    port: parts.get("port").and_then(|p| p.parse().ok()).unwrap_or(0),
-                    state: LinkState::from_word(parts.get("state").copied().unwrap_or("")),
-                    lag: parts.get("lag").and_then(|l| l.parse().ok()).unwrap_or(0),
-                },
-            ))
-        })
-        .collect();
-    lines.sort_by_key(|(number, _)| *number);
-    lines.into_iter().map(|(_, line)| line).collect()
-}
-
-/// `INFO persistence`.
-///
-/// # Errors
-///
-/// When the text is no INFO at all.
-pub fn persistence(info: &str) -> Result<Persistence, Undecodable> {
-    let fields = fields_of(Question::Persistence, info)?;
-    Ok(Persistence {
-        loading: flag(&fields, "loading"),
-        saving: flag(&fields, "saving"),
-        last_save: number(&fields, "last_success_save"),
-        last_file: field(&fields, "last_saved_file"),
-        last_failed: number(&fields, "last_failed_save").filter(|at| *at > 0),
-        last_error: field(&fields, "last_error"),
-    })
-}
-
-/// `INFO server`.
-///
-/// # Errors
-///
-/// When the text is no INFO at all.
-pub fn server(info: &str) -> Result<Server, Undecodable> {
-    let fields = fields_of(Question::Server, info)?;
-    Ok(Server {
-        version: fields
-            .get("dragonfly_version")
-            .and_then(|version| version_of(version)),
-        uptime: number(&fields, "uptime_in_seconds"),
-        threads: number(&fields, "thread_count"),
-    })
-}
-
-/// `df-v1.39.0`, or `df-v1.39.0-<hash>` in some builds, to `v1.39.0`.
-fn version_of(text: &str) -> Option<String> {
-    let bare = text.trim().strip_prefix("df-").unwrap_or(text.trim());
-    let version = match bare.rsplit_once('-') {
-        Some((version, hash)) if hash.len() >= 7 && hash.chars().all(|c| c.is_ascii_hexdigit()) => {
-            version
-        }
-        _ => bare,
-    };
-    let version = text::one_line(version);
-    (!version.is_empty()).then_some(version)
-}
-
-/// `INFO clients`.
-///
-/// # Errors
-///
-/// When the text is no INFO at all.
-pub fn clients(info: &str) -> Result<Clients, Undecodable> {
-    let fields = fields_of(Question::Clients, info)?;
-    Ok(Clients {
-        connected: number(&fields, "connected_clients"),
-        max: number(&fields, "max_clients"),
-        blocked: number(&fields, "blocked_clients"),
-    })
-}
-
-/// `INFO memory`.
-///
-/// # Errors
-///
-/// When the text is no INFO at all.
-pub fn memory(info: &str) -> Result<Memory, Undecodable> {
-    let fields = fields_of(Question::Memory, info)?;
-    Ok(Memory {
-        used: number(&fields, "used_memory"),
-        peak: number(&fields, "used_memory_peak"),
-        rss: number(&fields, "used_memory_rss"),
-        max: number(&fields, "maxmemory"),
-    })
-}
-
-/// `INFO stats`.
-///
-/// # Errors
-///
-/// When the text is no INFO at all.
-pub fn stats(info: &str) -> Result<Stats, Undecodable> {
-    let fields = fields_of(Question::Stats, info)?;
-    Ok(Stats {
-        ops: number(&fields, "instantaneous_ops_per_sec"),
-        commands: number(&fields, "total_commands_processed"),
-        oom_rejections: number(&fields, "oom_rejections"),
-        evicted: number(&fields, "evicted_keys"),
-        expired: number(&fields, "expired_keys"),
-        hits: number(&fields, "keyspace_hits"),
-        misses: number(&fields, "keyspace_misses"),
-    })
-}
-
-/// `INFO keyspace`: `db0:keys=3,expires=0,...`, summed over all databases. An empty server lists none.
-///
-/// # Errors
-///
-/// When the text has neither a heading nor a field.
-pub fn keyspace(info: &str) -> Result<Keyspace, Undecodable> {
-    let fields = fields(info);
-    if fields.is_empty() && !info.lines().any(|line| line.starts_with("# ")) {
-        return Err(unclear(Question::Keyspace, "it is no INFO text".to_owned()));
+    let mut lines = ReplicationLines::default();
+    for (key, value) in fields(info) {
+        lines.take(key, value);
     }
-    let keys = fields
-        .iter()
-        .filter(|(key, _)| {
-            key.strip_prefix("db")
-                .is_some_and(|number| number.parse::<u32>().is_ok())
-        })
-        .filter_map(|(_, value)| parts(value).get("keys")?.parse::<u64>().ok())
-        .fold(0, u64::saturating_add);
-    Ok(Keyspace { keys })
+    lines
+        .done()
+        .map_err(|problem| unclear(Question::Replication, problem))
+}
+
+/// `INFO keyspace`: `db0:keys=3,expires=0,...`. An empty server lists no database, only the heading.
+///
+/// # Errors
+///
+/// When the text has neither the heading nor a database.
+pub fn keyspace(info: &str) -> Result<Keyspace, Undecodable> {
+    let mut lines = KeyspaceLines::default();
+    for row in rows(info) {
+        match row {
+            Row::Field(line) => {
+                if let Some((key, value)) = field(line) {
+                    lines.take(key, value);
+                }
+            }
+            heading => lines.headed |= Heading::of(heading) == Heading::Keyspace,
+        }
+    }
+    lines
+        .done()
+        .map_err(|problem| unclear(Question::Keyspace, problem))
+}
+
+/// `INFO errorstats`: any text, a colon, a count. A server without errors sends the heading alone.
+///
+/// # Errors
+///
+/// When the text has no such heading.
+pub fn errors(info: &str) -> Result<Errors, Undecodable> {
+    let mut lines = ErrorLines::default();
+    let mut inside = false;
+    for row in rows(info) {
+        match row {
+            Row::Field(line) if inside => lines.take(line),
+            Row::Field(_) => {}
+            heading => {
+                inside = Heading::of(heading) == Heading::Errors;
+                lines.headed |= inside;
+            }
+        }
+    }
+    lines
+        .done()
+        .map_err(|problem| unclear(Question::Errors, problem))
+}
+
+macro_rules! section {
+    ($(#[$doc:meta])* $name:ident, $type:ident, $question:ident) => {
+        $(#[$doc])*
+        ///
+        /// # Errors
+        ///
+        /// When the text has no field of that section.
+        pub fn $name(info: &str) -> Result<$type, Undecodable> {
+            let mut part = Part::<$type>::default();
+            for (key, value) in fields(info) {
+                part.take(key, value);
+            }
+            part.some().ok_or_else(|| {
+                unclear(Question::$question, "it has no field of that section".to_owned())
+            })
+        }
+    };
+}
+
+section!(
+    /// `INFO persistence`.
+    persistence, Persistence, Persistence
+);
+section!(
+    /// `INFO server`.
+    server, Server, Server
+);
+section!(
+    /// `INFO clients`.
+    clients, Clients, Clients
+);
+section!(
+    /// `INFO memory`.
+    memory, Memory, Memory
+);
+section!(
+    /// `INFO stats`.
+    stats, Stats, Stats
+);
+section!(
+    /// `INFO cpu`.
+    cpu, Cpu, Cpu
+);
+section!(
+    /// `INFO tiered`.
+    tiering, Tiering, Tiering
+);
+
+/// `INFO commandstats`. A server that has run nothing sends the heading alone.
+///
+/// # Errors
+///
+/// When the text has neither the heading nor a command.
+pub fn commands(info: &str) -> Result<Commands, Undecodable> {
+    let mut part = Part::<Commands>::default();
+    let mut headed = false;
+    for row in rows(info) {
+        match row {
+            Row::Field(line) => {
+                if let Some((key, value)) = field(line) {
+                    part.take(key, value);
+                }
+            }
+            heading => headed |= Heading::of(heading) == Heading::Commands,
+        }
+    }
+    match part.some() {
+        None if headed => Ok(Commands::default()),
+        told => told.ok_or_else(|| {
+            unclear(
+                Question::Commands,
+                "it has no field of that section".to_owned(),
+            )
+        }),
+    }
 }
 
 fn unclear(question: Question, problem: String) -> Undecodable {
@@ -192,58 +278,94 @@ fn unclear(question: Question, problem: String) -> Undecodable {
     }
 }
 
-fn fields_of(question: Question, info: &str) -> Result<BTreeMap<&str, &str>, Undecodable> {
-    let fields = fields(info);
-    if fields.is_empty() {
-        return Err(unclear(question, "it is no INFO text".to_owned()));
+/// One line of an INFO text.
+enum Row<'a> {
+    /// `# Section`, without the `#`.
+    Heading(&'a str),
+    /// Anything else that is not empty.
+    Field(&'a str),
+}
+
+fn rows(info: &str) -> impl Iterator<Item = Row<'_>> {
+    info.lines().filter_map(|line| {
+        let line = line.trim();
+        match line.strip_prefix('#') {
+            Some(heading) => Some(Row::Heading(heading.trim())),
+            None if line.is_empty() => None,
+            None => Some(Row::Field(line)),
+        }
+    })
+}
+
+/// The sections that are told apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Heading {
+    Server,
+    Clients,
+    Memory,
+    Stats,
+    Tiering,
+    Persistence,
+    Replication,
+    Commands,
+    Errors,
+    Keyspace,
+    Cpu,
+    Rest,
+    /// No heading yet, or one that no version known here writes.
+    None,
+}
+
+impl Heading {
+    fn of(row: Row<'_>) -> Self {
+        const NAMES: &[(&str, Heading)] = &[
+            ("server", Heading::Server),
+            ("clients", Heading::Clients),
+            ("memory", Heading::Memory),
+            ("stats", Heading::Stats),
+            ("tiered", Heading::Tiering),
+            ("persistence", Heading::Persistence),
+            ("replication", Heading::Replication),
+            ("commandstats", Heading::Commands),
+            ("errorstats", Heading::Errors),
+            ("keyspace", Heading::Keyspace),
+            ("cpu", Heading::Cpu),
+            ("transaction", Heading::Rest),
+            ("modules", Heading::Rest),
+            ("cluster", Heading::Rest),
+            ("acl", Heading::Rest),
+            ("latencystats", Heading::Rest),
+            ("search", Heading::Rest),
+        ];
+        let Row::Heading(name) = row else {
+            return Heading::None;
+        };
+        NAMES
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map_or(Heading::None, |(_, heading)| *heading)
     }
-    Ok(fields)
 }
 
-/// Keys and values. A key is one word: a line of HTML is none.
-fn fields(info: &str) -> BTreeMap<&str, &str> {
-    info.lines()
-        .filter(|line| !line.starts_with('#'))
-        .filter_map(|line| line.split_once(':'))
-        .filter(|(key, _)| {
-            !key.is_empty()
-                && key
-                    .chars()
-                    .all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c))
-        })
-        .map(|(key, value)| (key, value.trim()))
-        .collect()
+/// Keys and values, wherever they stand, but not under `errorstats`.
+fn fields(info: &str) -> impl Iterator<Item = (&str, &str)> {
+    let mut in_errors = false;
+    rows(info).filter_map(move |row| match row {
+        Row::Field(line) => (!in_errors).then(|| field(line)).flatten(),
+        heading => {
+            in_errors = Heading::of(heading) == Heading::Errors;
+            None
+        }
+    })
 }
 
-/// `a=1,b=2`.
-fn parts(value: &str) -> BTreeMap<&str, &str> {
-    value
-        .split(',')
-        .filter_map(|part| part.split_once('='))
-        .map(|(key, value)| (key.trim(), value.trim()))
-        .collect()
-}
-
-/// A number; -1, which the server writes for "not known", and other nonsense are absent.
-fn number<T: std::str::FromStr>(fields: &BTreeMap<&str, &str>, key: &str) -> Option<T> {
-    let text = fields.get(key)?;
-    if text.starts_with('-') {
-        return None;
-    }
-    text.parse().ok()
-}
-
-fn flag(fields: &BTreeMap<&str, &str>, key: &str) -> bool {
-    fields.get(key) == Some(&"1")
-}
-
-fn field(fields: &BTreeMap<&str, &str>, key: &str) -> String {
-    fields
-        .get(key)
-        .map(|v| text::one_line(v))
-        .unwrap_or_default()
-}
-
-fn optional(fields: &BTreeMap<&str, &str>, key: &str) -> Option<String> {
-    Some(field(fields, key)).filter(|text| !text.is_empty())
+/// `key:value`. A key is one word, so a line of HTML is none; names of commands have spaces (`cmdstat_acl whoami`).
+fn field(line: &str) -> Option<(&str, &str)> {
+    let (key, value) = line.split_once(':')?;
+    let is_key = !key.is_empty()
+        && (key
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'))
+            || key.starts_with("cmdstat_"));
+    is_key.then_some((key, value.trim()))
 }

@@ -9,13 +9,19 @@
 //! Start with [`decode`] for objects and [`answer`] for engines.
 
 mod claim;
+mod clients;
 mod dragonfly;
 mod event;
+mod figure;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod foreign;
 mod info;
 mod lease;
+mod lists;
 mod log;
 mod meta;
+mod pages;
 mod pod;
 mod policy;
 mod quantity;
@@ -31,9 +37,15 @@ use serde_json::Value;
 
 use crate::domain::{Kind, Object};
 
+pub use clients::client_list;
 pub use foreign::foreign;
-pub use info::{clients, keyspace, memory, persistence, replication, server, stats};
+pub use info::{
+    Sections, clients, commands, cpu, errors, keyspace, memory, persistence, replication, sections,
+    server, stats, tiering,
+};
+pub use lists::{arena, config, memory_stats, offsets, slow_log};
 pub use log::log_line;
+pub use pages::{healthz, metrics};
 pub use quantity::bytes as quantity_bytes;
 pub use reply::{Reply, answer, role};
 pub use volumes::volumes;

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Undecodable, info};
+use super::figure::{number, port, short};
+use super::{Undecodable, clients, info, lists, pages};
 use crate::domain::engine::*;
 use crate::domain::text;
 
@@ -22,7 +23,7 @@ pub enum Reply {
 }
 
 impl Reply {
-    fn text(&self) -> Option<std::borrow::Cow<'_, str>> {
+    pub(super) fn text(&self) -> Option<std::borrow::Cow<'_, str>> {
         match self {
             Reply::Text(bytes) => Some(String::from_utf8_lossy(bytes)),
             Reply::Number(n) => Some(n.to_string().into()),
@@ -30,8 +31,16 @@ impl Reply {
         }
     }
 
+    /// The number it is or spells; one that is negative is absent.
+    pub(super) fn number(&self) -> Option<u64> {
+        match self {
+            Reply::Number(n) => u64::try_from(*n).ok(),
+            other => number(&other.text()?),
+        }
+    }
+
     /// What it is, for an error message.
-    fn sort(&self) -> &'static str {
+    pub(super) fn sort(&self) -> &'static str {
         match self {
             Reply::Nil => "a null",
             Reply::Number(_) => "a number",
@@ -64,8 +73,19 @@ pub fn answer(question: Question, reply: &Reply, took: Duration) -> Result<Probe
             text: text::one_line(error),
         });
     }
-    if question == Question::Role {
-        return role(reply).map(Probe::Role);
+    match question {
+        Question::Role => return role(reply).map(Probe::Role),
+        Question::Offsets => return lists::offsets(reply).map(Probe::Offsets),
+        Question::SlowLog => return lists::slow_log(reply).map(Probe::SlowLog),
+        Question::MemoryStats => return lists::memory_stats(reply).map(Probe::MemoryStats),
+        Question::Config => return lists::config(reply).map(Probe::Config),
+        Question::SlowLogLength => {
+            return match reply.number() {
+                Some(length) => Ok(Probe::SlowLogLength(length)),
+                None => Err(unclear(question, format!("it is {}", reply.sort()))),
+            };
+        }
+        _ => {}
     }
     let Some(text) = reply.text() else {
         return Err(unclear(question, format!("it is {}", reply.sort())));
@@ -75,15 +95,6 @@ pub fn answer(question: Question, reply: &Reply, took: Duration) -> Result<Probe
             took,
             loading: false,
         },
-        Question::Ping | Question::Role => {
-            return Err(unclear(
-                question,
-                format!(
-                    "'{}'",
-                    text::one_line(&text.chars().take(60).collect::<String>())
-                ),
-            ));
-        }
         Question::Replication => Probe::Replication(info::replication(&text)?),
         Question::Persistence => Probe::Persistence(info::persistence(&text)?),
         Question::Server => Probe::Server(info::server(&text)?),
@@ -91,6 +102,23 @@ pub fn answer(question: Question, reply: &Reply, took: Duration) -> Result<Probe
         Question::Memory => Probe::Memory(info::memory(&text)?),
         Question::Stats => Probe::Stats(info::stats(&text)?),
         Question::Keyspace => Probe::Keyspace(info::keyspace(&text)?),
+        Question::Cpu => Probe::Cpu(info::cpu(&text)?),
+        Question::Commands => Probe::Commands(info::commands(&text)?),
+        Question::Errors => Probe::Errors(info::errors(&text)?),
+        Question::Tiering => Probe::Tiering(info::tiering(&text)?),
+        Question::ClientList => Probe::ClientList(clients::client_list(&text)?),
+        Question::Metrics => Probe::Metrics(pages::metrics(&text)?),
+        Question::Ping
+        | Question::Role
+        | Question::Offsets
+        | Question::SlowLog
+        | Question::SlowLogLength
+        | Question::MemoryStats
+        | Question::Config
+        | Question::Health => {
+            let said = short(&text, 60).unwrap_or_default();
+            return Err(unclear(question, format!("'{said}'")));
+        }
     })
 }
 
@@ -115,7 +143,11 @@ pub fn role(reply: &Reply) -> Result<RoleReply, Undecodable> {
     match &*word {
         "master" => {
             let replicas = match parts.next() {
-                Some(Reply::List(lines)) => lines.iter().filter_map(replica).collect(),
+                Some(Reply::List(lines)) => lines
+                    .iter()
+                    .take(info::REPLICAS)
+                    .filter_map(replica)
+                    .collect(),
                 _ => Vec::new(),
             };
             Ok(RoleReply::Master { replicas })
@@ -126,7 +158,7 @@ pub fn role(reply: &Reply) -> Result<RoleReply, Undecodable> {
         }
         other => Err(unclear(
             Question::Role,
-            format!("unknown role '{}'", text::one_line(other)),
+            format!("unknown role '{}'", short(other, 60).unwrap_or_default()),
         )),
     }
 }
@@ -140,13 +172,13 @@ fn replica(line: &Reply) -> Option<(String, u16, LinkState)> {
 
 /// Host, port and state, in that order.
 fn link<'a>(parts: &mut impl Iterator<Item = &'a Reply>) -> Option<(String, u16, LinkState)> {
-    let host = text::one_line(&parts.next()?.text()?);
-    let port = parts.next()?.text()?.parse().unwrap_or(0);
+    let host = short(&parts.next()?.text()?, 80)?;
+    let port = port(&parts.next()?.text()?).unwrap_or(0);
     let state = LinkState::from_word(&parts.next()?.text()?);
     Some((host, port, state))
 }
 
-fn unclear(question: Question, problem: String) -> Undecodable {
+pub(super) fn unclear(question: Question, problem: String) -> Undecodable {
     Undecodable::Reply {
         command: question.command(),
         problem,

@@ -110,6 +110,19 @@ impl Kubectl {
         }
     }
 
+    /// What it prints beside a status that is neither well nor an error, as `diff` has one.
+    fn with_code(&self, args: &[&str], code: i32) -> String {
+        let said = self.run(args);
+        assert_eq!(
+            said.code,
+            Some(code),
+            "kubectl {args:?}: {}{}",
+            said.out,
+            said.err
+        );
+        said.out
+    }
+
     fn file(&self, name: &str, text: &str) -> String {
         let path = self.lab.folder().join(name);
         std::fs::write(&path, text).unwrap();
@@ -416,9 +429,9 @@ fn kubectl_changes_a_lab() {
     );
 
     let uid = kubectl.json(&["get", "pod", "cache-1"])["metadata"]["uid"].clone();
-    // kubectl 1.33 waits for ever when the next pod of that name is there before it looks, and the lab is quick.
+    // kubectl waits for the end of that very pod, while the next one of its name is already on its way.
     assert_eq!(
-        kubectl.ok(&["delete", "pod", "cache-1", "--wait=false"]),
+        kubectl.ok(&["delete", "pod", "cache-1"]),
         "pod \"cache-1\" deleted\n"
     );
     let reborn = [
@@ -470,7 +483,7 @@ fn kubectl_follows_a_lab() {
     line_with(&["cache-1", "Running"]);
     kubectl.ok(&["label", "pod", "cache-1", "seen=yes"]);
     line_with(&["cache-1", "seen=yes"]);
-    kubectl.ok(&["delete", "pod", "cache-1", "--wait=false"]);
+    kubectl.ok(&["delete", "pod", "cache-1"]);
     line_with(&["cache-1", "Terminating"]);
     line_with(&["cache-1", "1/1", "Running"]);
     watch.kill().unwrap();
@@ -525,5 +538,203 @@ fn kubectl_reaches_into_a_lab() {
             "-A",
         ],
         |said| said.starts_with("no"),
+    );
+}
+
+#[test]
+fn kubectl_selects_and_prints_as_it_is_asked_to() {
+    let Some(kubectl) = Kubectl::over("healthy") else {
+        return;
+    };
+    in_order(
+        &kubectl.ok(&["get", "all", "-A"]),
+        &[
+            "NAMESPACE",
+            "pod/",
+            "service/",
+            "deployment.apps/",
+            "statefulset.apps/",
+        ],
+    );
+    let columns = "custom-columns=POD:.metadata.name,ROLE:.metadata.labels.role";
+    assert_eq!(
+        kubectl.ok(&["get", "pods", "-o", columns]),
+        "POD       ROLE\ncache-0   master\ncache-1   replica\n"
+    );
+    let names = "jsonpath={.items[*].metadata.name}";
+    assert_eq!(kubectl.ok(&["get", "pods", "-o", names]), "cache-0 cache-1");
+    for (selector, wanted) in [
+        (["-l", "role=replica"], "pod/cache-1\n"),
+        (["-l", "role in (master,x)"], "pod/cache-0\n"),
+        (["-l", "role!=master"], "pod/cache-1\n"),
+        (
+            ["--field-selector", "metadata.name=cache-1"],
+            "pod/cache-1\n",
+        ),
+        (["--field-selector", "status.phase!=Running"], ""),
+    ] {
+        let args = [&["get", "pods", "-o", "name"][..], &selector].concat();
+        assert_eq!(kubectl.ok(&args), wanted, "{selector:?}");
+    }
+    in_order(
+        &kubectl.ok(&["get", "events", "--sort-by=.lastTimestamp"]),
+        &["LAST SEEN", "Replication", "dragonfly/cache"],
+    );
+    in_order(
+        &kubectl.ok(&["events", "--for", "dragonfly/cache"]),
+        &["Replication", "Dragonfly/cache"],
+    );
+    in_order(
+        &kubectl.ok(&["explain", "dragonfly.spec"]),
+        &["FIELD: spec <Object>", "args", "replicas", "snapshot"],
+    );
+    in_order(
+        &kubectl.ok(&["cluster-info"]),
+        &["control plane", "http://127.0.0.1:"],
+    );
+    let shown = kubectl.ok(&["config", "view"]);
+    in_order(&shown, &["lab-apps", "lab-infra", "token: REDACTED"]);
+
+    // What a cluster without these parts answers.
+    assert_eq!(
+        kubectl.fails(&["top", "pods"]),
+        "error: Metrics API not available\n"
+    );
+    in_order(
+        &kubectl.fails(&["autoscale", "statefulset", "cache", "--max", "3"]),
+        &["(NotFound)", "could not find the requested resource"],
+    );
+    in_order(
+        &kubectl.fails(&["debug", "cache-0", "--image=busybox"]),
+        &["ephemeral containers are disabled for this cluster"],
+    );
+    in_order(
+        &kubectl.fails(&["rollout", "status", "statefulset/cache"]),
+        &["rollout status is only available for RollingUpdate strategy type"],
+    );
+    let file = kubectl.file("copied", "text\n");
+    let copied = kubectl.fails(&["cp", &file, "cache-0:/tmp/copied"]);
+    assert_eq!(
+        copied,
+        "OCI runtime exec failed: exec failed: unable to start container process: exec: \"tar\": executable file not found in $PATH\ncommand terminated with exit code 127\n"
+    );
+    let left = kubectl.run(&["exec", "cache-0", "--", "sh", "-c", "echo out; exit 3"]);
+    assert_eq!((left.code, left.out.as_str()), (Some(3), "out\n"));
+    in_order(
+        &kubectl.ok(&["rollout", "restart", "statefulset/cache"]),
+        &["statefulset.apps/cache restarted"],
+    );
+}
+
+#[test]
+fn kubectl_edits_scales_restarts_and_takes_apart() {
+    let Some(kubectl) = Kubectl::over("healthy") else {
+        return;
+    };
+    let text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: notes}\ndata: {a: \"1\"}\n";
+    let file = kubectl.file("notes.yaml", text);
+    assert_eq!(
+        kubectl.ok(&["create", "-f", &file]),
+        "configmap/notes created\n"
+    );
+    assert_eq!(kubectl.ok(&["diff", "-f", &file]), "");
+    kubectl.file("notes.yaml", &text.replace("\"1\"", "\"2\""));
+    in_order(
+        &kubectl.with_code(&["diff", "-f", &file], 1),
+        &["-  a: \"1\"", "+  a: \"2\""],
+    );
+    assert_eq!(
+        kubectl.ok(&["replace", "-f", &file]),
+        "configmap/notes replaced\n"
+    );
+    let edit = |editor: &str| {
+        let mut command = kubectl.command(&["edit", "configmap", "notes"]);
+        let output = command.env("KUBE_EDITOR", editor).output().unwrap();
+        assert!(output.status.success());
+        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+    };
+    in_order(&edit("true"), &["Edit cancelled, no changes made"]);
+    assert_eq!(edit("sed -i 's/^  a:/  b:/'"), "configmap/notes edited\n");
+    let notes = kubectl.json(&["get", "configmap", "notes"]);
+    assert_eq!(notes["data"].as_object().unwrap().len(), 1);
+    assert!(notes["data"]["b"].is_string());
+
+    // The operator's StatefulSet belongs to the operator, which takes it back.
+    kubectl.ok(&["scale", "statefulset/cache", "--replicas=1"]);
+    kubectl.until(
+        &["get", "sts", "cache", "-o", "jsonpath={.spec.replicas}"],
+        |replicas| replicas == "2",
+    );
+
+    let mut waits = kubectl
+        .command(&["wait", "--for=delete", "pod/cache-1", "--timeout=60s"])
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    assert_eq!(
+        kubectl.ok(&["delete", "pod", "cache-1", "--now"]),
+        "pod \"cache-1\" deleted\n"
+    );
+    assert!(waits.wait().unwrap().success());
+    kubectl.until(
+        &[
+            "get",
+            "sts",
+            "cache",
+            "-o",
+            "jsonpath={.status.readyReplicas}",
+        ],
+        |ready| ready == "2",
+    );
+
+    kubectl.ok(&["delete", "dragonfly", "cache", "--cascade=orphan"]);
+    kubectl.ok(&["delete", "statefulset", "cache", "--cascade=orphan"]);
+    assert_eq!(
+        kubectl.ok(&["get", "pods", "-o", "name"]),
+        "pod/cache-0\npod/cache-1\n"
+    );
+    kubectl.ok(&["delete", "pods", "-l", "app=cache"]);
+    assert_eq!(kubectl.ok(&["get", "pods", "-o", "name"]), "");
+}
+
+#[test]
+fn kubectl_is_told_the_same_rights_that_requests_meet() {
+    let Some(kubectl) = Kubectl::over("forbidden") else {
+        return;
+    };
+    let may = |who: &[&str], what: &[&str]| {
+        let said = kubectl.run(&[&["auth", "can-i"], what, who].concat());
+        assert_eq!(said.code, Some(i32::from(said.out != "yes\n")));
+        said.out == "yes\n"
+    };
+    for who in [
+        &[][..],
+        &["--as", "ada"],
+        &["--as", "ada", "--as-group", "ops"],
+    ] {
+        for (what, wanted) in [
+            (&["create", "pods", "--subresource=portforward"][..], false),
+            (&["get", "pods", "--subresource=portforward"], false),
+            (&["create", "pods", "--subresource=exec"], false),
+            (&["get", "pods", "--subresource=log"], true),
+            (&["delete", "pods"], true),
+            (&["list", "dragonflies", "-A"], true),
+        ] {
+            assert_eq!(may(who, what), wanted, "{what:?} {who:?}");
+        }
+        let list = kubectl.ok(&[&["auth", "can-i", "--list"], who].concat());
+        let named = |resource: &str| list.lines().any(|line| line.starts_with(resource));
+        assert!(named("pods ") && named("pods/log "), "{list}");
+        assert!(
+            !named("pods/exec") && !named("pods/portforward") && !named("*.*"),
+            "{list}"
+        );
+        let exec = ["exec", "cache-0", "--", "redis-cli", "ping"];
+        let refused = kubectl.fails(&[&exec[..1], who, &exec[1..]].concat());
+        in_order(&refused, &["(Forbidden)", "pods/exec"]);
+    }
+    in_order(
+        &kubectl.ok(&["auth", "whoami", "--as", "ada"]),
+        &["Username", "ada", "Groups", "system:authenticated"],
     );
 }

@@ -255,6 +255,7 @@ fn generated_pages_say_what_the_lists_say() {
     for (page, wanted) in [
         ("keys.md", darner::settings::reference::keys(&vocabulary)),
         ("settings.md", darner::settings::reference::settings()),
+        ("scenarios.md", darner::lab::scenario::reference::page()),
     ] {
         let path = root().join("docs/reference").join(page);
         if std::env::var_os("DARNER_WRITE_REFERENCE").is_some() {

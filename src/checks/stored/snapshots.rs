@@ -14,6 +14,10 @@ const SLACK: i64 = 120;
 pub struct Snapshots {
     /// The schedule in the Dragonfly object.
     pub schedule: Option<String>,
+    /// The schedule that the engine itself has, by CONFIG GET snapshot_cron; empty: none. `None` while it has not told.
+    pub engine: Option<String>,
+    /// Why the engine's own schedule is not the one that it should have; empty when it is, or is not known.
+    pub strays: String,
     /// When the next one is due.
     pub next: Option<Timestamp>,
     /// When it last saved, in this run of its process.
@@ -58,6 +62,8 @@ pub fn snapshots(
     let engine = node.and_then(|node| node.engine);
     let told = engine.and_then(|engine| engine.persistence.as_ref());
     let mut snapshots = Snapshots {
+        engine: None,
+        strays: String::new(),
         schedule,
         next: None,
         last: None,
@@ -65,6 +71,20 @@ pub fn snapshots(
         failure: None,
         age: Age::Unscheduled,
     };
+    let is_replica = node
+        .and_then(NodeView::engine_role)
+        .is_some_and(|known| known.value == Role::Replica);
+    let master_only = wanted.is_some_and(|snapshot| snapshot.master_only);
+    snapshots.engine = engine
+        .and_then(|engine| engine.config.as_ref())
+        .and_then(|config| config.value.snapshot_cron().map(str::to_owned));
+    snapshots.strays = strays(
+        snapshots
+            .schedule
+            .as_deref()
+            .filter(|_| !(is_replica && master_only)),
+        snapshots.engine.as_deref(),
+    );
     if let Some(known) = told {
         let said = &known.value;
         snapshots.last = saved_at(said);
@@ -82,10 +102,7 @@ pub fn snapshots(
         }
     };
     snapshots.next = cron.after(now);
-    let is_replica = node
-        .and_then(NodeView::engine_role)
-        .is_some_and(|known| known.value == Role::Replica);
-    if is_replica && wanted.is_some_and(|snapshot| snapshot.master_only) {
+    if is_replica && master_only {
         snapshots.next = None;
         snapshots.age = Age::Elsewhere;
         return snapshots;
@@ -103,6 +120,24 @@ pub fn snapshots(
     });
     snapshots.age = age(&cron, saved_at(&known.value), started, now);
     snapshots
+}
+
+/// How the schedule that an engine has differs from the one that it should have. The operator sets and clears it at run
+/// time, and up to v1.5 forgot a new master (op#393).
+fn strays(wanted: Option<&str>, engine: Option<&str>) -> String {
+    match (wanted, engine) {
+        (Some(wanted), Some("")) => format!(
+            "the engine itself has no schedule (CONFIG GET snapshot_cron is empty) where it should have {wanted}: it makes no \
+             snapshots (op#393)"
+        ),
+        (Some(wanted), Some(has)) if has != wanted => format!(
+            "the engine itself has the schedule {has} (CONFIG GET snapshot_cron) where it should have {wanted}"
+        ),
+        (None, Some(has)) if !has.is_empty() => format!(
+            "the engine itself has the schedule {has} (CONFIG GET snapshot_cron) where it should have none"
+        ),
+        _ => String::new(),
+    }
 }
 
 fn age(cron: &Cron, saved: Option<Timestamp>, started: Option<Timestamp>, now: Timestamp) -> Age {

@@ -397,3 +397,80 @@ fn files_pile_up_unless_their_name_is_fixed() {
         assert_eq!(files_pile_up(&view), wanted, "{args:?}");
     }
 }
+
+#[test]
+fn an_engine_that_has_another_schedule_is_told() {
+    let hourly = Some("0 * * * *");
+    for (wanted, master_only, replica, has, told) in [
+        (hourly, false, false, Some("0 * * * *"), ""),
+        (hourly, false, false, None, ""),
+        (
+            hourly,
+            true,
+            false,
+            Some(""),
+            "the engine itself has no schedule",
+        ),
+        (hourly, true, true, Some(""), ""),
+        (
+            hourly,
+            true,
+            true,
+            Some("0 * * * *"),
+            "where it should have none",
+        ),
+        (
+            hourly,
+            false,
+            false,
+            Some("5 * * * *"),
+            "has the schedule 5 * * * *",
+        ),
+        (None, false, false, Some(""), ""),
+        (
+            None,
+            false,
+            false,
+            Some("5 * * * *"),
+            "where it should have none",
+        ),
+    ] {
+        let mut f = stored(
+            |dragonfly| {
+                dragonfly.snapshot = Some(Snapshot {
+                    cron: wanted.map(str::to_owned),
+                    master_only,
+                    ..Snapshot::default()
+                });
+            },
+            &[],
+            vec![],
+            None,
+        );
+        if replica {
+            f.answers(
+                "orders-0",
+                Probe::Role(crate::domain::engine::RoleReply::Replica {
+                    host: "10.0.0.9".to_owned(),
+                    port: 9_999,
+                    state: crate::domain::engine::LinkState::Online,
+                }),
+                now(),
+            );
+        }
+        if let Some(has) = has {
+            let flags = [("snapshot_cron".to_owned(), has.to_owned())].into();
+            let config = crate::domain::engine::Config {
+                flags,
+                ..Default::default()
+            };
+            f.answers("orders-0", Probe::Config(config), now());
+        }
+        let view = f.world.instance(&f.id).unwrap();
+        let strays = snapshots(&view, Some(&view.nodes[0]), now()).strays;
+        assert!(
+            strays.contains(told) && strays.is_empty() == told.is_empty(),
+            "{has:?}: {strays}"
+        );
+    }
+}

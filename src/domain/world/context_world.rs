@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::history::{History, Moment, Turn};
 use super::{EngineRecord, OnDemand, Shelf, Touched};
+use crate::domain::engine::Probe;
 use crate::domain::fact::{Access, Link, Scope};
 use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::id::{ContextId, InstanceId, Kind, NodeId};
@@ -74,6 +76,11 @@ pub struct ContextWorld {
     engines: HashMap<(Arc<str>, Arc<str>), EngineRecord>,
     /// When the `role` label of a pod was seen to change; nothing for one that has had its label since we look.
     relabelled: HashMap<(Arc<str>, Arc<str>), Timestamp>,
+    /// What changed in each instance while we looked, by namespace and name.
+    histories: HashMap<(Arc<str>, Arc<str>), History>,
+    /// When the `renewTime` of a Lease was seen to change, by our clock; nothing for one that was not renewed since we
+    /// look.
+    renewals: HashMap<(Arc<str>, Arc<str>), Timestamp>,
 }
 
 impl ContextWorld {
@@ -104,12 +111,36 @@ impl ContextWorld {
             on_demand: OnDemand::default(),
             engines: HashMap::new(),
             relabelled: HashMap::new(),
+            histories: HashMap::new(),
+            renewals: HashMap::new(),
         }
     }
 
     /// The heartbeat answers.
     pub fn is_live(&self) -> bool {
         matches!(self.link, Link::Live { .. })
+    }
+
+    /// Since when it stands as it does: how long a live way has been live, or when one that is cut was last heard. Every
+    /// place that says how long a context has been out of reach takes it from here.
+    pub fn stands_since(&self) -> Timestamp {
+        match self.link {
+            Link::Live { .. } => self.link_since,
+            _ => self.heard.unwrap_or(self.link_since),
+        }
+    }
+
+    /// When what is shown of that kind in that namespace was last followed, if it is not followed now: the way to the
+    /// cluster is cut, or the question fails since then. `None` while it is followed.
+    pub fn stale_since(&self, kind: Kind, namespace: &str) -> Option<Timestamp> {
+        if !self.is_live() {
+            return Some(self.stands_since());
+        }
+        let source = self.source(kind, namespace)?;
+        match source.access {
+            Some(Access::Broken(_) | Access::Denied(_)) => Some(source.since),
+            Some(Access::Live | Access::Absent) | None => None,
+        }
     }
 
     /// A refused question about the whole cluster, in whose stead the same kind is asked for namespace by namespace: what
@@ -180,11 +211,13 @@ impl ContextWorld {
 
     /// Why engines may not be asked, when a way to one was forbidden: the right is the context's, not the pod's.
     pub fn engines_forbidden(&self) -> Option<&Fault> {
-        self.engines
-            .values()
-            .filter_map(|engine| engine.silent.get(&None))
-            .map(|(fault, _)| fault)
-            .find(|fault| fault.kind == FaultKind::Forbidden)
+        let is_forbidden = |fault: &&Fault| fault.kind == FaultKind::Forbidden;
+        self.engines.values().find_map(|engine| {
+            let silence = engine.silent.get(&None).map(|(fault, _)| fault);
+            silence
+                .filter(is_forbidden)
+                .or_else(|| engine.no_port_forward().filter(is_forbidden))
+        })
     }
 
     /// What is known of an engine.
@@ -196,6 +229,71 @@ impl ContextWorld {
     pub fn relabelled(&self, namespace: &str, pod: &str) -> Option<Timestamp> {
         self.relabelled
             .get(&(Arc::from(namespace), Arc::from(pod)))
+            .copied()
+    }
+
+    /// What changed in an instance while we looked: roles, labels, restarts. Nothing for one in which nothing did.
+    pub fn history(&self, namespace: &str, instance: &str) -> Option<&History> {
+        self.histories
+            .get(&(Arc::from(namespace), Arc::from(instance)))
+    }
+
+    /// Notes changes of a pod in the history of its instance, if it belongs to one that exists.
+    fn note(&mut self, pod: &Pod, turns: impl IntoIterator<Item = Turn>, at: Timestamp) {
+        let Some(app) = pod.meta.labels.get("app") else {
+            return;
+        };
+        let namespace = &pod.meta.namespace;
+        if self.dragonflies.get(namespace, app).is_none() {
+            return;
+        }
+        let engine = self
+            .engines
+            .get(&(namespace.clone(), pod.meta.name.clone()))
+            .filter(|engine| engine.uid == pod.meta.uid);
+        let keys = engine.and_then(|engine| engine.keys.last());
+        let offset = engine.and_then(|engine| engine.offset.last());
+        for turn in turns {
+            self.histories
+                .entry((namespace.clone(), Arc::from(app.as_str())))
+                .or_default()
+                .note(Moment {
+                    at,
+                    pod: pod.meta.name.clone(),
+                    uid: pod.meta.uid.clone(),
+                    turn,
+                    keys,
+                    offset,
+                });
+        }
+    }
+
+    /// Takes an engine's answer in; false when the pod of that uid is gone.
+    pub(super) fn answered(
+        &mut self,
+        node: &NodeId,
+        uid: &Arc<str>,
+        probe: Probe,
+        at: Timestamp,
+    ) -> bool {
+        let Some(engine) = self.engine_of(node, uid) else {
+            return false;
+        };
+        let turns = engine.answered(probe, at);
+        if !turns.is_empty()
+            && let Some(pod) = self.pods.get(&node.namespace, &node.pod)
+        {
+            let pod = pod.value.clone();
+            self.note(&pod, turns, at);
+        }
+        true
+    }
+
+    /// When the `renewTime` of a Lease was seen to change, by our clock: that it is renewed is known then, however wrong
+    /// the clocks of the cluster are.
+    pub fn renewal_seen(&self, namespace: &str, lease: &str) -> Option<Timestamp> {
+        self.renewals
+            .get(&(Arc::from(namespace), Arc::from(lease)))
             .copied()
     }
 
@@ -299,6 +397,14 @@ impl ContextWorld {
             Object::Dragonfly(o) => self.dragonflies.put(o, at),
             Object::Pod(o) => {
                 let key = (o.meta.namespace.clone(), o.meta.name.clone());
+                if let Some(old) = self.pods.get(&key.0, &key.1).map(|held| held.value.clone()) {
+                    let (from, to) = (old.label_role(), o.label_role());
+                    if old.meta.uid != o.meta.uid {
+                        self.note(&old, [Turn::Gone], at);
+                    } else if from != to {
+                        self.note(&o, [Turn::Label { from, to }], at);
+                    }
+                }
                 if self
                     .engines
                     .get(&key)
@@ -331,19 +437,48 @@ impl ContextWorld {
             }
             Object::OperatorDeployment(o) => self.operators.put(o, at),
             Object::OperatorPod(o) => self.operator_pods.put(o, at),
-            Object::OperatorLease(o) => self.leases.put(o, at),
+            Object::OperatorLease(o) => {
+                let key = (o.meta.namespace.clone(), o.meta.name.clone());
+                match self.leases.get(&key.0, &key.1) {
+                    Some(old) if old.value.meta.uid == o.meta.uid => {
+                        if old.value.renewed != o.renewed {
+                            self.renewals.insert(key, at);
+                        }
+                    }
+                    _ => {
+                        self.renewals.remove(&key);
+                    }
+                }
+                self.leases.put(o, at);
+            }
         }
     }
 
-    pub(super) fn remove(&mut self, kind: Kind, namespace: &str, name: &str) -> Option<Object> {
+    pub(super) fn remove(
+        &mut self,
+        kind: Kind,
+        namespace: &str,
+        name: &str,
+        at: Timestamp,
+    ) -> Option<Object> {
         match kind {
             Kind::Crd => self.crds.remove(namespace, name).map(Object::Crd),
-            Kind::Dragonfly => self
-                .dragonflies
-                .remove(namespace, name)
-                .map(Object::Dragonfly),
+            Kind::Dragonfly => {
+                self.histories
+                    .remove(&(Arc::from(namespace), Arc::from(name)));
+                self.dragonflies
+                    .remove(namespace, name)
+                    .map(Object::Dragonfly)
+            }
             Kind::Pod => {
                 let key = (Arc::from(namespace), Arc::from(name));
+                if let Some(pod) = self
+                    .pods
+                    .get(namespace, name)
+                    .map(|held| held.value.clone())
+                {
+                    self.note(&pod, [Turn::Gone], at);
+                }
                 self.engines.remove(&key);
                 self.relabelled.remove(&key);
                 self.pods.remove(namespace, name).map(Object::Pod)
@@ -372,10 +507,13 @@ impl ContextWorld {
                 .operator_pods
                 .remove(namespace, name)
                 .map(Object::OperatorPod),
-            Kind::OperatorLease => self
-                .leases
-                .remove(namespace, name)
-                .map(Object::OperatorLease),
+            Kind::OperatorLease => {
+                let key = (Arc::from(namespace), Arc::from(name));
+                self.renewals.remove(&key);
+                self.leases
+                    .remove(namespace, name)
+                    .map(Object::OperatorLease)
+            }
         }
     }
 

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::history::Turn;
 use crate::domain::engine::*;
-use crate::domain::fault::Fault;
+use crate::domain::fault::{Fault, FaultKind};
 
 /// A value and when it was learned.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,24 +19,41 @@ pub struct Known<T> {
     pub at: Timestamp,
 }
 
-/// The last figures of one measure, oldest first, for a small chart.
+/// The last figures of one measure, oldest first, each with its time: for a small chart, and for a rate.
 #[derive(Debug, Clone, Default)]
-pub struct Series(VecDeque<u64>);
+pub struct Series(VecDeque<(i64, u64)>);
 
 impl Series {
     /// How many figures are kept: two minutes of an instance in view.
     pub const LENGTH: usize = 60;
 
-    fn push(&mut self, figure: u64) {
+    fn push(&mut self, figure: u64, at: Timestamp) {
         if self.0.len() == Self::LENGTH {
             self.0.pop_front();
         }
-        self.0.push_back(figure);
+        self.0.push_back((at.as_millisecond(), figure));
     }
 
     /// The figures, oldest first.
     pub fn figures(&self) -> impl ExactSizeIterator<Item = u64> + '_ {
-        self.0.iter().copied()
+        self.0.iter().map(|(_, figure)| *figure)
+    }
+
+    /// The last figure.
+    pub fn last(&self) -> Option<u64> {
+        self.0.back().map(|(_, figure)| *figure)
+    }
+
+    /// By how much it changed in a second, over at most the last `seconds` before its newest figure; negative when it
+    /// falls. `None` with fewer than two figures in that time.
+    pub fn rate(&self, seconds: i64) -> Option<f64> {
+        let (newest, to) = *self.0.back()?;
+        let (oldest, from) = *self
+            .0
+            .iter()
+            .find(|(at, _)| newest.saturating_sub(*at) <= seconds.saturating_mul(1_000))?;
+        let elapsed = newest.saturating_sub(oldest);
+        (elapsed > 0).then(|| (to as f64 - from as f64) * 1_000.0 / elapsed as f64)
     }
 }
 
@@ -62,6 +80,34 @@ pub struct EngineRecord {
     pub stats: Option<Known<Stats>>,
     /// INFO keyspace.
     pub keyspace: Option<Known<Keyspace>>,
+    /// CLIENT LIST, grouped. Asked of replicas, and of all nodes of an instance in view.
+    pub client_list: Option<Known<ClientList>>,
+    /// DFLY REPLICAOFFSET. This and the following are asked of an instance in view only.
+    pub offsets: Option<Known<Offsets>>,
+    /// SLOWLOG GET: the slowest.
+    pub slow_log: Option<Known<SlowLog>>,
+    /// SLOWLOG LEN.
+    pub slow_log_length: Option<Known<u64>>,
+    /// MEMORY STATS.
+    pub memory_stats: Option<Known<MemoryStats>>,
+    /// CONFIG GET, without secrets.
+    pub config: Option<Known<Config>>,
+    /// INFO cpu.
+    pub cpu: Option<Known<Cpu>>,
+    /// INFO commandstats: the busiest.
+    pub commands: Option<Known<Commands>>,
+    /// INFO errorstats: the most frequent.
+    pub errors: Option<Known<Errors>>,
+    /// INFO tiered.
+    pub tiering: Option<Known<Tiering>>,
+    /// `/metrics`, where that is the way in.
+    pub metrics: Option<Known<Box<Metrics>>>,
+    /// `/healthz`, where that is the way in.
+    pub health: Option<Known<Health>>,
+    /// Each way in that was tried last, and how that ended (`None`: it answers), since when.
+    pub ways: BTreeMap<Way, Known<Option<Fault>>>,
+    /// The way by which each question was last answered.
+    by: BTreeMap<Question, Way>,
     /// Questions that are not answered at present, why, and since when. Key `None`: no way to the engine at all.
     pub silent: BTreeMap<Option<Question>, (Fault, Timestamp)>,
     /// When it last answered anything.
@@ -78,6 +124,10 @@ pub struct EngineRecord {
     pub used: Series,
     /// Largest lag over the replicas of a master, records.
     pub lag: Series,
+    /// Keys of all databases: during a full sync they tell how far it has come, and how fast.
+    pub keys: Series,
+    /// A replica's `slave_repl_offset`, records.
+    pub offset: Series,
 }
 
 impl EngineRecord {
@@ -93,6 +143,20 @@ impl EngineRecord {
             memory: None,
             stats: None,
             keyspace: None,
+            client_list: None,
+            offsets: None,
+            slow_log: None,
+            slow_log_length: None,
+            memory_stats: None,
+            config: None,
+            cpu: None,
+            commands: None,
+            errors: None,
+            tiering: None,
+            metrics: None,
+            health: None,
+            ways: BTreeMap::new(),
+            by: BTreeMap::new(),
             silent: BTreeMap::new(),
             heard: None,
             role_changed: None,
@@ -101,23 +165,25 @@ impl EngineRecord {
             ops: Series::default(),
             used: Series::default(),
             lag: Series::default(),
+            keys: Series::default(),
+            offset: Series::default(),
         }
     }
 
-    /// The engine's own role: INFO replication, else ROLE, whichever was learned last.
+    /// The engine's own role: INFO replication, ROLE, or `/metrics`, whichever was learned last.
     pub fn engine_role(&self) -> Option<Known<Role>> {
-        let info = self.replication.as_ref().map(|k| Known {
-            value: k.value.role(),
-            at: k.at,
-        });
-        let role = self.role.as_ref().map(|k| Known {
-            value: k.value.role(),
-            at: k.at,
-        });
-        match (info, role) {
-            (Some(a), Some(b)) => Some(if a.at >= b.at { a } else { b }),
-            (a, b) => a.or(b),
-        }
+        let info = self.replication.as_ref().map(|k| (k.at, k.value.role()));
+        let role = self.role.as_ref().map(|k| (k.at, k.value.role()));
+        let metrics = self
+            .metrics
+            .as_ref()
+            .and_then(|k| Some((k.at, k.value.role?)));
+        // Of those learned at the same time the first counts.
+        [metrics, role, info]
+            .into_iter()
+            .flatten()
+            .max_by_key(|(at, _)| *at)
+            .map(|(at, value)| Known { value, at })
     }
 
     /// It has told its role, and is not silent about it at present.
@@ -133,11 +199,28 @@ impl EngineRecord {
         };
         silence(None).or_else(|| {
             let info = silence(Some(Question::Replication))?;
+            if self.metrics_tell_role() {
+                return None;
+            }
             match &self.role {
                 Some(_) => silence(Some(Question::Role)).and(Some(info)),
                 None => Some(info),
             }
         })
+    }
+
+    /// Its `/metrics` tell its role at present.
+    fn metrics_tell_role(&self) -> bool {
+        let told = self
+            .metrics
+            .as_ref()
+            .is_some_and(|k| k.value.role.is_some());
+        told && self.stands(Question::Metrics)
+    }
+
+    /// The way by which its answer to that question came, if it was ever answered.
+    pub fn way_of(&self, question: Question) -> Option<Way> {
+        self.by.get(&question).copied()
     }
 
     /// What it last answered to that question still stands: neither is the question unanswered since, nor the way to
@@ -154,48 +237,163 @@ impl EngineRecord {
         }
     }
 
-    /// The first reason why something is not answered, and since when: no way at all before single questions.
+    /// The first reason why something is not answered that every engine is asked for, and since when: no way at all
+    /// before single questions.
     pub fn first_silence(&self) -> Option<(Option<Question>, &Fault, Timestamp)> {
         self.silent
             .iter()
-            .next()
+            .find(|(question, _)| question.is_none_or(Question::is_standing))
             .map(|(question, (fault, since))| (*question, fault, *since))
     }
 
-    pub(super) fn answered(&mut self, probe: Probe, at: Timestamp) {
+    /// Questions that hang: each was asked, drew nothing within its time, and cost its connection. INFO replication hangs
+    /// on the target of a takeover that is held up.
+    pub fn hung(&self) -> impl Iterator<Item = (Question, &Fault, Timestamp)> {
+        self.silent.iter().filter_map(|(question, (fault, since))| {
+            let hung = fault.kind == FaultKind::Timeout;
+            hung.then_some(((*question)?, fault, *since))
+        })
+    }
+
+    /// The way by which it answers at present.
+    pub fn way(&self) -> Option<Way> {
+        self.ways
+            .iter()
+            .find(|(_, known)| known.value.is_none())
+            .map(|(way, _)| *way)
+    }
+
+    /// Why no port-forward leads to it, when one was tried and none does.
+    pub fn no_port_forward(&self) -> Option<&Fault> {
+        self.ways.get(&Way::PortForward)?.value.as_ref()
+    }
+
+    /// A replica's own account of its link, while it stands: the only place that tells stopped from retrying.
+    pub fn upstream(&self) -> Option<Known<&Upstream>> {
+        let known = self.client_list.as_ref()?;
+        let value = known.value.upstream.as_ref()?;
+        self.stands(Question::ClientList).then_some(Known {
+            value,
+            at: known.at,
+        })
+    }
+
+    /// Takes an answer in, and tells what changed that a history should remember.
+    pub(super) fn answered(&mut self, probe: Probe, at: Timestamp) -> Vec<Turn> {
         let before = self.engine_role().map(|k| k.value);
+        let replid = self.replid().map(str::to_owned);
+        let mut turns = Vec::new();
         self.heard = Some(at);
         self.silent.remove(&None);
         self.silent.remove(&Some(probe.question()));
+        self.by
+            .insert(probe.question(), self.way_for(probe.question()));
         match probe {
-            Probe::Ping { took, loading } => {
-                self.ping = Some(Known {
-                    value: (took, loading),
-                    at,
-                })
-            }
-            Probe::Role(value) => self.role = Some(Known { value, at }),
+            Probe::Ping { took, loading } => keep(&mut self.ping, (took, loading), at),
+            Probe::Role(value) => keep(&mut self.role, value, at),
             Probe::Replication(value) => {
                 self.note_sync(&value, at);
-                self.replication = Some(Known { value, at });
+                keep(&mut self.replication, value, at);
             }
-            Probe::Persistence(value) => self.persistence = Some(Known { value, at }),
-            Probe::Server(value) => self.server = Some(Known { value, at }),
-            Probe::Clients(value) => self.clients = Some(Known { value, at }),
+            Probe::Persistence(value) => keep(&mut self.persistence, value, at),
+            Probe::Server(value) => {
+                turns.extend(self.restarted(&value, at).then_some(Turn::Restarted));
+                keep(&mut self.server, value, at);
+            }
+            Probe::Clients(value) => keep(&mut self.clients, value, at),
             Probe::Memory(value) => {
-                value.used.into_iter().for_each(|used| self.used.push(used));
-                self.memory = Some(Known { value, at });
+                value
+                    .used
+                    .into_iter()
+                    .for_each(|used| self.used.push(used, at));
+                keep(&mut self.memory, value, at);
             }
             Probe::Stats(value) => {
-                value.ops.into_iter().for_each(|ops| self.ops.push(ops));
-                self.stats = Some(Known { value, at });
+                value.ops.into_iter().for_each(|ops| self.ops.push(ops, at));
+                keep(&mut self.stats, value, at);
             }
-            Probe::Keyspace(value) => self.keyspace = Some(Known { value, at }),
+            Probe::Keyspace(value) => {
+                self.keys.push(value.keys, at);
+                keep(&mut self.keyspace, value, at);
+            }
+            Probe::ClientList(value) => keep(&mut self.client_list, value, at),
+            Probe::Offsets(value) => keep(&mut self.offsets, value, at),
+            Probe::SlowLog(value) => keep(&mut self.slow_log, value, at),
+            Probe::SlowLogLength(value) => keep(&mut self.slow_log_length, value, at),
+            Probe::MemoryStats(value) => keep(&mut self.memory_stats, value, at),
+            Probe::Config(value) => keep(&mut self.config, value, at),
+            Probe::Cpu(value) => keep(&mut self.cpu, value, at),
+            Probe::Commands(value) => keep(&mut self.commands, value, at),
+            Probe::Errors(value) => keep(&mut self.errors, value, at),
+            Probe::Tiering(value) => keep(&mut self.tiering, value, at),
+            Probe::Metrics(value) => keep(&mut self.metrics, Box::new(value), at),
+            Probe::Health(value) => keep(&mut self.health, value, at),
         }
         let now = self.engine_role().map(|k| k.value);
-        if before.is_some() && before != now {
+        if let (Some(from), Some(to)) = (before, now)
+            && from != to
+        {
             self.role_changed = Some(at);
+            turns.push(Turn::Role { from, to });
         }
+        if let (Some(from), Some(to)) = (replid, self.replid())
+            && from != to
+        {
+            turns.push(Turn::Replid {
+                from,
+                to: to.to_owned(),
+            });
+        }
+        turns
+    }
+
+    /// The way that an answer to that question must have come: the best that leads
+    /// there at present.
+    fn way_for(&self, question: Question) -> Way {
+        let leads = |way: Way| {
+            self.ways
+                .get(&way)
+                .is_some_and(|known| known.value.is_none())
+        };
+        if Question::PAGES.contains(&question) {
+            return Way::PodProxy;
+        }
+        [Way::PortForward, Way::Exec, Way::PodProxy]
+            .into_iter()
+            .find(|way| leads(*way))
+            .unwrap_or(Way::PortForward)
+    }
+
+    fn replid(&self) -> Option<&str> {
+        self.replication.as_ref()?.value.replid.as_deref()
+    }
+
+    /// Its process is a younger one than was there before: it has not been up for as long as it was already, and for
+    /// longer than answers may be late.
+    fn restarted(&self, now: &Server, at: Timestamp) -> bool {
+        const LATE: u64 = 5;
+        let Some((known, was)) = self
+            .server
+            .as_ref()
+            .and_then(|known| Some((known, known.value.uptime?)))
+        else {
+            return false;
+        };
+        let since = u64::try_from(at.duration_since(known.at).as_secs()).unwrap_or(0);
+        now.uptime
+            .is_some_and(|up| up.saturating_add(LATE) < was.saturating_add(since))
+    }
+
+    /// A way in was tried.
+    pub(super) fn tried(&mut self, way: Way, fault: Option<Fault>, at: Timestamp) {
+        let same = self.ways.get(&way).is_some_and(|known| {
+            known.value.as_ref().map(|fault| fault.kind) == fault.as_ref().map(|fault| fault.kind)
+        });
+        let at = match self.ways.get(&way) {
+            Some(known) if same => known.at,
+            _ => at,
+        };
+        self.ways.insert(way, Known { value: fault, at });
     }
 
     pub(super) fn silent(&mut self, unanswered: Unanswered, at: Timestamp) {
@@ -211,15 +409,22 @@ impl EngineRecord {
         if replication.role() == Role::Replica {
             self.line_since.clear();
         }
+        if let Side::Replica(follower) = &replication.side {
+            follower
+                .offset
+                .into_iter()
+                .for_each(|offset| self.offset.push(offset, at));
+        }
         match &replication.side {
-            Side::Replica(f) if !f.link_up || f.syncing || f.offset.is_none() => {
+            Side::Replica(f) if !f.claims_sync() => {
                 self.unsynced_since.get_or_insert(at);
             }
             Side::Replica(_) => self.unsynced_since = None,
             Side::Master { replicas, .. } => {
                 self.unsynced_since = None;
                 let online = replicas.iter().filter(|r| r.state == LinkState::Online);
-                self.lag.push(online.map(|r| r.lag).max().unwrap_or(0));
+                self.lag
+                    .push(online.filter_map(|r| r.lag).max().unwrap_or(0), at);
                 self.line_since = replicas
                     .iter()
                     .map(|line| {
@@ -233,4 +438,8 @@ impl EngineRecord {
             }
         }
     }
+}
+
+fn keep<T>(place: &mut Option<Known<T>>, value: T, at: Timestamp) {
+    *place = Some(Known { value, at });
 }

@@ -9,7 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use hyper::header::{AUTHORIZATION, HeaderMap};
 use serde_json::{Value, json};
 
-use crate::lab::resources::GroupResource;
+use crate::lab::resources::{GroupResource, Resource};
 use crate::lab::status::Status;
 
 /// Who a request without a token is from.
@@ -80,6 +80,15 @@ pub struct Right {
     pub names: Vec<String>,
 }
 
+/// A kind, or a subresource of one, and the verbs that the server has for it.
+#[derive(Clone, Debug)]
+pub(super) struct Served {
+    pub(super) resource: Arc<Resource>,
+    /// Empty for the kind itself.
+    pub(super) subresource: &'static str,
+    pub(super) verbs: &'static [&'static str],
+}
+
 /// Who is known and what they may. Shared with the server: changes hold from the next request.
 #[derive(Clone, Debug)]
 pub struct Rights(Arc<RwLock<Rules>>);
@@ -89,6 +98,44 @@ struct Rules {
     tokens: BTreeMap<String, User>,
     granted: Vec<Right>,
     denied: Vec<Right>,
+}
+
+impl Rules {
+    /// A rule for each set of verbs that is allowed on kinds of a group.
+    fn left(&self, user: &User, namespace: &str, served: &[Served]) -> Vec<Value> {
+        let mut rules: BTreeMap<(String, Vec<&str>), Vec<String>> = BTreeMap::new();
+        for one in served {
+            let what = one.resource.id();
+            let may = |verb: &str| {
+                let attempt = Attempt {
+                    verb,
+                    what,
+                    subresource: one.subresource,
+                    namespace,
+                    name: "",
+                };
+                let covers = |right: &Right| right.covers(user, &attempt);
+                self.granted.iter().any(covers) && !self.denied.iter().any(covers)
+            };
+            let mut verbs: Vec<&str> = one.verbs.iter().copied().filter(|verb| may(verb)).collect();
+            verbs.sort_unstable();
+            if verbs.is_empty() {
+                continue;
+            }
+            let name = match one.subresource {
+                "" => what.plural.to_owned(),
+                sub => format!("{}/{sub}", what.plural),
+            };
+            let key = (what.group.to_owned(), verbs);
+            rules.entry(key).or_default().push(name);
+        }
+        rules
+            .into_iter()
+            .map(|((group, verbs), resources)| {
+                json!({ "verbs": verbs, "apiGroups": [group], "resources": resources })
+            })
+            .collect()
+    }
 }
 
 impl Default for Rights {
@@ -247,24 +294,40 @@ impl Rights {
             _ => default,
         };
         Ok(match header("impersonate-user") {
-            Some(name) => User {
-                name: name.to_owned(),
-                groups: headers
+            Some(name) => {
+                let mut groups: Vec<String> = headers
                     .get_all("impersonate-group")
                     .iter()
                     .filter_map(|value| value.to_str().ok())
                     .map(str::to_owned)
-                    .collect(),
-            },
+                    .collect();
+                // Whoever is impersonated has logged in, as an API server sees it.
+                let known = "system:authenticated";
+                if name != "system:anonymous" && !groups.iter().any(|group| group == known) {
+                    groups.push(known.to_owned());
+                }
+                User {
+                    name: name.to_owned(),
+                    groups,
+                }
+            }
             None => user,
         })
     }
 
-    /// Answers `SelfSubjectAccessReview`, `SelfSubjectRulesReview` and `SelfSubjectReview`.
-    pub(super) fn review(&self, kind: &str, user: &User, mut review: Value, now: &str) -> Value {
+    /// Answers `SelfSubjectAccessReview`, `SelfSubjectRulesReview` and `SelfSubjectReview`. `served` is what there is to
+    /// have rights on.
+    pub(super) fn review(
+        &self,
+        kind: &str,
+        user: &User,
+        mut review: Value,
+        served: &[Served],
+        now: &str,
+    ) -> Value {
         let status = match kind {
             "SelfSubjectAccessReview" => self.review_access(user, &review),
-            "SelfSubjectRulesReview" => self.review_rules(user, &review),
+            "SelfSubjectRulesReview" => self.review_rules(user, &review, served),
             _ => {
                 json!({ "userInfo": { "username": user.name, "uid": user.name, "groups": user.groups } })
             }
@@ -307,7 +370,7 @@ impl Rights {
         json!({ "allowed": self.allows(user, &attempt) })
     }
 
-    fn review_rules(&self, user: &User, review: &Value) -> Value {
+    fn review_rules(&self, user: &User, review: &Value, served: &[Served]) -> Value {
         let namespace = review
             .pointer("/spec/namespace")
             .and_then(Value::as_str)
@@ -340,12 +403,17 @@ impl Rights {
             }
             rule
         });
-        // RBAC knows no denial; a review that hides one must not claim to be complete.
-        let incomplete = rules.denied.iter().any(|right| mine(&right));
+        let denied = || rules.denied.iter().filter(mine);
+        // RBAC knows no denial: what is left of the grants is spelled out.
+        let granted: Vec<Value> = match denied().next() {
+            None => granted.collect(),
+            Some(_) => rules.left(user, namespace, served),
+        };
         json!({
             "resourceRules": basic.chain(granted).collect::<Vec<_>>(),
             "nonResourceRules": [{ "verbs": ["get"], "nonResourceURLs": OPEN }],
-            "incomplete": incomplete,
+            // A rule cannot except single objects.
+            "incomplete": denied().any(|right| !right.names.is_empty()),
         })
     }
 
@@ -356,7 +424,7 @@ impl Rights {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use super::*;
     use crate::lab::resources::{DEPLOYMENTS, PODS};
 
@@ -431,18 +499,63 @@ mod tests {
         let ask = |verb: &str| {
             let review = json!({"spec": {"resourceAttributes": {"verb": verb, "resource": "pods", "namespace": "a"}}});
             rights
-                .review("SelfSubjectAccessReview", &lab_user(), review, "now")
+                .review("SelfSubjectAccessReview", &lab_user(), review, &[], "now")
                 .pointer("/status/allowed")
                 .cloned()
                 .unwrap()
         };
         assert_eq!((ask("get"), ask("delete")), (json!(true), json!(false)));
-        let rules = rights.review(
-            "SelfSubjectRulesReview",
-            &lab_user(),
-            json!({"spec": {"namespace": "a"}}),
-            "now",
+        let pods = crate::lab::resources::built_in()
+            .into_iter()
+            .find(|one| one.id() == PODS);
+        let resource = Arc::new(pods.unwrap());
+        let served = |subresource, verbs| Served {
+            resource: Arc::clone(&resource),
+            subresource,
+            verbs,
+        };
+        let served = [
+            served("", &["delete", "get", "list"]),
+            served("exec", &["create"]),
+        ];
+        let rules = || {
+            let asked = json!({"spec": {"namespace": "a"}});
+            let kind = "SelfSubjectRulesReview";
+            let mut answer = rights.review(kind, &lab_user(), asked, &served, "now");
+            let status = answer["status"].take();
+            assert_eq!(status["incomplete"], json!(false));
+            let rules = status["resourceRules"].as_array().unwrap().clone();
+            rules.into_iter().skip(BASIC.len()).collect::<Vec<_>>()
+        };
+        let rule = |verbs: &[&str], resources: &[&str]| json!({"verbs": verbs, "apiGroups": [""], "resources": resources});
+        let wanted = [
+            rule(&["create"], &["pods/exec"]),
+            rule(&["get", "list"], &["pods"]),
+        ];
+        assert_eq!(rules(), wanted);
+        rights.deny(Right::on("", "pods/exec", &[]));
+        assert_eq!(rules(), [rule(&["get", "list"], &["pods"])]);
+        rights.reset();
+        let all = json!({"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]});
+        assert_eq!(rules(), [all]);
+    }
+
+    #[test]
+    fn whoever_is_impersonated_counts_as_logged_in() {
+        let groups = |user: &str, given: &[&str]| {
+            let mut headers = HeaderMap::new();
+            headers.insert("impersonate-user", user.parse().unwrap());
+            for group in given {
+                headers.append("impersonate-group", group.parse().unwrap());
+            }
+            Rights::default().identify(&headers).unwrap().groups
+        };
+        assert_eq!(groups("ada", &[]), ["system:authenticated"]);
+        assert_eq!(groups("ada", &["ops"]), ["ops", "system:authenticated"]);
+        assert_eq!(
+            groups("ada", &["system:authenticated"]),
+            ["system:authenticated"]
         );
-        assert_eq!(rules.pointer("/status/incomplete"), Some(&json!(true)));
+        assert!(groups("system:anonymous", &[]).is_empty());
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Bytes, Incoming};
-use hyper::{Method, Request};
+use hyper::{Method, Request, StatusCode};
 use serde_json::Value;
 
 use super::access::{Attempt, User};
@@ -175,13 +175,16 @@ async fn other(desk: &Desk, user: &User, request: &Request<Incoming>, parts: &[S
     };
     let heads = Heads::read(request.headers());
     let words: Vec<&str> = parts.iter().map(String::as_str).collect();
-    let answer = if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        reply::failure(&Status::method_not_allowed())
-    } else if let ["openapi", below @ ..] = words.as_slice() {
+    let mut answer = if let ["openapi", below @ ..] = words.as_slice() {
         openapi::answer(&desk.store, below, &heads)
     } else {
         discovery::answer(&desk.store, &words, &heads)
     };
+    // What is not there is not there for any method.
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    if !reads && answer.status() != StatusCode::NOT_FOUND {
+        answer = reply::failure(&Status::method_not_allowed());
+    }
     if halve {
         reply::halved(answer).await
     } else {
@@ -220,6 +223,7 @@ async fn objects(
                     &call.resource.kind,
                     &call.user,
                     review,
+                    &discovery::served(&desk.store),
                     &clock::seconds(desk.store.now()),
                 ),
             )),

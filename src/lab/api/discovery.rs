@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::VERSION;
+use super::access::Served;
 use super::call::{Heads, Media};
 use super::reply::{self, Reply};
 use crate::lab::resources::Resource;
@@ -217,7 +218,25 @@ struct SubKind<'a> {
     elsewhere: Option<(&'static str, &'static str)>,
 }
 
-fn subresources(resource: &Resource) -> Vec<(&str, SubKind<'_>, &'static [&'static str])> {
+/// Everything that is served, for reviews of rights.
+pub(super) fn served(store: &Store) -> Vec<Served> {
+    let mut all = Vec::new();
+    for resource in store.resources() {
+        let below = subresources(&resource)
+            .into_iter()
+            .map(|(name, _, verbs)| (name, verbs));
+        for (subresource, verbs) in std::iter::once(("", resource.verbs())).chain(below) {
+            all.push(Served {
+                resource: Arc::clone(&resource),
+                subresource,
+                verbs,
+            });
+        }
+    }
+    all
+}
+
+fn subresources(resource: &Resource) -> Vec<(&'static str, SubKind<'_>, &'static [&'static str])> {
     let mut all = Vec::new();
     for (name, kind) in resource.subresources {
         let (elsewhere, verbs): (_, &'static [&'static str]) = match *name {

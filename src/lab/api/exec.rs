@@ -1,6 +1,7 @@
 //! `pods/exec` and `pods/attach` over WebSocket.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::{SinkExt, StreamExt};
 use hyper::Request;
@@ -22,6 +23,8 @@ const STDIN: u8 = 0;
 const STDOUT: u8 = 1;
 const STDERR: u8 = 2;
 const ERROR: u8 = 3;
+/// How long a client may take to close after the last word.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Answers an exec or attach.
 pub(super) async fn answer(
@@ -166,6 +169,9 @@ impl Session {
             if ended {
                 // The client may have closed already.
                 let _ = out.send(channels::ended()).await;
+                // It may still be typing for a command that has ended: cut off in the middle it would complain.
+                let rest = async { while let Some(Ok(_)) = incoming.next().await {} };
+                let _ = tokio::time::timeout(FAREWELL, rest).await;
                 return;
             }
         }

@@ -220,6 +220,12 @@ impl Clients {
         })
     }
 
+    /// Lets go of those that wait for an element and are no real connections, which let go by themselves.
+    pub(super) fn release(&mut self) {
+        let simulated = self.all.values_mut().filter(|client| client.task.is_none());
+        simulated.for_each(|client| client.blocked = false);
+    }
+
     /// Ends the connections that `doomed` picks; how many.
     pub(super) fn kill(&mut self, doomed: impl Fn(&Client) -> bool) -> usize {
         let ids: Vec<_> = self

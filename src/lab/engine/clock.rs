@@ -4,6 +4,7 @@
 //! be told in seconds. Sockets stay on real time: the clock never jumps.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
@@ -20,6 +21,8 @@ struct Origin {
     /// Lab time that had passed before.
     past: Duration,
     speed: f64,
+    /// By how many milliseconds what the clock shows is off; what it counts is right.
+    skew: AtomicI64,
 }
 
 impl LabClock {
@@ -44,6 +47,7 @@ impl LabClock {
             unix: unix.saturating_sub(past),
             past,
             speed,
+            skew: AtomicI64::new(0),
         }))
     }
 
@@ -64,7 +68,13 @@ impl LabClock {
 
     /// A moment of lab time as milliseconds since 1970.
     pub fn unix_ms_at(&self, at: Duration) -> i64 {
-        i64::try_from((self.0.unix + at).as_millis()).unwrap_or(i64::MAX)
+        let millis = i64::try_from((self.0.unix + at).as_millis()).unwrap_or(i64::MAX);
+        millis.saturating_add(self.0.skew.load(Ordering::Relaxed))
+    }
+
+    /// Puts the calendar time that it shows off by so many milliseconds; 0 puts it right.
+    pub fn skew(&self, millis: i64) {
+        self.0.skew.store(millis, Ordering::Relaxed);
     }
 
     /// Waits for a span of lab time.
@@ -75,6 +85,8 @@ impl LabClock {
     /// A moment of lab time, formatted by `strftime` rules in UTC.
     pub(super) fn format(&self, at: Duration, pattern: &str) -> String {
         let micros = i64::try_from((self.0.unix + at).as_micros()).unwrap_or(0);
+        let skew = self.0.skew.load(Ordering::Relaxed).saturating_mul(1000);
+        let micros = micros.saturating_add(skew);
         match Timestamp::from_microsecond(micros) {
             Ok(time) => time.to_zoned(TimeZone::UTC).strftime(pattern).to_string(),
             Err(_) => String::new(),

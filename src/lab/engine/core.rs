@@ -78,6 +78,10 @@ pub(super) struct Core {
     pub(super) last_sync: u32,
     /// A REPLTAKEOVER of ours waits for the master's answer: INFO replication hangs meanwhile.
     pub(super) taking_over: bool,
+    /// The takeover that locks this master shall fail at once.
+    pub(super) give_up_takeover: bool,
+    /// The load that is under way shall end at once.
+    pub(super) hurry: bool,
     pub(super) progress: Option<Progress>,
     /// What a full sync is bringing; a part of it stays if the sync breaks off.
     pub(super) incoming: Option<Databases>,
@@ -122,6 +126,8 @@ impl Core {
             followers: vec![],
             last_sync: 0,
             taking_over: false,
+            give_up_takeover: false,
+            hurry: false,
             progress: None,
             incoming: None,
             clients: Clients::default(),

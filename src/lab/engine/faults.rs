@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::core::{Role, State};
 use super::load;
 use super::node::Node;
 
@@ -13,6 +14,8 @@ pub enum Fault {
     SlowReplies(Duration),
     /// Replies are bytes that are no RESP.
     Garbage(bool),
+    /// Replies are replaced by something no client should believe; `None` lifts it.
+    Absurd(Option<Absurd>),
     /// AUTH fails whatever the password.
     RefuseAuth(bool),
     /// Memory counts as full: `used_memory` is at maxmemory and writes get `-ERR Out of memory`.
@@ -35,11 +38,26 @@ pub enum Fault {
     BusyScript(Duration),
 }
 
+/// What an engine sends in place of its replies. None of these was recorded from a real server: they are what a client
+/// must survive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Absurd {
+    /// The header of a string of 2 GiB, and then nothing.
+    Huge,
+    /// Ten thousand lists within each other.
+    Deep,
+    /// The right reply, one byte a second.
+    Drip,
+    /// INFO with unknown, missing, doubled, negative and enormous values and bytes that are no UTF-8; all else is right.
+    OddInfo,
+}
+
 /// The faults in force.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Faults {
     pub(super) slow: Duration,
     pub(super) garbage: bool,
+    pub(super) absurd: Option<Absurd>,
     pub(super) refuse_auth: bool,
     /// Bytes `used_memory` shows at least.
     pub(super) used: Option<u64>,
@@ -63,6 +81,7 @@ pub(super) fn inject(node: &Arc<Node>, fault: Fault) {
         match fault.clone() {
             Fault::SlowReplies(span) => core.faults.slow = span,
             Fault::Garbage(on) => core.faults.garbage = on,
+            Fault::Absurd(what) => core.faults.absurd = what,
             Fault::RefuseAuth(on) => core.faults.refuse_auth = on,
             Fault::OutOfMemory(on) => core.faults.used = on.then_some(limit + limit / 800),
             Fault::RssGuard(on) => core.faults.rss = on.then_some(guard + guard / 50),
@@ -95,6 +114,10 @@ pub(super) fn heal(node: &Arc<Node>) {
         load::slow_reader(node, &mut core, false, node.now());
         core.faults = Faults::default();
         core.weighed = None;
+        // A takeover that was held up fails now, as when its deadline passes: succeeding long after everybody has
+        // forgotten it would be one more fault.
+        core.give_up_takeover = core.state == State::TakenOver;
+        core.hurry = core.state == State::Loading && matches!(core.role, Role::Master);
     }
     node.freeze(false);
     node.network.nudge();

@@ -325,6 +325,29 @@ impl Keyspace {
         weights
     }
 
+    /// Makes one bulk key in `every` wrong without changing how many there are: a third are missing and others are there
+    /// in their place, the rest hold an older value. How many.
+    pub(super) fn diverge(&mut self, every: u64) -> u64 {
+        let wrong: Vec<(Vec<u8>, Vec<u8>)> = self
+            .bulks
+            .iter()
+            .flat_map(|bulk| {
+                let indexes =
+                    (every / 2..bulk.count).step_by(usize::try_from(every).unwrap_or(1).max(1));
+                indexes.map(|index| (bulk.key(index), bulk.key(bulk.count + index)))
+            })
+            .collect();
+        for (at, (key, other)) in wrong.iter().enumerate() {
+            if at % 3 == 0 {
+                self.remove(key);
+                self.put(other, Value::Text(b"x".to_vec()).into());
+            } else {
+                self.put(key, Value::Text(b"older".to_vec()).into());
+            }
+        }
+        wrong.len() as u64
+    }
+
     /// What a full sync that broke off at `fraction` (0 to 1) leaves: always the same keys for the same fraction.
     pub(super) fn truncate(&mut self, fraction: f64) {
         let limit = (fraction.clamp(0.0, 1.0) * u64::MAX as f64) as u64;

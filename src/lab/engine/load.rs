@@ -16,7 +16,7 @@ use super::{keys, strings};
 pub struct Load {
     /// Client name, and first part of every key: `NAME:17`.
     pub name: String,
-    /// Address of the simulated client, as CLIENT LIST shows it.
+    /// Address of the simulated client, as CLIENT LIST shows it; empty when it shows none.
     pub addr: String,
     /// Writes per lab second.
     pub per_second: u32,
@@ -65,7 +65,12 @@ pub(super) fn write(node: &Node, load: &Load, count: u64, rng: &mut Rng) -> u64 
     let now = node.now();
     let mut core = node.core();
     let writable = core.state == State::Active && matches!(core.role, Role::Master);
-    if !writable || core.over_limit(now) {
+    if !writable || count == 0 || node.frozen() {
+        return 0;
+    }
+    if core.over_limit(now) {
+        core.stats.oom_command += count;
+        core.stats.failed_times("ERR Out of memory", count);
         return 0;
     }
     note_client(node, &mut core, load, count, now);
@@ -86,7 +91,7 @@ pub(super) fn write(node: &Node, load: &Load, count: u64, rng: &mut Rng) -> u64 
 pub(super) fn read(node: &Node, load: &Load, count: u64, rng: &mut Rng) {
     let now = node.now();
     let mut core = node.core();
-    if core.state != State::Active || count == 0 {
+    if core.state != State::Active || count == 0 || node.frozen() {
         return;
     }
     note_client(node, &mut core, load, count, now);
@@ -102,6 +107,10 @@ pub(super) fn read(node: &Node, load: &Load, count: u64, rng: &mut Rng) {
 }
 
 fn note_client(node: &Node, core: &mut Core, load: &Load, count: u64, now: Duration) {
+    // Work that was done by somebody who has left.
+    if load.addr.is_empty() {
+        return;
+    }
     let known = core
         .clients
         .all
@@ -158,14 +167,20 @@ pub(super) fn slow_reader(node: &Node, core: &mut Core, on: bool, now: Duration)
     }
     if on {
         let id = core.clients.next_id();
-        let mut client = Client::new(
-            id,
-            Port::Data,
-            "10.1.0.99:56640".into(),
-            laddr(node),
-            0,
-            now,
-        );
+        // One more connection of a program that is connected already, if there is one.
+        let known =
+            core.clients.all.values().find(|client| {
+                client.port == Port::Data && client.task.is_none() && !client.blocked
+            });
+        let (addr, name) = match known {
+            Some(client) => {
+                let host = client.addr.rsplit_once(':').map_or("", |(host, _)| host);
+                (format!("{host}:56640"), client.name.clone())
+            }
+            None => ("10.1.0.99:56640".to_owned(), None),
+        };
+        let mut client = Client::new(id, Port::Data, addr, laddr(node), 0, now);
+        client.name = name;
         // It has been waiting for a while already.
         client.phase = Phase::Send(now.saturating_sub(Duration::from_secs(1)));
         client.pipeline = (50, 14_000);

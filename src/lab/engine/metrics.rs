@@ -460,7 +460,7 @@ pub(super) fn text(node: &Arc<Node>) -> String {
         text: String::with_capacity(20_000),
     };
     for (name, help, kind, when) in FAMILIES {
-        if page.shows(*when) {
+        if page.shows(*when) && super::early::has_family(page.core.version, name) {
             let _ = writeln!(page.text, "# HELP dragonfly_{name} {help}");
             let _ = writeln!(page.text, "# TYPE dragonfly_{name} {kind}");
             page.family(name);

@@ -12,7 +12,10 @@ mod clock;
 mod config;
 mod connection;
 mod core;
+mod crowd;
 mod dispatch;
+mod dump;
+mod early;
 mod exec;
 mod faults;
 mod figures;
@@ -44,6 +47,7 @@ mod table;
 mod takeover;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod value;
 
 use std::io;
@@ -54,7 +58,8 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 
 pub use clock::LabClock;
-pub use faults::Fault;
+pub use crowd::{Attendant, Manner};
+pub use faults::{Absurd, Fault};
 pub use load::Load;
 pub use log::LogSlice;
 pub use network::Network;
@@ -265,6 +270,57 @@ impl Engine {
         let mut rng = rng::Rng::of(self.0.spec.seed, &load.name, salt);
         load::read(&self.0, load, reads, &mut rng);
         load::write(&self.0, load, writes, &mut rng)
+    }
+
+    /// Connects clients that are not connected yet, if it takes connections. `settled` ones are as old as they say.
+    pub fn attend(&self, crowd: &[Attendant], settled: bool) {
+        crowd::attend(&self.0, crowd, settled);
+    }
+
+    /// Notes a command that took long, `ago` in the past, in the slow log.
+    pub fn slow(&self, args: &[&str], usec: u64, ago: Duration, by: &Attendant) {
+        crowd::slow(&self.0, args, usec, ago, by);
+    }
+
+    /// Makes one in `every` of the keys it was filled with wrong, without a word in any figure: the silent divergence that
+    /// a wrong promotion left behind. How many.
+    pub fn diverge(&self, every: u64) -> u64 {
+        let mut core = self.0.core();
+        core.databases.entry(0).or_default().diverge(every)
+    }
+
+    /// Sets its last successful save back in time.
+    pub fn saved_ago(&self, ago: Duration) {
+        let at = self.0.clock.unix_s() - i64::try_from(ago.as_secs()).unwrap_or(0);
+        self.0.core().saves.last_success = at;
+    }
+
+    /// How far a full sync or a load has come, 0 to 1; `None` when nothing is under way.
+    pub fn progress(&self) -> Option<f64> {
+        self.0.core().progress.map(|progress| progress.done)
+    }
+
+    /// Whether replication has stopped for good: the master came back with another id.
+    pub fn has_stopped(&self) -> bool {
+        match &self.0.core().role {
+            Role::Replica(link) => link.phase == replication::LinkPhase::Disabled,
+            Role::Master => false,
+        }
+    }
+
+    /// Whether a takeover has locked it.
+    pub fn is_taken_over(&self) -> bool {
+        self.0.core().state == State::TakenOver
+    }
+
+    /// Leaves only a share of the keys in what it has saved: the snapshot of long ago that the next start will load.
+    pub fn keep_older(&self, share: f64) {
+        let mut core = self.0.core();
+        if let Some(kept) = &mut core.saves.kept {
+            let mut databases = kept.databases.as_ref().clone();
+            databases.values_mut().for_each(|db| db.truncate(share));
+            kept.databases = Arc::new(databases);
+        }
     }
 
     /// Injects a fault.

@@ -46,6 +46,12 @@ impl Network {
         self.0.changed.notify_waiters();
     }
 
+    /// Mends every link.
+    pub fn mend_all(&self) {
+        self.wires().cuts.clear();
+        self.0.changed.notify_waiters();
+    }
+
     /// Whether the link between two addresses is cut.
     pub fn is_cut(&self, a: IpAddr, b: IpAddr) -> bool {
         self.wires().cuts.contains(&pair(a, b))

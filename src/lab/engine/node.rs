@@ -24,6 +24,8 @@ pub(super) struct Node {
     pub(super) spec: EngineSpec,
     pub(super) clock: LabClock,
     pub(super) network: Network,
+    /// What the data port needs to speak TLS.
+    pub(super) tls: Option<Arc<rustls::ServerConfig>>,
     core: Mutex<Core>,
     /// The standing listeners; unspecified without them.
     pub(super) data_addr: SocketAddr,
@@ -54,7 +56,9 @@ impl Node {
         let address =
             |listener: Option<&TcpListener>| listener.map_or(Ok(nowhere), TcpListener::local_addr);
         let core = Core::new(&spec, &clock);
+        let tls = spec.tls.as_ref();
         Ok(Arc::new(Self {
+            tls: tls.and_then(|(certificate, key)| super::tls::config(certificate, key)),
             core: Mutex::new(core),
             data_addr: address(data)?,
             admin_addr: address(admin)?,

@@ -137,7 +137,11 @@ impl Node {
             self.clock.sleep(step).await;
             self.thaw().await;
             spent += step;
-            if let Some(progress) = &mut self.core().progress {
+            let mut core = self.core();
+            if std::mem::take(&mut core.hurry) {
+                return;
+            }
+            if let Some(progress) = &mut core.progress {
                 progress.done = spent.as_secs_f64() / takes.as_secs_f64();
             }
         }

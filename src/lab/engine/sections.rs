@@ -3,6 +3,8 @@
 use std::fmt::{Display, Write as _};
 
 use super::core::{Core, Role, State};
+use super::early;
+use super::faults::Absurd;
 use super::figures::{general, human};
 use super::node::Node;
 use super::replication::{Follower, Stage};
@@ -58,6 +60,9 @@ fn chosen(args: &[Vec<u8>]) -> Vec<&'static str> {
 
 /// The reply to INFO with these arguments.
 pub(super) fn reply(node: &Node, core: &mut Core, args: &[Vec<u8>]) -> Reply {
+    if core.version < early::UNTIL {
+        return early::reply(node, core, args);
+    }
     if args.len() > 1 && core.version < Version(1, 36, 0) {
         return Reply::err("syntax error");
     }
@@ -68,7 +73,35 @@ pub(super) fn reply(node: &Node, core: &mut Core, args: &[Vec<u8>]) -> Reply {
         }
         section(node, core, name, &mut text);
     }
-    Reply::Verbatim(text)
+    match core.faults.absurd {
+        Some(Absurd::OddInfo) => Reply::bulk(odd(&text)),
+        _ => Reply::Verbatim(text),
+    }
+}
+
+/// INFO as no server should tell it: some keys missing, doubled, negative, beyond any number or no UTF-8, and lines that
+/// are no pairs.
+fn odd(text: &str) -> Vec<u8> {
+    let mut out = vec![];
+    for line in text.lines() {
+        let key = line.split(':').next().unwrap_or_default();
+        let told: &[u8] = match key {
+            "uptime_in_seconds" | "maxmemory" | "loading" => continue,
+            "used_memory" => b"used_memory:100000000000000000000",
+            "used_memory_rss" => b"used_memory_rss:-4096",
+            "connected_clients" => b"connected_clients:-7\r\nconnected_clients:12",
+            "os" => b"os:Linux \xff\xfe\xc3\x28",
+            "master_last_io_seconds_ago" => b"master_last_io_seconds_ago:-99999999999999999999",
+            "slave_repl_offset" => b"slave_repl_offset:340282366920938463463374607431768211456",
+            "db0" => b"db0:keys=,expires=-1,=,hits",
+            "thread_count" => b"thread_count:\r\n:\r\nno pair at all\r\n\x00\x1b[31m:\x07",
+            "redis_mode" => b"redis_mode:standalone\r\na_key_of_tomorrow:{\"a\":1}",
+            _ => line.as_bytes(),
+        };
+        out.extend_from_slice(told);
+        out.extend_from_slice(b"\r\n");
+    }
+    out
 }
 
 struct Lines<'a>(&'a mut String);
@@ -106,7 +139,7 @@ fn section(node: &Node, core: &mut Core, name: &'static str, text: &mut String) 
             .iter()
             .for_each(|(kind, count)| out.put(kind, count)),
         "KEYSPACE" => keyspace(core, out),
-        "CPU" => cpu(node, core, out),
+        "CPU" => cpu(node, core, &mut |name, value| out.put(name, value)),
         "CLUSTER" => out.zeros(&[
             "cluster_enabled",
             "migration_errors_total",
@@ -531,7 +564,7 @@ fn keyspace(core: &mut Core, out: &mut Lines) {
 
 /// CPU seconds by a simple model: a little per second of life, a little per command. The server
 /// does not pad the fraction with zeros, so neither does this.
-fn cpu(node: &Node, core: &Core, out: &mut Lines) {
+pub(super) fn cpu(node: &Node, core: &Core, put: &mut dyn FnMut(&str, &str)) {
     let life = node.now().saturating_sub(core.started).as_micros() as u64;
     let work = core.stats.commands_total() + core.stats.mutations;
     let (system, user) = (
@@ -539,12 +572,12 @@ fn cpu(node: &Node, core: &Core, out: &mut Lines) {
         3_358 + life / 400 + work * 4,
     );
     let time = |micros: u64| format!("{}.{}", micros / 1_000_000, micros % 1_000_000);
-    out.put("used_cpu_sys", time(system));
-    out.put("used_cpu_user", time(user));
-    out.put("used_cpu_sys_children", "0.0");
-    out.put("used_cpu_user_children", "0.0");
-    out.put("used_cpu_sys_main_thread", time(system / 2));
-    out.put("used_cpu_user_main_thread", time(user / 2));
+    put("used_cpu_sys", &time(system));
+    put("used_cpu_user", &time(user));
+    put("used_cpu_sys_children", "0.0");
+    put("used_cpu_user_children", "0.0");
+    put("used_cpu_sys_main_thread", &time(system / 2));
+    put("used_cpu_user_main_thread", &time(user / 2));
 }
 
 fn acl(out: &mut Lines) {

@@ -10,6 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::clients::{Client, Phase, Port};
 use super::core::State;
 use super::dispatch::{Pending, Session, Step, dispatch};
+use super::faults::Absurd;
 use super::node::Node;
 use super::resp::{Parsed, Reply, parse};
 use super::{http, replication, server, takeover};
@@ -18,6 +19,12 @@ use super::{http, replication, server, takeover};
 const FLUSH_AT: usize = 64 << 10;
 /// What a broken engine sends in place of a reply.
 const GARBAGE: &[u8] = b"\x00\x1f\x8b this is no RESP \xff\xfe\r\n";
+/// The header of a string that is never sent.
+const HUGE: &[u8] = b"$2147483648\r\n";
+/// How many lists lie within each other.
+const DEEP: usize = 10_000;
+/// Between two bytes, in real time: it is the patience of a client that is tried.
+const DRIP: Duration = Duration::from_secs(1);
 
 /// Accepts connections until the process ends.
 pub(super) async fn accept(node: Arc<Node>, listener: TcpListener, port: Port) {
@@ -48,7 +55,18 @@ pub(super) fn receive(node: &Arc<Node>, stream: TcpStream, peer: SocketAddr, por
     drop(core);
     // Small replies must not wait for an acknowledgement.
     let _ = stream.set_nodelay(true);
-    admit(node, stream, peer, port);
+    let tls = node.tls.clone().filter(|_| port == Port::Data);
+    let Some(config) = tls else {
+        admit(node, stream, peer, port);
+        return;
+    };
+    let worker = Arc::clone(node);
+    node.spawn(async move {
+        // Who speaks no TLS here is sent away with an alert.
+        if let Ok(plain) = super::tls::accept(config, stream).await {
+            admit(&worker, plain, peer, port);
+        }
+    });
 }
 
 fn admit(node: &Arc<Node>, stream: TcpStream, peer: SocketAddr, port: Port) {
@@ -254,8 +272,20 @@ impl Wire {
         if self.output.is_empty() {
             return Ok(());
         }
-        if self.node.core().faults.garbage {
+        let (garbage, absurd) = {
+            let core = self.node.core();
+            (core.faults.garbage, core.faults.absurd)
+        };
+        if garbage {
             self.output = GARBAGE.to_vec();
+        }
+        match absurd {
+            Some(Absurd::Huge) => self.output = HUGE.to_vec(),
+            Some(Absurd::Deep) => {
+                self.output = [b"*1\r\n".repeat(DEEP), b":1\r\n".to_vec()].concat()
+            }
+            Some(Absurd::Drip) => return self.drip().await,
+            Some(Absurd::OddInfo) | None => {}
         }
         let mut sent = 0;
         let mut waiting = false;
@@ -283,6 +313,19 @@ impl Wire {
         self.output.clear();
         if self.output.capacity() > FLUSH_AT {
             self.output = vec![];
+        }
+        Ok(())
+    }
+
+    /// Sends what was gathered one byte a second; goes on at once when the fault is lifted.
+    async fn drip(&mut self) -> io::Result<()> {
+        use tokio::io::AsyncWriteExt;
+        let output = std::mem::take(&mut self.output);
+        for byte in output {
+            self.stream.write_all(&[byte]).await?;
+            if self.node.core().faults.absurd == Some(Absurd::Drip) {
+                tokio::time::sleep(DRIP).await;
+            }
         }
         Ok(())
     }

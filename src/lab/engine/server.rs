@@ -60,6 +60,9 @@ pub(super) fn run(
         Verb::Debug if is(arg(args, 0), "POPULATE") && args.len() > 1 => {
             with_keys(node, core, session.db, args, keys::populate)
         }
+        Verb::Debug if is(arg(args, 0), "OBJECT") && args.len() == 2 => {
+            debug_object(core, session, arg(args, 1))
+        }
         Verb::Debug => Err(unknown_word(arg(args, 0), "DEBUG")),
         Verb::Eval => Err(Reply::err(
             "scripts are not supported by this simulated engine: use a real server",
@@ -398,6 +401,24 @@ fn command(args: &[Vec<u8>]) -> Reply {
     Reply::Array(lines.collect())
 }
 
+/// `DEBUG OBJECT key`: where the value lives.
+fn debug_object(core: &mut Core, session: &Session, key: &[u8]) -> Answer {
+    let shard = core.shard_of(key);
+    let keys = core.databases.entry(session.db).or_default();
+    let Some(entry) = keys.get(key) else {
+        return Err(Reply::err("no such key"));
+    };
+    let encoding = encoding(entry.value.kind());
+    let (bucket, slot) = (super::rng::hash(key) % 56, super::rng::hash(key) % 14);
+    Ok(Reply::Simple(format!(
+        "encoding:{encoding} bucket_id:{bucket} slot:{slot} shard:{shard}"
+    )))
+}
+
+fn encoding(kind: &str) -> &'static str {
+    if kind == "string" { "raw" } else { "listpack" }
+}
+
 fn object(core: &mut Core, session: &Session, args: &[Vec<u8>]) -> Answer {
     let keys = core.databases.entry(session.db).or_default();
     let Some(entry) = keys.get(arg(args, 1)) else {
@@ -407,11 +428,7 @@ fn object(core: &mut Core, session: &Session, args: &[Vec<u8>]) -> Answer {
         .to_ascii_uppercase()
         .as_str()
     {
-        "ENCODING" => Ok(Reply::bulk(if entry.value.kind() == "string" {
-            "raw"
-        } else {
-            "listpack"
-        })),
+        "ENCODING" => Ok(Reply::bulk(encoding(entry.value.kind()))),
         "REFCOUNT" => Ok(Reply::Int(1)),
         "IDLETIME" => Ok(Reply::Int(0)),
         _ => Err(not_an_integer()),

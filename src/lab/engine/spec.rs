@@ -48,6 +48,8 @@ pub struct EngineSpec {
     pub maxmemory: u64,
     /// `--requirepass`; the admin port never asks for it (`--admin_nopass`).
     pub password: Option<String>,
+    /// `--tls` with its certificate and key, both PEM: the data port speaks TLS, the admin port does not.
+    pub tls: Option<(String, String)>,
     /// `--snapshot_cron`, five fields or empty.
     pub snapshot_cron: String,
     /// `--dbfilename`; empty means that SIGTERM saves nothing.
@@ -91,6 +93,7 @@ impl EngineSpec {
             threads: 2,
             maxmemory: 6 << 30,
             password: None,
+            tls: None,
             snapshot_cron: String::new(),
             dbfilename: "dump-{timestamp}".into(),
             dir: "/dragonfly/snapshots".into(),

@@ -62,12 +62,17 @@ impl Stats {
 
     /// Counts an error reply; the kinds the server groups get its names.
     pub(super) fn failed(&mut self, text: &str) {
+        self.failed_times(text, 1);
+    }
+
+    /// Counts the same error reply so many times.
+    pub(super) fn failed_times(&mut self, text: &str, times: u64) {
         let kind = match text {
             _ if text.starts_with("NOAUTH") => "no_auth".to_owned(),
             _ if text.starts_with("ERR ") => text.trim_start_matches("ERR ").to_owned(),
             _ => format!("-{text}"),
         };
-        *self.errors.entry(kind).or_default() += 1;
+        *self.errors.entry(kind).or_default() += times;
     }
 
     /// `instantaneous_ops_per_sec`: commands of the last whole second.

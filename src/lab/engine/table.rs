@@ -1,7 +1,7 @@
 //! The commands an engine knows: name, arity, traits, and who answers.
 
 use super::exec::{Answer, Exec};
-use super::{hashes, keys, lists, sets, strings};
+use super::{dump, hashes, keys, lists, sets, strings};
 
 /// One command.
 #[derive(Clone, Copy)]
@@ -156,6 +156,7 @@ pub(super) const COMMANDS: &[Command] = &[
     read("SUBSTR", 4, strings::getrange),
     // Keys.
     write("DEL", -2, keys::del),
+    read("DUMP", 2, dump::dump),
     read("EXISTS", -2, keys::exists),
     write("EXPIRE", -3, keys::expire),
     write("EXPIREAT", -3, keys::expireat),

@@ -109,6 +109,9 @@ async fn hand_over(
             return Err("Bad message");
         }
         core.state = State::TakenOver;
+        core.give_up_takeover = false;
+        // Who waited in BLPOP has got nil; its next call is refused.
+        core.clients.release();
         core.log.info(
             0,
             "dflycmd.cc:527",
@@ -170,6 +173,9 @@ async fn quiet(master: &Node, deadline: Duration) -> bool {
         let now = master.now();
         let stuck = {
             let core = master.core();
+            if core.give_up_takeover {
+                return false;
+            }
             core.clients.stuck(now, Duration::from_millis(3)).is_some()
         };
         if !stuck {

@@ -1,26 +1,12 @@
 //! `lab-apps`: the workloads that use the instances, and the Services by which a mesh would pair them.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
+use super::consumers::{CONSUMERS, Side};
 use super::infra::SYSTEM;
 use super::{Furnisher, days};
 use crate::lab::kubelet::state::PodState;
-
-/// A consumer: namespace, name, pods, host of its instance.
-const CONSUMERS: &[(&str, &str, i64, &str)] = &[
-    (
-        "gitlab",
-        "gitlab-webservice",
-        3,
-        "gitlab.dragonfly-system.svc",
-    ),
-    ("gitlab", "gitlab-sidekiq", 2, "gitlab.dragonfly-system.svc"),
-    ("harbor", "harbor-core", 2, "cache.harbor.svc"),
-    ("harbor", "harbor-jobservice", 1, "cache.harbor.svc"),
-    ("shop", "orders-api", 3, "dragonfly.dragonfly-system.svc"),
-    ("shop", "cart", 2, "dragonfly.dragonfly-system.svc"),
-];
 
 /// Services that exist in both clusters: namespace and name.
 const GLOBAL: &[(&str, &str)] = &[
@@ -48,10 +34,23 @@ impl Furnisher<'_> {
             // The backends are in the other cluster: here the slice is empty, as a mesh leaves it by default.
             self.service(service, &[], born, "kubectl");
         }
+        self.workloads(Side::Apps, born)
+    }
+
+    /// The workloads of one cluster that use instances, each with its Service.
+    pub(in crate::lab) fn workloads(
+        &mut self,
+        side: Side,
+        born: Timestamp,
+    ) -> Vec<(Value, PodState)> {
         let mut pods = Vec::new();
-        for (number, (namespace, name, replicas, host)) in CONSUMERS.iter().enumerate() {
+        let ours = CONSUMERS.iter().filter(|one| one.cluster == side);
+        for (number, consumer) in ours.enumerate() {
+            let (namespace, name) = (consumer.namespace, consumer.name);
+            self.namespace(namespace, born);
             let since = self.ago(days(3) + SignedDuration::from_hours(number as i64));
-            let made = self.deployment(deployment(namespace, name, *replicas, host), born, since);
+            let wanted = deployment(namespace, name, consumer.pods, &consumer.host());
+            let made = self.deployment(wanted, born, since);
             let values: Vec<Value> = made.iter().map(|(pod, _)| pod.clone()).collect();
             let service = json!({
                 "metadata": {"name": name, "namespace": namespace, "labels": {"app": name}},

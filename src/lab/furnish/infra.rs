@@ -64,6 +64,7 @@ impl Furnisher<'_> {
                 bytes: 40_000_000 + (number as u64 % 11) * 9_000_000,
                 born: days(30) + SignedDuration::from_mins(number as i64),
                 since: days(6) + SignedDuration::from_secs(number as i64 * 7),
+                secrets: vec![],
             }));
         }
         all
@@ -73,7 +74,8 @@ impl Furnisher<'_> {
 /// Instances in one namespace of `scale:N`.
 const PER_NAMESPACE: usize = 25;
 
-fn story_plans() -> Vec<Plan> {
+/// What the three instances of the story are to be.
+pub(in crate::lab) fn story_plans() -> Vec<Plan> {
     let global = json!({"annotations": {"service.cilium.io/global": "true"}});
     let spread = json!([{"maxSkew": 1, "topologyKey": "topology.kubernetes.io/zone",
         "whenUnsatisfiable": "ScheduleAnyway", "labelSelector": {"matchLabels": {"app.kubernetes.io/name": "dragonfly"}}}]);
@@ -85,6 +87,7 @@ fn story_plans() -> Vec<Plan> {
         bytes,
         born: days(61),
         since,
+        secrets: vec![],
     };
     vec![
         plan(

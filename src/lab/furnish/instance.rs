@@ -17,7 +17,7 @@ use crate::lab::operator::owned::{ADMIN_PORT, owned};
 use crate::lab::operator::{MANAGER, MASTER_ANNOTATION, NAMESPACE};
 use crate::lab::redis::ask;
 use crate::lab::resources::{
-    BUDGETS, CLAIMS, DRAGONFLIES, NETWORK_POLICIES, SERVICES, STATEFUL_SETS, VOLUMES,
+    BUDGETS, CLAIMS, DRAGONFLIES, NETWORK_POLICIES, SECRETS, SERVICES, STATEFUL_SETS, VOLUMES,
 };
 
 /// An instance to be furnished.
@@ -31,6 +31,8 @@ pub(in crate::lab) struct Plan {
     /// How old the instance and its present pods are.
     pub(in crate::lab) born: SignedDuration,
     pub(in crate::lab) since: SignedDuration,
+    /// Secrets that it refers to, where nobody else makes them.
+    pub(in crate::lab) secrets: Vec<Value>,
 }
 
 /// Pods that are in the store and wait for their processes.
@@ -43,6 +45,10 @@ impl Furnisher<'_> {
     /// Creates the objects of an instance whose first pod is the master.
     pub(in crate::lab) fn instance(&mut self, plan: Plan) -> Standing {
         let (born, since) = (self.ago(plan.born), self.ago(plan.since));
+        self.namespace(&plan.namespace, born);
+        for secret in &plan.secrets {
+            self.put(SECRETS, secret.clone(), born, "kubectl");
+        }
         let df = json!({
             "metadata": {"name": plan.name, "namespace": plan.namespace},
             "spec": plan.spec,
@@ -244,11 +250,11 @@ async fn in_sync(replica: &Engine) {
     }
 }
 
-/// The clients of an instance.
+/// What the clients of an instance write; who they are is said where they are connected.
 pub(in crate::lab) fn load(name: &str) -> Load {
     Load {
         name: format!("{name}-client"),
-        addr: "10.52.0.20:41000".into(),
+        addr: String::new(),
         per_second: 0,
         keys: 5000,
         value_len: 96,

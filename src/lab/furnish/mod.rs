@@ -4,6 +4,7 @@
 //! object is created in the state they would bring it to, by the functions they use themselves.
 
 pub(in crate::lab) mod apps;
+pub(in crate::lab) mod consumers;
 pub(in crate::lab) mod infra;
 pub(in crate::lab) mod instance;
 mod nodes;

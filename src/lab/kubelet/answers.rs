@@ -4,12 +4,11 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
 use super::process::Process;
-use super::{Machines, shell, stats};
+use super::{Machines, shell};
 use crate::lab::kubelet_api::{Exec, Kubelet, Later, Log, LogLine, Output};
 use crate::lab::status::Status;
 use crate::lab::tasks::Tasks;
@@ -27,6 +26,7 @@ impl Kubelet for Machines {
         follow: bool,
     ) -> Later<'a, Result<Log, Status>> {
         Box::pin(async move {
+            self.reach(namespace, pod).await?;
             if previous {
                 let pods = self.0.pods();
                 let entry = pods.get(&(namespace.to_owned(), pod.to_owned()));
@@ -66,7 +66,14 @@ impl Kubelet for Machines {
     }
 
     fn exec(&self, exec: Exec) -> Later<'_, Result<mpsc::Receiver<Output>, Status>> {
-        Box::pin(async move { shell::run(&self.0, exec).await })
+        Box::pin(async move {
+            self.reach(&exec.namespace, &exec.pod).await?;
+            let mut exec = exec;
+            if let Some((namespace, pod)) = self.0.tricks.answering(&exec.namespace, &exec.pod) {
+                (exec.namespace, exec.pod) = (namespace, pod);
+            }
+            shell::run(&self.0, exec).await
+        })
     }
 
     fn dial<'a>(
@@ -76,15 +83,43 @@ impl Kubelet for Machines {
         port: u16,
     ) -> Later<'a, io::Result<TcpStream>> {
         Box::pin(async move {
+            let (namespace, pod) = match self.0.tricks.answering(namespace, pod) {
+                Some((namespace, pod)) => (namespace, pod),
+                None => (namespace.to_owned(), pod.to_owned()),
+            };
+            let node = self
+                .0
+                .pods()
+                .get(&(namespace.clone(), pod.clone()))
+                .map(|entry| entry.node.clone());
+            if node.is_some_and(|node| self.0.tricks.is_lost(&node)) {
+                return Err(self.0.nobody_answers().await);
+            }
             let engine = self
-                .engine(namespace, pod)
+                .engine(&namespace, &pod)
                 .ok_or(io::ErrorKind::ConnectionRefused)?;
             engine.dial(port).await
         })
     }
 
-    fn stats<'a>(&'a self, node: &'a str) -> Later<'a, Option<Value>> {
-        Box::pin(async move { stats::summary(self, node) })
+    fn stats<'a>(&'a self, node: &'a str) -> Later<'a, Option<serde_json::Value>> {
+        Box::pin(async move { self.summary(node) })
+    }
+}
+
+impl Machines {
+    /// Fails as an API server does that cannot reach the kubelet of a pod's machine.
+    async fn reach(&self, namespace: &str, pod: &str) -> Result<(), Status> {
+        let key = (namespace.to_owned(), pod.to_owned());
+        let node = self.0.pods().get(&key).map(|entry| entry.node.clone());
+        let Some(node) = node.filter(|node| self.0.tricks.is_lost(node)) else {
+            return Ok(());
+        };
+        let host = self.0.host(&node);
+        let error = self.0.nobody_answers().await;
+        Err(Status::internal(format!(
+            "error dialing backend: dial tcp {host}:10250: {error}"
+        )))
     }
 }
 

@@ -84,6 +84,8 @@ pub(in crate::lab) fn engine_spec(
     let mut spec = EngineSpec::new(pod, ip);
     spec.version = version;
     spec.threads = threads(container);
+    // The server's own default; the operator asks for it.
+    spec.break_replication_on_master_restart = false;
     let limit = bytes(text(container, "/resources/limits/memory")).unwrap_or(MACHINE_MEMORY);
     spec.maxmemory = limit / 5 * 4;
     let environment = environment(container, secret)?;
@@ -110,6 +112,16 @@ pub(in crate::lab) fn engine_spec(
         }
     }
     Ok(spec)
+}
+
+/// The Secret from which a server with `--tls` has its certificate.
+pub(in crate::lab) fn tls_secret(pod: &Value, container: &Value) -> Option<String> {
+    let on = arguments(container).any(|(flag, value)| flag == "tls" && value != "false");
+    let volumes = items(pod, "/spec/volumes");
+    let volume = volumes
+        .iter()
+        .find(|volume| on && text(volume, "/name") == "dragonfly-tls")?;
+    Some(text(volume, "/secret/secretName").to_owned())
 }
 
 /// `--name=value` and `--name`, which means true.

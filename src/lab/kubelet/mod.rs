@@ -11,7 +11,7 @@ mod programs;
 pub(in crate::lab) mod schedule;
 mod shell;
 pub(in crate::lab) mod state;
-mod stats;
+mod tricks;
 mod worker;
 
 use std::collections::BTreeMap;
@@ -36,6 +36,7 @@ use super::tasks::Tasks;
 use process::Process;
 use schedule::{Addresses, Placed};
 use state::PodState;
+use tricks::Tricks;
 use worker::{Word, Worker};
 
 /// By how much the lab's kubelet is quicker than a real one in starting pods: initial delays of probes and back-off.
@@ -87,6 +88,8 @@ pub(in crate::lab) struct Shared {
     crashes: Mutex<Vec<Crash>>,
     /// Whether the operator's workers stand still.
     stalled: watch::Sender<bool>,
+    /// What else scenarios do to machines.
+    tricks: Tricks,
 }
 
 struct Entry {
@@ -101,6 +104,13 @@ struct Entry {
     /// Logs of the containers before the running ones.
     before: BTreeMap<String, Vec<LogLine>>,
     gated: bool,
+}
+
+impl Entry {
+    fn engine(&self) -> Option<Engine> {
+        let mut running = self.running.values();
+        running.find_map(|process| process.engine().cloned())
+    }
 }
 
 impl Machines {
@@ -123,6 +133,7 @@ impl Machines {
             volumes: Mutex::default(),
             crashes: Mutex::default(),
             stalled: watch::Sender::new(false),
+            tricks: Tricks::default(),
             store,
             seed,
             tasks,
@@ -217,11 +228,7 @@ impl Machines {
     /// The server that runs in a pod at present.
     pub(in crate::lab) fn engine(&self, namespace: &str, pod: &str) -> Option<Engine> {
         let pods = self.0.pods();
-        let entry = pods.get(&(namespace.to_owned(), pod.to_owned()))?;
-        entry
-            .running
-            .values()
-            .find_map(|process| process.engine().cloned())
+        pods.get(&(namespace.to_owned(), pod.to_owned()))?.engine()
     }
 
     /// The server that answers at an address.
@@ -232,14 +239,8 @@ impl Machines {
     /// All servers that run, by pod.
     pub(in crate::lab) fn engines(&self) -> Vec<(Key, Engine)> {
         let pods = self.0.pods();
-        let engine = |entry: &Entry| {
-            entry
-                .running
-                .values()
-                .find_map(|process| process.engine().cloned())
-        };
         pods.iter()
-            .filter_map(|(key, entry)| Some((key.clone(), engine(entry)?)))
+            .filter_map(|(key, entry)| Some((key.clone(), entry.engine()?)))
             .collect()
     }
 
@@ -479,16 +480,23 @@ impl Shared {
         let entry = pods
             .values()
             .find(|entry| entry.ip == ip && !entry.running.is_empty())?;
-        entry
-            .running
-            .values()
-            .find_map(|process| process.engine().cloned())
+        entry.engine()
     }
 
     /// Connects to a port at a pod's address, as a peer in the cluster does.
     pub(in crate::lab) async fn dial_address(&self, ip: &str, port: u16) -> io::Result<TcpStream> {
         let engine = self.engine_at(ip).ok_or(io::ErrorKind::ConnectionRefused)?;
+        if self.tricks.is_lost(&self.node_at(ip)) {
+            return Err(self.nobody_answers().await);
+        }
         engine.dial(port).await
+    }
+
+    /// The machine of the pod at an address.
+    fn node_at(&self, ip: &str) -> String {
+        let pods = self.pods();
+        let found = pods.values().find(|entry| entry.ip == ip);
+        found.map(|entry| entry.node.clone()).unwrap_or_default()
     }
 
     /// The first ready address of a Service.

@@ -48,6 +48,8 @@ impl Shared {
                 message: format!("pod {name} has no address"),
             })?;
             let mut spec = flags::engine_spec(name, container, address, secret)?;
+            spec.tls = flags::tls_secret(pod, container)
+                .and_then(|name| Some((secret(&name, "tls.crt")?, secret(&name, "tls.key")?)));
             spec.seed = self.seed.number(&["engine", text(pod, "/metadata/uid")]);
             spec.restarts = restarts;
             spec.listens = false;
@@ -58,6 +60,9 @@ impl Shared {
             {
                 let volumes = self.volumes.lock().unwrap_or_else(PoisonError::into_inner);
                 spec.snapshot = volumes.get(&(namespace.to_owned(), claim)).cloned();
+            }
+            if spec.snapshot.is_some() {
+                spec.load_takes = self.tricks.load_takes(namespace, name);
             }
             let engine = Engine::start(spec, self.network.clone(), self.clock.clone()).await;
             let engine = engine.map_err(|error| Refused {

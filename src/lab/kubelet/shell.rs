@@ -181,6 +181,10 @@ impl Place {
                 if wanted {
                     let words: Vec<String> =
                         words(one).iter().map(|word| self.expanded(word)).collect();
+                    if let Some(code) = leaves_with(&words, all.code) {
+                        all.code = code;
+                        return all;
+                    }
                     let ran = Box::pin(self.run(&words, "", depth + 1)).await;
                     all.out.push_str(&ran.out);
                     all.err.push_str(&ran.err);
@@ -444,6 +448,18 @@ fn words(line: &str) -> Vec<String> {
     words
 }
 
+/// The status of `exit`, if that is what a line of a script says; without a number it is that of the last command.
+fn leaves_with(words: &[String], last: i32) -> Option<i32> {
+    match words {
+        [exit] if exit == "exit" => Some(last),
+        [exit, code, ..] if exit == "exit" => {
+            // A shell takes the lowest byte, and 2 for what is no number.
+            Some(code.parse::<i32>().map_or(2, |code| code & 0xff))
+        }
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -456,6 +472,21 @@ mod tests {
             ["echo", "a b", "c de", ""]
         );
         assert_eq!(words("  "), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_script_may_say_how_it_ends() {
+        for (line, wanted) in [
+            ("exit", Some(7)),
+            ("exit 3", Some(3)),
+            ("exit 256", Some(0)),
+            ("exit -1", Some(255)),
+            ("exit x", Some(2)),
+            ("echo exit", None),
+            ("", None),
+        ] {
+            assert_eq!(leaves_with(&words(line), 7), wanted, "{line}");
+        }
     }
 
     #[test]

@@ -20,6 +20,11 @@ use crate::lab::json::{items, set, text};
 use crate::lab::resources::{CLAIMS, PODS};
 use crate::lab::store::{Delete, Expect, Object, Writer};
 
+/// Until the kubelet notices that a going pod's containers have ended: a real one looks at them about once a second.
+const NOTICES: Duration = Duration::from_millis(300);
+/// From the last status of a going pod until its object is let go: the sandbox and the volumes are taken down first.
+const LETS_GO: Duration = Duration::from_millis(500);
+
 /// What a worker is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Word {
@@ -101,10 +106,14 @@ impl Worker {
 
     /// Lives until the pod is gone.
     pub(super) async fn live(mut self) {
-        let word = match self.rise().await {
+        let mut word = match self.rise().await {
             Ok(()) => self.run().await,
             Err(word) => word,
         };
+        if let Word::Stop(_) = word {
+            // A kubelet that nobody reaches does not hear of it.
+            word = self.heard(word).await;
+        }
         self.fall(word).await;
         if let Some(state) = &self.state {
             self.shared.addresses.free(&state.ip);
@@ -204,6 +213,23 @@ impl Worker {
         }
     }
 
+    /// The word of a deletion, when it reaches the machine; or that the object is gone meanwhile.
+    async fn heard(&mut self, mut word: Word) -> Word {
+        let shared = Arc::clone(&self.shared);
+        let node = self.node.clone();
+        loop {
+            tokio::select! {
+                biased;
+                () = shared.tricks.found(&node) => return word,
+                next = self.words.recv() => match next {
+                    Some(Word::Stop(grace)) => word = Word::Stop(grace),
+                    Some(Word::Look | Word::Retry) => {}
+                    Some(Word::Gone) | None => return Word::Gone,
+                },
+            }
+        }
+    }
+
     /// Forgets the back-off of what waits.
     fn retry(&mut self) {
         for (at, due) in &mut self.due {
@@ -219,7 +245,7 @@ impl Worker {
         let Some(process) = self.running.get(name) else {
             return;
         };
-        if process.frozen() {
+        if process.frozen() && !self.shared.tricks.is_spared(&self.namespace, &self.name) {
             self.later(Duration::from_secs(10), Due::Ready(name.to_owned()));
             return;
         }
@@ -233,6 +259,10 @@ impl Worker {
         let Some(process) = self.running.get(name).cloned() else {
             return;
         };
+        if self.shared.tricks.is_spared(&self.namespace, &self.name) {
+            self.later(Duration::from_secs(10), Due::Silent(name.to_owned(), times));
+            return;
+        }
         if !process.frozen() {
             self.probe(name);
             return;
@@ -332,7 +362,7 @@ impl Worker {
 
     // Down.
 
-    async fn fall(&mut self, word: Word) {
+    async fn fall(&mut self, mut word: Word) {
         if let (Word::Stop(grace), Some(pod)) = (word, self.pod()) {
             for name in self.running.keys() {
                 let field = format!("spec.containers{{{name}}}");
@@ -345,7 +375,10 @@ impl Worker {
             for process in self.running.values() {
                 process.terminate();
             }
-            self.wait_for_end(Duration::from_secs(grace)).await;
+            let there = self.wait_for_end(Duration::from_secs(grace)).await;
+            if !there || !self.linger(NOTICES).await {
+                word = Word::Gone;
+            }
         }
         for process in self.running.values() {
             process.kill();
@@ -370,6 +403,9 @@ impl Worker {
             return;
         }
         self.write();
+        if !self.linger(LETS_GO).await {
+            return;
+        }
         let expect = Expect {
             uid: Some(self.uid.clone()),
             revision: None,
@@ -386,19 +422,34 @@ impl Worker {
         );
     }
 
-    /// Waits until all processes have ended, the grace is over, or the object is gone.
-    async fn wait_for_end(&mut self, grace: Duration) {
+    /// Waits until all processes have ended or the grace is over; false when somebody removed the object meanwhile.
+    async fn wait_for_end(&mut self, grace: Duration) -> bool {
         let mut until = Instant::now() + self.shared.scaled(grace);
         while self.running.values().any(|process| !process.has_ended()) {
             tokio::select! {
-                _ = all_ended(&self.running) => return,
-                () = tokio::time::sleep_until(until) => return,
+                _ = all_ended(&self.running) => return true,
+                () = tokio::time::sleep_until(until) => return true,
                 word = self.words.recv() => match word {
                     Some(Word::Stop(grace)) => {
                         until = until.min(Instant::now() + self.shared.scaled(Duration::from_secs(grace)));
                     }
                     Some(Word::Look | Word::Retry) => {}
-                    Some(Word::Gone) | None => return,
+                    Some(Word::Gone) | None => return false,
+                },
+            }
+        }
+        true
+    }
+
+    /// Lets time pass while the pod is taken down; false when somebody removed the object meanwhile.
+    async fn linger(&mut self, time: Duration) -> bool {
+        let until = Instant::now() + self.shared.scaled(time);
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep_until(until) => return true,
+                word = self.words.recv() => match word {
+                    Some(Word::Stop(_) | Word::Look | Word::Retry) => {}
+                    Some(Word::Gone) | None => return false,
                 },
             }
         }
@@ -443,6 +494,9 @@ impl Worker {
     /// Writes the status, where it differs.
     fn write(&self) {
         let Some(state) = &self.state else { return };
+        if self.shared.tricks.is_lost(&self.node) {
+            return;
+        }
         let now = self.shared.store.now();
         self.change("kubelet", |pod| {
             let status = state.status(pod, now, self.shared.seed);

@@ -2,17 +2,16 @@
 
 use std::time::Duration;
 
-use futures::StreamExt;
 use serde_json::Value;
-use tokio::time::Instant;
 
 use super::election::Role;
 use super::owned::{Wanted, owned};
-use super::queue::{Outcome, Queue};
+use super::queue::Outcome;
 use super::rollout::{self, Rolling, Step};
 use super::speak::Voices;
+use super::work::Controller;
 use super::{MANAGER, Operator};
-use crate::lab::controllers::{Key, follow, key};
+use crate::lab::controllers::{Key, key};
 use crate::lab::json::{extend, items, number, set, text};
 use crate::lab::pods;
 use crate::lab::resources::{
@@ -24,75 +23,37 @@ const CONTROLLER: &str = "Dragonfly";
 /// Between two looks during a rollout.
 const REQUEUE: Duration = Duration::from_secs(5);
 
-impl Operator {
-    /// Follows resources and what they own. A `warm` start has seen them all before.
-    pub(super) async fn run_instances(self, warm: bool) {
-        let mut queue = Queue::default();
-        let mut known = warm;
-        loop {
-            let mut changes = follow(
-                &self.store,
-                &[
-                    DRAGONFLIES,
-                    STATEFUL_SETS,
-                    SERVICES,
-                    CONFIG_MAPS,
-                    NETWORK_POLICIES,
-                ],
-            );
-            let listed = self
-                .store
-                .list(DRAGONFLIES, None)
-                .map(|listed| listed.items)
-                .unwrap_or_default();
-            if !std::mem::take(&mut known) {
-                listed.iter().for_each(|df| queue.add(key(df)));
-            } else {
-                // A rollout that was under way goes on.
-                let rolling = |df: &&std::sync::Arc<Object>| {
-                    text(&df.value(), "/status/phase") == "RollingUpdate"
-                };
-                listed
-                    .iter()
-                    .filter(rolling)
-                    .for_each(|df| queue.add(key(df)));
-            }
-            loop {
-                let next = queue.next();
-                let wait = async {
-                    match &next {
-                        Some((_, at)) => tokio::time::sleep_until(*at).await,
-                        None => std::future::pending().await,
-                    }
-                };
-                tokio::select! {
-                    biased;
-                    batch = changes.next() => match batch {
-                        Some((what, Ok(batch))) => {
-                            batch.iter().filter_map(|change| self.concerns(what, change)).for_each(|key| queue.add(key));
-                        }
-                        _ => break,
-                    },
-                    () = wait => {
-                        let Some((key, _)) = next.filter(|(_, at)| *at <= Instant::now()) else { continue };
-                        queue.take(&key);
-                        self.shared.unstalled().await;
-                        let outcome = match self.reconcile(&key).await {
-                            Ok(outcome) => outcome,
-                            Err(error) => Outcome::Failed(error),
-                        };
-                        if let Outcome::Failed(error) = &outcome {
-                            self.failed(CONTROLLER, &key.0, &key.1, error);
-                        }
-                        queue.settle(key, &outcome, |time| self.shared.scaled(time));
-                    }
-                }
-            }
-        }
+/// The controller.
+pub(super) struct Instances(pub(super) Operator);
+
+impl Controller for Instances {
+    const NAME: &'static str = CONTROLLER;
+    const WATCHED: &'static [GroupResource<'static>] = &[
+        DRAGONFLIES,
+        STATEFUL_SETS,
+        SERVICES,
+        CONFIG_MAPS,
+        NETWORK_POLICIES,
+    ];
+
+    fn operator(&self) -> &Operator {
+        &self.0
     }
 
-    /// The resource that a change concerns: of resources only changes of their spec, of owned objects all.
-    fn concerns(&self, what: GroupResource<'static>, change: &Change) -> Option<Key> {
+    fn first(&self, known: bool) -> Vec<Key> {
+        // A rollout that was under way goes on.
+        let rolling = |df: &Object| text(&df.value(), "/status/phase") == "RollingUpdate";
+        let listed = self.0.store.list(DRAGONFLIES, None);
+        let listed = listed.map(|listed| listed.items).unwrap_or_default();
+        listed
+            .iter()
+            .filter(|df| !known || rolling(df))
+            .map(|df| key(df))
+            .collect()
+    }
+
+    /// Of resources only changes of their spec, of owned objects all.
+    fn concerned(&self, what: GroupResource<'static>, change: &Change) -> Option<Key> {
         let object = &change.object;
         if what == DRAGONFLIES {
             let generation = |object: &Object| number(&object.value(), "/metadata/generation");
@@ -105,7 +66,11 @@ impl Operator {
         if object.owners.is_empty() {
             return None;
         }
-        let listed = self.store.list(DRAGONFLIES, Some(&object.namespace)).ok()?;
+        let listed = self
+            .0
+            .store
+            .list(DRAGONFLIES, Some(&object.namespace))
+            .ok()?;
         let owner = listed
             .items
             .iter()
@@ -113,11 +78,22 @@ impl Operator {
         Some(key(owner))
     }
 
+    async fn look(&self, key: &Key) -> Result<Outcome, String> {
+        self.0.reconcile(key).await
+    }
+}
+
+impl Operator {
     async fn reconcile(&self, (namespace, name): &Key) -> Result<Outcome, String> {
         let Some(df) = self.instance(namespace, name) else {
             return Ok(Outcome::Done);
         };
-        self.note(CONTROLLER, namespace, name, "reconciling dragonfly object");
+        self.note(
+            CONTROLLER,
+            namespace,
+            name,
+            "reconciling dragonfly instance",
+        );
         let wanted = owned(&df, &self.namespace)
             .map_err(|error| format!("failed to generate dragonfly resources: {error}"))?;
         for one in wanted {
@@ -219,6 +195,7 @@ impl Operator {
     /// One step of a rollout.
     async fn roll(&self, df: &Value, set: &Value) -> Result<Outcome, String> {
         let (namespace, name) = (text(df, "/metadata/namespace"), text(df, "/metadata/name"));
+        self.note(CONTROLLER, namespace, name, "rolling out new version");
         let mut voices = Voices::new(self);
         let candidates = self.candidates(&mut voices, df).await?;
         let update = text(set, "/status/updateRevision");
@@ -236,20 +213,36 @@ impl Operator {
         }
         let replicas = number(df, "/spec/replicas").unwrap_or(0);
         let step = rollout::next(&pods, usize::try_from(replicas).unwrap_or(0));
-        self.note(
-            CONTROLLER,
-            namespace,
-            name,
-            &format!("rolling update: {step:?}"),
-        );
+        let say = |message: &str, more: &Value| {
+            self.note_of(CONTROLLER, namespace, name, message, more);
+        };
+        let about = |pod: &str| serde_json::json!({"pod": pod});
+        for one in pods
+            .iter()
+            .filter(|one| one.pod.ready && one.pod.updated && one.pod.role == Some(Role::Replica))
+        {
+            let sentence = "new replica found. checking if replica had a full sync";
+            say(sentence, &about(&one.pod.name));
+        }
         match step {
-            Step::Wait(_) => {}
-            Step::DeleteStuck(pod) => self.delete(namespace, &pod)?,
+            Step::Wait(gate) => {
+                let (sentence, more) = gate.words();
+                say(sentence, &more);
+            }
+            Step::DeleteStuck(pod) => {
+                say("deleting failed to start pod", &about(&pod));
+                self.delete(namespace, &pod)?;
+            }
             Step::DeleteReplica(pod) => {
+                say("deleting replica", &about(&pod));
                 self.events.normal(df, "Rollout", "Deleting replica");
                 self.delete(namespace, &pod)?;
             }
-            Step::DeleteMaster(pod) => self.delete(namespace, &pod)?,
+            Step::DeleteMaster(pod) => {
+                let sentence = "no replicas found to run REPLTAKEOVER on. deleting master";
+                say(sentence, &about(&pod));
+                self.delete(namespace, &pod)?;
+            }
             Step::TakeOver { replica, master } => {
                 self.hand_over(&mut voices, df, &replica, &master).await?
             }
@@ -281,15 +274,16 @@ impl Operator {
                 .map_err(|s| s.to_string())
         };
         let (heir, old) = (find(replica)?, find(master)?);
-        self.note(
-            CONTROLLER,
-            namespace,
-            replica,
-            "running REPLTAKEOVER on replica",
-        );
+        let name = text(df, "/metadata/name");
+        let say = |message: &str, pod: &str| {
+            let more = serde_json::json!({"pod": pod});
+            self.note_of(CONTROLLER, namespace, name, message, &more);
+        };
+        say("running REPLTAKEOVER on replica", replica);
         let taken = voices.call(&heir, &["REPLTAKEOVER", "10000"]).await;
         taken.map_err(|error| format!("error running REPLTAKEOVER command: {error}"))?;
         self.crown(voices, df, &heir).await?;
+        say("deleting master", master);
         self.delete(namespace, text(&old, "/metadata/name"))?;
         let heir_ip = text(&heir, "/status/podIP");
         for pod in self.pods_of(df) {
@@ -302,7 +296,6 @@ impl Operator {
     }
 
     fn delete(&self, namespace: &str, pod: &str) -> Result<(), String> {
-        self.note(CONTROLLER, namespace, pod, "deleting pod");
         let deleted = self.store.delete(PODS, namespace, pod, &Delete::default());
         deleted
             .map(|_| ())

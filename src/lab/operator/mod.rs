@@ -2,7 +2,8 @@
 //! engines' admin ports, with the gates, timeouts and gaps of the real one.
 //!
 //! Start reading at [`start`] (the process and its leadership), then `pods` (elections and replication) and `instances`
-//! (objects and rollouts). `election`, `rollout`, `lease` and `owned` are its decisions as pure functions.
+//! (objects and rollouts), both kept going by `work`. `election`, `rollout`, `lease` and `owned` are its decisions as
+//! pure functions.
 
 pub(in crate::lab) mod crd;
 pub(in crate::lab) mod election;
@@ -13,6 +14,7 @@ mod pods;
 mod queue;
 pub(in crate::lab) mod rollout;
 mod speak;
+mod work;
 
 use std::sync::Arc;
 
@@ -47,6 +49,8 @@ pub(in crate::lab) struct Operator {
     shared: Arc<Shared>,
     store: Store,
     namespace: String,
+    /// The machine of its pod.
+    node: String,
     journal: Journal,
     events: Recorder,
 }
@@ -65,6 +69,7 @@ pub(in crate::lab) fn start(shared: Arc<Shared>, pod: &Value, restarts: u32, pro
     let operator = Operator {
         events: Recorder::new(&store, "dragonfly-operator", ""),
         namespace: text(pod, "/metadata/namespace").to_owned(),
+        node: text(pod, "/spec/nodeName").to_owned(),
         journal: process.journal.clone(),
         shared,
         store,
@@ -103,8 +108,17 @@ impl Operator {
         let patience =
             jiff::SignedDuration::try_from(self.shared.scaled(duration)).unwrap_or_default();
         let mut leading = false;
-        let mut seen = (String::new(), self.store.now());
+        // Patience is counted by a clock that nobody moves.
+        let mut seen = (String::new(), std::time::Instant::now());
         loop {
+            if self.shared.is_cut_off(&self.node) {
+                if leading {
+                    return;
+                }
+                self.refused_lease();
+                tokio::time::sleep(self.shared.scaled(lease::RETRY)).await;
+                continue;
+            }
             let now = self.store.now();
             let found = self
                 .store
@@ -116,9 +130,11 @@ impl Operator {
                 .map(|lease| text(lease, "/spec/renewTime").to_owned())
                 .unwrap_or_default();
             if seen.0 != renewed {
-                seen = (renewed, now);
+                seen = (renewed, std::time::Instant::now());
             }
-            let act = lease::act(found.as_ref(), me, seen.1, now, patience);
+            let silent = jiff::SignedDuration::try_from(seen.1.elapsed()).unwrap_or_default();
+            let since = now.checked_sub(silent).unwrap_or(now);
+            let act = lease::act(found.as_ref(), me, since, now, patience);
             let won = match act {
                 Act::Wait => false,
                 Act::Create => {
@@ -152,14 +168,25 @@ impl Operator {
                     if !warm {
                         self.became_leader(name, me);
                     }
-                    tasks.spawn(self.clone().run_instances(warm));
-                    tasks.spawn(self.clone().run_pods(warm));
+                    tasks.spawn(work::keep(instances::Instances(self.clone()), warm));
+                    tasks.spawn(work::keep(pods::Pods(self.clone()), warm));
                 }
                 (true, false) => return,
                 _ => {}
             }
             tokio::time::sleep(self.shared.scaled(lease::RETRY)).await;
         }
+    }
+
+    /// What client-go says each time it may not read the Lease.
+    fn refused_lease(&self) {
+        let (namespace, lease) = (&self.namespace, lease::LEASE);
+        self.journal.write(format!(
+            "{} error retrieving resource lock {namespace}/{lease}: leases.coordination.k8s.io \"{lease}\" is forbidden: \
+             User \"system:serviceaccount:{namespace}:{DEPLOYMENT}\" cannot get resource \"leases\" in API group \
+             \"coordination.k8s.io\" in the namespace \"{namespace}\"",
+            self.klog('E', "leaderelection.go:429]")
+        ));
     }
 
     fn became_leader(&self, pod: &str, me: &str) {
@@ -198,7 +225,14 @@ impl Operator {
 
     /// A line of one controller about one object.
     fn note(&self, controller: &str, namespace: &str, name: &str, message: &str) {
-        self.say("INFO", "", message, &fields(controller, namespace, name));
+        self.note_of(controller, namespace, name, message, &json!({}));
+    }
+
+    /// A line of one controller about one object, with more to tell.
+    fn note_of(&self, controller: &str, namespace: &str, name: &str, message: &str, more: &Value) {
+        let mut all = fields(controller, namespace, name);
+        super::json::extend(&mut all, &[], more);
+        self.say("INFO", "", message, &all);
     }
 
     /// An error of one controller about one object.
@@ -217,12 +251,8 @@ impl Operator {
     /// Writes `status.phase`.
     fn set_phase(&self, df: &Value, phase: &str) -> Result<(), String> {
         let (namespace, name) = (text(df, "/metadata/namespace"), text(df, "/metadata/name"));
-        self.note(
-            "Dragonfly",
-            namespace,
-            name,
-            &format!("updating status to {phase}"),
-        );
+        let more = json!({"status": {"phase": phase, "isRollingUpdate": false}});
+        self.note_of("Dragonfly", namespace, name, "updating status", &more);
         let writer = Writer {
             manager: MANAGER,
             subresource: "status",
@@ -258,8 +288,14 @@ fn ordinal(pod: &Value) -> u32 {
         .unwrap_or(u32::MAX)
 }
 
+/// What controller-runtime adds to each line: the controller, its kind, and the object.
 fn fields(controller: &str, namespace: &str, name: &str) -> Value {
-    json!({"controller": controller, "namespace": namespace, "name": name})
+    let (group, kind) = match controller {
+        "Dragonfly" => ("dragonflydb.io", "Dragonfly"),
+        _ => ("", "Pod"),
+    };
+    json!({"controller": controller, "controllerGroup": group, "controllerKind": kind,
+        kind: {"name": name, "namespace": namespace}, "namespace": namespace, "name": name})
 }
 
 /// JSON with a space after colons and commas, as zap prints its fields.

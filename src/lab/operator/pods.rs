@@ -2,20 +2,19 @@
 
 use std::time::Duration;
 
-use futures::StreamExt;
 use serde_json::{Value, json};
-use tokio::time::Instant;
 
 use super::election::{self, Candidate, Labelled, Role};
-use super::queue::{Outcome, Queue};
+use super::queue::Outcome;
 use super::speak::Voices;
+use super::work::Controller;
 use super::{MANAGER, Operator, ordinal};
-use crate::lab::controllers::{Key, follow, key};
+use crate::lab::controllers::{Key, key};
 use crate::lab::json::{is_true, items, set, text};
 use crate::lab::pods;
 use crate::lab::redis::field;
-use crate::lab::resources::{PODS, STATEFUL_SETS};
-use crate::lab::store::{Expect, Object, Writer};
+use crate::lab::resources::{GroupResource, PODS, STATEFUL_SETS};
+use crate::lab::store::{Change, Expect, Writer};
 
 const CONTROLLER: &str = "DragonflyPodLifecycle";
 const NAME_LABEL: &str = "app.kubernetes.io/name";
@@ -33,56 +32,41 @@ enum Readiness {
     Loading,
 }
 
-impl Operator {
-    /// Follows the pods of all instances. A `warm` start has seen them all before.
-    pub(super) async fn run_pods(self, warm: bool) {
-        let mut queue = Queue::default();
-        let mut known = warm;
-        loop {
-            let mut changes = follow(&self.store, &[PODS]);
-            if !std::mem::take(&mut known) {
-                self.store
-                    .labelled(PODS, None, &[(NAME_LABEL, "dragonfly")])
-                    .iter()
-                    .for_each(|pod| queue.add(key(pod)));
-            }
-            loop {
-                let next = queue.next();
-                let wait = async {
-                    match &next {
-                        Some((_, at)) => tokio::time::sleep_until(*at).await,
-                        None => std::future::pending().await,
-                    }
-                };
-                tokio::select! {
-                    biased;
-                    batch = changes.next() => match batch {
-                        Some((_, Ok(batch))) => {
-                            let ours = |pod: &Object| pod.label(NAME_LABEL) == Some("dragonfly");
-                            batch.iter().filter(|change| ours(&change.object)).for_each(|change| queue.add(key(&change.object)));
-                        }
-                        _ => break,
-                    },
-                    () = wait => {
-                        let Some((key, _)) = next.filter(|(_, at)| *at <= Instant::now()) else { continue };
-                        queue.take(&key);
-                        self.shared.unstalled().await;
-                        let outcome = match self.look(&key).await {
-                            Ok(outcome) => outcome,
-                            Err(error) => Outcome::Failed(error),
-                        };
-                        if let Outcome::Failed(error) = &outcome {
-                            self.failed(CONTROLLER, &key.0, &key.1, error);
-                        }
-                        queue.settle(key, &outcome, |time| self.shared.scaled(time));
-                    }
-                }
-            }
-        }
+/// The controller.
+pub(super) struct Pods(pub(super) Operator);
+
+impl Controller for Pods {
+    const NAME: &'static str = CONTROLLER;
+    const WATCHED: &'static [GroupResource<'static>] = &[PODS];
+
+    fn operator(&self) -> &Operator {
+        &self.0
     }
 
+    fn first(&self, known: bool) -> Vec<Key> {
+        if known {
+            return Vec::new();
+        }
+        let pods = self
+            .0
+            .store
+            .labelled(PODS, None, &[(NAME_LABEL, "dragonfly")]);
+        pods.iter().map(|pod| key(pod)).collect()
+    }
+
+    fn concerned(&self, _: GroupResource<'static>, change: &Change) -> Option<Key> {
+        let pod = &change.object;
+        (pod.label(NAME_LABEL) == Some("dragonfly")).then(|| key(pod))
+    }
+
+    async fn look(&self, key: &Key) -> Result<Outcome, String> {
+        self.0.look_at_pod(key).await
+    }
+}
+
+impl Operator {
     /// One look at a pod and, through it, at its instance.
-    async fn look(&self, (namespace, name): &Key) -> Result<Outcome, String> {
+    async fn look_at_pod(&self, (namespace, name): &Key) -> Result<Outcome, String> {
         let Ok(pod) = self.store.get(PODS, namespace, name) else {
             return Ok(Outcome::Done);
         };
@@ -104,7 +88,7 @@ impl Operator {
                         CONTROLLER,
                         namespace,
                         name,
-                        "labelled master is not a master, promoting it",
+                        "Pod labeled as master is running as replica. Promoting it.",
                     );
                     voices.call(&master, &["SLAVEOF", "NO", "ONE"]).await?;
                     return Ok(Outcome::Again(Duration::from_secs(2)));
@@ -135,8 +119,20 @@ impl Operator {
         };
         match ready {
             Readiness::Ready => self.fit(&mut voices, namespace, name, &master).await,
-            Readiness::NotYet => Ok(Outcome::Done),
-            Readiness::Loading => Ok(Outcome::Again(Duration::from_secs(5))),
+            not_yet => {
+                let more = json!({"pod": name});
+                self.note_of(
+                    CONTROLLER,
+                    namespace,
+                    name,
+                    "pod not ready yet, will retry",
+                    &more,
+                );
+                Ok(match not_yet {
+                    Readiness::Loading => Outcome::Again(Duration::from_secs(5)),
+                    _ => Outcome::Done,
+                })
+            }
         }
     }
 
@@ -456,7 +452,11 @@ impl Operator {
             return Ok(Readiness::NotYet);
         }
         let info = voices.info(pod, "persistence").await;
-        let info = info.map_err(|error| format!("failed to verify pod readiness: {error}"))?;
+        let info = info.map_err(|error| {
+            format!(
+                "failed to verify pod readiness: failed to determine dataset load status: {error}"
+            )
+        })?;
         Ok(match field(&info, "loading") {
             None | Some("0") => Readiness::Ready,
             Some(_) => Readiness::Loading,

@@ -1,5 +1,7 @@
 //! The gates of a rolling update, as operator v1.6.1 passes them, one step per look.
 
+use serde_json::{Value, json};
+
 use super::election::{Candidate, Role};
 
 /// A pod during a rollout.
@@ -17,7 +19,7 @@ pub(in crate::lab) struct Rolling {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::lab) enum Step {
     /// Nothing yet, and why.
-    Wait(String),
+    Wait(Gate),
     /// An old pod that is not ready: its successor may do better.
     DeleteStuck(String),
     /// The next old replica.
@@ -35,6 +37,48 @@ pub(in crate::lab) enum Step {
     Finish(Vec<String>),
 }
 
+/// What a rollout waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::lab) enum Gate {
+    /// A pod is not ready, or loads.
+    Startup(String),
+    /// A pod has no role.
+    Role(String),
+    /// There are not as many labelled replicas as there shall be.
+    Replicas {
+        /// How many there shall be.
+        expected: usize,
+        /// How many there are.
+        current: usize,
+    },
+    /// An updated replica is not in stable sync.
+    Stable(String),
+    /// A replica is going.
+    Going(String),
+    /// No master is there that is not going.
+    Master,
+}
+
+impl Gate {
+    /// The operator's words, and what it adds to them.
+    pub(in crate::lab) fn words(&self) -> (&'static str, Value) {
+        match self {
+            Self::Startup(pod) => ("waiting for pod to finish startup", json!({"pod": pod})),
+            Self::Role(pod) => ("waiting for pod to be assigned a role", json!({"pod": pod})),
+            Self::Replicas { expected, current } => (
+                "waiting for all replicas to be configured",
+                json!({"expected": expected, "current": current}),
+            ),
+            Self::Stable(pod) => (
+                "not all new replicas are in stable status yet",
+                json!({"pod": pod, "reason": null}),
+            ),
+            Self::Going(pod) => ("waiting for replica to terminate", json!({"pod": pod})),
+            Self::Master => ("failed to get master: no healthy master found", json!({})),
+        }
+    }
+}
+
 /// The step for these pods, sorted by name, of an instance that wants `replicas`.
 pub(in crate::lab) fn next(pods: &[Rolling], replicas: usize) -> Step {
     for one in pods.iter().filter(|one| !one.deleting) {
@@ -43,10 +87,10 @@ pub(in crate::lab) fn next(pods: &[Rolling], replicas: usize) -> Step {
             return Step::DeleteStuck(name.clone());
         }
         if !one.pod.ready {
-            return Step::Wait(format!("pod {name} is not ready"));
+            return Step::Wait(Gate::Startup(name.clone()));
         }
         if one.pod.role.is_none() {
-            return Step::Wait(format!("pod {name} has no role"));
+            return Step::Wait(Gate::Role(name.clone()));
         }
     }
     let labelled: Vec<&Rolling> = pods
@@ -54,17 +98,16 @@ pub(in crate::lab) fn next(pods: &[Rolling], replicas: usize) -> Step {
         .filter(|one| one.pod.role == Some(Role::Replica))
         .collect();
     if labelled.len() != replicas.saturating_sub(1) {
-        return Step::Wait(format!(
-            "{} of {} replicas",
-            labelled.len(),
-            replicas.saturating_sub(1)
-        ));
+        return Step::Wait(Gate::Replicas {
+            expected: replicas.saturating_sub(1),
+            current: labelled.len(),
+        });
     }
     if let Some(one) = labelled.iter().find(|one| one.pod.updated && !one.stable) {
-        return Step::Wait(format!("replica {} is not stable", one.pod.name));
+        return Step::Wait(Gate::Stable(one.pod.name.clone()));
     }
     if let Some(one) = labelled.iter().find(|one| one.deleting) {
-        return Step::Wait(format!("replica {} is terminating", one.pod.name));
+        return Step::Wait(Gate::Going(one.pod.name.clone()));
     }
     if let Some(one) = labelled.iter().find(|one| !one.pod.updated) {
         return Step::DeleteReplica(one.pod.name.clone());
@@ -78,7 +121,7 @@ pub(in crate::lab) fn next(pods: &[Rolling], replicas: usize) -> Step {
         return Step::Finish(old);
     }
     let Some(master) = masters().find(|one| !one.deleting) else {
-        return Step::Wait("no master".into());
+        return Step::Wait(Gate::Master);
     };
     let master = master.pod.name.clone();
     match labelled.iter().find(|one| one.pod.updated) {
@@ -119,15 +162,21 @@ mod tests {
 
     #[test]
     fn replicas_go_one_at_a_time_and_the_master_last() {
-        let wait = |why: &str| Step::Wait(why.to_owned());
+        let on = |gate: fn(String) -> Gate| Step::Wait(gate("df-1".into()));
         let table = [
             ("m r r", Step::DeleteReplica("df-1".into())),
-            ("m rx r", wait("replica df-1 is terminating")),
-            ("m r", wait("1 of 2 replicas")),
-            ("m -+! r", wait("pod df-1 is not ready")),
+            ("m rx r", on(Gate::Going)),
+            (
+                "m r",
+                Step::Wait(Gate::Replicas {
+                    expected: 2,
+                    current: 1,
+                }),
+            ),
+            ("m -+! r", on(Gate::Startup)),
             ("m -! r", Step::DeleteStuck("df-1".into())),
-            ("m -+ r", wait("pod df-1 has no role")),
-            ("m r+~ r", wait("replica df-1 is not stable")),
+            ("m -+ r", on(Gate::Role)),
+            ("m r+~ r", on(Gate::Stable)),
             ("m r+ r", Step::DeleteReplica("df-2".into())),
             (
                 "m r+ r+",

@@ -7,6 +7,7 @@
 
 mod faults;
 mod lives;
+mod signatures;
 
 use std::time::Instant;
 
@@ -321,7 +322,7 @@ async fn serve_by_hand() {
     .unwrap();
     std::fs::write(&path, lab.kubeconfig()).unwrap();
     let control = lab
-        .serve_control(&std::path::Path::new(&path).with_extension("lab"))
+        .serve_control(&std::path::Path::new(&path).with_extension("lab"), None)
         .await
         .unwrap();
     println!(

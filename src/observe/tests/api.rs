@@ -41,6 +41,8 @@ pub enum Act {
     Forward(Pod),
     /// A port-forward to a port where nothing listens.
     Refuse(&'static str),
+    /// A command run in a pod: what it prints, what it complains of, its exit status.
+    Run(&'static str, &'static str, u8),
 }
 
 impl Act {
@@ -170,6 +172,9 @@ async fn serve(mut stream: TcpStream, state: Arc<Mutex<State>>, changed: watch::
         let played = match script(&asked) {
             Act::Forward(pod) => return forward(stream, &asked, Ok(pod)).await,
             Act::Refuse(text) => return forward(stream, &asked, Err(text)).await,
+            Act::Run(out, complaint, exit) => {
+                return run(stream, &asked, out, complaint, exit).await;
+            }
             played => played,
         };
         if !act(&mut stream, played).await {
@@ -207,7 +212,7 @@ async fn act(stream: &mut TcpStream, act: Act) -> bool {
             gone(stream).await;
             return false;
         }
-        Act::Silence | Act::Forward(_) | Act::Refuse(_) => {
+        Act::Silence | Act::Forward(_) | Act::Refuse(_) | Act::Run(..) => {
             gone(stream).await;
             return false;
         }
@@ -268,6 +273,27 @@ async fn forward(mut stream: TcpStream, asked: &Asked, pod: Result<Pod, &'static
         let _ = socket.close(None).await;
     };
     tokio::join!(bridge, pod(there));
+}
+
+/// What a command in a pod gives, as the kubelet sends it: output on channel 1, complaints on 2, its end on 3.
+async fn run(mut stream: TcpStream, asked: &Asked, out: &str, complaint: &str, exit: u8) {
+    let accept = derive_accept_key(asked.headers["sec-websocket-key"].as_bytes());
+    let head = format!(
+        "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\nsec-websocket-accept: {accept}\r\nsec-websocket-protocol: v4.channel.k8s.io\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut socket = WebSocketStream::from_raw_socket(stream, Role::Server, None).await;
+    let end = match exit {
+        0 => json!({"metadata": {}, "status": "Success"}),
+        code => json!({"metadata": {}, "status": "Failure", "reason": "NonZeroExitCode",
+            "message": format!("command terminated with exit code {code}"),
+            "details": {"causes": [{"reason": "ExitCode", "message": code.to_string()}]}}),
+    };
+    for (channel, text) in [(1_u8, out), (2, complaint), (3, end.to_string().as_str())] {
+        let frame = [&[channel], text.as_bytes()].concat();
+        let _ = socket.send(Message::binary(frame)).await;
+    }
+    let _ = socket.close(None).await;
 }
 
 /// Waits until the other end closes.

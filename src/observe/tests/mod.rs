@@ -11,6 +11,7 @@ mod engines;
 mod lines;
 mod on_demand;
 mod watches;
+mod ways;
 
 use std::time::Duration;
 
@@ -43,6 +44,9 @@ pub fn quick() -> Pace {
         probes_in_flight: 4,
         on_demand: ms(60),
         on_demand_kept: ms(300),
+        exec: false,
+        exec_focused: ms(50),
+        exec_background: ms(200),
     }
 }
 

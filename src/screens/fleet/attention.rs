@@ -2,9 +2,9 @@
 
 use jiff::Timestamp;
 
-use crate::checks::{Finding, Since, State, Subject};
+use crate::checks::{Finding, Since, Subject};
 use crate::domain::Kind;
-use crate::screens::parts::{See, state_sign, state_tone};
+use crate::screens::parts::{See, finding_sign, finding_tone};
 use crate::settings::{Glyph, Tone};
 use crate::widgets::{Column, Piece, Row, draw};
 
@@ -13,7 +13,8 @@ use crate::widgets::{Column, Piece, Row, draw};
 pub(super) struct Notice {
     pub subject: Subject,
     pub check: &'static str,
-    pub state: State,
+    pub sign: Glyph,
+    pub tone: Tone,
     pub sentence: String,
     pub since: Since,
 }
@@ -24,7 +25,8 @@ impl Notice {
         Self {
             subject: finding.subject.clone(),
             check: finding.check,
-            state: finding.state,
+            sign: finding_sign(finding),
+            tone: finding_tone(finding),
             sentence: finding.sentence.clone(),
             since: finding.since,
         }
@@ -59,17 +61,14 @@ fn subject(notice: &Notice) -> String {
 
 /// The cells of a line.
 pub(super) fn cells(see: &See<'_>, notice: &Notice) -> Row {
-    let tone = state_tone(notice.state);
+    let tone = notice.tone;
     let name = subject(notice);
     let since = match notice.since {
         Since::Exactly(at) => format!("since {}", see.age(at)),
         Since::Seen(_) => see.since(notice.since),
     };
     Row::new(vec![
-        Piece::new(
-            format!("{} {name}", see.sign(state_sign(notice.state))),
-            tone,
-        ),
+        Piece::new(format!("{} {name}", see.sign(notice.sign)), tone),
         Piece::text(notice.sentence.clone()),
         Piece::muted(since),
     ])
@@ -94,7 +93,7 @@ pub(crate) fn evidence_text(see: &See<'_>, subject: &Subject) -> String {
         text.push_str(&format!(
             "- {} ({}, check {}, {} {})\n",
             finding.sentence,
-            finding.severity.word(),
+            finding.word(),
             finding.check,
             match finding.since {
                 Since::Exactly(_) => "since",
@@ -102,6 +101,9 @@ pub(crate) fn evidence_text(see: &See<'_>, subject: &Subject) -> String {
             },
             at(finding.since.at()),
         ));
+        if !finding.meaning.is_empty() {
+            text.push_str(&format!("  {}\n", finding.meaning));
+        }
         for evidence in &finding.evidence {
             text.push_str(&format!(
                 "  - {} ({}, {})\n",
@@ -110,6 +112,7 @@ pub(crate) fn evidence_text(see: &See<'_>, subject: &Subject) -> String {
                 at(evidence.at)
             ));
         }
+        text.push_str(&format!("  next: {}\n", finding.next_step()));
     }
     text
 }

@@ -6,7 +6,8 @@ use ratatui::layout::Rect;
 use super::columns::{self, Fit};
 use super::row::{FleetRow, RowKey};
 use super::{Fleet, Pane, attention};
-use crate::screens::parts::See;
+use crate::domain::{Kind, Scope};
+use crate::screens::parts::{Counts, See, denied};
 use crate::settings::Tone;
 use crate::widgets::{Panel, Piece, Table, draw};
 
@@ -56,12 +57,13 @@ impl Fleet {
             row.map(|row| columns::cells(see, row)).unwrap_or_default()
         };
         let (column, descending) = self.sort;
+        let empty = self.empty_words(see);
         Table::new(&columns, self.order.len(), &row)
             .selected(self.position())
             .focused(focused)
             .sorted(column, descending)
             .shifted(self.shift)
-            .when_empty(self.empty_words(see))
+            .when_empty(&empty)
             .render(&self.window, &see.look, inner, buf);
         if let Some(hint) = see.hint {
             // Under the last row, where there is room for it.
@@ -76,24 +78,39 @@ impl Fleet {
         draw::below(inner, 1)
     }
 
-    fn empty_words(&self, see: &See<'_>) -> &'static str {
-        if !self.rows.is_empty() {
-            return match see.ill_only {
-                true => "nothing here is ill (! shows everything)",
-                false => "nothing matches the filter (esc clears it)",
-            };
+    /// Why there is no row.
+    fn empty_words(&self, see: &See<'_>) -> String {
+        if self.rows.is_empty() {
+            return "no context is open yet".to_owned();
         }
-        "no context is open yet"
+        let filtered = !see.filter.is_empty();
+        let ill = self.rows.values().filter(|row| row.is_ill()).count();
+        match (see.ill_only, filtered, ill) {
+            (true, _, 0) => "nothing here is ill (! shows everything)".to_owned(),
+            (true, true, hidden) => format!(
+                "nothing that is ill matches the filter, which hides {hidden} (esc clears it, ! shows what is well too)"
+            ),
+            _ => "nothing matches the filter (esc clears it)".to_owned(),
+        }
     }
 
-    /// `3 instances, 1 ill`, and what is left out.
+    /// `3 instances, 1 ill, 1 unknown`, and what is left out.
     fn summary(&self, see: &See<'_>) -> Vec<Piece> {
         let instances = || {
             let rows = self.rows.values();
             rows.filter(|row| matches!(row.key, RowKey::Instance(_)))
         };
-        let all = instances().count();
-        let ill = instances().filter(|row| row.is_ill()).count();
+        let counts = Counts::of(instances().map(|row| row.rank));
+        let all = counts.all;
+        // Where instances may not be listed, none is known, which is not that there is none.
+        let unread = see
+            .world
+            .shown_contexts()
+            .filter(|c| {
+                denied(c, Kind::Dragonfly).is_some()
+                    || c.is_superseded(Kind::Dragonfly, &Scope::Cluster)
+            })
+            .count();
         let mut pieces = Vec::new();
         let written = see.filter.written();
         if !written.is_empty() || see.ill_only {
@@ -106,15 +123,21 @@ impl Fleet {
             pieces.push(Piece::new(format!("{only} shows {shown}, "), Tone::Accent));
         }
         pieces.push(Piece::muted(match all {
+            0 if unread > 0 => "no instance known".to_owned(),
             0 => "no instance".to_owned(),
             1 => "1 instance, ".to_owned(),
             all => format!("{all} instances, "),
         }));
-        pieces.push(match ill {
-            _ if all == 0 => Piece::default(),
-            0 => Piece::muted("none ill"),
-            n => Piece::new(format!("{n} ill"), Tone::Degraded),
-        });
+        if all > 0 {
+            pieces.push(Piece::new(counts.words(), counts.tone()));
+        }
+        if unread > 0 {
+            let word = if unread == 1 { "context" } else { "contexts" };
+            pieces.push(Piece::new(
+                format!(", may not list all in {unread} {word}"),
+                Tone::Unknown,
+            ));
+        }
         // What is not seen is not well.
         let dark = see.world.shown_contexts().filter(|c| !c.is_live()).count();
         if dark > 0 {

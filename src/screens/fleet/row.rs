@@ -7,7 +7,9 @@ use jiff::Timestamp;
 use crate::checks::{Judgement, Since, State};
 use crate::domain::object::Pod;
 use crate::domain::world::ContextWorld;
-use crate::domain::{ContextId, Figures, InstanceId, InstanceView, Kind, Link, Master, figures};
+use crate::domain::{
+    ContextId, Figures, InstanceId, InstanceView, Kind, Link, Master, Scope, figures, figures_under,
+};
 use crate::screens::parts::{
     Field, Measure, See, Sieved, denied, standing, state_sign, state_tone,
 };
@@ -40,6 +42,8 @@ pub(super) struct FleetRow {
     pub sign: Glyph,
     pub tone: Tone,
     pub word: String,
+    /// What `state:` is compared with: the word, and `ill` for what is worse than syncing.
+    states: String,
     /// Higher is worse.
     pub rank: State,
     pub since: Option<Since>,
@@ -62,8 +66,10 @@ impl FleetRow {
     pub fn of_instance(see: &See<'_>, view: &InstanceView<'_>) -> Self {
         let judgement = see.board.instance(&view.id);
         let state = judgement.map_or(State::Unknown, |j| j.state);
-        let worst = judgement.and_then(|j| j.findings.first());
-        let figures = figures(view);
+        let figures = match judgement {
+            Some(judgement) => figures_under(view, judgement.master.clone()),
+            None => figures(view),
+        };
         let restarts = view.nodes.iter().map(|n| restarts(&n.pod.value)).sum();
         let is_stale = !view.context.is_live();
         Self {
@@ -71,7 +77,7 @@ impl FleetRow {
             tone: state_tone(state),
             word: state.word().to_owned(),
             rank: state,
-            since: worst.map(|finding| finding.since),
+            since: since_of(judgement),
             name: view.id.to_string(),
             created: view.dragonfly.value.meta.created,
             restarts,
@@ -83,6 +89,7 @@ impl FleetRow {
             figures: Some(figures),
             key: RowKey::Instance(view.id.clone()),
             text: String::new(),
+            states: String::new(),
         }
         .written()
     }
@@ -102,7 +109,7 @@ impl FleetRow {
             tone,
             word: word.to_owned(),
             rank,
-            since: (!context.is_live()).then_some(Since::Seen(context.link_since)),
+            since: (!context.is_live()).then(|| Since::Seen(context.stands_since())),
             name: sentence,
             figures: None,
             created: None,
@@ -113,6 +120,7 @@ impl FleetRow {
             master: String::new(),
             version: String::new(),
             text: String::new(),
+            states: String::new(),
         }
         .written()
     }
@@ -120,11 +128,11 @@ impl FleetRow {
     /// Whether its judgement is still the one that it shows.
     pub fn shows(&self, judgement: Option<&Judgement>) -> bool {
         let state = judgement.map_or(State::Unknown, |j| j.state);
-        let since = judgement
-            .and_then(|j| j.findings.first())
-            .map(|finding| finding.since);
+        let since = since_of(judgement);
         let findings = judgement.map_or(0, |j| j.findings.len());
+        let master = judgement.map(|j| &j.master);
         (self.rank, self.since, self.findings) == (state, since, findings)
+            && self.figures.as_ref().map(|figures| &figures.master) == master
     }
 
     /// Whether it says the same as its predecessor. A fresh answer that repeats the last one changes nothing that is
@@ -142,7 +150,7 @@ impl FleetRow {
         same == *old
     }
 
-    /// Something is wrong with it, or cannot be told.
+    /// Something is wrong with it, is on its way, or cannot be told: what `!` leaves.
     pub fn is_ill(&self) -> bool {
         self.rank != State::Healthy
     }
@@ -193,6 +201,10 @@ impl FleetRow {
     }
 
     fn written(mut self) -> Self {
+        self.states = match self.rank.is_ill() {
+            true => format!("{} ill", self.word),
+            false => self.word.clone(),
+        };
         self.text = format!(
             "{} {} {} {} {}",
             self.word,
@@ -234,7 +246,7 @@ impl Sieved for FleetRow {
 
     fn field(&self, field: Field) -> &str {
         match (field, &self.key) {
-            (Field::State, _) => &self.word,
+            (Field::State, _) => &self.states,
             (Field::Context, key) => key.context().as_str(),
             (Field::Namespace, RowKey::Instance(id)) => &id.namespace,
             (Field::Name, RowKey::Instance(id)) => &id.name,
@@ -355,12 +367,26 @@ fn absence(see: &See<'_>, context: &ContextWorld) -> Absence {
         );
     }
     if context.has_listed(Kind::Dragonfly) {
-        let place = match context.namespaces.as_slice() {
+        let confined = context.is_superseded(Kind::Dragonfly, &Scope::Cluster);
+        let own: Vec<&str> = context.namespaces.iter().map(|ns| &**ns).collect();
+        let instead: Vec<&str> = context.namespaces_instead().into_iter().collect();
+        let places = if confined { &instead } else { &own };
+        let place = match places.as_slice() {
             [] => "in this cluster".to_owned(),
             [one] => format!("in namespace {one}"),
             several => format!("in namespaces {}", several.join(", ")),
         };
         let sentence = format!("no Dragonfly {place}");
+        if confined {
+            // Elsewhere there may be any number.
+            return of(
+                Glyph::Unknown,
+                Tone::Unknown,
+                "unknown",
+                State::Unknown,
+                format!("{sentence}; elsewhere we may not list them (-n NAMESPACE looks there)"),
+            );
+        }
         return of(Glyph::Dash, Tone::Muted, "none", State::Healthy, sentence);
     }
     let sentence = "listing Dragonfly objects".to_owned();
@@ -371,6 +397,12 @@ fn absence(see: &See<'_>, context: &ContextWorld) -> Absence {
         State::Syncing,
         sentence,
     )
+}
+
+/// Since when an instance is in its state; nothing for one that is well, whatever else is noted of it.
+fn since_of(judgement: Option<&Judgement>) -> Option<Since> {
+    let judgement = judgement.filter(|j| j.state != State::Healthy)?;
+    judgement.findings.first().map(|finding| finding.since)
 }
 
 fn restarts(pod: &Pod) -> u64 {

@@ -4,7 +4,7 @@ use super::selection::Lists;
 use super::{Pane, events, nodes, storage, unread};
 use crate::checks::{Finding, Since};
 use crate::domain::{InstanceView, Kind};
-use crate::screens::parts::{See, state_sign, state_tone};
+use crate::screens::parts::{See, finding_sign, finding_tone};
 use crate::widgets::{Column, Piece, Row};
 
 type Rows<'a> = Box<dyn Fn(usize) -> Row + 'a>;
@@ -80,8 +80,8 @@ pub(super) fn of<'a>(
 }
 
 fn finding_cells(see: &See<'_>, finding: &Finding) -> Row {
-    let tone = state_tone(finding.state);
-    let sign = see.sign(state_sign(finding.state));
+    let tone = finding_tone(finding);
+    let sign = see.sign(finding_sign(finding));
     Row::new(vec![
         Piece::new(format!("{sign} {}", finding.sentence), tone),
         Piece::muted(match finding.since {

@@ -10,4 +10,7 @@ pub use filter::{Field, Filter, Measure, Sieved};
 pub use list::moved;
 pub use see::{Clock, See};
 pub use sheet::{Section, Sheet};
-pub use words::{Standing, denied, missing, operator_words, standing, state_sign, state_tone};
+pub use words::{
+    Counts, Standing, denied, finding_sign, finding_tone, missing, operator_words, standing,
+    state_sign, state_tone,
+};

@@ -46,13 +46,13 @@ impl<'a> See<'a> {
         text::age(at, self.now)
     }
 
-    /// How long it will be until then: `4s`; `0s` when it is past.
-    pub fn until(&self, at: Timestamp) -> String {
+    /// How long it will be until then: `4s`; `None` when it has come.
+    pub fn until(&self, at: Timestamp) -> Option<String> {
         let left = at.as_second().saturating_sub(self.now.as_second());
-        if left > 0 {
+        (left > 0).then(|| {
             self.clock.note(self.now.as_second().saturating_add(1));
-        }
-        text::age_of(left)
+            text::age_of(left)
+        })
     }
 
     /// `3m04s`, or `seen for 12s` when only our own watching vouches for it.

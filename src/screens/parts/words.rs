@@ -1,7 +1,7 @@
 //! Words, signs and tones for states, so that every screen says the same thing the same way.
 
 use super::See;
-use crate::checks::{Judgement, State, Subject};
+use crate::checks::{Finding, Judgement, Leader, Severity, State, Subject, leader};
 use crate::domain::world::ContextWorld;
 use crate::domain::{Access, Fault, FaultKind, Kind, Link, Scope};
 use crate::settings::{Glyph, Tone};
@@ -34,6 +34,85 @@ pub fn state_tone(state: State) -> Tone {
     }
 }
 
+/// The sign of a finding, the same wherever it is told: that of what could not be judged, else of how bad it is.
+pub fn finding_sign(finding: &Finding) -> Glyph {
+    match (finding.state, finding.severity) {
+        (State::Unknown, _) => Glyph::Unknown,
+        (_, Severity::Critical) => Glyph::Broken,
+        (_, Severity::Warning) if finding.state != State::Syncing => Glyph::Warning,
+        (State::Syncing, _) => Glyph::Syncing,
+        // Served, and yet worth a warning's sign: nobody would fail it over.
+        (State::Healthy, _) => Glyph::Warning,
+        (_, _) => Glyph::Dot,
+    }
+}
+
+/// The tone of a finding, the same wherever it is told.
+pub fn finding_tone(finding: &Finding) -> Tone {
+    match finding_sign(finding) {
+        Glyph::Unknown => Tone::Unknown,
+        Glyph::Broken => Tone::Broken,
+        Glyph::Warning => Tone::Degraded,
+        Glyph::Syncing => Tone::Syncing,
+        _ => Tone::Text,
+    }
+}
+
+/// How many instances are how: every title and count says it so.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// All of them.
+    pub all: usize,
+    /// Worse than syncing, and known.
+    pub ill: usize,
+    /// Neither well nor ill: it cannot be told.
+    pub unknown: usize,
+    /// On the way to being well.
+    pub syncing: usize,
+}
+
+impl Counts {
+    /// Of instances in these states.
+    pub fn of(states: impl IntoIterator<Item = State>) -> Self {
+        let mut counts = Self::default();
+        for state in states {
+            counts.all += 1;
+            counts.ill += usize::from(state.is_ill());
+            counts.unknown += usize::from(state == State::Unknown);
+            counts.syncing += usize::from(state == State::Syncing);
+        }
+        counts
+    }
+
+    /// `2 ill, 3 unknown`; `none ill`.
+    pub fn words(&self) -> String {
+        let counted = [
+            (self.ill, "ill"),
+            (self.unknown, "unknown"),
+            (self.syncing, "syncing"),
+        ];
+        let words: Vec<String> = counted
+            .iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, word)| format!("{count} {word}"))
+            .collect();
+        match words.is_empty() {
+            true => "none ill".to_owned(),
+            false => words.join(", "),
+        }
+    }
+
+    /// The tone of the worst of them.
+    pub fn tone(&self) -> Tone {
+        match self {
+            Self { ill: 1.., .. } => Tone::Degraded,
+            Self { unknown: 1.., .. } => Tone::Unknown,
+            Self { syncing: 1.., .. } => Tone::Syncing,
+            _ => Tone::Muted,
+        }
+    }
+}
+
 /// How a context stands, in a word or a few.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standing {
@@ -41,13 +120,15 @@ pub struct Standing {
     pub sign: Glyph,
     /// Its tone.
     pub tone: Tone,
-    /// `connecting`, `unreachable`, `login needed`, `degraded`; empty when it is live and nothing is missing.
+    /// `connecting`, `unreachable`, `login needed`, `degraded`, `operator down`; empty when it is live and nothing is
+    /// missing.
     pub word: &'static str,
     /// What is missing or failing, short: `dial timeout`, `no events`.
     pub why: String,
 }
 
-/// How a context stands.
+/// How a context stands. Its sign is that of the worst finding about it, or about its operator, so that the strip shows the
+/// same sign as the attention list and the explanation.
 pub fn standing(see: &See<'_>, context: &ContextWorld) -> Standing {
     let of = |sign, tone, word, why: String| Standing {
         sign,
@@ -59,59 +140,75 @@ pub fn standing(see: &See<'_>, context: &ContextWorld) -> Standing {
         Link::Connecting => of(Glyph::Syncing, Tone::Syncing, "connecting", String::new()),
         Link::Unreachable { fault, .. } => {
             let why = fault.message.clone();
-            of(Glyph::Broken, Tone::Broken, "unreachable", why)
+            of(Glyph::Unknown, Tone::Unknown, "unreachable", why)
         }
         Link::LoginNeeded { fault, .. } => {
             let why = fault.message.clone();
-            of(Glyph::Broken, Tone::Broken, "login needed", why)
+            of(Glyph::Unknown, Tone::Unknown, "login needed", why)
         }
         Link::Unusable { fault } => {
             let why = fault.message.clone();
-            of(Glyph::Broken, Tone::Broken, "unusable", why)
+            of(Glyph::Unknown, Tone::Unknown, "unusable", why)
         }
         Link::Live { .. } => {
-            let missing = missing(context);
-            if missing.is_empty() {
-                let judged = see.board.subject(&Subject::Context(context.id.clone()));
-                let worst = judged.map_or(State::Healthy, |j| j.state);
-                return match worst {
-                    State::Healthy => of(Glyph::Healthy, Tone::Healthy, "", String::new()),
-                    state => of(
-                        state_sign(state),
-                        state_tone(state),
-                        "degraded",
-                        String::new(),
-                    ),
+            let why = missing(context).join(", ");
+            let Some(worst) = worst_finding(see, context) else {
+                return match why.is_empty() {
+                    true => of(Glyph::Healthy, Tone::Healthy, "", why),
+                    false => of(Glyph::Warning, Tone::Degraded, "degraded", why),
                 };
-            }
-            of(
-                Glyph::Warning,
-                Tone::Degraded,
-                "degraded",
-                missing.join(", "),
-            )
+            };
+            let word = match &worst.subject {
+                Subject::Operator(_) if worst.check == "operator-down" => "operator down",
+                Subject::Operator(_) => "CRD missing",
+                Subject::Context(_) | Subject::Instance(_) => "degraded",
+            };
+            let (sign, tone) = match worst.severity {
+                // That something may not be read, and is not needed, takes something away all the same.
+                Severity::Note => (Glyph::Warning, Tone::Degraded),
+                _ => (finding_sign(worst), finding_tone(worst)),
+            };
+            of(sign, tone, word, why)
         }
     }
 }
 
-/// What cannot be read in a context, each in two words: `no events`, `pods failing`.
+/// The worst finding about a context or its operator that a strip marks. That an operator cannot be looked for is told in
+/// its own place.
+fn worst_finding<'a>(see: &See<'a>, context: &ContextWorld) -> Option<&'a Finding> {
+    let id = &context.id;
+    let of = |subject: Subject| {
+        let judged = see.board.subject(&subject);
+        judged.map_or(&[] as &[Finding], |j| j.findings.as_slice())
+    };
+    let own = of(Subject::Context(id.clone())).iter();
+    let operator = of(Subject::Operator(id.clone()))
+        .iter()
+        .filter(|finding| finding.severity > Severity::Note);
+    own.chain(operator)
+        .max_by_key(|finding| (finding.severity, finding.state))
+}
+
+/// What cannot be read in a context, each in a few words: `no right to read events`, `Dragonfly pods timed out`.
 pub fn missing(context: &ContextWorld) -> Vec<String> {
     let mut words: Vec<String> = Vec::new();
+    let mut denied: Vec<String> = Vec::new();
     for (kind, scope, source) in context.troubled_sources() {
         let place = match scope {
             Scope::Cluster => String::new(),
             Scope::Namespace(namespace) => format!(" in {namespace}"),
         };
-        let word = match &source.access {
-            Some(Access::Denied(_)) => format!("no {}{place}", kind.words()),
+        let what = format!("{}{place}", kind.words());
+        match &source.access {
+            Some(Access::Denied(_)) if !denied.contains(&what) => denied.push(what),
             Some(Access::Broken(fault)) => {
-                format!("{}{place} {}", kind.words(), fault.kind.word())
+                words.push(format!("{what} {}", fault.kind.word()));
             }
-            _ => continue,
-        };
-        if !words.contains(&word) {
-            words.push(word);
+            _ => {}
         }
+    }
+    if !denied.is_empty() {
+        words.insert(0, format!("no right to read {}", denied.join(", ")));
     }
     let instead: Vec<&str> = context.namespaces_instead().into_iter().collect();
     if !instead.is_empty() {
@@ -126,9 +223,9 @@ pub fn missing(context: &ContextWorld) -> Vec<String> {
 /// The state of the operator of a context, with what a strip says of it.
 pub fn operator_words(see: &See<'_>, context: &ContextWorld) -> Option<(Tone, String)> {
     let judged = see.board.subject(&Subject::Operator(context.id.clone()));
-    let tone = match judged.map(|j: &Judgement| j.state) {
-        None | Some(State::Healthy) => Tone::Muted,
-        Some(state) => state_tone(state),
+    let tone = match judged.and_then(|j: &Judgement| j.findings.first()) {
+        None => Tone::Muted,
+        Some(worst) => finding_tone(worst),
     };
     if let Some(fault) = denied(context, Kind::OperatorDeployment) {
         let word = match fault.kind {
@@ -148,16 +245,17 @@ pub fn operator_words(see: &See<'_>, context: &ContextWorld) -> Option<(Tone, St
         text.push(' ');
         text.push_str(version);
     }
-    if let Some(holder) = context
-        .leases
-        .iter()
-        .find_map(|l| l.value.holder.as_deref())
-    {
-        // `<pod>_<uuid>`; the pod's last part tells it from its namesakes.
-        let pod = holder.split_once('_').map_or(holder, |(pod, _)| pod);
+    let leader = leader(context, see.limits, see.now);
+    if let Some(pod) = leader.pod() {
+        // The pod's last part tells it from its namesakes.
         let tail = pod.rsplit_once('-').map_or(pod, |(_, tail)| tail);
         let ellipsis = see.sign(Glyph::Ellipsis);
         text.push_str(&format!(" lead {ellipsis}-{tail}"));
+    }
+    match leader {
+        Leader::Expired(..) => text.push_str(" no leader"),
+        Leader::Fresh(_, until) => see.clock.note(until.as_second().saturating_add(1)),
+        Leader::Unknown => {}
     }
     if context.operators.len() > 1 {
         text.push_str(&format!(" and {} more", context.operators.len() - 1));
@@ -180,4 +278,25 @@ pub fn denied(context: &ContextWorld, kind: Kind) -> Option<&Fault> {
         }
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_ill_unknown_and_syncing_is_counted_apart() {
+        use State::*;
+        for (states, wanted) in [
+            (&[Healthy, Healthy][..], "none ill"),
+            (&[Healthy, Syncing], "1 syncing"),
+            (&[Unknown, Unknown, Unknown], "3 unknown"),
+            (
+                &[Degraded, NoMaster, Unknown, Syncing, Healthy],
+                "2 ill, 1 unknown, 1 syncing",
+            ),
+        ] {
+            assert_eq!(Counts::of(states.iter().copied()).words(), wanted);
+        }
+    }
 }

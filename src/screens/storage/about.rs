@@ -157,13 +157,20 @@ fn snapshots(see: &See<'_>, row: &StoreRow) -> Vec<Line> {
             format!("the last save failed {} ago: {error}", see.age(*at)),
         ));
     }
+    if !told.strays.is_empty() {
+        lines.push((Glyph::Warning, Tone::Degraded, told.strays.clone()));
+    } else if told.engine.is_none() && told.schedule.is_some() && row.claim.is_some() {
+        let text = "whether the engine itself has this schedule (CONFIG GET snapshot_cron) it has not told";
+        lines.push((Glyph::Unknown, Tone::Muted, text.to_owned()));
+    }
     let last = match told.last {
         Some(at) => format!("last saved {} ago to {}", see.age(at), told.file),
         None => "not saved since its process started".to_owned(),
     };
     let next = told
         .next
-        .map(|at| format!(", next in {}", see.until(at)))
+        .and_then(|at| see.until(at))
+        .map(|left| format!(", next in {left}"))
         .unwrap_or_default();
     let cron = told.schedule.as_deref().unwrap_or_default();
     lines.push(match &told.age {

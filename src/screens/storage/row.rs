@@ -58,7 +58,8 @@ impl StoreRow {
             self.snapshots.age,
             Age::Missed | Age::MissedTwice | Age::Unreadable(_)
         );
-        !self.drift.is_empty() || full || late || self.snapshots.failure.is_some()
+        let strays = !self.snapshots.strays.is_empty();
+        !self.drift.is_empty() || full || late || strays || self.snapshots.failure.is_some()
     }
 
     /// The name by which a selection is kept.

@@ -116,10 +116,9 @@ pub(super) fn cells(see: &See<'_>, id: &InstanceId, row: &StoreRow) -> Row {
                 },
             )
         }),
-        row.snapshots
-            .schedule
-            .clone()
-            .map_or_else(dash, Piece::muted),
+        row.snapshots.schedule.clone().map_or_else(dash, |cron| {
+            odd(Piece::muted(cron), !row.snapshots.strays.is_empty())
+        }),
         saved(see, row),
         match row.drift.len() {
             0 => dash(),

@@ -161,6 +161,18 @@ pub const KEYS: &[KeyDoc<Settings>] = &[
         "Nodes of instances not in view that are probed at the same time, per context.",
     ),
     key(
+        "probe.exec",
+        Slot::Yes(|s| &mut s.probe.exec),
+        "Where no port-forward is permitted, run `redis-cli -p 9999 INFO ALL` in the pod (right `pods/exec`). Each run is a \
+         process in the container and a line in the audit log of the cluster.",
+    ),
+    key(
+        "probe.exec-others",
+        Slot::Span(|s| &mut s.probe.exec_others, s(5), s(3_600)),
+        "Time between two such commands in a pod of an instance that is not in view; in view it is 10s. Past \
+         `limits.silent-after` what was said is not believed any more.",
+    ),
+    key(
         "api.deadline",
         Slot::Span(|s| &mut s.api.deadline, s(1), s(300)),
         "A request to an API server that has not been answered after this has failed.",
@@ -207,11 +219,11 @@ pub const MEMBER_KEYS: &[KeyDoc<Member>] = &[
     key(
         "role",
         Slot::Text(|m| &mut m.role),
-        "What the cluster is for, in a word beside its name: `infra`, `apps`.",
+        "What the cluster is for, in a word beside its name. `infra` is to have an operator, and is told when it has none; `apps` only uses instances elsewhere and needs none; any other word is only shown.",
     ),
     key(
         "read-only",
         Slot::Yes(|m| &mut m.read_only),
-        "Nothing may ever be changed there from this console.",
+        "Nothing may ever be changed there from this console: a lock beside its name, for ever. This version changes nothing anywhere.",
     ),
 ];

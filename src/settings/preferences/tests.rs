@@ -25,6 +25,8 @@ fn every_key_is_read() {
         others = 20
         deadline = "1s"
         at-once = 4
+        exec = true
+        exec-others = '40s'
         [api]
         deadline = "20s"
         connect = "3s"
@@ -67,6 +69,8 @@ fn every_key_is_read() {
                 others: s(20),
                 deadline: s(1),
                 at_once: 4,
+                exec: true,
+                exec_others: s(40),
             },
             api: Asking {
                 deadline: s(20),

@@ -590,7 +590,7 @@ impl Db {
                         ip: self.ip(other),
                         port: 6379,
                         state: n.link.clone(),
-                        lag: n.lag,
+                        lag: Some(n.lag),
                     })
                     .collect();
                 Side::Master {
@@ -605,6 +605,7 @@ impl Db {
                 last_io: Some(0),
                 syncing: node.link == LinkState::FullSync,
                 offset: (node.link == LinkState::Online).then_some(870_900_412),
+                ..Follower::default()
             }),
         };
         [
@@ -617,7 +618,10 @@ impl Db {
                 side,
             }),
             Probe::Persistence(Persistence::default()),
-            Probe::Keyspace(Keyspace { keys: 1_204_113 }),
+            Probe::Keyspace(Keyspace {
+                keys: 1_204_113,
+                ..Keyspace::default()
+            }),
             Probe::Memory(Memory {
                 used: Some(node.used),
                 max: Some(3 << 30),

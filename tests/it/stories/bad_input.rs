@@ -182,34 +182,78 @@ fn a_server_that_speaks_html_closes_half_way_or_never_answers_is_told_beside_a_l
     }
 }
 
-#[test]
-fn a_credential_plugin_never_reaches_the_screen_and_its_last_line_is_told() {
-    let lab = LabProcess::start("healthy");
-    let text = std::fs::read_to_string(lab.kubeconfig()).unwrap();
-    let server = text
-        .lines()
-        .find_map(|line| line.trim().strip_prefix("server:"))
-        .unwrap()
-        .trim()
-        .to_owned();
+/// A kubeconfig with the context `sso`, whose user is known by a plugin that is this shell script.
+fn with_plugin(lab: &LabProcess, script: &str) -> std::path::PathBuf {
+    let file = lab.folder().join("plugin.sh");
+    std::fs::write(&file, script).unwrap();
     let path = lab.folder().join("plugin-kubeconfig");
     std::fs::write(
         &path,
         format!(
-            "apiVersion: v1\nkind: Config\ncurrent-context: sso\nclusters:\n- name: a\n  cluster: {{server: {server}}}\nusers:\n- name: u\n  user:\n    exec:\n      \
-             apiVersion: client.authentication.k8s.io/v1\n      command: sh\n      args: ['-c', 'echo NOISE-ON-STDERR >&2; echo your session expired >&2; exit 3']\n      \
-             interactiveMode: IfAvailable\ncontexts:\n- name: sso\n  context: {{cluster: a, user: u}}\n"
+            "apiVersion: v1\nkind: Config\ncurrent-context: sso\nclusters:\n- name: a\n  cluster: {{server: {}}}\nusers:\n- name: u\n  user:\n    exec:\n      \
+             apiVersion: client.authentication.k8s.io/v1\n      command: sh\n      args: ['{}']\n      \
+             interactiveMode: IfAvailable\ncontexts:\n- name: sso\n  context: {{cluster: a, user: u}}\n",
+            lab.server(),
+            file.display()
         ),
     )
     .unwrap();
+    path
+}
+
+#[test]
+fn a_credential_plugin_never_reaches_the_screen_and_its_last_line_is_told() {
+    let lab = LabProcess::start("healthy");
+    let script = "echo NOISE-ON-STDERR >&2; echo your session expired >&2; exit 3";
     let console = Opening::new(["--context", "sso"])
-        .kubeconfig(&path)
+        .kubeconfig(&with_plugin(&lab, script))
         .size(160, 40)
         .open();
     console
         .expect_row(&["sso", "login needed"])
         .expect("your session expired");
     assert!(!String::from_utf8_lossy(&console.bytes()).contains("NOISE-ON-STDERR"));
+    console.quit();
+}
+
+#[test]
+fn a_credential_plugin_finds_no_terminal_to_write_to_and_works_without() {
+    let lab = LabProcess::start("healthy");
+    let text = std::fs::read_to_string(lab.kubeconfig()).unwrap();
+    let token = text
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("token: "))
+        .unwrap();
+    let found = lab.folder().join("found");
+    // What it could open it would write to, as programs do that ask for a password.
+    let script = format!(
+        "if (echo NOISE-ON-TTY > /dev/tty) 2> /dev/null; then echo a terminal > {0}; else echo none > {0}; fi\n\
+         echo '{{\"apiVersion\":\"client.authentication.k8s.io/v1\",\"kind\":\"ExecCredential\",\"status\":{{\"token\":\"{token}\"}}}}'",
+        found.display()
+    );
+    let console = Opening::new(["--context", "sso"])
+        .kubeconfig(&with_plugin(&lab, &script))
+        .open();
+    console.expect_row(&["harbor/cache", "1 of 1"]);
+    assert_eq!(std::fs::read_to_string(found).unwrap(), "none\n");
+    assert!(!String::from_utf8_lossy(&console.bytes()).contains("NOISE-ON-TTY"));
+    console.quit();
+}
+
+#[test]
+fn a_credential_plugin_that_is_not_there_is_told_from_one_that_fails() {
+    let lab = LabProcess::start("healthy");
+    let path = with_plugin(&lab, "");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let text = text.replace("command: sh", "command: no-such-plugin-anywhere");
+    std::fs::write(&path, text).unwrap();
+    let console = Opening::new(["--context", "sso"])
+        .kubeconfig(&path)
+        .size(160, 40)
+        .open();
+    console
+        .expect_row(&["sso", "login needed"])
+        .expect("no-such-plugin-anywhere is not installed");
     console.quit();
 }
 

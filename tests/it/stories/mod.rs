@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod fleet;
+mod lab;
 mod operator;
 mod picture;
 mod real_api;

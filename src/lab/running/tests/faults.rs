@@ -1,7 +1,7 @@
 //! Every scenario reaches the state it describes, at the start and on a running lab, and heals.
 
 use super::*;
-use crate::lab::{SCENARIOS, Use, read_state, send_fault, send_stop};
+use crate::lab::{Knock, SCENARIOS, Use, knock, read_state, send_fault, send_stop};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::{WatchEvent, WatchParams};
 
@@ -83,16 +83,6 @@ async fn shows(bench: &Bench, scenario: &str) -> Result<(), String> {
             let asked = tokio::time::timeout(Duration::from_millis(400), pods.list(&params)).await;
             asked.map_or(Ok(()), |answer| wrong(format!("{answer:?}")))
         }
-        "forbidden" => {
-            let pods = Api::<Pod>::namespaced(bench.infra.clone(), SYSTEM);
-            pods.get("dragonfly-0")
-                .await
-                .map_err(|error| error.to_string())?;
-            match pods.portforward("dragonfly-0", &[9999]).await {
-                Err(_) => Ok(()),
-                Ok(_) => wrong("port-forward works".into()),
-            }
-        }
         "forbidden-lists" => {
             let within = Api::<Pod>::namespaced(bench.infra.clone(), SYSTEM)
                 .list(&ListParams::default())
@@ -144,7 +134,7 @@ async fn shows(bench: &Bench, scenario: &str) -> Result<(), String> {
                 }
             }
         }
-        other => panic!("no test says what {other} looks like"),
+        other => super::signatures::shows(bench, other).await,
     }
 }
 
@@ -169,8 +159,8 @@ async fn a_lab_starts_in_every_scenario() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_fault_befalls_a_running_lab_and_heals() {
-    let bench = bench("healthy").await;
     for scenario in faults() {
+        let bench = bench("healthy").await;
         bench
             .lab
             .fault(scenario)
@@ -241,7 +231,12 @@ async fn another_process_finds_the_lab_by_its_file() {
     assert!(missing.contains("no lab is running"), "{missing}");
 
     let bench = bench("healthy").await;
-    let control = bench.lab.serve_control(&file).await.unwrap();
+    let kubeconfig = folder.path().join("kubeconfig");
+    let control = bench
+        .lab
+        .serve_control(&file, Some(&kubeconfig))
+        .await
+        .unwrap();
     assert!(
         send_fault(&file, "operator-stalled")
             .await
@@ -251,6 +246,7 @@ async fn another_process_finds_the_lab_by_its_file() {
     let state = read_state(&file).await.unwrap();
     assert_eq!(state["faults"], json!(["operator-stalled"]));
     assert!(state["contexts"][0]["revision"].as_u64().unwrap() > 10);
+    assert_eq!(state["kubeconfig"], kubeconfig.to_str().unwrap());
     let wrong = send_fault(&file, "operator-stall")
         .await
         .unwrap_err()
@@ -285,4 +281,41 @@ async fn another_process_finds_the_lab_by_its_file() {
     );
     drop(control);
     assert!(!file.exists());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_without_its_lab_is_known_for_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let bench = bench("healthy").await;
+    let file = folder.path().join("lab.json");
+    let _control = bench.lab.serve_control(&file, None).await.unwrap();
+    let there = std::fs::read_to_string(&file).unwrap();
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let closed = nobody.local_addr().unwrap().to_string();
+    let at = |address: &str| json!({"address": address, "key": "k", "pid": 1}).to_string();
+    // Accepts and never answers, as a stopped process does.
+    let deaf = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent = deaf.local_addr().unwrap().to_string();
+    drop(nobody);
+    for (case, text, wanted) in [
+        ("a running lab", there.clone(), "answers"),
+        ("its port is closed", at(&closed), "gone"),
+        (
+            "another lab has its port",
+            there.replace("\"key\":\"", "\"key\":\"0"),
+            "gone",
+        ),
+        ("a stopped lab", at(&silent), "silent"),
+        ("no JSON", "{".to_owned(), "gone"),
+    ] {
+        let file = folder.path().join("case.json");
+        std::fs::write(&file, text).unwrap();
+        let found = match knock(&file).await {
+            Knock::Answers(_) => "answers",
+            Knock::Silent => "silent",
+            Knock::Gone => "gone",
+        };
+        assert_eq!(found, wanted, "{case}");
+    }
+    assert_eq!(knock(&folder.path().join("none")).await, Knock::Gone);
 }

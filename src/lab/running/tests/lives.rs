@@ -5,7 +5,7 @@ use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Event, PersistentVolumeClaim};
 use kube::api::{
     ApiResource, DeleteParams, DynamicObject, GroupVersionKind, LogParams, Patch, PatchParams,
-    PostParams,
+    PostParams, WatchEvent, WatchParams,
 };
 
 fn dragonflies(bench: &Bench, namespace: &str) -> Api<DynamicObject> {
@@ -104,6 +104,63 @@ async fn when_the_master_pod_goes_the_replica_with_the_highest_offset_takes_over
             "{reason} in {said:?}"
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deleted_pod_goes_in_steps_and_takes_its_time() {
+    let bench = bench("healthy").await;
+    let pods = Api::<Pod>::namespaced(bench.infra.clone(), "harbor");
+    let engine = bench.engine("harbor", "cache-0");
+    let old = pods.get("cache-0").await.unwrap().metadata;
+    let only = WatchParams::default().fields("metadata.name=cache-0");
+    let version = old.resource_version.clone().unwrap_or_default();
+    let mut changes = std::pin::pin!(pods.watch(&only, &version).await.unwrap());
+    let asked = Instant::now();
+    pods.delete("cache-0", &DeleteParams::default())
+        .await
+        .unwrap();
+    // What the object said at each step, and when.
+    let mut steps: Vec<(bool, bool, String)> = Vec::new();
+    while let Some(change) = changes.next().await {
+        let (pod, deleted) = match change.unwrap() {
+            WatchEvent::Modified(pod) => (pod, false),
+            WatchEvent::Deleted(pod) => (pod, true),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(pod.metadata.uid, old.uid);
+        if deleted {
+            break;
+        }
+        let status = pod.status.unwrap();
+        let state = &status.container_statuses.unwrap()[0].state;
+        let over = state.as_ref().unwrap().terminated.is_some();
+        let step = (
+            pod.metadata.deletion_timestamp.is_some(),
+            over,
+            status.phase.unwrap(),
+        );
+        if steps.last() != Some(&step) {
+            steps.push(step);
+        }
+        if !over && pod.metadata.deletion_timestamp.is_some() {
+            // SIGTERM: both ports close long before the process and the object are gone.
+            eventually("both ports are closed", || async {
+                for port in [6379, 9999] {
+                    match engine.dial(port).await {
+                        Err(refused) if refused.kind() == io::ErrorKind::ConnectionRefused => {}
+                        other => return Err(format!("{port}: {other:?}")),
+                    }
+                }
+                Ok(())
+            })
+            .await;
+        }
+    }
+    let wanted = [(true, false, "Running"), (true, true, "Succeeded")]
+        .map(|(going, over, phase)| (going, over, phase.to_owned()));
+    assert_eq!(steps, wanted);
+    // A client that deletes, looks and only then watches does not find the next pod of that name already.
+    assert!(asked.elapsed() >= Duration::from_millis(800).div_f64(SPEED));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

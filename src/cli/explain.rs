@@ -1,0 +1,310 @@
+//! `darner explain`: why something is so, with every fact behind it: the text of the `x` overlay, on standard output.
+
+use std::io::Write;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::args::{ExplainArgs, Told};
+use super::gather::Gathering;
+use super::report::Overall;
+use super::status::is_read;
+use super::{USAGE, fleet};
+use crate::checks::{self, Evidence, Explanation, Since, State, Subject, Topic};
+use crate::domain::{ContextId, InstanceId, NodeId, World, address, text};
+use crate::observe::inbox;
+use crate::runtime::Supervisor;
+
+/// Name and version of the format of `-o json`.
+pub const VERSION: &str = "darner.explain/v1";
+
+/// Runs the command; the result is the exit code.
+///
+/// # Errors
+/// When standard output cannot be written.
+pub async fn run(args: &ExplainArgs, fleet: fleet::Fleet) -> color_eyre::Result<u8> {
+    for problem in &fleet.problems {
+        eprintln!("darner: {problem}");
+    }
+    let (outlet, inbox) = inbox();
+    let mut supervisor = Supervisor::default();
+    // The sender stays so that the receivers do not see an end.
+    let (_focus, watching) = tokio::sync::watch::channel(crate::observe::Focus::default());
+    fleet.start(&mut supervisor, &outlet, &watching);
+    let mut gathering = Gathering::new(inbox, fleet.limits.clone(), fleet.confines.clone());
+    let complete = gathering.settle(Duration::from_secs(args.timeout)).await;
+    let code = tell(args, &gathering, complete)?;
+    supervisor.stop().await;
+    Ok(code)
+}
+
+fn tell(args: &ExplainArgs, gathering: &Gathering, complete: bool) -> color_eyre::Result<u8> {
+    let world = &gathering.world;
+    let topics = match topics(&args.subject, world) {
+        Ok(topics) => topics,
+        Err(sentence) => {
+            let unread: Vec<&str> = world
+                .contexts()
+                .filter(|context| !is_read(context))
+                .map(|context| context.id.as_str())
+                .collect();
+            if unread.is_empty() {
+                eprintln!("darner: {sentence}");
+                return Ok(USAGE);
+            }
+            eprintln!(
+                "darner: whether there is {} cannot be told: {} could not be read",
+                text::one_line(&args.subject),
+                text::one_line(&unread.join(", "))
+            );
+            return Ok(Overall::Unjudged.code());
+        }
+    };
+    let told: Vec<Explanation> = topics
+        .iter()
+        .map(|topic| checks::explain(world, &gathering.board, topic, None))
+        .collect();
+    let now = Timestamp::now();
+    let mut out = match args.output {
+        Told::Text => told
+            .iter()
+            .map(|one| plain(one, now))
+            .collect::<Vec<_>>()
+            .join("\n"),
+        Told::Markdown => told
+            .iter()
+            .map(|one| markdown(one, now))
+            .collect::<Vec<_>>()
+            .join("\n"),
+        Told::Json => {
+            let report = Report {
+                version: VERSION,
+                at: now,
+                complete,
+                subjects: told.iter().map(subject).collect(),
+            };
+            serde_json::to_string_pretty(&report)? + "\n"
+        }
+    };
+    if !complete && args.output != Told::Json {
+        out.push_str("\nnot every source answered before the deadline; what is missing is unknown, not well\n");
+    }
+    match std::io::stdout().lock().write_all(out.as_bytes()) {
+        // Whoever reads has read enough (`| head`).
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => return Err(error.into()),
+        _ => {}
+    }
+    Ok(verdict(&told).code())
+}
+
+/// The worst of what was explained.
+fn verdict(told: &[Explanation]) -> Overall {
+    let states = || told.iter().filter_map(|one| one.state);
+    let unjudged = told.iter().any(|one| one.state.is_none());
+    if states().any(|state| state > State::Syncing && state != State::Unknown) {
+        Overall::Findings
+    } else if unjudged || states().any(|state| state == State::Unknown) {
+        Overall::Unjudged
+    } else {
+        Overall::Well
+    }
+}
+
+/// What an address means: `context/NAME`, `[NAMESPACE/]INSTANCE`, `[NAMESPACE/]POD`.
+fn topics(address: &str, world: &World) -> Result<Vec<Topic>, String> {
+    if let Some(name) = address.strip_prefix("context/") {
+        let id = ContextId::new(name);
+        if world.context(&id).is_some() {
+            return Ok(vec![Topic::Subject(Subject::Context(id))]);
+        }
+        let names: Vec<&str> = world.contexts().map(|c| c.id.as_str()).collect();
+        return Err(format!(
+            "context {name} is not open; open are {}",
+            names.join(", ")
+        ));
+    }
+    let found = address::find(world, address).map_err(|unfound| unfound.to_string())?;
+    Ok(found
+        .into_iter()
+        .map(|place| match place.pod {
+            Some(pod) => {
+                let InstanceId {
+                    context, namespace, ..
+                } = place.instance;
+                Topic::Node(NodeId {
+                    context,
+                    namespace,
+                    pod,
+                })
+            }
+            None => Topic::Subject(Subject::Instance(place.instance)),
+        })
+        .collect())
+}
+
+fn plain(told: &Explanation, now: Timestamp) -> String {
+    let mut out = format!("{}\n", told.answer);
+    for finding in &told.findings {
+        out.push_str(&format!(
+            "\n{}: {}\n  {}, check {}\n",
+            finding.word(),
+            finding.sentence,
+            finding.since_words(now),
+            finding.check
+        ));
+        if !finding.meaning.is_empty() {
+            out.push_str(&format!("  {}\n", finding.meaning));
+        }
+        for fact in &finding.evidence {
+            out.push_str(&format!("  - {}\n", fact.words(now)));
+        }
+        out.push_str(&format!(
+            "  {}\n  Next: {}\n",
+            finding.why(),
+            finding.next_step()
+        ));
+    }
+    for known in &told.known {
+        out.push_str(&format!("\n{}\n", known.of));
+        for fact in &known.facts {
+            out.push_str(&format!("  - {}\n", fact.words(now)));
+        }
+    }
+    out
+}
+
+fn markdown(told: &Explanation, now: Timestamp) -> String {
+    let escape = text::markdown;
+    let mut out = format!("# {}\n\n{}\n", escape(&told.name), escape(&told.answer));
+    for finding in &told.findings {
+        out.push_str(&format!(
+            "\n## {}: {}\n\n{} ({}, check `{}`)\n\n",
+            finding.word(),
+            escape(&finding.sentence),
+            escape(&finding.meaning),
+            finding.since_words(now),
+            finding.check
+        ));
+        for fact in &finding.evidence {
+            out.push_str(&format!("- {}\n", escape(&fact.words(now))));
+        }
+        out.push_str(&format!(
+            "\n{}\n\nNext: `{}`\n",
+            escape(finding.why()),
+            text::one_line(&finding.next_step())
+        ));
+    }
+    for known in &told.known {
+        out.push_str(&format!("\n## What is known of {}\n\n", escape(&known.of)));
+        for fact in &known.facts {
+            out.push_str(&format!("- {}\n", escape(&fact.words(now))));
+        }
+    }
+    out
+}
+
+/// The report behind `-o json`. Its own types: within one version fields are only added.
+#[derive(Debug, Serialize)]
+struct Report {
+    version: &'static str,
+    at: Timestamp,
+    /// Every source answered before the deadline.
+    complete: bool,
+    subjects: Vec<OneSubject>,
+}
+
+#[derive(Debug, Serialize)]
+struct OneSubject {
+    /// `context`, `operator`, `instance` or `node`.
+    kind: &'static str,
+    context: String,
+    namespace: Option<String>,
+    name: Option<String>,
+    /// The state by its id; `null` while it was not judged.
+    state: Option<&'static str>,
+    answer: String,
+    findings: Vec<OneFinding>,
+    known: Vec<OneKnown>,
+}
+
+#[derive(Debug, Serialize)]
+struct OneFinding {
+    check: &'static str,
+    severity: &'static str,
+    sentence: String,
+    meaning: String,
+    /// What to do next, ready to be copied.
+    next: String,
+    since: Timestamp,
+    since_is_exact: bool,
+    evidence: Vec<OneFact>,
+}
+
+#[derive(Debug, Serialize)]
+struct OneKnown {
+    of: String,
+    facts: Vec<OneFact>,
+}
+
+#[derive(Debug, Serialize)]
+struct OneFact {
+    text: String,
+    source: String,
+    at: Timestamp,
+}
+
+fn subject(told: &Explanation) -> OneSubject {
+    let (kind, namespace, name) = match &told.topic {
+        Topic::Subject(Subject::Context(_)) => ("context", None, None),
+        Topic::Subject(Subject::Operator(_)) => ("operator", None, None),
+        Topic::Subject(Subject::Instance(id)) => (
+            "instance",
+            Some(id.namespace.to_string()),
+            Some(id.name.to_string()),
+        ),
+        Topic::Node(id) => (
+            "node",
+            Some(id.namespace.to_string()),
+            Some(id.pod.to_string()),
+        ),
+    };
+    OneSubject {
+        kind,
+        context: told.topic.context().to_string(),
+        namespace,
+        name,
+        state: told.state.map(State::id),
+        answer: told.answer.clone(),
+        findings: told
+            .findings
+            .iter()
+            .map(|finding| OneFinding {
+                check: finding.check,
+                severity: finding.word(),
+                sentence: finding.sentence.clone(),
+                meaning: finding.meaning.clone(),
+                next: finding.next_step(),
+                since: finding.since.at(),
+                since_is_exact: matches!(finding.since, Since::Exactly(_)),
+                evidence: finding.evidence.iter().map(fact).collect(),
+            })
+            .collect(),
+        known: told
+            .known
+            .iter()
+            .map(|known| OneKnown {
+                of: known.of.clone(),
+                facts: known.facts.iter().map(fact).collect(),
+            })
+            .collect(),
+    }
+}
+
+fn fact(evidence: &Evidence) -> OneFact {
+    OneFact {
+        text: evidence.text.clone(),
+        source: evidence.source.clone(),
+        at: evidence.at,
+    }
+}

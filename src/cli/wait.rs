@@ -1,0 +1,503 @@
+//! `darner wait`: until an instance is as wanted, since a Dragonfly object has no conditions that `kubectl wait` could
+//! wait for, and its phase says `Ready` with zero pods.
+
+use std::io::Write;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use tokio::time::{Instant, timeout_at};
+
+use super::args::WaitArgs;
+use super::gather::Gathering;
+use super::status::is_read;
+use super::{USAGE, fleet};
+use crate::checks::{State, Subject};
+use crate::domain::{InstanceId, InstanceView, Master, address, figures, text};
+use crate::observe::{Focus, inbox};
+use crate::runtime::Supervisor;
+
+/// Name and version of the format of `-o json`.
+pub const VERSION: &str = "darner.wait/v1";
+
+/// What is waited for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Goal {
+    /// Judged healthy.
+    Healthy,
+    /// One master, and every replica that there should be in stable sync with it by the word of both ends.
+    Synced,
+    /// That pod's engine, and no other, calls itself master.
+    Master(String),
+    /// `status.phase` of the Dragonfly object, whatever it is worth.
+    Phase(String),
+}
+
+impl Goal {
+    /// Reads what stands behind `--for`.
+    ///
+    /// # Errors
+    /// A sentence that names what there is.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        match text.split_once('=') {
+            None if text == "healthy" => Ok(Goal::Healthy),
+            None if text == "synced" => Ok(Goal::Synced),
+            Some(("master", pod)) if !pod.is_empty() => Ok(Goal::Master(pod.to_owned())),
+            Some(("phase", phase)) if !phase.is_empty() => Ok(Goal::Phase(phase.to_owned())),
+            _ => Err("wait for healthy, synced, master=POD or phase=PHASE".to_owned()),
+        }
+    }
+
+    fn words(&self) -> String {
+        match self {
+            Goal::Healthy => "healthy".to_owned(),
+            Goal::Synced => "synced".to_owned(),
+            Goal::Master(pod) => format!("master={pod}"),
+            Goal::Phase(phase) => format!("phase={phase}"),
+        }
+    }
+}
+
+/// Reads `90`, `500ms`, `30s`, `5m`, `1h`.
+///
+/// # Errors
+/// A sentence that shows how it is written.
+pub fn parse_span(text: &str) -> Result<Duration, String> {
+    let unit = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(unit);
+    let each = match unit {
+        "ms" => 1,
+        "s" | "" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => 0,
+    };
+    let span = number.parse::<u64>().ok().and_then(|n| n.checked_mul(each));
+    match span {
+        Some(ms) if (1..=86_400_000).contains(&ms) => Ok(Duration::from_millis(ms)),
+        _ => Err("write a length of time up to a day as 30s, 5m or 1h".to_owned()),
+    }
+}
+
+/// How one goal stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Stand {
+    Holds,
+    /// Not yet, and why not.
+    NotYet(String),
+    /// It cannot be told, and why not.
+    Untold(String),
+}
+
+/// How everything that is waited for stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Standing {
+    /// The instance's state; `None` while the instance is not known.
+    state: Option<State>,
+    goals: Vec<(String, Stand)>,
+}
+
+impl Standing {
+    fn is_reached(&self) -> bool {
+        self.goals.iter().all(|(_, stand)| *stand == Stand::Holds)
+    }
+
+    /// 0 reached, 1 not reached, 2 could not be told.
+    fn code(&self) -> u8 {
+        let untold = |(_, stand): &(String, Stand)| matches!(stand, Stand::Untold(_));
+        match () {
+            () if self.is_reached() => 0,
+            () if self
+                .goals
+                .iter()
+                .any(|(_, s)| matches!(s, Stand::NotYet(_))) =>
+            {
+                1
+            }
+            () if self.goals.iter().any(untold) => 2,
+            () => 1,
+        }
+    }
+
+    /// `unknown; not yet healthy: orders-1 does not answer`.
+    fn words(&self) -> String {
+        let state = self.state.map_or("not there", State::word);
+        let open: Vec<String> = self
+            .goals
+            .iter()
+            .filter_map(|(goal, stand)| match stand {
+                Stand::Holds => None,
+                Stand::NotYet(why) => Some(format!("not yet {goal}: {why}")),
+                Stand::Untold(why) => Some(format!("{goal} cannot be told: {why}")),
+            })
+            .collect();
+        if open.is_empty() {
+            format!("{state}; reached")
+        } else {
+            format!("{state}; {}", open.join("; "))
+        }
+    }
+}
+
+/// Runs the command; the result is the exit code: 0 reached, 1 timed out, 2 could not judge, 64 wrong usage.
+///
+/// # Errors
+/// When standard output cannot be written.
+pub async fn run(args: &WaitArgs, fleet: fleet::Fleet) -> color_eyre::Result<u8> {
+    for problem in &fleet.problems {
+        eprintln!("darner: {problem}");
+    }
+    let begun = Instant::now();
+    let deadline = begun + args.timeout;
+    let (outlet, inbox) = inbox();
+    let mut supervisor = Supervisor::default();
+    let (focus, watching) = tokio::sync::watch::channel(Focus::default());
+    fleet.start(&mut supervisor, &outlet, &watching);
+    let mut gathering = Gathering::new(inbox, fleet.limits.clone(), fleet.confines.clone());
+    // What is not there yet may come: only what is known already can be a slip of the pen.
+    gathering
+        .settle(args.timeout.min(Duration::from_secs(15)))
+        .await;
+
+    let mut said = String::new();
+    let mut looking: Option<InstanceId> = None;
+    let (id, standing) = loop {
+        let found = match address::find(&gathering.world, &args.instance) {
+            Ok(found) if found.len() > 1 => {
+                let names: Vec<String> = found
+                    .iter()
+                    .map(|place| format!("{} in {}", place.instance, place.instance.context))
+                    .collect();
+                eprintln!(
+                    "darner: {} means several: {}; write it as [CONTEXT/]NAMESPACE/NAME",
+                    args.instance,
+                    names.join(", ")
+                );
+                supervisor.stop().await;
+                return Ok(USAGE);
+            }
+            Ok(found) => Ok(found.into_iter().next().map(|place| place.instance)),
+            Err(unfound) => Err(unfound.to_string()),
+        };
+        let (id, absent) = match found {
+            Ok(id) => (id, String::new()),
+            Err(sentence) => (None, sentence),
+        };
+        if id != looking {
+            // Its engines are asked as those of an instance in view.
+            focus.send_modify(|focus| focus.instance.clone_from(&id));
+            looking.clone_from(&id);
+        }
+        let standing = stand(&args.goals, &gathering, id.as_ref(), &absent);
+        let words = standing.words();
+        if words != said {
+            let after = text::age_of(i64::try_from(begun.elapsed().as_secs()).unwrap_or(i64::MAX));
+            let name = id
+                .as_ref()
+                .map_or(args.instance.clone(), ToString::to_string);
+            eprintln!("{after} {name}: {}", text::one_line(&words));
+            said = words;
+        }
+        if standing.is_reached() {
+            break (id, standing);
+        }
+        let interrupted = async {
+            // Whoever interrupts has the reason on the screen already.
+            let _ = tokio::signal::ctrl_c().await;
+        };
+        tokio::select! {
+            changed = timeout_at(deadline, gathering.change()) => if changed.is_err() {
+                break (id, standing);
+            },
+            () = interrupted => {
+                supervisor.stop().await;
+                return Ok(130);
+            }
+        }
+    };
+    supervisor.stop().await;
+    let code = standing.code();
+    if code != 0 {
+        eprintln!(
+            "darner: {} within {}: {}",
+            if code == 1 {
+                "not reached"
+            } else {
+                "could not be judged"
+            },
+            text::age_of(i64::try_from(args.timeout.as_secs()).unwrap_or(i64::MAX)),
+            text::one_line(&said)
+        );
+    }
+    if args.json() {
+        let report = Report {
+            version: VERSION,
+            at: Timestamp::now(),
+            instance: id
+                .as_ref()
+                .map_or(args.instance.clone(), ToString::to_string),
+            context: id.as_ref().map(|id| id.context.to_string()),
+            outcome: match code {
+                0 => "reached",
+                1 => "timed-out",
+                _ => "unjudged",
+            },
+            waited_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+            state: standing.state.map(State::id),
+            goals: standing.goals.into_iter().map(told).collect(),
+        };
+        let text = serde_json::to_string_pretty(&report)? + "\n";
+        std::io::stdout().lock().write_all(text.as_bytes())?;
+    }
+    Ok(code)
+}
+
+fn stand(goals: &[Goal], gathering: &Gathering, id: Option<&InstanceId>, absent: &str) -> Standing {
+    let view = id.and_then(|id| gathering.world.instance(id));
+    let judgement = id.and_then(|id| gathering.board.subject(&Subject::Instance(id.clone())));
+    let state = judgement.map(|j| j.state);
+    let goals = goals
+        .iter()
+        .map(|goal| {
+            let stand = match &view {
+                None => missing(gathering, absent),
+                Some(view) => one(goal, view, state, || {
+                    judgement
+                        .and_then(|j| j.findings.iter().find(|f| Some(f.state) == state))
+                        .map_or_else(String::new, |f| f.sentence.clone())
+                }),
+            };
+            (goal.words(), stand)
+        })
+        .collect();
+    Standing { state, goals }
+}
+
+/// The instance is not known: is it not there, or could that not be read?
+fn missing(gathering: &Gathering, absent: &str) -> Stand {
+    let unread: Vec<&str> = gathering
+        .world
+        .contexts()
+        .filter(|context| !is_read(context))
+        .map(|context| context.id.as_str())
+        .collect();
+    if unread.is_empty() {
+        Stand::NotYet(absent.to_owned())
+    } else {
+        Stand::Untold(format!("{} could not be read", unread.join(", ")))
+    }
+}
+
+fn one(
+    goal: &Goal,
+    view: &InstanceView<'_>,
+    state: Option<State>,
+    reason: impl Fn() -> String,
+) -> Stand {
+    let figures = figures(view);
+    let untold = state == Some(State::Unknown) || !view.context.is_live();
+    let open = |why: String| {
+        if untold {
+            Stand::Untold(why)
+        } else {
+            Stand::NotYet(why)
+        }
+    };
+    match goal {
+        Goal::Healthy => match state {
+            Some(State::Healthy) => Stand::Holds,
+            Some(State::Unknown) => Stand::Untold(reason()),
+            Some(_) => Stand::NotYet(reason()),
+            None => Stand::Untold("it was not judged yet".to_owned()),
+        },
+        // What was last seen of a cluster that cannot be reached is no proof.
+        Goal::Synced => match (&figures.master, figures.in_sync) {
+            (Master::One(_), Some(n)) if n >= figures.replicas && view.context.is_live() => {
+                Stand::Holds
+            }
+            (Master::One(_), Some(_)) => open(format!("{} replicas in sync", figures.sync_words())),
+            (Master::None | Master::Contested(_), _) => {
+                open(format!("the master is {}", figures.master.words()))
+            }
+            _ => Stand::Untold("no engine says who is master".to_owned()),
+        },
+        Goal::Master(pod) => match &figures.master {
+            Master::One(name) if name == pod && view.context.is_live() => Stand::Holds,
+            Master::One(_) | Master::None | Master::Contested(_) => {
+                open(format!("the master is {}", figures.master.words()))
+            }
+            Master::Labelled(name) => Stand::Untold(format!(
+                "{name} is labelled master, and no engine vouches for it"
+            )),
+            Master::Unknown => Stand::Untold("no engine says who is master".to_owned()),
+        },
+        Goal::Phase(wanted) => match &view.dragonfly.value.phase {
+            _ if !view.context.is_live() => {
+                Stand::Untold(format!("{} cannot be reached", view.id.context))
+            }
+            Some(phase) if phase.eq_ignore_ascii_case(wanted) => Stand::Holds,
+            Some(phase) => Stand::NotYet(format!("the phase is {phase}")),
+            None => Stand::NotYet("there is no phase yet".to_owned()),
+        },
+    }
+}
+
+/// The report behind `-o json`. Within one version fields are only added.
+#[derive(Debug, Serialize)]
+struct Report {
+    version: &'static str,
+    at: Timestamp,
+    instance: String,
+    context: Option<String>,
+    /// `reached`, `timed-out`, `unjudged`.
+    outcome: &'static str,
+    waited_ms: u64,
+    /// The state by its id; `null` where the instance is not known.
+    state: Option<&'static str>,
+    goals: Vec<OneGoal>,
+}
+
+#[derive(Debug, Serialize)]
+struct OneGoal {
+    #[serde(rename = "for")]
+    goal: String,
+    /// `true`, `false`, or `null` where it cannot be told.
+    holds: Option<bool>,
+    /// Why it does not hold, or cannot be told; empty when it holds.
+    reason: String,
+}
+
+fn told((goal, stand): (String, Stand)) -> OneGoal {
+    let (holds, reason) = match stand {
+        Stand::Holds => (Some(true), String::new()),
+        Stand::NotYet(why) => (Some(false), why),
+        Stand::Untold(why) => (None, why),
+    };
+    OneGoal {
+        goal,
+        holds,
+        reason,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::domain::fixture::*;
+
+    #[test]
+    fn goals_and_spans_are_read_or_explained() {
+        for (text, wanted) in [
+            ("healthy", Some(Goal::Healthy)),
+            ("synced", Some(Goal::Synced)),
+            ("master=orders-1", Some(Goal::Master("orders-1".into()))),
+            ("phase=Ready", Some(Goal::Phase("Ready".into()))),
+            ("phase=", None),
+            ("ready", None),
+            ("healthy=yes", None),
+        ] {
+            assert_eq!(Goal::parse(text).ok(), wanted, "{text}");
+        }
+        for (text, wanted) in [
+            ("90", Some(90_000)),
+            ("500ms", Some(500)),
+            ("5m", Some(300_000)),
+            ("1h", Some(3_600_000)),
+            ("0s", None),
+            ("25h", None),
+            ("5 m", None),
+            ("m", None),
+            ("99999999999999999999s", None),
+        ] {
+            let got = parse_span(text).ok().map(|span| span.as_millis());
+            assert_eq!(got, wanted, "{text}");
+        }
+    }
+
+    #[test]
+    fn each_goal_holds_is_open_or_cannot_be_told() {
+        let well = || instance("orders").node(master()).node(replica()).build();
+        let half = || {
+            instance("orders")
+                .node(master())
+                .node(replica().cut_off(90))
+                .build()
+        };
+        for (name, fixture, state, goal, wanted) in [
+            (
+                "healthy",
+                well(),
+                State::Healthy,
+                Goal::Healthy,
+                Stand::Holds,
+            ),
+            (
+                "ill",
+                well(),
+                State::Degraded,
+                Goal::Healthy,
+                Stand::NotYet("r".into()),
+            ),
+            (
+                "unknown",
+                well(),
+                State::Unknown,
+                Goal::Healthy,
+                Stand::Untold("r".into()),
+            ),
+            ("synced", well(), State::Healthy, Goal::Synced, Stand::Holds),
+            (
+                "one is cut off",
+                half(),
+                State::Degraded,
+                Goal::Synced,
+                Stand::NotYet("0 of 1 replicas in sync".into()),
+            ),
+            (
+                "one is cut off, as far as can be told",
+                half(),
+                State::Unknown,
+                Goal::Synced,
+                Stand::Untold("0 of 1 replicas in sync".into()),
+            ),
+            (
+                "master",
+                well(),
+                State::Healthy,
+                Goal::Master("orders-0".into()),
+                Stand::Holds,
+            ),
+            (
+                "another master",
+                well(),
+                State::Healthy,
+                Goal::Master("orders-1".into()),
+                Stand::NotYet("the master is orders-0".into()),
+            ),
+        ] {
+            let view = fixture.world.instance(&fixture.id).unwrap();
+            let got = one(&goal, &view, Some(state), || "r".to_owned());
+            assert_eq!(got, wanted, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_goal_that_is_not_reached_outweighs_one_that_cannot_be_told() {
+        let standing = |stands: &[Stand]| Standing {
+            state: None,
+            goals: stands.iter().map(|s| (String::new(), s.clone())).collect(),
+        };
+        let (no, untold) = (Stand::NotYet(String::new()), Stand::Untold(String::new()));
+        for (stands, wanted) in [
+            (vec![Stand::Holds, Stand::Holds], 0),
+            (vec![Stand::Holds, no.clone()], 1),
+            (vec![Stand::Holds, untold.clone()], 2),
+            (vec![untold, no], 1),
+        ] {
+            assert_eq!(standing(&stands).code(), wanted, "{stands:?}");
+        }
+    }
+}

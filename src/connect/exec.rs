@@ -1,0 +1,193 @@
+//! A command run in a container of a pod, over the API server's WebSocket: what it printed, what it complained of, and
+//! how it ended. Needs the right `pods/exec`; nothing is typed into it, and no shell is asked for.
+
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::AttachParams;
+use kube::{Api, Client};
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::time::timeout;
+
+use super::fault::{self, Asked, Refusal, seconds};
+use crate::domain::text::one_line;
+use crate::domain::{Fault, FaultKind};
+
+/// Longest output that is read; `INFO ALL` is some 10 KiB.
+const LONGEST: u64 = 1 << 20;
+/// Longest complaint that is read.
+const LONGEST_COMPLAINT: u64 = 4 << 10;
+
+/// Runs a command and waits for its end; what it printed is returned only if it ended well.
+///
+/// # Errors
+/// A [`Refusal`]: of kind [`FaultKind::Forbidden`] when the right `pods/exec` is missing, [`FaultKind::NotFound`] when the
+/// image has no such program, [`FaultKind::Refused`] with the exit status and the last complaint when it failed.
+pub async fn run(
+    client: &Client,
+    namespace: &str,
+    pod: &str,
+    container: &str,
+    command: &[&str],
+    deadline: Duration,
+) -> Result<Vec<u8>, Refusal> {
+    // The WebSocket is opened with GET, and from Kubernetes 1.35 on `create` is wanted as well.
+    let asked = Asked {
+        verb: "get,create",
+        resource: "pods/exec",
+        group: "",
+        namespace: Some(namespace),
+    };
+    let program = command.first().copied().unwrap_or_default();
+    let whole = async {
+        let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
+        let how = AttachParams::default()
+            .container(container)
+            .stdin(false)
+            .stdout(true)
+            .stderr(true);
+        // Dropping the process ends the session; the command itself ends by itself.
+        let mut process = pods
+            .exec(pod, command.iter().copied(), &how)
+            .await
+            .map_err(|error| fault::of_kube(&error, &asked))?;
+        let (out, complaint) = (process.stdout(), process.stderr());
+        // Both at once: either may fill its buffer while the other is read.
+        let (out, complaint) = tokio::join!(
+            read_at_most(out, LONGEST),
+            read_at_most(complaint, LONGEST_COMPLAINT)
+        );
+        let status = match process.take_status() {
+            Some(status) => status.await,
+            None => None,
+        };
+        ended(program, status, out, &complaint).map_err(Refusal::from)
+    };
+    match timeout(deadline, whole).await {
+        Ok(ran) => ran,
+        Err(_) => Err(Fault::new(
+            FaultKind::Timeout,
+            format!(
+                "{program} in the pod: not done within {}",
+                seconds(deadline)
+            ),
+        )
+        .into()),
+    }
+}
+
+async fn read_at_most(pipe: Option<impl AsyncRead + Unpin>, most: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    if let Some(pipe) = pipe {
+        // What could be read counts; why no more could is told by how the command ended.
+        let _ = pipe.take(most).read_to_end(&mut bytes).await;
+    }
+    bytes
+}
+
+/// What came of it, by the last word of the kubelet on the command.
+fn ended(
+    program: &str,
+    status: Option<k8s_openapi::apimachinery::pkg::apis::meta::v1::Status>,
+    out: Vec<u8>,
+    complaint: &[u8],
+) -> Result<Vec<u8>, Fault> {
+    let Some(status) = status else {
+        return Err(Fault::new(
+            FaultKind::Unreachable,
+            format!("the connection to {program} in the pod was closed before it ended"),
+        ));
+    };
+    if status.status.as_deref() == Some("Success") {
+        return Ok(out);
+    }
+    let said = status.message.unwrap_or_default();
+    let exit = status
+        .details
+        .and_then(|details| details.causes)
+        .into_iter()
+        .flatten()
+        .find(|cause| cause.reason.as_deref() == Some("ExitCode"))
+        .and_then(|cause| cause.message);
+    let complaint = String::from_utf8_lossy(complaint);
+    let last = complaint
+        .lines()
+        .rfind(|line| !line.trim().is_empty())
+        .unwrap_or_default();
+    let missing =
+        |text: &str| text.contains("executable file not found") || text.contains("no such file");
+    if missing(&said) || missing(last) {
+        return Err(
+            Fault::new(FaultKind::NotFound, format!("the image has no {program}"))
+                .with_detail(format!("{said}\n{complaint}")),
+        );
+    }
+    let how = exit.map_or_else(String::new, |code| format!(" with status {code}"));
+    let why = if last.is_empty() { &said } else { last };
+    Err(Fault::new(
+        FaultKind::Refused,
+        format!("{program} in the pod ended{how}: {}", one_line(why)),
+    )
+    .with_detail(format!("{said}\n{complaint}")))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_end_of_a_command_is_told_with_its_status_and_complaint() {
+        let failure = |code: &str| {
+            json!({"status": "Failure", "reason": "NonZeroExitCode", "message": "command terminated with exit code",
+                "details": {"causes": [{"reason": "ExitCode", "message": code}]}})
+        };
+        for (name, status, complaint, wanted) in [
+            (
+                "well",
+                Some(json!({"status": "Success"})),
+                "a warning\n",
+                Ok("out"),
+            ),
+            (
+                "failed",
+                Some(failure("1")),
+                "Could not connect to Redis at 127.0.0.1:9999: Connection refused\n\n",
+                Err(
+                    "redis-cli in the pod ended with status 1: Could not connect to Redis at 127.0.0.1:9999: Connection refused",
+                ),
+            ),
+            (
+                "silent failure",
+                Some(failure("137")),
+                "",
+                Err(
+                    "redis-cli in the pod ended with status 137: command terminated with exit code",
+                ),
+            ),
+            (
+                "distroless",
+                Some(
+                    json!({"status": "Failure", "message": "exec: \"redis-cli\": executable file not found in $PATH"}),
+                ),
+                "",
+                Err("the image has no redis-cli"),
+            ),
+            (
+                "cut",
+                None,
+                "",
+                Err("the connection to redis-cli in the pod was closed before it ended"),
+            ),
+        ] {
+            let status = status.map(|status| serde_json::from_value(status).unwrap());
+            let got = ended("redis-cli", status, b"out".to_vec(), complaint.as_bytes());
+            let got = got
+                .map(|out| String::from_utf8(out).unwrap())
+                .map_err(|f| f.message);
+            let wanted = wanted.map(str::to_owned).map_err(str::to_owned);
+            assert_eq!(got, wanted, "{name}");
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! What changed in an instance while we looked: roles, labels, restarts. Kept for the instance, so that it outlives the
+//! pods it is about, and bounded.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::domain::engine::Role;
+
+/// Something that changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Turn {
+    /// The engine's own role, as it tells it.
+    Role {
+        /// Before.
+        from: Role,
+        /// From then on.
+        to: Role,
+    },
+    /// The pod's `role` label; `None` where it has none.
+    Label {
+        /// Before.
+        from: Option<Role>,
+        /// From then on.
+        to: Option<Role>,
+    },
+    /// `master_replid`: another data set is followed, or begun.
+    Replid {
+        /// Before.
+        from: String,
+        /// From then on.
+        to: String,
+    },
+    /// The process in the same pod is a new one.
+    Restarted,
+    /// The pod is gone, or another took its name.
+    Gone,
+}
+
+/// A change, where and when we saw it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Moment {
+    /// When we saw it, by our clock. It happened since the answer before.
+    pub at: Timestamp,
+    /// The pod.
+    pub pod: Arc<str>,
+    /// Its uid, so that namesakes are told apart.
+    pub uid: Arc<str>,
+    /// What changed.
+    pub turn: Turn,
+    /// The keys it had when last asked before, if ever.
+    pub keys: Option<u64>,
+    /// Its `slave_repl_offset` when last asked before, if it had one.
+    pub offset: Option<u64>,
+}
+
+/// The changes of one instance, oldest first.
+#[derive(Debug, Clone, Default)]
+pub struct History(VecDeque<Moment>);
+
+impl History {
+    /// How many changes are kept.
+    pub const LENGTH: usize = 64;
+
+    pub(super) fn note(&mut self, moment: Moment) {
+        if self.0.len() == Self::LENGTH {
+            self.0.pop_front();
+        }
+        self.0.push_back(moment);
+    }
+
+    /// The changes, oldest first.
+    pub fn moments(&self) -> impl DoubleEndedIterator<Item = &Moment> + ExactSizeIterator {
+        self.0.iter()
+    }
+
+    /// The last change of that pod for which `is` holds.
+    pub fn last_of(&self, pod: &str, is: impl Fn(&Turn) -> bool) -> Option<&Moment> {
+        self.0
+            .iter()
+            .rev()
+            .find(|moment| &*moment.pod == pod && is(&moment.turn))
+    }
+}

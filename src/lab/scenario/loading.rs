@@ -1,0 +1,57 @@
+//! Engines that load: their pods are Ready all the same, because the default probe takes any reply for an answer.
+
+use std::time::Duration;
+
+use super::{Lasts, MAIN, Scenario, Scene};
+use crate::lab::engine::Fault;
+use crate::lab::stage::name;
+
+/// Seconds that a load takes.
+const TAKES: u64 = 240;
+
+pub(super) const LOADING: Scenario = Scenario {
+    name: "loading",
+    about: "the last replica of dragonfly-system/dragonfly restarted and loads its snapshot for four minutes",
+    shows: "`loading:1`, keys growing, ROLE `master` while it loads, PING `-LOADING` on both ports, `/healthz` 503; \
+            restartCount 1; then the operator makes it a replica again",
+    follows: "loading",
+    lasts: Lasts::Seconds(TAKES),
+    play: |scene| Box::pin(loading(scene)),
+    ..Scenario::BASE
+};
+
+async fn loading(Scene { stage, .. }: Scene<'_>) -> Result<String, String> {
+    let cast = stage.cast(MAIN.0, MAIN.1)?;
+    let pod = cast.last();
+    let machines = &stage.infra.machines;
+    machines.load_takes(MAIN.0, name(pod), Duration::from_secs(TAKES));
+    stage.restart(pod, |_| true).await?;
+    Ok(format!("{} loads its snapshot", name(pod)))
+}
+
+pub(super) const READY_WHILE_LOADING: Scenario = Scenario {
+    name: "ready-while-loading",
+    about: "the master of dragonfly-system/dragonfly loads for four minutes while its pod is Ready, operator stalled",
+    shows: "pod Ready and the Service's endpoint, `loading:1`, every client gets `-LOADING`, `/healthz` 503",
+    follows: "loading",
+    lasts: Lasts::Seconds(TAKES),
+    play: |scene| Box::pin(ready_while_loading(scene)),
+    ..Scenario::BASE
+};
+
+async fn ready_while_loading(Scene { stage, lasting }: Scene<'_>) -> Result<String, String> {
+    let cast = stage.cast(MAIN.0, MAIN.1)?;
+    let takes = Duration::from_secs(TAKES);
+    // It would elect another one: a pod that loads does not count as ready in its eyes.
+    stage.stall_operator(true);
+    stage.engine(&cast.master)?.inject(Fault::Loading(takes));
+    let (clock, machines) = (stage.clock.clone(), stage.infra.machines.clone());
+    lasting.spawn(async move {
+        clock.sleep(takes + Duration::from_secs(2)).await;
+        machines.stall_operator(false);
+    });
+    Ok(format!(
+        "{} loads while its pod is Ready",
+        name(&cast.master)
+    ))
+}

@@ -1,0 +1,117 @@
+//! An operator that does not work, in each way it can fail to.
+
+use jiff::SignedDuration;
+use serde_json::Value;
+
+use super::{Scenario, Scene};
+use crate::lab::clock;
+use crate::lab::furnish::operator::{self, Found};
+use crate::lab::json::{number, set};
+use crate::lab::kubelet::Crash;
+use crate::lab::operator::lease::LEASE;
+use crate::lab::operator::{DEPLOYMENT, MANAGER, NAMESPACE};
+use crate::lab::resources::{DEPLOYMENTS, LEASES};
+
+/// How long nobody has led when it is first looked at.
+const SILENT: SignedDuration = SignedDuration::from_mins(7);
+
+pub(super) const DOWN: Scenario = Scenario {
+    name: "operator-down",
+    about: "both operator pods crash at each start; nobody renews the Lease",
+    shows: "both pods CrashLoopBackOff with restarts, log `configmaps is forbidden` and `timed out waiting for cache to be \
+            synced`; Lease renewed minutes ago",
+    follows: "",
+    arrange: |all| all.operator = Found::Crashing,
+    play: |scene| Box::pin(async move { down(scene) }),
+    ..Scenario::BASE
+};
+
+fn down(Scene { stage, .. }: Scene<'_>) -> Result<String, String> {
+    stage.infra.machines.crash(Crash {
+        namespace: NAMESPACE.into(),
+        pod: DEPLOYMENT.into(),
+        container: operator::CONTAINER.into(),
+        code: 1,
+        lines: operator::crash_lines(stage.infra.store.now()),
+    });
+    Ok("the operator's managers crash from now on".into())
+}
+
+pub(super) const STALLED: Scenario = Scenario {
+    name: "operator-stalled",
+    about: "the operator renews its Lease but does no work",
+    shows: "pods Ready, Lease fresh, no line in its log and no event any more",
+    follows: "",
+    play: |scene| {
+        Box::pin(async move {
+            scene.stage.stall_operator(true);
+            Ok("the operator does no work from now on".into())
+        })
+    },
+    ..Scenario::BASE
+};
+
+pub(super) const ABSENT: Scenario = Scenario {
+    name: "operator-absent",
+    about: "the operator's Deployment is scaled to zero; its Lease is what is left of it",
+    shows: "`spec.replicas` 0 and no pods; Lease renewed minutes ago",
+    follows: "",
+    play: |scene| Box::pin(async move { absent(scene) }),
+    ..Scenario::BASE
+};
+
+fn absent(scene: Scene<'_>) -> Result<String, String> {
+    let Scene { stage, lasting } = scene;
+    let store = stage.infra.store.clone();
+    let found = store.get(DEPLOYMENTS, NAMESPACE, DEPLOYMENT);
+    let found = found.map_err(|status| status.to_string())?.value();
+    let replicas = number(&found, "/spec/replicas").unwrap_or(2);
+    let scale = move |deployment: &mut Value, to: i64| {
+        set(deployment, &["spec", "replicas"], to.into());
+    };
+    let scaled = store.update(DEPLOYMENTS, NAMESPACE, DEPLOYMENT, "kubectl", |one| {
+        scale(one, 0)
+    });
+    scaled.map_err(|status| status.to_string())?;
+    // Whoever leads at this moment could renew once more.
+    stage.infra.machines.leaderless(true);
+    silence(scene, None)?;
+    lasting.undo(move || {
+        // It may have been deleted meanwhile.
+        let _ = store.update(DEPLOYMENTS, NAMESPACE, DEPLOYMENT, "kubectl", move |one| {
+            scale(one, replicas)
+        });
+    });
+    Ok("the operator is scaled to zero".into())
+}
+
+pub(super) const NOT_LEADING: Scenario = Scenario {
+    name: "operator-not-leading",
+    about: "the operator's pods run, but none can take the Lease: its holder is a pod that is gone",
+    shows: "pods Running and Ready, Lease renewed minutes ago by a pod that does not exist; log: error retrieving resource \
+            lock, leases is forbidden; no reconcile",
+    follows: "",
+    play: |scene| Box::pin(async move { not_leading(scene) }),
+    ..Scenario::BASE
+};
+
+fn not_leading(scene: Scene<'_>) -> Result<String, String> {
+    scene.stage.infra.machines.leaderless(true);
+    let gone = format!("{DEPLOYMENT}-6c9fd7b5d8-k2xqz_4b1f0c52-77a0-4c9e-9a55-0d3b4f6a1e27");
+    silence(scene, Some(gone))?;
+    Ok("nobody can take the operator's Lease".into())
+}
+
+/// Makes the Lease look as nobody had renewed it for minutes, perhaps since another held it.
+fn silence(Scene { stage, .. }: Scene<'_>, holder: Option<String>) -> Result<(), String> {
+    let store = &stage.infra.store;
+    let now = store.now();
+    let renewed = clock::micros(now.checked_sub(SILENT).unwrap_or(now));
+    let written = store.update(LEASES, NAMESPACE, LEASE, MANAGER, move |lease| {
+        set(lease, &["spec", "renewTime"], renewed.into());
+        if let Some(holder) = holder {
+            set(lease, &["spec", "holderIdentity"], holder.into());
+        }
+    });
+    written.map(|_| ()).map_err(|status| status.to_string())
+}

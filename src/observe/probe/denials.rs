@@ -1,0 +1,78 @@
+//! Rights that are missing, as the engines of a context remember them together: one refusal is enough for all pods of a
+//! namespace, it is doubted first and then believed for a while.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::domain::Fault;
+use crate::domain::engine::Way;
+use crate::observe::Pace;
+
+/// How long a namespace rests in which a way is not permitted.
+const REST: Duration = Duration::from_secs(60);
+
+/// See the module.
+#[derive(Clone, Default)]
+pub(super) struct Denials(Arc<Mutex<ByPlace>>);
+
+type ByPlace = BTreeMap<(Arc<str>, Way), Denial>;
+
+/// That a way is not permitted in a namespace.
+struct Denial {
+    fault: Fault,
+    /// How often it was said and doubted.
+    doubted: u32,
+    /// How long engines rest before one asks again.
+    rest: Duration,
+    /// Until when it is believed without being asked for again.
+    until: Instant,
+}
+
+impl Denials {
+    /// The refusal that is believed at present, and how long to rest.
+    pub(super) fn standing(&self, namespace: &Arc<str>, way: Way) -> Option<(Fault, Duration)> {
+        let denials = self.lock();
+        let denial = denials.get(&(namespace.clone(), way))?;
+        (Instant::now() < denial.until).then(|| (denial.fault.clone(), denial.rest))
+    }
+
+    /// Notes a refusal, and tells how long to rest. The first few are doubted, as those of standing questions are;
+    /// engines that asked at the same time count as one.
+    pub(super) fn note(
+        &self,
+        namespace: &Arc<str>,
+        way: Way,
+        fault: &Fault,
+        pace: &Pace,
+    ) -> Duration {
+        let now = Instant::now();
+        let mut denials = self.lock();
+        let key = (namespace.clone(), way);
+        let before = denials.get(&key);
+        if let Some(denial) = before.filter(|denial| now < denial.until) {
+            return denial.rest;
+        }
+        let doubted = before.map_or(0, |denial| denial.doubted);
+        let doubt = pace.doubt(doubted);
+        let rest = doubt.unwrap_or(REST);
+        let denial = Denial {
+            fault: fault.clone(),
+            doubted: doubted + u32::from(doubt.is_some()),
+            rest,
+            // A little less than the rest, so that the first to wake asks again.
+            until: now + rest / 2,
+        };
+        denials.insert(key, denial);
+        rest
+    }
+
+    /// The way leads there after all.
+    pub(super) fn lift(&self, namespace: &Arc<str>, way: Way) {
+        self.lock().remove(&(namespace.clone(), way));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, ByPlace> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
