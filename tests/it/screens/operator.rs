@@ -307,6 +307,8 @@ fn broken() {
         ),
         crd(&FIELDS[..10]),
     ]);
+    // A renewal was seen, and none for a minute after it.
+    story.after(60);
     story
         .press("5")
         .told(rights(&["pods", "services", "leases"]));
