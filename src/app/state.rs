@@ -10,7 +10,7 @@ use super::history::History;
 use super::notices::Notices;
 use super::over::Over;
 use crate::checks::{self, Board, EXPECTED, Limits, NOT_EXPECTED, Severity, Subject};
-use crate::domain::{ContextId, InstanceId, World};
+use crate::domain::{ContextId, InstanceId, Want, World};
 use crate::screens::{self, Clock, Filter, Fresh, Screen, See};
 use crate::settings::{GlyphSet, KeyPress, Keymap, Settings, Theme};
 use crate::widgets::{Look, Segment};
@@ -46,6 +46,8 @@ pub struct State {
     pub(super) hint: Option<String>,
     /// What the machine room was last told to look at closely.
     pub(super) watched: Option<InstanceId>,
+    /// What it was last told to read on demand.
+    pub(super) wanted: BTreeSet<Want>,
     /// What the window was last named.
     pub(super) titled: String,
     pub(super) dirty: bool,
@@ -130,6 +132,7 @@ impl State {
             wish: None,
             hint,
             watched: None,
+            wanted: BTreeSet::new(),
             titled: String::new(),
             dirty: true,
             bar_is_old: false,

@@ -153,6 +153,13 @@ fn settle(state: &mut State, now: Timestamp, effects: &mut Vec<Effect>) {
         state.watched.clone_from(&about);
         effects.push(Effect::Watch(about));
     }
+    let wants = state
+        .with_screen(now, |screen, see| screen.wants(see))
+        .unwrap_or_default();
+    if wants != state.wanted {
+        state.wanted.clone_from(&wants);
+        effects.push(Effect::Want(wants));
+    }
 }
 
 /// Sees whether the top line and the window's name read differently.

@@ -18,20 +18,26 @@ mod explanation;
 mod garbled_object;
 mod known;
 mod lag_high;
-mod leader;
+pub mod leader;
 mod link_down;
 mod loading;
 mod no_master;
 mod not_permitted;
 mod operator_down;
+pub mod pairs;
 mod pods_missing;
 pub mod reference;
 mod replica_syncing;
+pub mod rights;
 mod role_missing;
 mod roles_disagree;
+mod rollout_waiting;
+pub mod schema;
 mod service_elsewhere;
 mod several_masters;
 mod source_silent;
+pub mod stored;
+pub mod waiting;
 mod words;
 
 #[cfg(test)]
@@ -70,6 +76,7 @@ pub const ALL: &[&Check] = &[
     &link_down::CHECK,
     &replica_syncing::CHECK,
     &lag_high::CHECK,
+    &rollout_waiting::CHECK,
 ];
 
 /// What a check is about.

@@ -9,7 +9,7 @@ pub fn checks() -> String {
     let mut out = String::from(
         "# Checks\n\n<!-- Made from the lists in src/checks; edit those. -->\n\n\
          A check answers *pass*, a *finding*, *unknown* (a source is silent: neither healthy nor ill), or *not \
-         applicable*. An instance's state is the worst of its findings; `status.phase` is never asked.\n\n\
+         applicable*. An instance's state is the worst of its findings; `status.phase` is never taken for health.\n\n\
          ## States, from best to worst\n\n| state | in JSON | meaning |\n| --- | --- | --- |\n",
     );
     for state in State::ALL {

@@ -87,10 +87,19 @@ fn is_read(method: &Method, path: &str) -> bool {
         || matches!(subresource, Some("exec" | "attach" | "ephemeralcontainers"));
     match *method {
         // A WebSocket is opened with GET, whatever runs over it then.
+        Method::GET if is_measurement(&parts) => true,
         Method::GET | Method::HEAD | Method::OPTIONS => !reaches_in,
         Method::POST => subresource == Some("portforward") || QUESTIONS.contains(&path),
         _ => false,
     }
+}
+
+/// What a kubelet measured of its pods, through the API server's proxy to the machine.
+fn is_measurement(parts: &[&str]) -> bool {
+    matches!(
+        parts,
+        ["api", "v1", "nodes", _, "proxy", "stats", "summary"]
+    )
 }
 
 #[cfg(test)]
@@ -110,6 +119,10 @@ mod tests {
             ("POST", "/api/v1/namespaces/shop/pods/a/exec", false),
             ("GET", "/api/v1/namespaces/shop/pods/a/attach", false),
             ("GET", "/api/v1/namespaces/shop/pods/a/proxy/x/y", false),
+            ("GET", "/api/v1/nodes/m/proxy/stats/summary", true),
+            ("POST", "/api/v1/nodes/m/proxy/stats/summary", false),
+            ("GET", "/api/v1/nodes/m/proxy/run/shop/a/dragonfly", false),
+            ("GET", "/api/v1/nodes/m/proxy/stats/summary/x", false),
             (
                 "POST",
                 "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",

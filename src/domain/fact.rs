@@ -8,7 +8,9 @@ use jiff::Timestamp;
 use super::engine::{Probe, Unanswered, Way};
 use super::fault::Fault;
 use super::id::{ContextId, Kind, NodeId};
+use super::log::LogLine;
 use super::object::Object;
+use super::want::{Fetched, LogId, Want};
 
 /// How far a standing question reaches.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -195,6 +197,25 @@ pub enum Fact {
         /// What was asked, and why there is no answer.
         unanswered: Unanswered,
     },
+    /// Something that was wanted was read, or could not be.
+    Fetched {
+        /// What was wanted.
+        want: Want,
+        /// What was read, or why it could not be.
+        answer: Result<Fetched, Fault>,
+    },
+    /// Lines of a log that is followed, in their order.
+    Logged {
+        /// Which.
+        log: LogId,
+        /// The lines.
+        lines: Vec<LogLine>,
+    },
+    /// Nobody has wanted it for a while: what was read is let go.
+    Dropped {
+        /// What was wanted.
+        want: Want,
+    },
     /// A way to an engine was tried. When all of them fail, what is not known of it is *unknown*, and this says why.
     Tried {
         /// Which.
@@ -224,6 +245,8 @@ impl Fact {
             Fact::Probed { node, .. } | Fact::Silent { node, .. } | Fact::Tried { node, .. } => {
                 &node.context
             }
+            Fact::Fetched { want, .. } | Fact::Dropped { want } => want.context(),
+            Fact::Logged { log, .. } => &log.context,
         }
     }
 }

@@ -8,6 +8,7 @@
 //! Start with [`fact::Fact`], then [`world::World::apply`].
 
 pub mod address;
+pub mod cron;
 pub mod engine;
 pub mod fact;
 pub mod fault;
@@ -15,10 +16,13 @@ pub mod figures;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod id;
+pub mod log;
 pub mod object;
 pub mod selector;
 pub mod text;
+pub mod version;
 pub mod view;
+pub mod want;
 pub mod world;
 
 pub use engine::{Probe, Replication, Role};
@@ -27,5 +31,7 @@ pub use fault::{Fault, FaultKind};
 pub use figures::{Figures, Master, figures, figures_under};
 pub use id::{ContextId, InstanceId, Kind, NodeId, ObjectId};
 pub use object::Object;
+pub use version::Version;
 pub use view::{InstanceView, NodeView};
+pub use want::{Fetched, Foreign, LogId, Want};
 pub use world::{Touched, World};

@@ -72,7 +72,8 @@ pub struct Crd {
     pub established: bool,
     /// Versions with `served: true`.
     pub served: Vec<String>,
-    /// Fields of `spec` in the stored schema, sorted: what tells an operator version's CRD from another's.
+    /// Fields of `spec` in the stored schema, sorted, and after them those of `spec.snapshot` as `snapshot.NAME`: what
+    /// tells an operator version's CRD from another's.
     pub spec_fields: Vec<String>,
 }
 
@@ -99,6 +100,8 @@ pub struct Dragonfly {
     pub tls: bool,
     /// `spec.resources.limits.memory`, bytes.
     pub memory_limit: Option<u64>,
+    /// Size wanted of each tiering claim, `spec.tiering.persistentVolumeClaimSpec` (operator v1.2.0 and later), bytes.
+    pub tiering_size: Option<u64>,
     /// `spec.networkPolicyEnabled`; absent means the operator's default (true from v1.5.0).
     pub network_policy: Option<bool>,
     /// Top-level `spec` fields that none of operator v1.1 to v1.6 has.
@@ -394,6 +397,10 @@ pub struct Deployment {
     pub updated: i64,
     /// Container names with their images.
     pub images: Vec<(String, String)>,
+    /// Arguments of the container `manager`.
+    pub args: Vec<String>,
+    /// `serviceAccountName` of its pods.
+    pub service_account: Option<String>,
     /// Conditions.
     pub conditions: Vec<Condition>,
 }

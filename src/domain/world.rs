@@ -4,6 +4,7 @@ mod context_world;
 mod engine_record;
 mod history;
 mod news;
+mod on_demand;
 mod shelf;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,6 +15,7 @@ use jiff::Timestamp;
 pub use context_world::{ContextWorld, Source};
 pub use engine_record::{EngineRecord, Known, Series};
 pub use history::{History, Moment, Turn};
+pub use on_demand::{Found, Looked, OnDemand, Reading, Volume};
 pub use shelf::{Held, Shelf};
 
 use super::fact::{Access, Fact, Link};
@@ -282,6 +284,14 @@ impl World {
                     touched.instances.extend(self.instance_of_node(&node));
                 }
             }
+            Fact::Fetched { want, answer } => {
+                touched.shown |= context.on_demand.fetched(want, answer, at);
+            }
+            Fact::Logged { log, lines } => {
+                touched.shown |= !lines.is_empty();
+                context.on_demand.logged(log, lines, at);
+            }
+            Fact::Dropped { want } => touched.shown |= context.on_demand.drop(&want),
             Fact::Tried {
                 node,
                 uid,

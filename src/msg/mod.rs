@@ -10,9 +10,10 @@
 
 pub mod command;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::domain::{Fact, InstanceId};
+use crate::domain::{Fact, InstanceId, Want};
 pub use crate::settings::KeyPress;
 pub use command::{COMMANDS, Command, CommandDoc, TextCommandDoc, WITH_TEXT};
 
@@ -116,6 +117,9 @@ pub enum Outcome {
 pub enum Effect {
     /// This instance is in view, so its engines are asked more often; `None`: no single instance is.
     Watch(Option<InstanceId>),
+    /// Read this, and only this, of what is read on demand: what the screen that is shown needs beside the standing
+    /// questions.
+    Want(BTreeSet<Want>),
     /// Hand the text to the terminal's clipboard.
     Copy {
         /// What it is, in a few words.

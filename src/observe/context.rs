@@ -12,7 +12,7 @@ use tokio::time::sleep;
 
 use super::roster::Roster;
 use super::watch::{Desk, Line, Watch};
-use super::{ContextPlan, Focus, Outlet, heartbeat, probe, standing};
+use super::{ContextPlan, Focus, Outlet, heartbeat, on_demand, probe, standing};
 use crate::domain::fact::Scope;
 use crate::domain::{Fact, Kind};
 
@@ -49,6 +49,7 @@ pub async fn follow(plan: ContextPlan, outlet: Outlet, focus: watch::Receiver<Fo
         join_all(wide),
         in_namespaces(desk.clone()),
         probe::ask_all(desk.clone()),
+        on_demand::serve(desk.clone()),
     );
 }
 

@@ -12,7 +12,8 @@ use tokio::sync::Notify;
 
 use crate::domain::engine::{Question, Way};
 use crate::domain::fact::Scope;
-use crate::domain::{ContextId, Fact, Kind, NodeId};
+use crate::domain::log::LogTail;
+use crate::domain::{ContextId, Fact, Kind, LogId, NodeId, Want};
 
 /// Events that may wait at once. Past it the oldest waiting event is dropped: events are the only facts whose number
 /// nothing bounds, and the only ones that nobody misses.
@@ -129,6 +130,8 @@ enum Slot {
     Source(ContextId, Kind, Scope),
     Object(ContextId, Kind, Arc<str>, Arc<str>),
     Answer(NodeId, Option<Question>),
+    Fetched(Want),
+    Log(LogId),
     Way(NodeId, Way),
 }
 
@@ -142,6 +145,7 @@ struct Queue {
 
 impl Queue {
     fn put(&mut self, fact: Fact) {
+        let fact = self.lengthen(fact);
         let Some(slot) = slot_of(&fact) else {
             self.next += 1;
             self.waiting.insert(self.next, fact);
@@ -171,6 +175,32 @@ impl Queue {
             && let Some(oldest) = self.events.first().copied()
         {
             self.forget(oldest);
+        }
+    }
+
+    /// Lines of a log are not overtaken by later ones: these are added to them, up to what is kept of a log anyway.
+    fn lengthen(&mut self, fact: Fact) -> Fact {
+        match fact {
+            Fact::Logged { log, lines } => {
+                let place = self.places.get(&Slot::Log(log.clone()));
+                let waiting = place.and_then(|place| self.waiting.get_mut(place));
+                let mut all = match waiting {
+                    Some(Fact::Logged { lines, .. }) => std::mem::take(lines),
+                    _ => Vec::new(),
+                };
+                all.extend(lines);
+                all.drain(..all.len().saturating_sub(LogTail::LENGTH));
+                Fact::Logged { log, lines: all }
+            }
+            Fact::Dropped {
+                want: Want::Log(log),
+            } => {
+                self.remove(&Slot::Log(log.clone()));
+                Fact::Dropped {
+                    want: Want::Log(log),
+                }
+            }
+            other => other,
         }
     }
 
@@ -272,6 +302,8 @@ fn slot_of(fact: &Fact) -> Option<Slot> {
         Fact::Silent {
             node, unanswered, ..
         } => Slot::Answer(node.clone(), unanswered.question),
+        Fact::Fetched { want, .. } | Fact::Dropped { want } => Slot::Fetched(want.clone()),
+        Fact::Logged { log, .. } => Slot::Log(log.clone()),
     })
 }
 

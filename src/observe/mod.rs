@@ -12,18 +12,21 @@ mod backoff;
 mod context;
 mod heartbeat;
 mod inbox;
+mod lines;
+mod on_demand;
 mod page;
 mod probe;
 mod roster;
 mod standing;
 mod watch;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::connect::client::{Door, Patience};
 use crate::connect::kubeconfig::Entry;
-use crate::domain::{ContextId, Fact, InstanceId};
+use crate::domain::{ContextId, Fact, InstanceId, Want};
 
 pub use context::follow;
 pub use inbox::{Inbox, Outlet, inbox};
@@ -98,6 +101,10 @@ pub struct Pace {
     pub probe_deadline: Duration,
     /// Engines of instances not in view that are asked at the same time.
     pub probes_in_flight: usize,
+    /// Between two readings of what is read only while somebody needs it.
+    pub on_demand: Duration,
+    /// How long what was read so is kept after nobody needs it.
+    pub on_demand_kept: Duration,
     /// Whether commands may be run in pods where no port-forward is permitted.
     pub exec: bool,
     /// Between two commands run in a pod of the instance in view.
@@ -137,6 +144,8 @@ impl Default for Pace {
             probe_background: s(10),
             probe_deadline: s(2),
             probes_in_flight: 16,
+            on_demand: s(60),
+            on_demand_kept: s(120),
             exec: false,
             exec_focused: s(10),
             exec_background: s(25),
@@ -151,6 +160,8 @@ pub struct Focus {
     pub instance: Option<InstanceId>,
     /// Raised when the reader asks to try again now: a wait for the next try ends at once.
     pub nudges: u64,
+    /// What is read only while somebody needs it, of every context.
+    pub wants: Arc<BTreeSet<Want>>,
 }
 
 #[cfg(test)]

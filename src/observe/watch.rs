@@ -17,6 +17,7 @@ use tokio::time::sleep;
 use tracing::debug;
 
 use super::backoff::{Backoff, Jitter};
+use super::lines::Lines;
 use super::roster::Roster;
 use super::{Focus, Outlet, Pace, page, standing};
 use crate::connect::fault::{self, Refusal};
@@ -365,7 +366,7 @@ impl Watch {
                     return end;
                 }
             }
-            if lines.too_long() {
+            if lines.rest_exceeds(LONGEST_LINE) {
                 return End::Trouble(
                     Fault::new(FaultKind::Protocol, "a watch sent a line without end").into(),
                 );
@@ -548,40 +549,8 @@ impl Watch {
     }
 }
 
-/// Bytes of a watch, line by line.
-#[derive(Default)]
-struct Lines {
-    buffer: Vec<u8>,
-    read: usize,
-}
-
-impl Lines {
-    fn take(&mut self, bytes: &[u8]) {
-        self.buffer.drain(..self.read);
-        self.read = 0;
-        self.buffer.extend_from_slice(bytes);
-    }
-
-    /// The next whole line that is not blank.
-    fn next(&mut self) -> Option<Vec<u8>> {
-        loop {
-            let rest = self.buffer.get(self.read..)?;
-            let end = rest.iter().position(|byte| *byte == b'\n')?;
-            let line = rest.get(..end)?.to_vec();
-            self.read += end + 1;
-            if !line.trim_ascii().is_empty() {
-                return Some(line);
-            }
-        }
-    }
-
-    fn too_long(&self) -> bool {
-        self.buffer.len() - self.read > LONGEST_LINE
-    }
-}
-
 /// Escapes a value for a query.
-fn escape(value: &str) -> String {
+pub(super) fn escape(value: &str) -> String {
     let mut out = String::with_capacity(value.len());
     for byte in value.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {

@@ -1,6 +1,7 @@
 //! The loop of the console: one `select!`, one owner of all state.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crossterm::event::{Event, EventStream, KeyEventKind, MouseButton, MouseEventKind};
@@ -172,6 +173,10 @@ impl Desk {
         match effect {
             Effect::Watch(instance) => {
                 self.focus.send_modify(|focus| focus.instance = instance);
+            }
+            Effect::Want(wants) => {
+                self.focus
+                    .send_modify(|focus| focus.wants = Arc::new(wants));
             }
             Effect::Copy { what, text } => {
                 let outcome = match screen.copy(&text) {

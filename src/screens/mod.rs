@@ -10,20 +10,28 @@
 
 pub mod fleet;
 pub mod instance;
+pub mod operator;
 pub mod parts;
+pub mod storage;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use crate::checks::Subject;
-use crate::domain::{InstanceId, Touched};
+use crate::domain::{InstanceId, Touched, Want};
 use crate::msg::Command;
 pub use parts::{Clock, Filter, See};
 
 /// Every screen, in the order in which they are listed.
-pub const ALL: &[&ScreenDoc] = &[&fleet::SCREEN, &instance::SCREEN];
+pub const ALL: &[&ScreenDoc] = &[
+    &fleet::SCREEN,
+    &instance::SCREEN,
+    &storage::SCREEN,
+    &operator::SCREEN,
+];
 
 /// What there is to know about a screen without opening it.
 #[derive(Debug)]
@@ -53,6 +61,11 @@ pub trait Screen: std::fmt::Debug {
 
     /// The instance that the screen is about or that is selected on it.
     fn selected(&self) -> Option<InstanceId>;
+
+    /// What must be read for it beside the standing questions, while it is shown.
+    fn wants(&self, _see: &See<'_>) -> BTreeSet<Want> {
+        BTreeSet::new()
+    }
 
     /// Turns to another instance; screens that are not about one ignore it.
     fn turn_to(&mut self, _instance: &InstanceId) {}

@@ -59,6 +59,17 @@ pub fn dragonfly(meta: Meta, value: &Value) -> Dragonfly {
         password_secret: password_secret(value),
         tls: read::line(value, &["spec", "tlsSecretRef", "name"]).is_some(),
         memory_limit: read::bytes(value, &["spec", "resources", "limits", "memory"]),
+        tiering_size: read::bytes(
+            value,
+            &[
+                "spec",
+                "tiering",
+                "persistentVolumeClaimSpec",
+                "resources",
+                "requests",
+                "storage",
+            ],
+        ),
         network_policy: read::flag(value, &["spec", "networkPolicyEnabled"]),
         unknown_fields: field_names(value, &["spec"])
             .into_iter()
@@ -110,22 +121,32 @@ pub fn crd(meta: Meta, value: &Value) -> Crd {
             .filter(|version| read::flag(version, &["served"]) == Some(true))
             .filter_map(|version| read::line(version, &["name"]))
             .collect(),
-        spec_fields: stored
-            .map(|version| {
-                field_names(
-                    version,
-                    &[
-                        "schema",
-                        "openAPIV3Schema",
-                        "properties",
-                        "spec",
-                        "properties",
-                    ],
-                )
-            })
-            .unwrap_or_default(),
+        spec_fields: stored.map(spec_fields).unwrap_or_default(),
         meta,
     }
+}
+
+/// Fields of `spec` in a version's schema, and those of `snapshot` as `snapshot.NAME`: the ones that tell one
+/// operator version's CRD from another's.
+fn spec_fields(version: &Value) -> Vec<String> {
+    let spec = read::at(
+        version,
+        &[
+            "schema",
+            "openAPIV3Schema",
+            "properties",
+            "spec",
+            "properties",
+        ],
+    );
+    let Some(spec) = spec else { return Vec::new() };
+    let mut names = field_names(spec, &[]);
+    names.extend(
+        field_names(spec, &["snapshot", "properties"])
+            .into_iter()
+            .map(|name| format!("snapshot.{name}")),
+    );
+    names
 }
 
 /// Names of the fields of an object, sorted.

@@ -14,27 +14,33 @@ const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// Decodes `metadata`.
 pub fn decode(kind: Kind, value: &Value) -> Result<Meta, Undecodable> {
+    of(value).ok_or_else(|| {
+        let namespace = read::line_or_empty(value, &["metadata", "namespace"]);
+        Undecodable::Object {
+            kind,
+            namespace: Arc::from(namespace.as_str()),
+            name: Arc::from(""),
+            place: if namespace.is_empty() {
+                "without a namespace".to_owned()
+            } else {
+                format!("of namespace {namespace}")
+            },
+            problem: if value.is_object() {
+                "it has no metadata.name".to_owned()
+            } else {
+                "it is no JSON object".to_owned()
+            },
+        }
+    })
+}
+
+/// `metadata` of any object; `None` when it does not say its name.
+pub fn of(value: &Value) -> Option<Meta> {
+    let name = read::line(value, &["metadata", "name"])?;
     let namespace = read::line_or_empty(value, &["metadata", "namespace"]);
-    let undecodable = |problem: &str| Undecodable::Object {
-        kind,
-        namespace: Arc::from(namespace.as_str()),
-        name: Arc::from(""),
-        place: if namespace.is_empty() {
-            "without a namespace".to_owned()
-        } else {
-            format!("of namespace {namespace}")
-        },
-        problem: problem.to_owned(),
-    };
-    if !value.is_object() {
-        return Err(undecodable("it is no JSON object"));
-    }
-    let Some(name) = read::line(value, &["metadata", "name"]) else {
-        return Err(undecodable("it has no metadata.name"));
-    };
     let mut annotations = read::map(value, &["metadata", "annotations"]);
     annotations.remove(LAST_APPLIED);
-    Ok(Meta {
+    Some(Meta {
         namespace: Arc::from(namespace.as_str()),
         name: Arc::from(name.as_str()),
         uid: Arc::from(read::line_or_empty(value, &["metadata", "uid"]).as_str()),

@@ -15,9 +15,11 @@ mod event;
 mod figure;
 #[cfg(test)]
 pub(crate) mod fixture;
+mod foreign;
 mod info;
 mod lease;
 mod lists;
+mod log;
 mod meta;
 mod pages;
 mod pod;
@@ -26,6 +28,7 @@ mod quantity;
 mod read;
 mod reply;
 mod traffic;
+mod volumes;
 mod workload;
 
 use std::sync::Arc;
@@ -35,14 +38,17 @@ use serde_json::Value;
 use crate::domain::{Kind, Object};
 
 pub use clients::client_list;
+pub use foreign::foreign;
 pub use info::{
     Sections, clients, commands, cpu, errors, keyspace, memory, persistence, replication, sections,
     server, stats, tiering,
 };
 pub use lists::{arena, config, memory_stats, offsets, slow_log};
+pub use log::log_line;
 pub use pages::{healthz, metrics};
 pub use quantity::bytes as quantity_bytes;
 pub use reply::{Reply, answer, role};
+pub use volumes::volumes;
 
 /// Something that came in and could not be understood.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

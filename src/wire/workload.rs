@@ -42,13 +42,20 @@ pub fn deployment(meta: Meta, value: &Value) -> Deployment {
         ready: read::whole_or_zero(value, &["status", "readyReplicas"]),
         updated: read::whole_or_zero(value, &["status", "updatedReplicas"]),
         images: images(value),
+        args: containers(value)
+            .iter()
+            .find(|container| read::line(container, &["name"]).as_deref() == Some("manager"))
+            .or_else(|| containers(value).first())
+            .map(|container| read::lines(container, &["args"]))
+            .unwrap_or_default(),
+        service_account: read::line(value, &["spec", "template", "spec", "serviceAccountName"]),
         conditions: read::conditions(value),
     }
 }
 
 /// Container names of the pod template with their images.
 fn images(value: &Value) -> Vec<(String, String)> {
-    read::list(value, &["spec", "template", "spec", "containers"])
+    containers(value)
         .iter()
         .filter_map(|container| {
             Some((
@@ -57,4 +64,9 @@ fn images(value: &Value) -> Vec<(String, String)> {
             ))
         })
         .collect()
+}
+
+/// Containers of the pod template.
+fn containers(value: &Value) -> &[Value] {
+    read::list(value, &["spec", "template", "spec", "containers"])
 }

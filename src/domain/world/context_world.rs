@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::history::{History, Moment, Turn};
-use super::{EngineRecord, Shelf, Touched};
+use super::{EngineRecord, OnDemand, Shelf, Touched};
 use crate::domain::engine::Probe;
 use crate::domain::fact::{Access, Link, Scope};
 use crate::domain::fault::{Fault, FaultKind};
@@ -73,6 +73,8 @@ pub struct ContextWorld {
     pub operator_pods: Shelf<Pod>,
     /// The operator's Leases.
     pub leases: Shelf<Lease>,
+    /// What was read because somebody needed it.
+    pub on_demand: OnDemand,
     engines: HashMap<(Arc<str>, Arc<str>), EngineRecord>,
     /// When the `role` label of a pod was seen to change; nothing for one that has had its label since we look.
     relabelled: HashMap<(Arc<str>, Arc<str>), Timestamp>,
@@ -109,6 +111,7 @@ impl ContextWorld {
             operators: Shelf::default(),
             operator_pods: Shelf::default(),
             leases: Shelf::default(),
+            on_demand: OnDemand::default(),
             engines: HashMap::new(),
             relabelled: HashMap::new(),
             histories: HashMap::new(),

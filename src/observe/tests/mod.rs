@@ -9,6 +9,7 @@ mod api;
 mod credentials;
 mod engines;
 mod lines;
+mod on_demand;
 mod watches;
 mod ways;
 
@@ -41,6 +42,8 @@ pub fn quick() -> Pace {
         probe_background: ms(200),
         probe_deadline: ms(400),
         probes_in_flight: 4,
+        on_demand: ms(60),
+        on_demand_kept: ms(300),
         exec: false,
         exec_focused: ms(50),
         exec_background: ms(200),

@@ -3,11 +3,13 @@
 mod filter;
 mod list;
 mod see;
+mod sheet;
 mod words;
 
 pub use filter::{Field, Filter, Measure, Sieved};
 pub use list::moved;
 pub use see::{Clock, See};
+pub use sheet::{Section, Sheet};
 pub use words::{
     Counts, Standing, denied, finding_sign, finding_tone, memory_words, missing, operator_words,
     standing, state_sign, state_tone,

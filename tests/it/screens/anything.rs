@@ -50,6 +50,8 @@ fn step() -> impl Strategy<Value = Step> {
         "z",
         "1",
         "2",
+        "4",
+        "5",
         "[",
         "]",
         "-",

@@ -11,4 +11,6 @@ mod anything;
 mod fleet;
 mod flows;
 mod instance;
+mod operator;
+mod storage;
 mod world;

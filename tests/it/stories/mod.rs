@@ -3,6 +3,7 @@
 mod bad_input;
 mod fleet;
 mod lab;
+mod operator;
 mod picture;
 mod real_api;
 mod real_redis;

@@ -1,0 +1,248 @@
+//! Which operator version gets on with which server version: what is known to go wrong, each with where it is written
+//! down. `op#` is an issue of dragonfly-operator, `df#` one of dragonfly.
+//!
+//! Read of operator v1.1.0 to v1.6.1 and server v1.17.0 to v1.40.1; other versions are untested, not well.
+
+use crate::domain::{InstanceView, Version};
+
+/// What decides whether a known fault concerns an instance.
+#[derive(Debug, Clone, Copy)]
+pub struct Pair {
+    /// The operator.
+    pub operator: Version,
+    /// The server.
+    pub server: Version,
+    /// Pods wanted, the master included.
+    pub pods: i64,
+    /// `spec.snapshot.enableOnMasterOnly` is set.
+    pub master_only: bool,
+}
+
+/// A known fault of a pair.
+#[derive(Debug)]
+pub struct Known {
+    /// Where it is written down.
+    pub reference: &'static str,
+    /// What goes wrong, and when.
+    pub sentence: &'static str,
+    /// The instance does not run at all.
+    pub fatal: bool,
+    applies: fn(&Pair) -> bool,
+}
+
+/// What is known of a pair.
+#[derive(Debug)]
+pub enum Standing {
+    /// Nothing is known to go wrong.
+    Good,
+    /// This is, the worst first.
+    Faulty(Vec<&'static Known>),
+    /// Nobody has read one of the two versions for this table.
+    Untested(String),
+}
+
+/// The oldest and newest operator that was read.
+const OPERATORS: (Version, Version) = (Version(1, 1, 0), Version(1, 6, 1));
+/// The oldest and newest server that was read.
+const SERVERS: (Version, Version) = (Version(1, 17, 0), Version(1, 40, 1));
+
+/// Every known fault, the worst first.
+const KNOWN: &[Known] = &[
+    Known {
+        reference: "df#3193",
+        sentence: "the server does not start: it knows --break_replication_on_master_restart, which the operator always \
+                   passes from v1.3.0, only from v1.20.0",
+        fatal: true,
+        applies: |p| p.operator >= Version(1, 3, 0) && p.server < Version(1, 20, 0),
+    },
+    Known {
+        reference: "op#582",
+        sentence: "the takeover of a rollout may lock the instance for up to 10,000 s, and sent again it ends the new \
+                   master; server v1.40.0 survives it (df#7870)",
+        fatal: false,
+        applies: |p| p.pods > 1 && p.server < Version(1, 40, 0),
+    },
+    Known {
+        reference: "op#359",
+        sentence: "a rollout deletes all replicas at once; one at a time from operator v1.6.0 (also op#504)",
+        fatal: false,
+        applies: |p| p.pods > 2 && p.operator < Version(1, 6, 0),
+    },
+    Known {
+        reference: "op#306",
+        sentence: "an election does not look at offsets, so an empty or stale node may win; from operator v1.6.0 the \
+                   highest offset does",
+        fatal: false,
+        applies: |p| p.pods > 1 && p.operator < Version(1, 6, 0),
+    },
+    Known {
+        reference: "df v1.37.0",
+        sentence: "with its link down a replica does not tell its offset, so after the loss of a master all candidates are \
+                   equal and the lowest ordinal wins; told from server v1.37.0",
+        fatal: false,
+        applies: |p| p.pods > 2 && p.operator >= Version(1, 6, 0) && p.server < Version(1, 37, 0),
+    },
+    Known {
+        reference: "op#498",
+        sentence: "enableOnMasterOnly: a rollout is blocked by CONFIG SET snapshot_cron on a replica that loads",
+        fatal: false,
+        applies: |p| {
+            p.master_only && p.operator >= Version(1, 3, 0) && p.operator <= Version(1, 5, 0)
+        },
+    },
+    Known {
+        reference: "op#393",
+        sentence: "enableOnMasterOnly: after a takeover the master makes no snapshots",
+        fatal: false,
+        applies: |p| {
+            p.master_only && p.operator >= Version(1, 3, 0) && p.operator < Version(1, 6, 0)
+        },
+    },
+    Known {
+        reference: "op#397",
+        sentence: "a pod that still loads counts as ready; not so from operator v1.3.1",
+        fatal: false,
+        applies: |p| p.operator < Version(1, 3, 1),
+    },
+    Known {
+        reference: "op#238",
+        sentence: "clients stay on a former master and get READONLY; from operator v1.4.0 they are sent away",
+        fatal: false,
+        applies: |p| p.pods > 1 && p.operator < Version(1, 4, 0),
+    },
+    Known {
+        reference: "op#165",
+        sentence: "a change of claim sizes blocks every other change of the instance; ignored with an event from operator \
+                   v1.6.0",
+        fatal: false,
+        applies: |p| p.operator < Version(1, 6, 0),
+    },
+    Known {
+        reference: "op v1.6.1",
+        sentence: "the chart of v1.6.0 lacks the right to ConfigMaps, without which the operator does not start",
+        fatal: false,
+        applies: |p| p.operator == Version(1, 6, 0),
+    },
+];
+
+/// What is known of a pair.
+pub fn standing(pair: &Pair) -> Standing {
+    let known: Vec<&'static Known> = KNOWN.iter().filter(|known| (known.applies)(pair)).collect();
+    if known.iter().any(|known| known.fatal) {
+        return Standing::Faulty(known);
+    }
+    for (what, version, (oldest, newest)) in [
+        ("operator", pair.operator, OPERATORS),
+        ("server", pair.server, SERVERS),
+    ] {
+        if version < oldest {
+            return Standing::Untested(format!("{what} {version} is older than {oldest}"));
+        }
+        if version > newest {
+            return Standing::Untested(format!("{what} {version} is newer than {newest}"));
+        }
+    }
+    match known.is_empty() {
+        true => Standing::Good,
+        false => Standing::Faulty(known),
+    }
+}
+
+/// Server versions of an instance, each once, sorted: what its engines say they are, and what its image says they will
+/// be. Where neither tells, what the image is called instead.
+pub fn servers(view: &InstanceView<'_>) -> Result<Vec<Version>, String> {
+    let image = view
+        .dragonfly
+        .value
+        .image
+        .as_deref()
+        .or_else(|| view.stateful_set.map(|held| held.value.image.as_str()))
+        .filter(|image| !image.is_empty());
+    let tag = image.and_then(crate::domain::object::image_tag);
+    let told = view.nodes.iter().filter_map(|node| {
+        let server = node.engine?.server.as_ref()?;
+        Version::parse(server.value.version.as_deref()?)
+    });
+    let mut all: Vec<Version> = tag
+        .and_then(Version::parse)
+        .into_iter()
+        .chain(told)
+        .collect();
+    all.sort_unstable();
+    all.dedup();
+    match (all.is_empty(), image) {
+        (false, _) => Ok(all),
+        (true, Some(image)) => Err(format!("{image} does not tell its version")),
+        (true, None) => Err("neither an image nor an engine has told".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn told(operator: &str, server: &str, pods: i64, master_only: bool) -> String {
+        let pair = Pair {
+            operator: Version::parse(operator).unwrap(),
+            server: Version::parse(server).unwrap(),
+            pods,
+            master_only,
+        };
+        match standing(&pair) {
+            Standing::Good => "good".to_owned(),
+            Standing::Untested(why) => why,
+            Standing::Faulty(known) => {
+                let words: Vec<&str> = known.iter().map(|known| known.reference).collect();
+                words.join(" ")
+            }
+        }
+    }
+
+    #[test]
+    fn every_known_fault_has_its_versions() {
+        for (operator, server, pods, master_only, wanted) in [
+            ("v1.6.1", "v1.40.1", 3, true, "good"),
+            ("v1.6.1", "v1.39.0", 3, false, "op#582"),
+            ("v1.6.1", "v1.39.0", 1, false, "good"),
+            ("v1.6.1", "v1.36.0", 3, false, "op#582 df v1.37.0"),
+            ("v1.3.0", "v1.17.0", 1, false, "df#3193 op#397 op#165"),
+            ("v1.6.0", "v1.40.0", 1, false, "op v1.6.1"),
+            (
+                "v1.5.0",
+                "v1.40.0",
+                3,
+                true,
+                "op#359 op#306 op#498 op#393 op#165",
+            ),
+            ("v1.5.1", "v1.40.0", 2, true, "op#306 op#393 op#165"),
+            ("v1.2.1", "v1.19.0", 1, false, "op#397 op#165"),
+            (
+                "v1.7.0",
+                "v1.40.0",
+                3,
+                false,
+                "operator v1.7.0 is newer than v1.6.1",
+            ),
+            (
+                "v1.6.1",
+                "v1.41.0",
+                3,
+                false,
+                "server v1.41.0 is newer than v1.40.1",
+            ),
+            (
+                "v1.0.5",
+                "v1.20.0",
+                3,
+                false,
+                "operator v1.0.5 is older than v1.1.0",
+            ),
+            // It would not start, whoever has read it.
+            ("v1.6.1", "v1.16.0", 1, false, "df#3193"),
+        ] {
+            let told = told(operator, server, pods, master_only);
+            assert_eq!(told, wanted, "{operator} x {server}, {pods} pods");
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! A rollout waits at one of its steps. The operator's waits never end by themselves, so a rollout that moves no pod for
+//! a while stays where it is until somebody sees to what it waits for.
+
+use jiff::Timestamp;
+
+use super::case::later;
+use super::waiting::{Gate, progress, waiting};
+use super::{Answer, Case, Check, Severity, Since, State};
+
+/// The check.
+pub const CHECK: Check = Check {
+    id: "rollout-waiting",
+    title: "Rollout waits",
+    why: "A rollout that waits never gives up: until it goes on, the instance runs on two versions and no master is \
+          replaced in the ordinary way.",
+    reads: "pods and their revisions, the StatefulSet, status.phase (as the operator itself does), engines",
+    next: "see to what it waits for: {kubectl} describe pod {pod} says more; the screen Operator (key 5) says it for every \
+           instance.",
+    run,
+};
+
+/// How long a rollout may stand still before it is worth a look, seconds: five minutes, in which a pod is deleted, made,
+/// pulled and synced.
+const STILL: i64 = 300;
+
+fn run(case: &Case<'_>) -> Answer {
+    let Some(instance) = case.judgeable() else {
+        return Answer::NOT_APPLICABLE;
+    };
+    let found = waiting(case)
+        .into_iter()
+        .find(|one| matches!(one.gate, Gate::Rollout(_)));
+    let Some(found) = found else {
+        return Answer::NOT_APPLICABLE;
+    };
+    let moved = progress(instance);
+    let due = later(moved, STILL);
+    if due > case.now {
+        return Answer::PASS.again(Some(due));
+    }
+    let id = &instance.view.id;
+    let at = instance.view.dragonfly.changed;
+    case.finding(
+        &CHECK,
+        Severity::Warning,
+        State::Degraded,
+        format!(
+            "the rollout of {id} stands still: it waits for {}",
+            found.sentence
+        ),
+    )
+    .meaning("Clients are served by what runs; the rollout does not end, and waits without end.")
+    .since(since(&found.since, moved))
+    .resting_on(
+        found.gate.word(),
+        "the steps of the operator's rollout",
+        case.now,
+    )
+    .resting_on(
+        "status.phase is RollingUpdate",
+        format!("Dragonfly {id}"),
+        at,
+    )
+    .about(found.about)
+    .into()
+}
+
+/// Since when it stands: since what it waits for began, but not before a pod last moved.
+fn since(told: &Option<Since>, moved: Timestamp) -> Since {
+    match told {
+        Some(Since::Exactly(at)) if *at > moved => Since::Exactly(*at),
+        Some(Since::Seen(at)) if *at > moved => Since::Seen(*at),
+        _ => Since::Exactly(moved),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checks::fixture::*;
+    use crate::checks::waiting::tests::*;
+    use crate::domain::fixture::*;
+
+    #[test]
+    fn a_rollout_that_stands_still_is_told_with_its_step() {
+        for (name, fixture, wanted) in [
+            (
+                "no rollout",
+                rolled(healthy(), &["new", "new", "new"], "Ready"),
+                "n/a",
+            ),
+            (
+                "young",
+                rolled(
+                    instance("orders")
+                        .node(master())
+                        .node(replica())
+                        .node(replica().young(40).unready()),
+                    &["old", "old", "new"],
+                    "RollingUpdate",
+                ),
+                "pass",
+            ),
+            (
+                "old",
+                rolled(
+                    instance("orders")
+                        .node(master())
+                        .node(replica())
+                        .node(replica().waiting("ImagePullBackOff")),
+                    &["old", "old", "new"],
+                    "RollingUpdate",
+                ),
+                "warning degraded: the rollout of shop/orders stands still: it waits for orders-2 to become ready: it waits in \
+                 ImagePullBackOff",
+            ),
+        ] {
+            assert_eq!(line(&answer_of(&CHECK, &fixture)), wanted, "{name}");
+        }
+    }
+
+    #[test]
+    fn it_is_looked_at_again_when_it_would_have_stood_still_for_long() {
+        let young = instance("orders")
+            .node(master())
+            .node(replica().young(40).unready());
+        let fixture = rolled(young, &["old", "new"], "RollingUpdate");
+        assert_eq!(answer_of(&CHECK, &fixture).again_at, Some(ago(40 - STILL)));
+    }
+}

@@ -1,0 +1,169 @@
+//! What is read only while it is wanted.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::api::{Act, Api, Asked, empty};
+use super::*;
+use crate::domain::Scope;
+use crate::domain::want::{Foreign, LogId, Want};
+use crate::domain::world::{Found, Reading};
+
+fn classes() -> Want {
+    Want::Objects {
+        context: ContextId::new("c"),
+        what: Foreign::StorageClass,
+        scope: Scope::Cluster,
+    }
+}
+
+fn volumes() -> Want {
+    Want::Volumes {
+        context: ContextId::new("c"),
+        machine: Arc::from("m1"),
+    }
+}
+
+fn log() -> Want {
+    Want::Log(LogId {
+        context: ContextId::new("c"),
+        namespace: Arc::from("op"),
+        pod: Arc::from("op-1"),
+        container: Arc::from("manager"),
+    })
+}
+
+fn want(it: &Followed, wants: &[Want]) {
+    let wants: BTreeSet<Want> = wants.iter().cloned().collect();
+    it.focus.send_modify(|focus| focus.wants = Arc::new(wants));
+}
+
+fn classes_of(context: &ContextWorld) -> Option<usize> {
+    match context
+        .on_demand
+        .objects(&context.id, Foreign::StorageClass, &Scope::Cluster)
+    {
+        Reading::Known { objects, .. } => Some(objects.len()),
+        Reading::Unread | Reading::Failed(..) => None,
+    }
+}
+
+const CLASSES: &str = "/apis/storage.k8s.io/v1/storageclasses";
+
+fn asked_for(api: &Api) -> usize {
+    let log = api.log();
+    log.iter().filter(|asked| asked.path == CLASSES).count()
+}
+
+fn two_pages(asked: &Asked) -> Act {
+    if asked.path != CLASSES {
+        return empty(asked);
+    }
+    let class = |name: &str| json!({"metadata": {"name": name}, "provisioner": "p"});
+    match asked.query.get("continue").map(String::as_str) {
+        None => Act::json(
+            json!({"metadata": {"resourceVersion": "5", "continue": "a+b"}, "items": [class("one"), {}]}),
+        ),
+        Some(_) => {
+            Act::json(json!({"metadata": {"resourceVersion": "5"}, "items": [class("two")]}))
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_list_is_read_while_it_is_wanted_and_let_go_after() {
+    let api = Api::start(two_pages).await;
+    let mut it = Followed::api(&api);
+    it.until("live", ContextWorld::is_live).await;
+    assert_eq!(asked_for(&api), 0, "nobody has wanted it yet");
+    want(&it, &[classes()]);
+    it.until("both pages", |c| classes_of(c) == Some(2)).await;
+    // It is read again and again, and not once more when nobody wants it.
+    it.during(api.wait_for(|asked| asked.path == CLASSES && asked.before > 2))
+        .await;
+    want(&it, &[]);
+    it.until("let go", |c| c.on_demand.get(&classes()).is_none())
+        .await;
+    let asked = asked_for(&api);
+    it.until("later", |c| c.on_demand.get(&classes()).is_none())
+        .await;
+    assert_eq!(asked_for(&api), asked);
+}
+
+#[tokio::test]
+async fn a_missing_right_is_told_with_its_name() {
+    let api = Api::start(|asked: &Asked| match asked.path.as_str() {
+        "/api/v1/nodes/m1/proxy/stats/summary" => Act::status(403, "nodes/proxy is forbidden"),
+        _ => empty(asked),
+    })
+    .await;
+    let mut it = Followed::api(&api);
+    want(&it, &[volumes()]);
+    it.until("refused", |c| {
+        c.on_demand.get(&volumes()).is_some_and(|looked| {
+            looked.fault.as_ref().is_some_and(|(fault, _)| {
+                fault.message == "may not get nodes/proxy in the whole cluster"
+                    && fault.hint.contains("--verb=get --resource=nodes/proxy")
+            })
+        })
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_use_of_volumes_is_read() {
+    let api = Api::start(|asked: &Asked| match asked.path.as_str() {
+        "/api/v1/nodes/m1/proxy/stats/summary" => Act::json(json!({"pods": [{"volume": [
+            {"usedBytes": 4096, "capacityBytes": 8192, "pvcRef": {"namespace": "shop", "name": "df-orders-0"}}]}]})),
+        _ => empty(asked),
+    })
+    .await;
+    let mut it = Followed::api(&api);
+    want(&it, &[volumes()]);
+    it.until("measured", |c| {
+        let volume = c.on_demand.volume("shop", "df-orders-0");
+        volume.is_some_and(|(v, _)| v.now.used == Some(4096) && v.now.capacity == Some(8192))
+    })
+    .await;
+}
+
+fn lines_of(context: &ContextWorld) -> Vec<String> {
+    let looked = context.on_demand.get(&log());
+    match looked
+        .and_then(|looked| looked.found.as_ref())
+        .map(|k| &k.value)
+    {
+        Some(Found::Log(tail)) => tail.lines().map(|line| line.message.clone()).collect(),
+        _ => Vec::new(),
+    }
+}
+
+#[tokio::test]
+async fn a_log_is_followed_and_goes_on_after_its_last_line_when_it_is_cut() {
+    let api = Api::start(|asked: &Asked| match asked.path.as_str() {
+        "/api/v1/namespaces/op/pods/op-1/log" => match asked.query.get("sinceTime") {
+            None => Act::Answer(
+                200,
+                "2026-01-02T12:00:00.5Z one\n2026-01-02T12:00:01.5Z two\n".to_owned(),
+            ),
+            Some(since) => {
+                assert_eq!(since, "2026-01-02T12%3A00%3A01.5Z");
+                Act::Answer(
+                    200,
+                    "2026-01-02T12:00:01.5Z two\n2026-01-02T12:00:01.7Z three\nhalf".to_owned(),
+                )
+            }
+        },
+        _ => empty(asked),
+    })
+    .await;
+    let mut it = Followed::api(&api);
+    want(&it, &[log()]);
+    it.until("three lines", |c| lines_of(c).len() >= 3).await;
+    assert_eq!(lines_of(it.context()), ["one", "two", "three"]);
+    want(&it, &[]);
+    it.until("let go", |c| c.on_demand.get(&log()).is_none())
+        .await;
+}

@@ -1,0 +1,236 @@
+//! What it is set up with: image, arguments that matter, CRD, rights.
+
+use crate::checks::{rights, schema};
+use crate::domain::object::Deployment;
+use crate::domain::world::ContextWorld;
+use crate::domain::{Kind, Version};
+use crate::screens::parts::{Section, See, denied};
+use crate::settings::{Glyph, Tone};
+use crate::widgets::{Column, Piece, Row};
+
+/// Server versions that operators install where an instance names no image, by operator version.
+const BUILT_IN: &[(Version, &str)] = &[
+    (Version(1, 1, 11), "v1.28.1"),
+    (Version(1, 2, 0), "v1.32.0"),
+    (Version(1, 2, 1), "v1.33.1"),
+    (Version(1, 3, 0), "v1.34.1"),
+    (Version(1, 3, 1), "v1.35.0"),
+    (Version(1, 4, 0), "v1.36.0"),
+    (Version(1, 5, 0), "v1.37.0"),
+    (Version(1, 6, 0), "v1.39.0"),
+    (Version(1, 6, 1), "v1.39.0"),
+];
+
+struct Line {
+    what: &'static str,
+    sign: Glyph,
+    tone: Tone,
+    text: String,
+}
+
+fn plain(what: &'static str, text: impl Into<String>) -> Line {
+    Line {
+        what,
+        sign: Glyph::Dot,
+        tone: Tone::Text,
+        text: text.into(),
+    }
+}
+
+fn said(what: &'static str, sign: Glyph, tone: Tone, text: impl Into<String>) -> Line {
+    Line {
+        what,
+        sign,
+        tone,
+        text: text.into(),
+    }
+}
+
+/// The pane.
+pub(super) fn section<'a>(see: &See<'_>, context: &ContextWorld) -> Section<'a> {
+    let deployment = context.operators.iter().next().map(|held| &*held.value);
+    let version = deployment.and_then(|deployment| Version::parse(deployment.version()?));
+    let mut lines = Vec::new();
+    if let Some(deployment) = deployment {
+        lines.extend(of_deployment(deployment, version));
+    }
+    lines.push(crd(context, version));
+    if let Some(deployment) = deployment {
+        lines.push(given(context, deployment, version));
+    }
+    let rows = lines
+        .into_iter()
+        .map(|line| {
+            let cells = vec![
+                Piece::muted(line.what),
+                Piece::new(format!("{} {}", see.sign(line.sign), line.text), line.tone),
+            ];
+            (
+                line.what.to_owned(),
+                Row::new(cells).stale(!context.is_live()),
+            )
+        })
+        .collect();
+    Section {
+        columns: vec![
+            Column::new("what", "WHAT").width(13, 13),
+            Column::new("how", "HOW").width(30, 60).fill(),
+        ],
+        headless: true,
+        ..Section::of("set-up", "Set-up", rows)
+    }
+}
+
+fn of_deployment(deployment: &Deployment, version: Option<Version>) -> Vec<Line> {
+    let args = &deployment.args;
+    let value = |flag: &str| {
+        args.iter().find_map(|arg| {
+            let rest = arg.trim_start_matches('-').strip_prefix(flag)?;
+            match rest.strip_prefix('=') {
+                Some(value) => Some(value),
+                None => rest.is_empty().then_some("true"),
+            }
+        })
+    };
+    let image = deployment.images.iter().find(|(name, _)| name == "manager");
+    let image = image.or_else(|| deployment.images.first());
+    let mut lines = Vec::new();
+    if let Some((_, image)) = image {
+        lines.push(plain("image", image.clone()));
+    }
+    lines.push(match (value("dragonfly-image"), version) {
+        (Some(image), _) => plain("default image", format!("{image} (--dragonfly-image)")),
+        (None, Some(version)) => {
+            let built = BUILT_IN.iter().find(|(of, _)| *of == version);
+            let text = match built {
+                Some((_, server)) => format!("server {server}, built in; a new operator version rolls instances that name no image"),
+                None => "built in; a new operator version rolls instances that name no image".to_owned(),
+            };
+            plain("default image", text)
+        }
+        (None, None) => plain("default image", "built in"),
+    });
+    lines.push(match value("leader-elect") {
+        Some("true") => plain("leader", "elected among its pods (--leader-elect)"),
+        _ if deployment.replicas > 1 => said(
+            "leader",
+            Glyph::Warning,
+            Tone::Degraded,
+            format!(
+                "not elected: {} pods act at the same time",
+                deployment.replicas
+            ),
+        ),
+        _ => plain("leader", "not elected: it has one pod"),
+    });
+    if value("watch-current-namespace") == Some("true") {
+        lines.push(plain(
+            "watches",
+            format!(
+                "namespace {} only (--watch-current-namespace)",
+                deployment.meta.namespace
+            ),
+        ));
+    }
+    lines
+}
+
+fn crd(context: &ContextWorld, version: Option<Version>) -> Line {
+    let Some(held) = context.crds.iter().next() else {
+        return match denied(context, Kind::Crd) {
+            Some(fault) => said("CRD", Glyph::Unknown, Tone::Unknown, with_hint(fault)),
+            None if !context.has_listed(Kind::Crd) => {
+                said("CRD", Glyph::Syncing, Tone::Syncing, "not listed yet")
+            }
+            None => said(
+                "CRD",
+                Glyph::Broken,
+                Tone::Broken,
+                "dragonflies.dragonflydb.io is not there",
+            ),
+        };
+    };
+    let crd = &held.value;
+    let established = if crd.established {
+        "established"
+    } else {
+        "not established"
+    };
+    let serves = format!("{established}, serves {}", crd.served.join(", "));
+    if !crd.established {
+        return said("CRD", Glyph::Broken, Tone::Broken, serves);
+    }
+    let Some(version) = version else {
+        return said(
+            "CRD",
+            Glyph::Unknown,
+            Tone::Unknown,
+            format!("{serves}; whether it is of the operator's version cannot be told"),
+        );
+    };
+    match schema::compare(crd, version) {
+        schema::Schema::Fits => said(
+            "CRD",
+            Glyph::Healthy,
+            Tone::Text,
+            format!("{serves}, of the operator's version"),
+        ),
+        schema::Schema::Older(lacks) => said(
+            "CRD",
+            Glyph::Warning,
+            Tone::Degraded,
+            format!(
+                "{serves}, older than the operator: it lacks {}, and what is written there is dropped in silence",
+                lacks.join(", ")
+            ),
+        ),
+        schema::Schema::Newer(ignored) => said(
+            "CRD",
+            Glyph::Warning,
+            Tone::Degraded,
+            format!(
+                "{serves}, newer than the operator, which ignores {}",
+                ignored.join(", ")
+            ),
+        ),
+        schema::Schema::Untold => said(
+            "CRD",
+            Glyph::Unknown,
+            Tone::Unknown,
+            format!("{serves}; its schema names no fields"),
+        ),
+    }
+}
+
+fn given(context: &ContextWorld, deployment: &Deployment, version: Option<Version>) -> Line {
+    let account = deployment.service_account.as_deref().unwrap_or("default");
+    let version = version.unwrap_or(Version(1, 6, 1));
+    match rights::of(context, deployment, version) {
+        rights::Rights::Unread => said("rights", Glyph::Syncing, Tone::Syncing, "being read"),
+        rights::Rights::Untold(what, fault) => said(
+            "rights",
+            Glyph::Unknown,
+            Tone::Unknown,
+            format!("not known: {what} cannot be read: {}", with_hint(fault)),
+        ),
+        rights::Rights::Complete => said(
+            "rights",
+            Glyph::Healthy,
+            Tone::Text,
+            format!("all that {version} needs is given to its service account {account}"),
+        ),
+        rights::Rights::Lacks(lacks) => said(
+            "rights",
+            Glyph::Broken,
+            Tone::Broken,
+            format!("its service account {account} lacks {}", lacks.join("; ")),
+        ),
+    }
+}
+
+fn with_hint(fault: &crate::domain::Fault) -> String {
+    match fault.hint.as_str() {
+        "" => fault.message.clone(),
+        hint => format!("{} ({hint})", fault.message),
+    }
+}

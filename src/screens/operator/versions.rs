@@ -1,0 +1,157 @@
+//! The operator's version against the server version of every instance: what is known to go wrong between the two.
+
+use crate::checks::pairs::{Pair, Standing, servers, standing};
+use crate::domain::world::ContextWorld;
+use crate::domain::{InstanceId, InstanceView, Version};
+use crate::screens::parts::{Section, See};
+use crate::settings::{Glyph, Tone};
+use crate::widgets::{Column, Piece, Row};
+
+/// A cell of the matrix.
+struct Cell {
+    id: InstanceId,
+    server: String,
+    sign: Glyph,
+    tone: Tone,
+    verdict: &'static str,
+    reference: &'static str,
+    sentence: String,
+}
+
+/// The pane.
+pub(super) fn section<'a>(see: &'a See<'a>, context: &ContextWorld) -> Section<'a> {
+    let deployment = context.operators.iter().next();
+    let tag = deployment.and_then(|held| held.value.version());
+    let operator = tag.and_then(Version::parse);
+    let mut cells: Vec<Cell> = Vec::new();
+    for id in context.instances() {
+        if let Some(view) = InstanceView::of(context, &id) {
+            cells.extend(of_instance(&id, &view, operator));
+        }
+    }
+    cells.retain(|cell| {
+        let text = format!(
+            "{} {} {} {}",
+            cell.id, cell.server, cell.verdict, cell.sentence
+        );
+        !(see.ill_only && cell.tone == Tone::Healthy)
+            && see.filter.words().all(|w| text.contains(w))
+    });
+    let title = match (operator, tag) {
+        (Some(version), _) => format!("Operator {version} with each server"),
+        (None, Some(tag)) => format!("Operator of an unknown version ({tag}) with each server"),
+        (None, None) => "Operator of an unknown version with each server".to_owned(),
+    };
+    let len = cells.len();
+    let cells = std::rc::Rc::new(cells);
+    let named = cells.clone();
+    Section {
+        columns: vec![
+            Column::new("instance", "INSTANCE")
+                .width(14, 27)
+                .cut_middle(),
+            Column::new("server", "SERVER").width(8, 9),
+            Column::new("verdict", "VERDICT").width(13, 13),
+            Column::new("reference", "SEE").width(10, 10).priority(1),
+            Column::new("why", "WHAT GOES WRONG").width(20, 60).fill(),
+        ],
+        len,
+        name: Box::new(move |at| {
+            let cell = named.get(at);
+            cell.map(|c| format!("{} {} {}", c.id, c.server, c.reference))
+                .unwrap_or_default()
+        }),
+        row: Box::new(move |at| cells.get(at).map(|cell| row(see, cell)).unwrap_or_default()),
+        empty: "no instance to be compared".to_owned(),
+        ..Section::of("versions", title, Vec::new())
+    }
+}
+
+fn of_instance(id: &InstanceId, view: &InstanceView<'_>, operator: Option<Version>) -> Vec<Cell> {
+    let cell = |server: String, sign, tone, verdict, reference, sentence: String| Cell {
+        id: id.clone(),
+        server,
+        sign,
+        tone,
+        verdict,
+        reference,
+        sentence,
+    };
+    let unknown = |server: String, why: String| {
+        vec![cell(
+            server,
+            Glyph::Unknown,
+            Tone::Unknown,
+            "unknown",
+            "",
+            why,
+        )]
+    };
+    let versions = match servers(view) {
+        Ok(versions) => versions,
+        Err(why) => return unknown("unknown".to_owned(), why),
+    };
+    let Some(operator) = operator else {
+        let all: Vec<String> = versions.iter().map(ToString::to_string).collect();
+        let why = "the operator's image does not tell its version".to_owned();
+        return unknown(all.join(" "), why);
+    };
+    let snapshot = view.dragonfly.value.snapshot.as_ref();
+    let mut cells = Vec::new();
+    for server in versions {
+        let pair = Pair {
+            operator,
+            server,
+            pods: view.wanted().unwrap_or(1),
+            master_only: snapshot.is_some_and(|snapshot| snapshot.master_only),
+        };
+        let server = server.to_string();
+        match standing(&pair) {
+            Standing::Good => cells.push(cell(
+                server,
+                Glyph::Healthy,
+                Tone::Healthy,
+                "ok",
+                "",
+                "nothing is known to go wrong".to_owned(),
+            )),
+            Standing::Untested(why) => cells.push(cell(
+                server,
+                Glyph::Unknown,
+                Tone::Unknown,
+                "untested",
+                "",
+                why,
+            )),
+            Standing::Faulty(known) => cells.extend(known.into_iter().map(|known| {
+                let (sign, tone, verdict) = match known.fatal {
+                    true => (Glyph::Broken, Tone::Broken, "will not run"),
+                    false => (Glyph::Warning, Tone::Degraded, "known fault"),
+                };
+                let sentence = known.sentence.to_owned();
+                cell(
+                    server.clone(),
+                    sign,
+                    tone,
+                    verdict,
+                    known.reference,
+                    sentence,
+                )
+            })),
+        }
+    }
+    cells
+}
+
+fn row(see: &See<'_>, cell: &Cell) -> Row {
+    Row::new(vec![
+        Piece::text(cell.id.to_string()),
+        Piece::text(cell.server.clone()),
+        Piece::new(
+            format!("{} {}", see.sign(cell.sign), cell.verdict),
+            cell.tone,
+        ),
+        Piece::text(cell.reference),
+        Piece::muted(cell.sentence.clone()),
+    ])
+}

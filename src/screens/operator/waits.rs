@@ -1,0 +1,175 @@
+//! What it waits for, instance by instance.
+
+use std::collections::BTreeMap;
+
+use crate::checks::Since;
+use crate::checks::waiting::{Gate, Waiting};
+use crate::domain::world::ContextWorld;
+use crate::domain::{InstanceId, Kind};
+use crate::screens::parts::{Field, Measure, Section, See, Sieved, denied};
+use crate::settings::{Glyph, Tone};
+use crate::widgets::{Column, Piece, Row};
+
+/// The pane.
+pub(super) fn section<'a>(
+    see: &'a See<'a>,
+    context: &'a ContextWorld,
+    waits: &'a BTreeMap<InstanceId, Vec<Waiting>>,
+    about: Option<&'a InstanceId>,
+) -> Section<'a> {
+    let shown: Vec<(&InstanceId, &Vec<Waiting>)> = waits
+        .iter()
+        .filter(|(id, waits)| shows(see, id, waits))
+        .collect();
+    let busy = waits
+        .values()
+        .filter(|waits| waits.iter().any(|one| one.gate != Gate::Nothing));
+    let named: Vec<String> = shown.iter().map(|(id, _)| id.to_string()).collect();
+    let len = shown.len();
+    Section {
+        right: vec![Piece::muted(format!(
+            "{} of {}; enter: log of one",
+            busy.count(),
+            waits.len()
+        ))],
+        columns: vec![
+            Column::new("instance", "INSTANCE")
+                .width(14, 27)
+                .cut_middle(),
+            Column::new("at", "AT").width(13, 15),
+            Column::new("waits", "WAITS FOR").width(28, 60).fill(),
+            Column::new("since", "SINCE")
+                .width(13, 13)
+                .right()
+                .priority(2),
+            Column::new("phase", "PHASE").width(13, 16).priority(4),
+        ],
+        len,
+        leads: true,
+        name: Box::new(move |at| named.get(at).cloned().unwrap_or_default()),
+        row: Box::new(move |at| {
+            let found = shown.get(at);
+            found
+                .map(|(id, waits)| row(see, context, id, waits, about == Some(*id)))
+                .unwrap_or_default()
+        }),
+        empty: empty(context, waits.is_empty()),
+        ..Section::of("waits", "What it waits for", Vec::new())
+    }
+}
+
+/// The names alone, in the order in which they are shown.
+pub(super) fn names<'a>(waits: &BTreeMap<InstanceId, Vec<Waiting>>) -> Section<'a> {
+    let rows = waits
+        .keys()
+        .map(|id| (id.to_string(), Row::default()))
+        .collect();
+    Section::of("waits", "", rows)
+}
+
+fn empty(context: &ContextWorld, none: bool) -> String {
+    match denied(context, Kind::Dragonfly) {
+        Some(fault) => format!("{}: {}", Kind::Dragonfly.words(), fault.message),
+        None if !context.has_listed(Kind::Dragonfly) => {
+            "Dragonfly objects are being listed".to_owned()
+        }
+        None if none => "no instance is in this context".to_owned(),
+        None => "nothing fits the filter".to_owned(),
+    }
+}
+
+fn shows(see: &See<'_>, id: &InstanceId, waits: &[Waiting]) -> bool {
+    if see.ill_only && waits.iter().all(|one| one.gate == Gate::Nothing) {
+        return false;
+    }
+    see.filter.shows(&Words::of(id, waits))
+}
+
+fn row(
+    see: &See<'_>,
+    context: &ContextWorld,
+    id: &InstanceId,
+    waits: &[Waiting],
+    narrowed: bool,
+) -> Row {
+    let Some(first) = waits.first() else {
+        return Row::default();
+    };
+    let tone = match first.gate {
+        Gate::Nothing => Tone::Muted,
+        Gate::Unknown => Tone::Unknown,
+        Gate::Operator | Gate::Port => Tone::Broken,
+        Gate::Election | Gate::Objects => Tone::Degraded,
+        _ => Tone::Syncing,
+    };
+    let sign = match first.gate {
+        Gate::Nothing => Glyph::Healthy,
+        Gate::Unknown => Glyph::Unknown,
+        Gate::Operator | Gate::Port => Glyph::Broken,
+        Gate::Election | Gate::Objects => Glyph::Warning,
+        _ => Glyph::Syncing,
+    };
+    let then: Vec<&str> = waits.iter().map(|one| one.sentence.as_str()).collect();
+    let dragonfly = context.dragonflies.get(&id.namespace, &id.name);
+    let phase = dragonfly.and_then(|held| held.value.phase.clone());
+    let since = first.since.map(|since| match since {
+        Since::Exactly(at) => see.age(at),
+        Since::Seen(_) => see.since(since),
+    });
+    let marker = if narrowed { see.sign(Glyph::Down) } else { "" };
+    Row::new(vec![
+        Piece::new(
+            format!("{marker}{id}"),
+            if narrowed { Tone::Accent } else { Tone::Text },
+        ),
+        Piece::new(format!("{} {}", see.sign(sign), first.gate.word()), tone),
+        Piece::new(then.join("; then "), tone),
+        Piece::muted(since.unwrap_or_default()),
+        Piece::muted(phase.unwrap_or_else(|| "no phase".to_owned())),
+    ])
+    .stale(!context.is_live())
+}
+
+struct Words<'a> {
+    text: String,
+    context: &'a str,
+    namespace: &'a str,
+    name: &'a str,
+}
+
+impl<'a> Words<'a> {
+    fn of(id: &'a InstanceId, waits: &[Waiting]) -> Self {
+        let mut text = id.to_string();
+        for one in waits {
+            text.push(' ');
+            text.push_str(one.gate.word());
+            text.push(' ');
+            text.push_str(&one.sentence);
+        }
+        Self {
+            text: text.to_lowercase(),
+            context: id.context.as_str(),
+            namespace: &id.namespace,
+            name: &id.name,
+        }
+    }
+}
+
+impl Sieved for Words<'_> {
+    fn text(&self) -> &str {
+        &self.text
+    }
+
+    fn field(&self, field: Field) -> &str {
+        match field {
+            Field::Context => self.context,
+            Field::Namespace => self.namespace,
+            Field::Name => self.name,
+            _ => &self.text,
+        }
+    }
+
+    fn figure(&self, _: Measure) -> Option<f64> {
+        None
+    }
+}

@@ -1,0 +1,265 @@
+//! Storage: where the data of every instance is kept, how full that is, how far wish and reality drifted apart, and how
+//! old the last snapshot is against its schedule.
+
+mod about;
+mod row;
+mod table;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use super::fleet::evidence_text;
+use super::parts::{Section, See, Sheet};
+use super::{Fresh, Intent, Screen, ScreenDoc};
+use crate::checks::{Subject, stored};
+use crate::domain::{InstanceId, Want};
+use crate::msg::Command;
+use crate::msg::command::{Copied, Turn};
+use row::StoreRow;
+
+/// Storage.
+pub const SCREEN: ScreenDoc = ScreenDoc {
+    id: "storage",
+    title: "Storage",
+    doc: "claims of every instance: sizes wanted and real, use, snapshots, drift",
+    about_instance: false,
+    make: || Box::new(Storage::default()),
+};
+
+/// The panes, from top to bottom.
+const CLAIMS: usize = 0;
+const ABOUT: usize = 1;
+
+/// The screen.
+#[derive(Debug, Default)]
+struct Storage {
+    sheet: Sheet<2>,
+    /// Every row, by instance.
+    known: BTreeMap<InstanceId, Vec<StoreRow>>,
+    /// The rows that are shown: an instance, and the number of the row among its rows.
+    shown: Vec<(InstanceId, usize)>,
+    /// Columns of the last drawing, to break sentences by.
+    width: std::cell::Cell<u16>,
+}
+
+impl Screen for Storage {
+    fn refresh(&mut self, see: &See<'_>, fresh: &Fresh) -> bool {
+        let all = fresh.everything
+            || fresh.sieved
+            || fresh.touched.shown
+            || !fresh.touched.links.is_empty();
+        let wanted: Vec<InstanceId> = if all {
+            self.known.clear();
+            see.world.instances().collect()
+        } else {
+            fresh.touched.instances.iter().cloned().collect()
+        };
+        for id in wanted {
+            match see.world.instance(&id) {
+                Some(view) => self.known.insert(id, row::rows(see, &view)),
+                None => self.known.remove(&id),
+            };
+        }
+        self.shown.clear();
+        for id in see.world.instances() {
+            let rows = self.known.get(&id).map_or(&[][..], Vec::as_slice);
+            let shown = rows.iter().enumerate().filter(|(_, row)| {
+                (!see.ill_only || row.is_ill()) && see.filter.shows(&row.words())
+            });
+            self.shown.extend(shown.map(|(at, _)| (id.clone(), at)));
+        }
+        true
+    }
+
+    fn on(&mut self, command: &Command, see: &See<'_>) -> Vec<Intent> {
+        let mut sheet = std::mem::take(&mut self.sheet);
+        let intents = {
+            let sections = self.sections_of(see, &sheet);
+            let pane = sheet.pane();
+            match command {
+                Command::Move(motion) => {
+                    if let Some(section) = sections.get(pane) {
+                        sheet.move_by(*motion, section);
+                    }
+                    Vec::new()
+                }
+                Command::Pane(turn) => {
+                    sheet.turn(*turn);
+                    Vec::new()
+                }
+                Command::Scroll(side) => {
+                    sheet.scroll(*side, table::COLUMNS);
+                    Vec::new()
+                }
+                Command::Find(turn) => {
+                    let found =
+                        self.find_ill(*turn, sections.first().and_then(|s| sheet.at(CLAIMS, s)));
+                    if let (Some(at), Some(section)) = (found, sections.first()) {
+                        sheet.focus(CLAIMS);
+                        sheet.choose(CLAIMS, Some((section.name)(at)));
+                    }
+                    Vec::new()
+                }
+                Command::Sort(_) => {
+                    vec![Intent::Tell("rows here stand in a fixed order".to_owned())]
+                }
+                Command::Open | Command::Explain | Command::Copy(_) => {
+                    let at = sections
+                        .first()
+                        .and_then(|section| sheet.at(CLAIMS, section));
+                    self.act(command, see, at)
+                }
+                _ => Vec::new(),
+            }
+        };
+        // What is said about another claim begins at its top.
+        if !matches!(command, Command::Move(_)) || sheet.pane() == CLAIMS {
+            sheet.choose(ABOUT, None);
+        }
+        self.sheet = sheet;
+        intents
+    }
+
+    fn words(&self, see: &See<'_>) -> Vec<&'static str> {
+        let id = self.selected();
+        let judged = id.as_ref().and_then(|id| see.board.instance(id));
+        [
+            ("instance", id.is_some()),
+            ("finding", judged.is_some_and(|j| !j.findings.is_empty())),
+            ("ill", self.known.values().flatten().any(StoreRow::is_ill)),
+            ("rows", !self.shown.is_empty()),
+        ]
+        .into_iter()
+        .filter_map(|(word, holds)| holds.then_some(word))
+        .collect()
+    }
+
+    fn selected(&self) -> Option<InstanceId> {
+        let names = self.names();
+        let at = self.sheet.at(CLAIMS, &names)?;
+        self.shown.get(at).map(|(id, _)| id.clone())
+    }
+
+    fn turn_to(&mut self, instance: &InstanceId) {
+        if self.selected().as_ref() == Some(instance) {
+            return;
+        }
+        let rows = self.known.get(instance);
+        let first = rows
+            .and_then(|rows| rows.first())
+            .map(|row| row.name(instance));
+        if let Some(first) = first {
+            self.sheet.choose(CLAIMS, Some(first));
+        }
+    }
+
+    fn wants(&self, see: &See<'_>) -> BTreeSet<Want> {
+        see.world
+            .shown_contexts()
+            .filter(|context| context.is_live())
+            .flat_map(stored::wants)
+            .collect()
+    }
+
+    fn click(&mut self, column: u16, row: u16, see: &See<'_>) -> Vec<Intent> {
+        let mut sheet = std::mem::take(&mut self.sheet);
+        sheet.click(column, row, &self.sections_of(see, &sheet));
+        self.sheet = sheet;
+        Vec::new()
+    }
+
+    fn view(&self, see: &See<'_>, area: Rect, buf: &mut Buffer) {
+        self.width.set(area.width);
+        self.sheet
+            .view(see, &self.sections_of(see, &self.sheet), area, buf);
+    }
+}
+
+impl Storage {
+    fn row(&self, at: usize) -> Option<(&InstanceId, &StoreRow)> {
+        let (id, number) = self.shown.get(at)?;
+        Some((id, self.known.get(id)?.get(*number)?))
+    }
+
+    /// The names of the rows alone.
+    fn names(&self) -> Section<'_> {
+        Section {
+            len: self.shown.len(),
+            name: Box::new(|at| {
+                let found = self.row(at);
+                found.map(|(id, row)| row.name(id)).unwrap_or_default()
+            }),
+            ..Section::of("claims", "", Vec::new())
+        }
+    }
+
+    fn sections_of<'a>(&'a self, see: &'a See<'a>, sheet: &Sheet<2>) -> Vec<Section<'a>> {
+        let ill = self
+            .known
+            .values()
+            .flatten()
+            .filter(|row| row.is_ill())
+            .count();
+        let all = self.known.values().map(Vec::len).sum();
+        let claims = Section {
+            row: Box::new(|at| {
+                let found = self.row(at);
+                found
+                    .map(|(id, row)| table::cells(see, id, row))
+                    .unwrap_or_default()
+            }),
+            ..table::section(see, self.names(), all, ill)
+        };
+        let chosen = sheet.at(CLAIMS, &claims).and_then(|at| self.row(at));
+        let about = about::section(see, chosen, self.width.get());
+        vec![claims, about]
+    }
+
+    /// The next row that is ill, or the one before.
+    fn find_ill(&self, turn: Turn, at: Option<usize>) -> Option<usize> {
+        let len = self.shown.len();
+        let at = at.unwrap_or(0);
+        (1..=len)
+            .map(|step| match turn {
+                Turn::Next => (at + step) % len,
+                Turn::Previous => (at + len - step) % len,
+            })
+            .find(|at| self.row(*at).is_some_and(|(_, row)| row.is_ill()))
+    }
+
+    fn act(&self, command: &Command, see: &See<'_>, at: Option<usize>) -> Vec<Intent> {
+        let Some((id, row)) = at.and_then(|at| self.row(at)) else {
+            return Vec::new();
+        };
+        match command {
+            Command::Open => vec![Intent::Show(id.clone())],
+            Command::Explain => vec![Intent::Explain(Subject::Instance(id.clone()), None)],
+            Command::Copy(Copied::Evidence) => vec![Intent::Copy(
+                Arc::from("evidence"),
+                evidence_text(see, &Subject::Instance(id.clone())),
+            )],
+            Command::Copy(Copied::Name) => {
+                let name = match &row.claim {
+                    Some(claim) => format!("{}/{claim}", id.namespace),
+                    None => format!("{}/{}", id.namespace, row.pod),
+                };
+                vec![Intent::Copy(Arc::from(name.as_str()), name)]
+            }
+            Command::Copy(Copied::Kubectl) => {
+                let what = match &row.claim {
+                    Some(claim) => format!("pvc {claim}"),
+                    None => format!("pod {}", row.pod),
+                };
+                let text = format!(
+                    "kubectl --context {} -n {} get {what} -o yaml",
+                    id.context, id.namespace
+                );
+                vec![Intent::Copy(Arc::from("kubectl command"), text)]
+            }
+            _ => Vec::new(),
+        }
+    }
+}

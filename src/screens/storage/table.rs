@@ -1,0 +1,212 @@
+//! The claims, one a row.
+
+use super::row::{StoreRow, Usage, is_full};
+use crate::checks::stored::Age;
+use crate::domain::{InstanceId, Kind, text};
+use crate::screens::parts::{Section, See, denied};
+use crate::settings::{Glyph, Tone};
+use crate::widgets::{Column, Piece, Row};
+
+/// Columns that may be scrolled away.
+pub(super) const COLUMNS: usize = 10;
+
+/// The pane, but for its rows.
+pub(super) fn section<'a>(
+    see: &See<'_>,
+    names: Section<'a>,
+    all: usize,
+    ill: usize,
+) -> Section<'a> {
+    let several = see.world.shown_contexts().count() > 1;
+    let mut columns = Vec::new();
+    if several {
+        columns.push(Column::new("context", "CONTEXT").width(7, 14).priority(6));
+    }
+    columns.extend([
+        Column::new("instance", "INSTANCE")
+            .width(12, 30)
+            .cut_middle(),
+        Column::new("pod", "POD").width(10, 26).fill().cut_middle(),
+        Column::new("state", "VOLUME").width(11, 14),
+        Column::new("wanted", "WANTED")
+            .width(8, 8)
+            .right()
+            .priority(2),
+        Column::new("template", "TEMPLATE")
+            .width(8, 8)
+            .right()
+            .priority(4),
+        Column::new("asked", "ASKED")
+            .width(8, 8)
+            .right()
+            .priority(3),
+        Column::new("real", "REAL").width(8, 8).right(),
+        Column::new("used", "USED").width(10, 14).right(),
+        Column::new("growth", "GROWTH")
+            .width(10, 16)
+            .right()
+            .priority(5),
+        Column::new("class", "CLASS").width(8, 16).priority(5),
+        Column::new("schedule", "SNAPSHOTS")
+            .width(12, 16)
+            .priority(3),
+        Column::new("saved", "LAST SAVE").width(10, 14).priority(1),
+        Column::new("drift", "DRIFT").width(5, 5).right(),
+    ]);
+    let parts = if all == 1 { "volume" } else { "volumes" };
+    Section {
+        leads: true,
+        title: "Storage".to_owned(),
+        right: vec![Piece::muted(format!("{all} {parts}, {ill} ill"))],
+        columns,
+        empty: empty(see, all),
+        ..names
+    }
+}
+
+fn empty(see: &See<'_>, all: usize) -> String {
+    if all > 0 {
+        return "nothing fits the filter".to_owned();
+    }
+    let context = see.world.shown_contexts().next();
+    match context.map(|context| (context, denied(context, Kind::Dragonfly))) {
+        None => see.hint.unwrap_or("no context is open").to_owned(),
+        Some((_, Some(fault))) => fault.message.clone(),
+        Some((context, None)) if !context.has_listed(Kind::Dragonfly) => {
+            "Dragonfly objects are being listed".to_owned()
+        }
+        Some(_) => "there is no instance".to_owned(),
+    }
+}
+
+/// The cells of a row.
+pub(super) fn cells(see: &See<'_>, id: &InstanceId, row: &StoreRow) -> Row {
+    let dash = || Piece::muted(see.sign(Glyph::Dash));
+    let size = |bytes: Option<u64>| bytes.map_or_else(dash, |b| Piece::text(text::bytes(b)));
+    let differs =
+        |one: Option<u64>, other: Option<u64>| one.zip(other).is_some_and(|(a, b)| a != b);
+    let odd = |piece: Piece, odd: bool| match odd {
+        true => Piece::new(piece.text, Tone::Degraded),
+        false => piece,
+    };
+    let mut cells = Vec::new();
+    if see.world.shown_contexts().count() > 1 {
+        cells.push(Piece::muted(id.context.to_string()));
+    }
+    cells.extend([
+        Piece::text(id.to_string()),
+        match row.pod.as_str() {
+            "" => Piece::new("no pod", Tone::Degraded),
+            pod => Piece::text(pod),
+        },
+        state(see, row),
+        size(row.wanted),
+        odd(size(row.template), differs(row.wanted, row.template)),
+        odd(size(row.asked), differs(row.template, row.asked)),
+        odd(size(row.real), differs(row.asked, row.real)),
+        used(see, row),
+        growth(see, row),
+        row.class.clone().map_or_else(dash, |class| {
+            Piece::new(
+                class,
+                if row.class_is_odd {
+                    Tone::Degraded
+                } else {
+                    Tone::Muted
+                },
+            )
+        }),
+        row.snapshots.schedule.clone().map_or_else(dash, |cron| {
+            odd(Piece::muted(cron), !row.snapshots.strays.is_empty())
+        }),
+        saved(see, row),
+        match row.drift.len() {
+            0 => dash(),
+            n => Piece::new(format!("{} {n}", see.sign(Glyph::Warning)), Tone::Degraded),
+        },
+    ]);
+    Row::new(cells).stale(row.is_stale)
+}
+
+fn state(see: &See<'_>, row: &StoreRow) -> Piece {
+    let (sign, word, tone) = match (&row.claim, row.phase.as_deref(), &row.resizing) {
+        (None, ..) => (Glyph::Dot, "none", Tone::Muted),
+        (Some(_), None, _) => (Glyph::Unknown, "not there", Tone::Degraded),
+        (_, Some("bound"), Some(_)) => (Glyph::Syncing, "resizing", Tone::Syncing),
+        (_, Some("bound"), None) if row.is_shared => (Glyph::Healthy, "shared", Tone::Healthy),
+        (_, Some("bound"), None) => (Glyph::Healthy, "bound", Tone::Healthy),
+        (_, Some("pending"), _) => (Glyph::Warning, "pending", Tone::Degraded),
+        (_, Some(""), _) => (Glyph::Unknown, "unknown", Tone::Unknown),
+        (_, Some(phase), _) => (Glyph::Broken, phase, Tone::Broken),
+    };
+    let text = match &row.claim {
+        // Instances with tiering have two claims a pod.
+        Some(claim) if claim.starts_with("tiering-") => format!("{word} (tier)"),
+        _ => word.to_owned(),
+    };
+    Piece::new(format!("{} {text}", see.sign(sign)), tone)
+}
+
+fn used(see: &See<'_>, row: &StoreRow) -> Piece {
+    match &row.usage {
+        Usage::None => Piece::muted(see.sign(Glyph::Dash)),
+        Usage::Unknown(_) => Piece::new("?", Tone::Unknown),
+        Usage::Known {
+            used,
+            capacity: Some(capacity),
+            ..
+        } if *capacity > 0 => {
+            let percent = u128::from(*used) * 100 / u128::from(*capacity);
+            let tone = if is_full(*used, *capacity) {
+                Tone::Broken
+            } else {
+                Tone::Text
+            };
+            Piece::new(format!("{percent}% {}", text::bytes(*used)), tone)
+        }
+        Usage::Known { used, .. } => Piece::text(text::bytes(*used)),
+    }
+}
+
+/// How much it grew while we look; what came before nobody tells.
+pub(super) fn growth(see: &See<'_>, row: &StoreRow) -> Piece {
+    let dash = Piece::muted(see.sign(Glyph::Dash));
+    let Usage::Known {
+        used,
+        at,
+        first: Some((before, since)),
+        ..
+    } = &row.usage
+    else {
+        return dash;
+    };
+    let seconds = at.as_second().saturating_sub(since.as_second());
+    if seconds < 30 {
+        return dash;
+    }
+    let by = text::bytes(used.abs_diff(*before));
+    let sign = if used < before { "-" } else { "+" };
+    Piece::muted(format!("{sign}{by} in {}", text::age_of(seconds)))
+}
+
+fn saved(see: &See<'_>, row: &StoreRow) -> Piece {
+    let snapshots = &row.snapshots;
+    if snapshots.failure.is_some() {
+        let sign = see.sign(Glyph::Broken);
+        return Piece::new(format!("{sign} save failed"), Tone::Broken);
+    }
+    let (sign, tone) = match &snapshots.age {
+        Age::MissedTwice => (Glyph::Broken, Tone::Broken),
+        Age::Missed | Age::Unreadable(_) => (Glyph::Warning, Tone::Degraded),
+        Age::Unknown => return Piece::new("?", Tone::Unknown),
+        Age::Elsewhere => return Piece::muted("on master"),
+        Age::Good => (Glyph::Healthy, Tone::Healthy),
+        Age::Young => (Glyph::Dot, Tone::Muted),
+        Age::Unscheduled => (Glyph::Dot, Tone::Muted),
+    };
+    let text = match snapshots.last {
+        Some(at) => format!("{} ago", see.age(at)),
+        None => "never".to_owned(),
+    };
+    Piece::new(format!("{} {text}", see.sign(sign)), tone)
+}
