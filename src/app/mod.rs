@@ -17,6 +17,7 @@ mod keys;
 mod notices;
 mod over;
 mod palette;
+mod password;
 mod perform;
 mod state;
 mod topbar;

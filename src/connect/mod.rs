@@ -7,12 +7,16 @@
 //!
 //! Start with [`kubeconfig::load`], then [`client::Door`].
 
+pub mod certificate;
 pub mod client;
 pub mod credential;
+pub mod data_port;
 pub mod exec;
 pub mod fault;
 pub mod forward;
+pub mod keyring;
 pub mod kubeconfig;
 mod proxy;
 pub mod request;
 pub mod resp;
+pub mod tls;

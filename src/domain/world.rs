@@ -278,6 +278,16 @@ impl World {
                     touched.instances.extend(self.instance_of_node(&node));
                 }
             }
+            Fact::Knocked { node, uid, tried } => {
+                if let Some(engine) = context.engine_of(&node, &uid) {
+                    engine.data_port = Some(Known { value: tried, at });
+                    touched.instances.extend(self.instance_of_node(&node));
+                }
+            }
+            Fact::Compared { instance, outcome } => {
+                context.compared(&instance, Known { value: outcome, at });
+                touched.instances.insert(instance);
+            }
         }
         touched
     }

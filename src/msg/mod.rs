@@ -9,12 +9,14 @@
 //! Start with [`Msg`], then [`command::COMMANDS`].
 
 pub mod command;
+pub mod secret;
 
 use std::sync::Arc;
 
 use crate::domain::{Fact, InstanceId};
 pub use crate::settings::KeyPress;
 pub use command::{COMMANDS, Command, CommandDoc, TextCommandDoc, WITH_TEXT};
+pub use secret::Secret;
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq)]
@@ -116,6 +118,16 @@ pub enum Outcome {
 pub enum Effect {
     /// This instance is in view, so its engines are asked more often; `None`: no single instance is.
     Watch(Option<InstanceId>),
+    /// Keep the password of an instance's data port for as long as darner runs, and try the port at once. An empty one
+    /// forgets what was kept.
+    Password {
+        /// Whose.
+        instance: InstanceId,
+        /// The password.
+        password: Secret,
+    },
+    /// Hold the data of an instance's nodes against each other, once.
+    Compare(InstanceId),
     /// Hand the text to the terminal's clipboard.
     Copy {
         /// What it is, in a few words.

@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 
 use crate::domain::engine::{Question, Way};
 use crate::domain::fact::Scope;
-use crate::domain::{ContextId, Fact, Kind, NodeId};
+use crate::domain::{ContextId, Fact, InstanceId, Kind, NodeId};
 
 /// Events that may wait at once. Past it the oldest waiting event is dropped: events are the only facts whose number
 /// nothing bounds, and the only ones that nobody misses.
@@ -117,6 +117,8 @@ enum Slot {
     Source(ContextId, Kind, Scope),
     Object(ContextId, Kind, Arc<str>, Arc<str>),
     Answer(NodeId, Option<Question>),
+    DataPort(NodeId),
+    Comparison(InstanceId),
     Way(NodeId, Way),
 }
 
@@ -256,6 +258,8 @@ fn slot_of(fact: &Fact) -> Option<Slot> {
             ..
         } => Slot::Source(context.clone(), *kind, scope.clone()),
         Fact::Tried { node, way, .. } => Slot::Way(node.clone(), *way),
+        Fact::Knocked { node, .. } => Slot::DataPort(node.clone()),
+        Fact::Compared { instance, .. } => Slot::Comparison(instance.clone()),
         Fact::Probed { node, probe, .. } => Slot::Answer(node.clone(), Some(probe.question())),
         Fact::Silent {
             node, unanswered, ..

@@ -1,6 +1,7 @@
 //! The loop of the console: one `select!`, one owner of all state.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crossterm::event::{Event, EventStream, KeyEventKind, MouseButton, MouseEventKind};
@@ -13,6 +14,7 @@ use tokio::time::{Instant, sleep_until};
 use super::supervisor::Supervisor;
 use super::terminal::Screen;
 use crate::app::{self, State};
+use crate::connect::keyring::Keyring;
 use crate::domain::Fact;
 use crate::msg::{Effect, KeyPress, Mouse, Msg, Outcome, Signal};
 use crate::observe::{Focus, Inbox};
@@ -23,6 +25,9 @@ const FACT_FRAME: Duration = Duration::from_millis(33);
 const KEY_FRAME: Duration = Duration::from_millis(8);
 /// Facts taken in one go. Between two goes a key is looked for.
 const BATCH: usize = 512;
+
+/// Keys that a comparison samples.
+const COMPARED: usize = 200;
 
 /// How the console ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +47,7 @@ pub async fn run(
     mut screen: Screen,
     mut inbox: Inbox,
     focus: watch::Sender<Focus>,
+    keyring: Arc<Keyring>,
     start: impl FnOnce(&mut Supervisor),
 ) -> io::Result<Ended> {
     let mut signals = Signals::new()?;
@@ -49,6 +55,7 @@ pub async fn run(
     let mut desk = Desk {
         frames: Frames::default(),
         focus,
+        keyring,
         ended: None,
     };
 
@@ -119,6 +126,7 @@ pub async fn run(
 struct Desk {
     frames: Frames,
     focus: watch::Sender<Focus>,
+    keyring: Arc<Keyring>,
     ended: Option<Ended>,
 }
 
@@ -149,6 +157,14 @@ impl Desk {
         match effect {
             Effect::Watch(instance) => {
                 self.focus.send_modify(|focus| focus.instance = instance);
+            }
+            Effect::Password { instance, password } => {
+                self.keyring.enter(instance, password.into_inner());
+                self.focus.send_modify(|focus| focus.nudges += 1);
+            }
+            Effect::Compare(instance) => {
+                self.focus
+                    .send_modify(|focus| focus.compare(instance, COMPARED));
             }
             Effect::Copy { what, text } => {
                 let outcome = match screen.copy(&text) {

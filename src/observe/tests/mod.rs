@@ -41,6 +41,7 @@ pub fn quick() -> Pace {
         probe_background: ms(200),
         probe_deadline: ms(400),
         probes_in_flight: 4,
+        data_port: None,
         exec: false,
         exec_focused: ms(50),
         exec_background: ms(200),
