@@ -8,3 +8,4 @@ mod real_redis;
 mod scenarios;
 mod status;
 mod terminal;
+mod ways;
