@@ -16,7 +16,7 @@ pub(super) fn view(state: &State, now: Timestamp, area: Rect, buf: &mut Buffer) 
     let inside = draw::right_of(area, 1);
     if let Some(Over::Prompt(prompt)) = state.over.last() {
         let lead = [Piece::new("/", Tone::Key)];
-        let example = "text  !not  /regex/  state:no-master  ctx:infra  lag>100";
+        let example = "text  !not  /regex/  state:ill  state:no-master  ctx:infra  lag>100";
         let problem = state.desk().and_then(|desk| desk.filter.problem.as_deref());
         let room = problem.map_or(0, |why| draw::width(why) + 2);
         let room = u16::try_from(room).unwrap_or(0).min(inside.width / 2);

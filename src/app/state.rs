@@ -271,3 +271,29 @@ pub fn limits_of(settings: &Settings) -> Limits {
         ..Limits::default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Member;
+
+    #[test]
+    fn the_role_of_a_context_says_whether_it_is_to_have_an_operator() {
+        let member = |context: &str, role: &str| Member {
+            context: context.to_owned(),
+            role: role.to_owned(),
+            ..Member::default()
+        };
+        let settings = Settings {
+            fleet: vec![
+                member("a", "infra"),
+                member("b", "apps"),
+                member("c", "lab"),
+                member("d", ""),
+            ],
+            ..Settings::default()
+        };
+        let wanted = [(ContextId::new("a"), true), (ContextId::new("b"), false)];
+        assert_eq!(limits_of(&settings).operators, wanted.into());
+    }
+}

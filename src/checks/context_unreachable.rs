@@ -41,7 +41,10 @@ fn run(case: &Case<'_>) -> Answer {
     };
     let finding = case
         .finding(&CHECK, severity, State::Unknown, told)
-        .meaning("What is shown of it is as it was then; it may have changed since.")
+        .meaning(match context.heard {
+            Some(_) => "What is shown of it is as it was then; it may have changed since.",
+            None => "Nothing of it is known yet.",
+        })
         .since(Since::Seen(since));
     with_fault(finding, &context.link, context.link_since).into()
 }

@@ -82,8 +82,8 @@ mod tests {
         }
         assert_eq!(
             line(&answer_about(&CHECK, &f, &about)),
-            "warning degraded: one of the Dragonfly objects (x) and one of the Dragonfly objects (without a name in \
-             shop) in infra cannot be understood"
+            "warning degraded: 2 objects in infra cannot be understood: dragonflies x and dragonflies without a name in \
+             shop"
         );
     }
 }

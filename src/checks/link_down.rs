@@ -132,7 +132,7 @@ fn judge(case: &Case<'_>, instance: &Instance<'_>, node: &Node<'_>) -> Option<Br
     {
         let whom = instance
             .node_at(&f.host)
-            .map_or(f.host.clone(), |n| n.name().to_owned());
+            .map_or_else(|| stranger(&f.host), |n| n.name().to_owned());
         return Some(Broken {
             sentence: format!("{name} follows {whom}, but the master is {}", master.name()),
             for_good: false,
@@ -182,7 +182,12 @@ fn judge(case: &Case<'_>, instance: &Instance<'_>, node: &Node<'_>) -> Option<Br
 fn whom(instance: &Instance<'_>, host: &str) -> String {
     instance
         .node_at(host)
-        .map_or_else(|| host.to_owned(), |n| n.name().to_owned())
+        .map_or_else(|| stranger(host), |n| n.name().to_owned())
+}
+
+/// An address that none of the instance's pods has, such as that of a pod that is gone.
+fn stranger(host: &str) -> String {
+    format!("{host} (none of its pods)")
 }
 
 #[cfg(test)]
@@ -241,7 +246,7 @@ mod tests {
                     instance("orders")
                         .node(master())
                         .node(replica().follows("10.7.7.7")),
-                    "warning degraded: orders-1 follows 10.7.7.7, but the master is orders-0",
+                    "warning degraded: orders-1 follows 10.7.7.7 (none of its pods), but the master is orders-0",
                 ),
                 (
                     "its master does not know it",

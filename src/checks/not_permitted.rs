@@ -95,14 +95,10 @@ fn run(case: &Case<'_>) -> Answer {
         )
         .meaning(meaning(&lost, &outside, rest.is_empty()))
         .since(Since::Seen(since));
-    for (kind, scope, fault, since) in denied.into_iter().chain(elsewhere) {
-        let place = match scope {
-            Scope::Cluster => "in all namespaces".to_owned(),
-            Scope::Namespace(ns) => format!("in namespace {ns}"),
-        };
+    for (kind, _, fault, since) in denied.into_iter().chain(elsewhere) {
         finding = finding.resting_on(
             fault.message.clone(),
-            format!("list and watch {} {place}", kind.resource()),
+            format!("watch of {}", kind.resource()),
             since,
         );
     }
@@ -202,7 +198,7 @@ mod tests {
         assert!(
             line(&answer).starts_with("warning unknown: in infra we may not read Dragonfly pods, ")
         );
-        let super::super::Verdict::Finding(finding) = answer.verdict else {
+        let super::super::Verdict::Unknown(finding) = answer.verdict else {
             panic!()
         };
         assert_eq!(finding.since, Since::Seen(ago(9)));

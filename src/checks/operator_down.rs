@@ -41,9 +41,9 @@ fn run(case: &Case<'_>) -> Answer {
 
 /// The same operator, as it concerns an instance. It is asked again when the operator's own judgement changes.
 fn of_instance(case: &Case<'_>) -> Answer {
-    let Some(instance) = &case.instance else {
+    if case.instance.is_none() {
         return Answer::NOT_APPLICABLE;
-    };
+    }
     let subject = Subject::Operator(case.context.id.clone());
     let Some(operator) = Case::of(case.world, &subject, case.limits, case.now) else {
         return Answer::NOT_APPLICABLE;
@@ -51,16 +51,17 @@ fn of_instance(case: &Case<'_>) -> Answer {
     let Verdict::Finding(down) = of_operator(&operator).verdict else {
         return Answer::NOT_APPLICABLE;
     };
-    // The operator's own finding says it once, loudly.
+    // The operator's own finding says it once, loudly, with which of its pods waits in what.
+    let (what, _) = down
+        .sentence
+        .split_once(": ")
+        .unwrap_or((&down.sentence, ""));
     let mut finding = case
         .finding(
             &CHECK,
             Severity::Note,
             State::Healthy,
-            format!(
-                "nobody would fail {} over: {}",
-                instance.view.id, down.sentence
-            ),
+            format!("nobody would fail it over: {what}"),
         )
         .meaning("It is served as long as its master lives.")
         .next(down.next_step())
@@ -342,6 +343,7 @@ mod tests {
     fn deployment(replicas: i64, ready: i64) -> Object {
         Object::OperatorDeployment(Arc::new(Deployment {
             meta: Meta {
+                namespace: Arc::from("ops"),
                 name: Arc::from("operator"),
                 ..Meta::default()
             },
@@ -503,7 +505,7 @@ mod tests {
         );
         assert_eq!(
             finding.next_step(),
-            "kubectl --context infra -n  logs deployment/operator -c manager --previous says why it ended."
+            "kubectl --context infra -n ops logs deployment/operator -c manager --previous says why it ended."
         );
     }
 
@@ -513,11 +515,11 @@ mod tests {
             (vec![deployment(1, 1)], "n/a"),
             (
                 vec![deployment(0, 0)],
-                "note healthy: nobody would fail shop/orders over: the operator of infra is scaled to 0",
+                "note healthy: nobody would fail it over: the operator of infra is scaled to 0",
             ),
             (
                 vec![],
-                "note healthy: nobody would fail shop/orders over: no operator was found in infra",
+                "note healthy: nobody would fail it over: no operator was found in infra",
             ),
         ] {
             let mut f = healthy().build();

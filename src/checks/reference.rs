@@ -29,8 +29,8 @@ pub fn checks() -> String {
     for check in ALL {
         let _ = write!(
             out,
-            "\n### {}\n\n{}. {}\n\nReads: {}.\n",
-            check.id, check.title, check.why, check.reads
+            "\n### {}\n\n{}. {}\n\nReads: {}.\n\nNext: {}\n",
+            check.id, check.title, check.why, check.reads, check.next
         );
     }
     out
@@ -56,7 +56,10 @@ fn limits(limits: &Limits) -> Vec<(&'static str, String)> {
             "a replica whose link is down, or that stays in preparation, is cut off after",
             seconds(limits.preparation),
         ),
-        ("an operator's Lease is stale after", seconds(limits.lease)),
+        (
+            "an operator without a leader is a finding after",
+            seconds(limits.lease),
+        ),
         (
             "labels, endpoints and engines have, to follow a role change",
             seconds(limits.settling),

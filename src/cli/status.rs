@@ -284,7 +284,7 @@ fn table(report: &Report, wide: bool) -> String {
             format!("seen for {since}")
         };
         out.push_str(&format!(
-            "{:<8} {who}: {} ({since})\n",
+            "{:<8} {who}: {}, {since}\n",
             finding.severity, finding.sentence
         ));
     }
@@ -344,7 +344,7 @@ fn context_line(context: &Context, now: Timestamp) -> String {
         ));
     }
     if !context.reasons.is_empty() {
-        line.push_str(&format!(" ({})", context.reasons.join("; ")));
+        line.push_str(&format!("; {}", context.reasons.join("; ")));
     }
     if let Some(hint) = &context.hint {
         line.push_str(&format!("; {hint}"));
@@ -467,31 +467,30 @@ fn markdown(report: &Report) -> String {
         out.push_str("\n## Findings\n\n");
     }
     for (who, finding) in findings {
-        out.push_str(&format!(
-            "- **{}** {who}: {}",
-            finding.severity,
-            escape(&finding.sentence)
-        ));
-        if !finding.meaning.is_empty() {
-            out.push_str(&format!(" {}", escape(&finding.meaning)));
-        }
         let words = if finding.since_is_exact {
             "since"
         } else {
             "seen since"
         };
         out.push_str(&format!(
-            " ({words} {})\n",
+            "- **{}** {who}: {}; {words} {}.",
+            finding.severity,
+            escape(&finding.sentence),
             finding.since.strftime("%H:%M:%S UTC")
         ));
+        if !finding.meaning.is_empty() {
+            out.push_str(&format!(" {}", escape(&finding.meaning)));
+        }
+        out.push('\n');
         for evidence in &finding.evidence {
             out.push_str(&format!(
-                "  - {} ({}, {})\n",
-                escape(&evidence.text),
+                "  - {}: {}, {}\n",
                 escape(&evidence.source),
+                escape(&evidence.text),
                 evidence.at.strftime("%H:%M:%S UTC")
             ));
         }
+        out.push_str(&format!("  - next: {}\n", escape(&finding.next)));
     }
     if !report.complete {
         out.push_str("\nNot every source answered before the deadline; what is missing is unknown, not well.\n");

@@ -6,14 +6,16 @@ use std::time::Duration;
 
 use http::{HeaderValue, Uri};
 use jiff::Timestamp;
+use kube::Client;
+use kube::client::{AuthError, ClientBuilder};
 use kube::config::{
     AuthInfo, Cluster, Config, Context, KubeConfigOptions, Kubeconfig, KubeconfigError,
     LoadDataError, NamedAuthInfo, NamedCluster, NamedContext,
 };
-use kube::{Client, client::AuthError};
 
 use super::credential;
 use super::fault::{self, Asked};
+use super::guard::ReadOnly;
 use super::kubeconfig::{Entry, Way};
 use super::proxy::ProxyVariables;
 use crate::domain::{ContextId, Fault, FaultKind};
@@ -146,7 +148,9 @@ fn build(mut config: Config, connect: Duration, agent: HeaderValue) -> Result<Cl
     config.connect_timeout = Some(connect);
     config.read_timeout = None;
     config.headers.push((http::header::USER_AGENT, agent));
-    Client::try_from(config).map_err(|error| match &error {
+    let opened =
+        ClientBuilder::try_from(config).map(|builder| builder.with_layer(&ReadOnly).build());
+    opened.map_err(|error| match &error {
         kube::Error::Auth(AuthError::ReadTokenFile(..)) => {
             Fault::new(FaultKind::Unauthenticated, "the token file cannot be read")
                 .with_detail(fault::chain(&error))

@@ -3,6 +3,8 @@
 //! Kubeconfig to API clients, credential plugins, port-forwards to pods, and RESP over them. Everything opened here has
 //! a deadline, and every refusal comes back as a [`Fault`](crate::domain::Fault) that says what to do next.
 //!
+//! Every client passes the read-only guard: what could change a cluster is stopped before it is sent.
+//!
 //! Never: a decision, a fact about the cluster, a retry that nobody sees.
 //!
 //! Start with [`kubeconfig::load`], then [`client::Door`].
@@ -14,6 +16,7 @@ pub mod data_port;
 pub mod exec;
 pub mod fault;
 pub mod forward;
+mod guard;
 pub mod keyring;
 pub mod kubeconfig;
 mod proxy;

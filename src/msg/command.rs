@@ -255,7 +255,7 @@ pub const COMMANDS: &[CommandDoc] = &[
     doc(
         "filter",
         Command::Filter,
-        "write a filter: text, !not, /regex/, state:WORD, ctx:NAME, lag>100",
+        "write a filter: text, !not, /regex/, state:ill or a state, ctx:NAME, lag>100",
     ),
     doc(
         "find next",
@@ -270,7 +270,7 @@ pub const COMMANDS: &[CommandDoc] = &[
     doc(
         "ill-only",
         Command::IllOnly,
-        "show only what is ill, or everything",
+        "show only what is not well, or everything",
     ),
     doc(
         "sort left",

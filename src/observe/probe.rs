@@ -27,7 +27,7 @@ use super::roster::Target;
 use super::watch::Desk;
 use crate::connect::forward;
 use crate::connect::resp::{Ended, Engine, Reply};
-use crate::domain::engine::{Probe, Question, Role, RoleReply, Unanswered, Way};
+use crate::domain::engine::{Probe, Question, Role, Unanswered, Way};
 use crate::domain::{Fact, Fault, FaultKind, NodeId};
 use crate::wire::{self, Undecodable};
 
@@ -101,14 +101,14 @@ struct Node {
     engine: Option<Engine>,
     /// The right to keep the connection open between rounds.
     kept: Option<SemaphorePermit<'static>>,
+    /// The role that it said last.
+    role: Option<Role>,
     /// Questions that hung: asked last.
     suspects: BTreeSet<Question>,
     /// When the questions for an instance in view were last asked.
     asked_in_view: Option<Instant>,
     /// When CLIENT LIST was last asked.
     asked_list: Option<Instant>,
-    /// What it last said it is.
-    role: Option<Role>,
     /// What was last told of each way: `None` when it led there.
     ways: BTreeMap<Way, Option<FaultKind>>,
     /// The other ways, where port-forwards are not permitted.
@@ -156,10 +156,10 @@ impl Node {
             backoff: Backoff::new(desk.pace.retry_least, desk.pace.retry_most, jitter.clone()),
             engine: None,
             kept: None,
+            role: None,
             suspects: BTreeSet::new(),
             asked_in_view: None,
             asked_list: None,
-            role: None,
             ways: BTreeMap::new(),
             detour: Detour::default(),
             away: false,
@@ -410,11 +410,7 @@ impl Node {
     fn tell(&mut self, question: Question, reply: &Reply, took: Duration) {
         match wire::answer(question, &plain(reply), took) {
             Ok(probe) => {
-                self.role = match &probe {
-                    Probe::Role(reply) => Some(RoleReply::role(reply)),
-                    Probe::Replication(said) => Some(said.role()),
-                    _ => self.role,
-                };
+                self.note_role(&probe);
                 self.desk.outlet.send(Fact::Probed {
                     node: self.id.clone(),
                     uid: self.target.uid.clone(),
@@ -441,6 +437,24 @@ impl Node {
                 way,
                 fault: fault.cloned(),
             });
+        }
+    }
+
+    /// When it took another role, the others of its instance are asked at once: two that both act as master must not be
+    /// told ten seconds late, nor the old one's last word be held against the new one for as long.
+    fn note_role(&mut self, probe: &Probe) {
+        let Some(role) = (match probe {
+            Probe::Replication(replication) => Some(replication.role()),
+            Probe::Role(reply) => Some(reply.role()),
+            _ => None,
+        }) else {
+            return;
+        };
+        if self.role.replace(role).is_some_and(|before| before != role) {
+            let (namespace, instance) = (&self.id.namespace, &self.target.instance);
+            self.desk
+                .roster
+                .send_modify(|roster| roster.stir(namespace, instance));
         }
     }
 

@@ -57,6 +57,12 @@ impl Roster {
         self.stirred.get(&key).copied().unwrap_or(0)
     }
 
+    /// An engine of that instance says another role than before: what the others said is old.
+    pub(super) fn stir(&mut self, namespace: &Arc<str>, instance: &Arc<str>) {
+        let key = (namespace.clone(), instance.clone());
+        *self.stirred.entry(key).or_default() += 1;
+    }
+
     /// Takes note of a pod's role label; tells whether it is another than before.
     fn label(&mut self, pod: &Pod) -> bool {
         let key = (pod.meta.namespace.clone(), pod.meta.name.clone());

@@ -68,6 +68,16 @@ impl Pane {
         }
     }
 
+    /// The kind of object that is shown in it.
+    fn rests_on(self) -> Option<Kind> {
+        match self {
+            Pane::Nodes => Some(Kind::Pod),
+            Pane::Storage => Some(Kind::Pvc),
+            Pane::Events => Some(Kind::Event),
+            Pane::Findings | Pane::Charts => None,
+        }
+    }
+
     fn turned(self, turn: Turn) -> Self {
         let at = Self::ALL.iter().position(|pane| *pane == self).unwrap_or(0);
         let len = Self::ALL.len();
@@ -415,7 +425,9 @@ impl Instance {
         self.drawn.set(places);
         head::view(see, view, places.head, buf);
         if !places.topology.is_empty() {
-            let inner = Panel::new("Topology").render(&see.look, places.topology, buf);
+            let inner = Panel::new("Topology")
+                .right(as_of(see, view, Kind::EndpointSlice))
+                .render(&see.look, places.topology, buf);
             let drawing = match drawing.is_empty() {
                 true => vec![vec![Piece::muted(" nothing is known yet")]],
                 false => drawing,
@@ -451,6 +463,8 @@ impl Instance {
         } else if pane == Pane::Charts {
             let node = charts::charted(view).map(|n| n.id.pod.to_string());
             panel = panel.right(vec![Piece::muted(node.unwrap_or_default())]);
+        } else if let Some(kind) = pane.rests_on() {
+            panel = panel.right(as_of(see, view, kind));
         }
         let inner = panel.render(&see.look, area, buf);
         if pane == Pane::Charts {
@@ -475,6 +489,14 @@ impl Instance {
         }
         .render(window, &see.look, inner, buf);
     }
+}
+
+/// How old a pane is whose facts are not followed any more; nothing while they are.
+fn as_of(see: &See<'_>, view: &InstanceView<'_>, kind: Kind) -> Vec<Piece> {
+    view.stale_since(kind)
+        .map(|at| Piece::new(format!("as of {} ago", see.age(at)), Tone::Stale))
+        .into_iter()
+        .collect()
 }
 
 /// The lower panes by name, with how much is in each; the one that is shown stands out.

@@ -14,7 +14,7 @@ use super::*;
 use crate::checks::fixture::*;
 use crate::domain::engine::{LinkState, Probe, Role, Side};
 use crate::domain::fixture::*;
-use crate::domain::{Access, ContextId, Fact, Fault, FaultKind, Kind};
+use crate::domain::{Access, ContextId, Fact, Fault, FaultKind, Kind, Object, Scope};
 
 #[test]
 fn ids_are_unique_and_every_check_explains_itself() {
@@ -359,4 +359,53 @@ proptest! {
             prop_assert_eq!(&line.state, &LinkState::Online);
         }
     }
+}
+
+#[test]
+fn what_befalls_an_operator_is_told_on_its_instances_at_once() {
+    let mut f = healthy().build();
+    let limits = Limits::default();
+    let mut board = Board::default();
+    let mut list = |f: &mut Fixture, kind, objects| {
+        let fact = Fact::Listed {
+            context: infra(),
+            kind,
+            scope: Scope::Cluster,
+            objects,
+        };
+        let mut touched = f.tell(fact, ago(1));
+        // Only the operator is touched.
+        touched.links.clear();
+        board.update(&f.world, &touched, &limits, now());
+        let judged = board.instance(&f.id);
+        judged.map(|j| (j.state, j.findings.len()))
+    };
+    let id = f.id.clone();
+    let operator = || {
+        vec![Object::OperatorDeployment(std::sync::Arc::new(
+            crate::domain::object::Deployment {
+                replicas: 1,
+                ready: 1,
+                ..Default::default()
+            },
+        ))]
+    };
+    list(&mut f, Kind::OperatorPod, vec![]);
+    let up = list(&mut f, Kind::OperatorDeployment, operator());
+    assert_eq!(up, Some((State::Healthy, 1)), "it has no pod");
+    let down = list(&mut f, Kind::OperatorDeployment, vec![]);
+    assert_eq!(down, Some((State::Healthy, 1)), "it is gone");
+    let finding = &board.instance(&id).unwrap().findings[0];
+    assert_eq!(
+        finding.sentence,
+        "nobody would fail it over: no operator was found in infra"
+    );
+    // The attention list says it once, as the operator's.
+    let told: Vec<&str> = board
+        .attention(&f.world)
+        .into_iter()
+        .map(|finding| finding.sentence.as_str())
+        .filter(|sentence| sentence.contains("no operator"))
+        .collect();
+    assert_eq!(told, ["no operator was found in infra"]);
 }

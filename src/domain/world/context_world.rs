@@ -36,6 +36,8 @@ pub struct ContextWorld {
     pub link: Link,
     /// Since when the link is of that sort.
     pub link_since: Timestamp,
+    /// When it was opened.
+    pub opened: Timestamp,
     /// When the API server last answered a heartbeat.
     pub heard: Option<Timestamp>,
     /// Uid of `kube-system`, where readable.
@@ -91,6 +93,7 @@ impl ContextWorld {
             namespaces,
             link: Link::Connecting,
             link_since: at,
+            opened: at,
             heard: None,
             cluster: None,
             version: None,
@@ -122,12 +125,13 @@ impl ContextWorld {
         matches!(self.link, Link::Live { .. })
     }
 
-    /// Since when it stands as it does: how long a live way has been live, or when one that is cut was last heard. Every
+    /// Since when it stands as it does: how long a live way has been live, or when one that is cut was last heard (when it
+    /// was opened, if never). Every
     /// place that says how long a context has been out of reach takes it from here.
     pub fn stands_since(&self) -> Timestamp {
         match self.link {
             Link::Live { .. } => self.link_since,
-            _ => self.heard.unwrap_or(self.link_since),
+            _ => self.heard.unwrap_or(self.opened),
         }
     }
 

@@ -6,7 +6,7 @@ use ratatui::layout::Rect;
 use super::columns::{self, Fit};
 use super::row::{FleetRow, RowKey};
 use super::{Fleet, Pane, attention};
-use crate::domain::Kind;
+use crate::domain::{Kind, Scope};
 use crate::screens::parts::{Counts, See, denied};
 use crate::settings::Tone;
 use crate::widgets::{Panel, Piece, Table, draw};
@@ -86,9 +86,9 @@ impl Fleet {
         let filtered = !see.filter.is_empty();
         let ill = self.rows.values().filter(|row| row.is_ill()).count();
         match (see.ill_only, filtered, ill) {
-            (true, _, 0) => "nothing here is ill (! shows everything)".to_owned(),
+            (true, _, 0) => "everything here is well (! shows it)".to_owned(),
             (true, true, hidden) => format!(
-                "nothing that is ill matches the filter, which hides {hidden} (esc clears it, ! shows what is well too)"
+                "nothing that is not well matches the filter, {hidden} hidden (esc clears it, ! shows what is well too)"
             ),
             _ => "nothing matches the filter (esc clears it)".to_owned(),
         }
@@ -106,14 +106,17 @@ impl Fleet {
         let unread = see
             .world
             .shown_contexts()
-            .filter(|c| denied(c, Kind::Dragonfly).is_some())
+            .filter(|c| {
+                denied(c, Kind::Dragonfly).is_some()
+                    || c.is_superseded(Kind::Dragonfly, &Scope::Cluster)
+            })
             .count();
         let mut pieces = Vec::new();
         let written = see.filter.written();
         if !written.is_empty() || see.ill_only {
             let mut only = written.to_owned();
             if see.ill_only {
-                only.insert_str(0, "ill only ");
+                only.insert_str(0, "not well ");
             }
             let only = only.trim_end();
             let shown = self.order.len();
@@ -131,7 +134,7 @@ impl Fleet {
         if unread > 0 {
             let word = if unread == 1 { "context" } else { "contexts" };
             pieces.push(Piece::new(
-                format!(", may not list them in {unread} {word}"),
+                format!(", may not list all in {unread} {word}"),
                 Tone::Unknown,
             ));
         }

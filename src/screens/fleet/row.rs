@@ -8,7 +8,7 @@ use crate::checks::{Judgement, Since, State};
 use crate::domain::object::Pod;
 use crate::domain::world::ContextWorld;
 use crate::domain::{
-    ContextId, Figures, InstanceId, InstanceView, Kind, Link, Master, figures, figures_under,
+    ContextId, Figures, InstanceId, InstanceView, Kind, Link, Master, Scope, figures, figures_under,
 };
 use crate::screens::parts::{
     Field, Measure, See, Sieved, denied, standing, state_sign, state_tone,
@@ -42,6 +42,8 @@ pub(super) struct FleetRow {
     pub sign: Glyph,
     pub tone: Tone,
     pub word: String,
+    /// What `state:` is compared with: the word, and `ill` for what is worse than syncing.
+    states: String,
     /// Higher is worse.
     pub rank: State,
     pub since: Option<Since>,
@@ -87,6 +89,7 @@ impl FleetRow {
             figures: Some(figures),
             key: RowKey::Instance(view.id.clone()),
             text: String::new(),
+            states: String::new(),
         }
         .written()
     }
@@ -117,6 +120,7 @@ impl FleetRow {
             master: String::new(),
             version: String::new(),
             text: String::new(),
+            states: String::new(),
         }
         .written()
     }
@@ -197,6 +201,10 @@ impl FleetRow {
     }
 
     fn written(mut self) -> Self {
+        self.states = match self.rank.is_ill() {
+            true => format!("{} ill", self.word),
+            false => self.word.clone(),
+        };
         self.text = format!(
             "{} {} {} {} {}",
             self.word,
@@ -238,7 +246,7 @@ impl Sieved for FleetRow {
 
     fn field(&self, field: Field) -> &str {
         match (field, &self.key) {
-            (Field::State, _) => &self.word,
+            (Field::State, _) => &self.states,
             (Field::Context, key) => key.context().as_str(),
             (Field::Namespace, RowKey::Instance(id)) => &id.namespace,
             (Field::Name, RowKey::Instance(id)) => &id.name,
@@ -359,12 +367,26 @@ fn absence(see: &See<'_>, context: &ContextWorld) -> Absence {
         );
     }
     if context.has_listed(Kind::Dragonfly) {
-        let place = match context.namespaces.as_slice() {
+        let confined = context.is_superseded(Kind::Dragonfly, &Scope::Cluster);
+        let own: Vec<&str> = context.namespaces.iter().map(|ns| &**ns).collect();
+        let instead: Vec<&str> = context.namespaces_instead().into_iter().collect();
+        let places = if confined { &instead } else { &own };
+        let place = match places.as_slice() {
             [] => "in this cluster".to_owned(),
             [one] => format!("in namespace {one}"),
             several => format!("in namespaces {}", several.join(", ")),
         };
         let sentence = format!("no Dragonfly {place}");
+        if confined {
+            // Elsewhere there may be any number.
+            return of(
+                Glyph::Unknown,
+                Tone::Unknown,
+                "unknown",
+                State::Unknown,
+                format!("{sentence}; elsewhere we may not list them (-n NAMESPACE looks there)"),
+            );
+        }
         return of(Glyph::Dash, Tone::Muted, "none", State::Healthy, sentence);
     }
     let sentence = "listing Dragonfly objects".to_owned();

@@ -3,8 +3,11 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
+use crate::checks::State;
 use crate::domain::{InstanceId, InstanceView, Kind, text};
-use crate::screens::parts::{See, missing, standing, state_sign, state_tone};
+use crate::screens::parts::{
+    See, finding_sign, finding_tone, missing, standing, state_sign, state_tone,
+};
 use crate::settings::{Glyph, Tone};
 use crate::widgets::{Panel, Piece, draw};
 
@@ -17,7 +20,7 @@ pub(super) fn view(see: &See<'_>, view: &InstanceView<'_>, area: Rect, buf: &mut
                 format!("{} {}", see.sign(state_sign(j.state)), j.state.word()),
                 state_tone(j.state),
             )];
-            if let Some(worst) = j.findings.first() {
+            if let Some(worst) = j.findings.first().filter(|_| j.state != State::Healthy) {
                 pieces.push(Piece::muted(format!(" {}", see.since(worst.since))));
             }
             pieces
@@ -30,7 +33,10 @@ pub(super) fn view(see: &See<'_>, view: &InstanceView<'_>, area: Rect, buf: &mut
         match judged.and_then(|j| j.findings.first()) {
             Some(worst) => vec![
                 Piece::text(" "),
-                Piece::new(worst.sentence.clone(), state_tone(worst.state)),
+                Piece::new(
+                    format!("{} {}", see.sign(finding_sign(worst)), worst.sentence),
+                    finding_tone(worst),
+                ),
             ],
             None => well(see, view),
         }

@@ -3,7 +3,7 @@
 use super::topology;
 use crate::domain::engine::{Question, Role};
 use crate::domain::object::{Container, ContainerState, Pod};
-use crate::domain::{FaultKind, InstanceView, NodeView, text};
+use crate::domain::{FaultKind, InstanceView, Kind, NodeView, text};
 use crate::screens::parts::See;
 use crate::settings::{Glyph, Tone};
 use crate::widgets::{Column, Piece, Row, draw};
@@ -82,8 +82,8 @@ pub(super) fn cells(see: &See<'_>, view: &InstanceView<'_>, node: &NodeView<'_>)
     Row::new(vec![
         Piece::new(node.id.pod.to_string(), Tone::Strong),
         label(see, node),
-        engine_cell(see, node),
-        service(see, node),
+        engine_cell(see, view, node),
+        service(see, view, node),
         pod_cell(pod),
         link(see, view, node),
         lag(see, view, node),
@@ -102,7 +102,7 @@ pub(super) fn cells(see: &See<'_>, view: &InstanceView<'_>, node: &NodeView<'_>)
         figure(engine.and_then(|e| e.server.as_ref()?.value.version.clone())),
         pod.machine.clone().map_or_else(dash, Piece::muted),
     ])
-    .stale(!view.context.is_live())
+    .stale(view.node_stale_since(node).is_some())
 }
 
 /// Whether anything about a node is not as it should be.
@@ -139,7 +139,7 @@ fn label(see: &See<'_>, node: &NodeView<'_>) -> Piece {
     }
 }
 
-fn engine_cell(see: &See<'_>, node: &NodeView<'_>) -> Piece {
+fn engine_cell(see: &See<'_>, view: &InstanceView<'_>, node: &NodeView<'_>) -> Piece {
     let Some(known) = node.engine_role() else {
         let silence = node.engine.and_then(|e| e.first_silence());
         let word = match silence {
@@ -150,7 +150,7 @@ fn engine_cell(see: &See<'_>, node: &NodeView<'_>) -> Piece {
         return Piece::new(word, Tone::Unknown);
     };
     let role = known.value;
-    if !node.speaks() {
+    if !node.speaks() || view.node_stale_since(node).is_some() {
         return Piece::new(
             format!("{}{}", role.word(), see.sign(Glyph::Unknown)),
             Tone::Stale,
@@ -163,7 +163,10 @@ fn engine_cell(see: &See<'_>, node: &NodeView<'_>) -> Piece {
     Piece::new(role.word(), tone)
 }
 
-fn service(see: &See<'_>, node: &NodeView<'_>) -> Piece {
+fn service(see: &See<'_>, view: &InstanceView<'_>, node: &NodeView<'_>) -> Piece {
+    if view.stale_since(Kind::EndpointSlice).is_some() && node.is_endpoint {
+        return Piece::new("sent", Tone::Stale);
+    }
     let role = node.engine_role().filter(|_| node.speaks());
     let is_master = role.map(|k| k.value == Role::Master);
     match (node.is_endpoint, is_master) {
@@ -235,7 +238,7 @@ fn link(see: &See<'_>, view: &InstanceView<'_>, node: &NodeView<'_>) -> Piece {
         Some(since) => format!("{} {}", link.word, see.age(since)),
         None => link.word,
     };
-    Piece::new(text, link.tone)
+    Piece::new(topology::then(view, text), link.tone)
 }
 
 fn lag(see: &See<'_>, view: &InstanceView<'_>, node: &NodeView<'_>) -> Piece {

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::domain::engine::{LinkState, Question};
-use crate::domain::{FaultKind, InstanceView, NodeView, Role, text};
+use crate::domain::{FaultKind, InstanceView, Kind, NodeView, Role, text};
 use crate::screens::parts::See;
 use crate::settings::{Glyph, Tone};
 use crate::widgets::{Piece, draw};
@@ -164,12 +164,20 @@ pub(super) fn lines(see: &See<'_>, view: &InstanceView<'_>, columns: usize) -> V
     if view.nodes.is_empty() {
         lines.push(vec![Piece::new(" no pod", Tone::Broken)]);
     }
-    if !view.context.is_live() {
+    if view.stale_since(Kind::Pod).is_some() {
         for piece in lines.iter_mut().flatten() {
             piece.tone = Tone::Stale;
         }
     }
     lines
+}
+
+/// A word about how something stands, as it is said of what is not followed any more: `was online`.
+pub(super) fn then(view: &InstanceView<'_>, word: String) -> String {
+    match view.stale_since(Kind::Pod) {
+        Some(_) => format!("was {word}"),
+        None => word,
+    }
 }
 
 fn service_words(see: &See<'_>, view: &InstanceView<'_>) -> Vec<Piece> {
@@ -212,7 +220,7 @@ fn master_words(see: &See<'_>, view: &InstanceView<'_>, node: &NodeView<'_>) -> 
     let mut pieces = vec![
         Piece::new(node.id.pod.to_string(), Tone::Strong),
         Piece::text(" "),
-        Piece::new("master", Tone::Master),
+        Piece::new(then(view, "master".to_owned()), Tone::Master),
     ];
     let sign = |glyph| see.sign(glyph);
     let contested = view.engine_masters().filter(|n| n.speaks()).count() > 1 && node.speaks();
@@ -268,7 +276,7 @@ fn replica_line(
         Piece::new(" replica  ", Tone::Replica),
     ];
     if let Some(link) = link {
-        pieces.push(Piece::new(link.word, link.tone));
+        pieces.push(Piece::new(then(view, link.word), link.tone));
         if let Some(lag) = link.lag {
             let tone = if lag > see.limits.lag {
                 Tone::Degraded

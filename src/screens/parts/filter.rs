@@ -1,12 +1,13 @@
 //! The `/` filter: a few words, all of which must hold.
 //!
-//! `text`, `!not`, `/regex/`, `state:WORD`, `ctx:NAME` (also `ns:`, `name:`, `master:`, `version:`) and comparisons
+//! `text`, `!not`, `/regex/`, `state:WORD` (a state's word, or `ill` for all that is worse than syncing), `ctx:NAME` (also `ns:`, `name:`, `master:`, `version:`) and comparisons
 //! such as `lag>100`, `mem>=60%`, `ops<1k`, `nodes<3`. Words are compared without regard to case. A term that cannot
 //! be read is told and left out, so that a row never vanishes because of a slip.
 
 use regex_automata::dfa::{Automaton, dense};
 use regex_automata::{Input, MatchError, nfa::thompson, util::syntax};
 
+use crate::checks::State;
 use crate::settings::problem::suggestion;
 
 /// What a row can be asked for by name.
@@ -221,9 +222,38 @@ fn term(word: &str) -> Result<Option<Term>, String> {
             return Err(format!("there is no field `{name}:`; {near}"));
         };
         let value = value.to_lowercase();
+        if *field == Field::State && !is_state(&value) {
+            let near = suggestion(&value, states());
+            return Err(format!("there is no state `{value}`; {near}"));
+        }
         return Ok((!value.is_empty()).then_some(Term::Word(*field, value)));
     }
     Ok((!word.is_empty()).then(|| Term::Text(word.to_lowercase())))
+}
+
+/// Words that `state:` may be followed by, as they are written there.
+fn states() -> impl Iterator<Item = &'static str> {
+    let of_contexts = [
+        "ill",
+        "connecting",
+        "unreachable",
+        "login-needed",
+        "unusable",
+        "listing",
+        "none",
+        "no-crd",
+        "forbidden",
+        "timed-out",
+        "refused",
+        "protocol-error",
+    ];
+    State::ALL.iter().map(|state| state.id()).chain(of_contexts)
+}
+
+/// Whether a word is a state, or the part of one that is typed so far.
+fn is_state(word: &str) -> bool {
+    let dashed = word.replace(' ', "-");
+    states().any(|state| state.contains(&dashed))
 }
 
 fn comparison(word: &str) -> Option<(&str, Compare, &str)> {

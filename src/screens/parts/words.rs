@@ -41,6 +41,8 @@ pub fn finding_sign(finding: &Finding) -> Glyph {
         (_, Severity::Critical) => Glyph::Broken,
         (_, Severity::Warning) if finding.state != State::Syncing => Glyph::Warning,
         (State::Syncing, _) => Glyph::Syncing,
+        // Served, and yet worth a warning's sign: nobody would fail it over.
+        (State::Healthy, _) => Glyph::Warning,
         (_, _) => Glyph::Dot,
     }
 }
@@ -94,9 +96,9 @@ impl Counts {
             .filter(|(count, _)| *count > 0)
             .map(|(count, word)| format!("{count} {word}"))
             .collect();
-        match (words.is_empty(), self.unknown) {
-            (true, _) => "none ill".to_owned(),
-            (false, _) => words.join(", "),
+        match words.is_empty() {
+            true => "none ill".to_owned(),
+            false => words.join(", "),
         }
     }
 
@@ -233,8 +235,9 @@ pub fn operator_words(see: &See<'_>, context: &ContextWorld) -> Option<(Tone, St
         return Some((Tone::Unknown, word.to_owned()));
     }
     let Some(deployment) = context.operators.iter().next() else {
-        return context
-            .has_listed(Kind::OperatorDeployment)
+        // A cluster that needs none lacks none.
+        let is_needed = judged.is_some_and(|j| j.applies);
+        return (is_needed && context.has_listed(Kind::OperatorDeployment))
             .then(|| (tone, "op none".to_owned()));
     };
     let value = &deployment.value;
@@ -276,4 +279,25 @@ pub fn denied(context: &ContextWorld, kind: Kind) -> Option<&Fault> {
         }
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_ill_unknown_and_syncing_is_counted_apart() {
+        use State::*;
+        for (states, wanted) in [
+            (&[Healthy, Healthy][..], "none ill"),
+            (&[Healthy, Syncing], "1 syncing"),
+            (&[Unknown, Unknown, Unknown], "3 unknown"),
+            (
+                &[Degraded, NoMaster, Unknown, Syncing, Healthy],
+                "2 ill, 1 unknown, 1 syncing",
+            ),
+        ] {
+            assert_eq!(Counts::of(states.iter().copied()).words(), wanted);
+        }
+    }
 }

@@ -332,9 +332,26 @@ fn the_filter_holds_while_it_is_typed_and_esc_takes_it_back() {
         .says("nothing matches the filter");
     story
         .press("esc !")
-        .says("ill only shows 5")
+        .says("not well shows 5")
+        .says("3 ill, 1 unknown, 1 syncing")
         .says_not("harbor/cache");
-    story.press("!").says("harbor/cache");
+    // A filter that lets none of them through does not mean that all is well.
+    story
+        .press("/")
+        .type_text("zzz")
+        .press("enter")
+        .says("nothing that is not well matches the filter, 5 hidden");
+    story.press("esc !").says("harbor/cache");
+    story
+        .press("/")
+        .type_text("state:ill")
+        .press("enter")
+        .says("state:ill shows 3");
+    story
+        .press("/")
+        .type_text(" state:sick")
+        .says("there is no state `sick`");
+    story.press("esc esc").says("harbor/cache");
 }
 
 #[test]

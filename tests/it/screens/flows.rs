@@ -189,7 +189,13 @@ fn the_palette_finds_screens_instances_and_commands() {
         .press(":")
         .type_text("show harbor/cash")
         .press("enter")
-        .says("did you mean `harbor/cache`?");
+        .says("did you mean harbor/cache?");
+    // A node is named by its pod, and a place is gone to as a screen is.
+    story
+        .press(":")
+        .type_text("go cache-1")
+        .press("enter")
+        .says("▸cache-1");
     story
         .press(":")
         .type_text("go flet")
@@ -203,7 +209,7 @@ fn a_name_that_means_several_instances_is_asked_again() {
     let twin = db("apps", "dragonfly-system", "dragonfly").node(master());
     fleet(&mut story, &[dragonfly()], &[twin]);
     story.press(":").type_text("show dragonfly").press("enter");
-    story.says("2 instances are called `dragonfly`; say which: CONTEXT/NAMESPACE/NAME");
+    story.says("2 places are called dragonfly; say which: CONTEXT/NAMESPACE/NAME");
     story
         .press(":")
         .type_text("show apps/dragonfly-system/dragonfly")

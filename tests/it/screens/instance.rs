@@ -22,7 +22,9 @@ fn show(story: &mut Story, db: &Db) {
         let wave = 9_000 + 600 * (second % 5);
         story.told(db.clone().busy(wave).answers());
     }
-    story.told(operator("infra", 2, story.now));
+    for context in ["infra", "apps"] {
+        story.told(operator(context, 2, story.now));
+    }
     story.told(vec![
         event(
             db,
@@ -204,6 +206,9 @@ fn ascii() {
     let mut story = Story::with(100, 28, GlyphSet::Ascii, Vec::new(), None);
     fleet(&mut story, &[gitlab()], &[]);
     story.after(60).told(gitlab().answers()).press("enter");
+    for context in ["infra", "apps"] {
+        story.told(operator(context, 2, story.now));
+    }
     assert_snapshot!(story.screen());
 }
 

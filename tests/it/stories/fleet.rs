@@ -47,6 +47,24 @@ fn an_instance_opens_and_esc_goes_back() {
 }
 
 #[test]
+fn the_console_opens_at_a_node_that_is_named() {
+    let lab = LabProcess::start("healthy");
+    let console = Opening::new([
+        "--context",
+        "lab-infra",
+        "--context",
+        "lab-apps",
+        "gitlab-1",
+    ])
+    .kubeconfig(&lab.kubeconfig())
+    .open();
+    console
+        .expect_row(&["lab-infra", "dragonfly-system/gitlab"])
+        .expect_all(&["Topology", "gitlab-0", "gitlab-1", "gitlab-2"]);
+    console.quit();
+}
+
+#[test]
 fn the_filter_is_cleared_by_esc_and_quitting_is_asked_at_the_root() {
     let lab = LabProcess::start("healthy");
     let mut console = open(&lab);

@@ -56,7 +56,7 @@ fn operator_down() {
         &[
             &["healthy", "dragonfly-system/gitlab", "2 of 2"],
             &["no pod of the operator of lab-infra is ready"],
-            &["lab-infra", "op 0/2"],
+            &["lab-infra", "operator down", "op 0/2", "no leader"],
         ],
     );
 }

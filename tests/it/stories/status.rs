@@ -116,7 +116,61 @@ fn an_instance_is_addressed_by_name_and_the_nearest_name_is_suggested() {
         "{}",
         text(&output)
     );
-    let output = status(&lab, &["harbor/cahce"]);
-    assert_eq!(output.status.code(), Some(64));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("did you mean"));
+    // A node is named by its pod.
+    let output = status(&lab, &["cache-1"]);
+    assert!(
+        text(&output).contains("harbor/cache") && !text(&output).contains("gitlab"),
+        "{}",
+        text(&output)
+    );
+    for (args, told) in [
+        (&["harbor/cahce"][..], "did you mean harbor/cache?"),
+        (&["gitlab-9"], "did you mean gitlab-0?"),
+        // So is a namespace that does not exist.
+        (
+            &["-n", "harbour"],
+            "there is no namespace harbour; did you mean harbor?",
+        ),
+    ] {
+        let output = status(&lab, args);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(64), "{args:?}: {said}");
+        assert!(said.contains(told), "{args:?}: {said}");
+    }
+    // One that exists and holds no instance leaves nothing to be judged.
+    let output = status(&lab, &["-n", "default"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(
+        said.contains("no Dragonfly instance is in namespace default"),
+        "{said}"
+    );
+}
+
+#[test]
+fn rights_in_some_namespaces_are_enough_for_a_verdict_on_what_is_there() {
+    let lab = LabProcess::start("forbidden-lists");
+    let begun = std::time::Instant::now();
+    let report: Value = loop {
+        let output = Command::new(binary())
+            .args(["status", "--context", "lab-infra", "-n", "harbor"])
+            .args(["-o", "json"])
+            .env("KUBECONFIG", lab.kubeconfig())
+            .env("HOME", lab.folder())
+            .output()
+            .unwrap();
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        if output.status.code() == Some(0) {
+            break report;
+        }
+        assert!(begun.elapsed() < crate::driver::PATIENCE, "{report:#}");
+    };
+    assert_eq!(report["verdict"], "well");
+    assert_eq!(instance(&report, "cache")["state"], "healthy");
+    // What may not be read is stated, and what is read in its namespace instead is not called missing.
+    let context = &report["contexts"][0];
+    assert_eq!(context["state"], "degraded");
+    let reasons = context["reasons"].to_string();
+    assert!(reasons.contains("customresourcedefinitions"), "{reasons}");
+    assert!(!reasons.contains("deployments"), "{reasons}");
 }

@@ -1,0 +1,256 @@
+//! The read-only guard: whatever is sent to an API server through a client of ours passes here, and what could change
+//! anything is stopped before it leaves. No other room can get around it by mistake.
+//!
+//! Only reads pass; and of what Kubernetes spells `create`, only questions about one's own rights and port-forwards, which
+//! change nothing. Of what reaches into a pod, only the two pages of an admin port and one command that asks, word by word.
+
+use std::future::{Future, Ready, ready};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use http::{Method, Request};
+use kube::client::Body;
+use thiserror::Error;
+use tower::{BoxError, Layer, Service};
+
+use super::exec::INFO;
+
+/// A request that was stopped.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("darner only reads: {method} {path} was stopped before it was sent")]
+pub struct Stopped {
+    method: String,
+    path: String,
+}
+
+/// Puts the guard before a service.
+#[derive(Debug, Clone, Copy)]
+pub struct ReadOnly;
+
+impl<S> Layer<S> for ReadOnly {
+    type Service = Guarded<S>;
+
+    fn layer(&self, inner: S) -> Guarded<S> {
+        Guarded { inner }
+    }
+}
+
+/// A service behind the guard.
+#[derive(Debug, Clone)]
+pub struct Guarded<S> {
+    inner: S,
+}
+
+impl<S> Service<Request<Body>> for Guarded<S>
+where
+    S: Service<Request<Body>>,
+    S::Error: Into<BoxError>,
+    S::Future: Send + 'static,
+    S::Response: Send + 'static,
+{
+    type Response = S::Response;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<S::Response, BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.inner.poll_ready(cx).map_err(Into::into)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let path = request.uri().path();
+        if !is_read(request.method(), path, request.uri().query()) {
+            let stopped = Stopped {
+                method: request.method().to_string(),
+                path: path.to_owned(),
+            };
+            let refused: Ready<Result<S::Response, BoxError>> = ready(Err(stopped.into()));
+            return Box::pin(refused);
+        }
+        let answer = self.inner.call(request);
+        Box::pin(async move { answer.await.map_err(Into::into) })
+    }
+}
+
+/// Whether a request can change nothing.
+fn is_read(method: &Method, path: &str, query: Option<&str>) -> bool {
+    const QUESTIONS: &[&str] = &[
+        "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
+        "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews",
+        "/apis/authentication.k8s.io/v1/selfsubjectreviews",
+    ];
+    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+    let subresource = match parts.as_slice() {
+        [.., "namespaces", _, "pods" | "services", _, subresource] => Some(*subresource),
+        // `pods/NAME/proxy/...` goes on for as long as the other side's path.
+        [.., "namespaces", _, "pods" | "services", _, "proxy", _] => Some("proxy"),
+        _ => None,
+    };
+    let reaches_in = parts.contains(&"proxy")
+        || matches!(subresource, Some("exec" | "attach" | "ephemeralcontainers"));
+    match *method {
+        // A WebSocket is opened with GET, whatever runs over it then.
+        Method::GET if subresource == Some("exec") => is_question(query.unwrap_or_default()),
+        Method::GET if is_page(&parts) => true,
+        Method::GET | Method::HEAD | Method::OPTIONS => !reaches_in,
+        Method::POST => subresource == Some("portforward") || QUESTIONS.contains(&path),
+        _ => false,
+    }
+}
+
+/// One of the two pages of a Dragonfly's admin port, through the API server's proxy to the pod.
+fn is_page(parts: &[&str]) -> bool {
+    let [
+        "api",
+        "v1",
+        "namespaces",
+        _,
+        "pods",
+        pod,
+        "proxy",
+        "metrics" | "healthz",
+    ] = parts
+    else {
+        return false;
+    };
+    pod.ends_with(":9999")
+}
+
+/// A run of the one command that only asks, with nothing typed into it.
+fn is_question(query: &str) -> bool {
+    let pairs = || query.split('&').filter_map(|pair| pair.split_once('='));
+    let command: Vec<&str> = pairs()
+        .filter(|(key, _)| *key == "command")
+        .map(|(_, word)| word)
+        .collect();
+    let typed = pairs().any(|(key, value)| matches!(key, "stdin" | "tty") && value != "false");
+    command == INFO && !typed
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn only_what_changes_nothing_passes() {
+        for (method, path, wanted) in [
+            ("GET", "/version", true),
+            ("GET", "/api/v1/pods", true),
+            ("GET", "/api/v1/namespaces/shop/pods/a/log", true),
+            ("GET", "/api/v1/namespaces/shop/pods/a/portforward", true),
+            ("POST", "/api/v1/namespaces/shop/pods/a/portforward", true),
+            ("GET", "/api/v1/namespaces/shop/pods/a/exec", false),
+            (
+                "GET",
+                "/api/v1/namespaces/shop/pods/a/exec?command=redis-cli&command=-p&command=9999&command=INFO&command=ALL&stdout=true",
+                true,
+            ),
+            (
+                "GET",
+                "/api/v1/namespaces/shop/pods/a/exec?command=redis-cli&command=-p&command=9999&command=FLUSHALL",
+                false,
+            ),
+            (
+                "GET",
+                "/api/v1/namespaces/shop/pods/a/exec?command=redis-cli&command=-p&command=9999&command=INFO&command=ALL&stdin=true",
+                false,
+            ),
+            (
+                "GET",
+                "/api/v1/namespaces/shop/pods/a/exec?command=sh",
+                false,
+            ),
+            (
+                "GET",
+                "/api/v1/namespaces/shop/pods/a:9999/proxy/metrics",
+                true,
+            ),
+            (
+                "GET",
+                "/api/v1/namespaces/shop/pods/a:9999/proxy/healthz",
+                true,
+            ),
+            (
+                "POST",
+                "/api/v1/namespaces/shop/pods/a:9999/proxy/metrics",
+                false,
+            ),
+            ("GET", "/api/v1/namespaces/shop/pods/a:9999/proxy/", false),
+            (
+                "GET",
+                "/api/v1/namespaces/shop/pods/a:8080/proxy/metrics",
+                false,
+            ),
+            (
+                "GET",
+                "/api/v1/namespaces/shop/services/a:9999/proxy/metrics",
+                false,
+            ),
+            ("GET", "/api/v1/nodes/a:9999/proxy/metrics", false),
+            ("POST", "/api/v1/namespaces/shop/pods/a/exec", false),
+            ("GET", "/api/v1/namespaces/shop/pods/a/attach", false),
+            ("GET", "/api/v1/namespaces/shop/pods/a/proxy/x/y", false),
+            (
+                "POST",
+                "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
+                true,
+            ),
+            ("POST", "/api/v1/namespaces/shop/pods", false),
+            ("POST", "/api/v1/namespaces/shop/pods/a/eviction", false),
+            ("PATCH", "/api/v1/namespaces/shop/pods/a", false),
+            ("PUT", "/api/v1/namespaces/shop/pods/a", false),
+            ("DELETE", "/api/v1/namespaces/shop/pods/a", false),
+            ("DELETE", "/api/v1/namespaces/shop/pods/portforward", false),
+        ] {
+            let method = Method::from_bytes(method.as_bytes()).unwrap();
+            let (bare, query) = match path.split_once('?') {
+                Some((bare, query)) => (bare, Some(query)),
+                None => (path, None),
+            };
+            assert_eq!(is_read(&method, bare, query), wanted, "{method} {path}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_stopped_request_never_reaches_the_server() {
+        let inner = Counting::default();
+        let sent = inner.sent.clone();
+        let mut guarded = ReadOnly.layer(inner);
+        for (method, wanted) in [("GET", Ok(())), ("DELETE", Err(()))] {
+            let request = Request::builder()
+                .method(method)
+                .uri("/api/v1/namespaces/shop/pods/a")
+                .body(Body::empty())
+                .unwrap();
+            let answer = guarded.call(request).await;
+            if let Err(error) = &answer {
+                assert_eq!(
+                    error.to_string(),
+                    "darner only reads: DELETE /api/v1/namespaces/shop/pods/a was stopped before it was sent"
+                );
+            }
+            assert_eq!(answer.map_err(drop), wanted);
+        }
+        assert_eq!(sent.load(std::sync::atomic::Ordering::Relaxed), 1);
+    }
+
+    #[derive(Default)]
+    struct Counting {
+        sent: std::sync::Arc<std::sync::atomic::AtomicUsize>,
+    }
+
+    impl Service<Request<Body>> for Counting {
+        type Response = ();
+        type Error = BoxError;
+        type Future = Ready<Result<(), BoxError>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, _: Request<Body>) -> Self::Future {
+            self.sent.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            ready(Ok(()))
+        }
+    }
+}
