@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-pub use context_world::{ContextWorld, Source};
+pub use context_world::{ContextWorld, KnownComparison, Source};
 pub use engine_record::{EngineRecord, Known, Series};
 pub use history::{History, Moment, Turn};
 pub use shelf::{Held, Shelf};

@@ -14,6 +14,9 @@ use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::id::{ContextId, InstanceId, Kind, NodeId};
 use crate::domain::object::*;
 
+/// A comparison of an instance's nodes that came to an end, or why there was none, and when.
+pub type KnownComparison = Known<Result<Comparison, Fault>>;
+
 /// One standing question and how it stands.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Source {
@@ -78,7 +81,7 @@ pub struct ContextWorld {
     /// When the `role` label of a pod was seen to change; nothing for one that has had its label since we look.
     relabelled: HashMap<(Arc<str>, Arc<str>), Timestamp>,
     /// The last comparison of each instance that was asked for, by namespace and name.
-    comparisons: HashMap<(Arc<str>, Arc<str>), Known<Result<Comparison, Fault>>>,
+    comparisons: HashMap<(Arc<str>, Arc<str>), KnownComparison>,
     /// What changed in each instance while we looked, by namespace and name.
     histories: HashMap<(Arc<str>, Arc<str>), History>,
     /// When the `renewTime` of a Lease was seen to change, by our clock; nothing for one that was not renewed since we
@@ -238,17 +241,13 @@ impl ContextWorld {
     }
 
     /// The last comparison of an instance's nodes, if one was ever asked for.
-    pub fn comparison(
-        &self,
-        namespace: &str,
-        instance: &str,
-    ) -> Option<&Known<Result<Comparison, Fault>>> {
+    pub fn comparison(&self, namespace: &str, instance: &str) -> Option<&KnownComparison> {
         self.comparisons
             .get(&(Arc::from(namespace), Arc::from(instance)))
     }
 
     /// A comparison came to an end.
-    pub(super) fn compared(&mut self, id: &InstanceId, known: Known<Result<Comparison, Fault>>) {
+    pub(super) fn compared(&mut self, id: &InstanceId, known: KnownComparison) {
         if self.dragonflies.get(&id.namespace, &id.name).is_some() {
             self.comparisons
                 .insert((id.namespace.clone(), id.name.clone()), known);
