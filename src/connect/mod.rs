@@ -16,6 +16,7 @@ pub mod data_port;
 pub mod exec;
 pub mod fault;
 pub mod forward;
+mod frame;
 mod guard;
 pub mod keyring;
 pub mod kubeconfig;

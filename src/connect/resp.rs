@@ -3,7 +3,7 @@
 //!
 //! The library's connection has no deadline while it is set up, and a command that timed out stays in the queue before
 //! all later ones, because replies come in order. So here every wait is bounded, and a connection on which one question
-//! was late is given up.
+//! was late is given up. The library also believes whatever length a reply announces, so `frame` stands before it.
 
 use std::pin::Pin;
 use std::time::{Duration, Instant};
@@ -19,6 +19,7 @@ use tokio::time::timeout;
 
 use super::fault::seconds;
 use super::forward::Tether;
+use super::frame::{Breach, Guarded};
 use crate::domain::text::one_line;
 use crate::domain::{Fault, FaultKind};
 
@@ -32,6 +33,8 @@ pub struct Engine {
     /// Runs only while the connection is used or waited on; nothing is spawned.
     driver: Driver,
     tether: Option<Tether>,
+    /// Why the guard cut a reply off, if it did.
+    breach: Breach,
 }
 
 /// A reply: a value, or an error that the engine itself returned.
@@ -69,12 +72,14 @@ impl Engine {
             .set_skip_set_lib_name();
         // Our own budgets apply; the library's would leave a late reply in the queue.
         let config = AsyncConnectionConfig::new().set_response_timeout(None);
+        let (stream, breach) = Guarded::new(stream);
         let setup = MultiplexedConnection::new_with_config(&login, stream, config);
         match timeout(deadline, setup).await {
             Ok(Ok((connection, driver))) => Ok(Self {
                 connection,
                 driver: Some(Box::pin(driver)),
                 tether,
+                breach,
             }),
             Ok(Err(error)) => Err(of_redis(&error)),
             Err(_) => Err(Fault::new(
@@ -126,7 +131,13 @@ impl Engine {
                     Some(text) => heard(place, Reply::Error(text), asked.elapsed()),
                     None => return Ended::Broken(place, self.explain(&error).await),
                 },
-                Ok(None) => return Ended::Broken(place, closed()),
+                Ok(None) => {
+                    let fault = match self.breach.told() {
+                        Some(why) => Fault::new(FaultKind::Protocol, why),
+                        None => closed(),
+                    };
+                    return Ended::Broken(place, fault);
+                }
                 Err(_) => {
                     let command = commands.get(place).copied().unwrap_or_default();
                     let fault = Fault::new(
@@ -199,6 +210,11 @@ impl Engine {
 
     /// What the kubelet complained of explains a closed stream better than its end does.
     async fn explain(&mut self, error: &RedisError) -> Fault {
+        if let Some(why) = self.breach.told() {
+            return Fault::new(FaultKind::Protocol, why).with_hint(
+                "what listens on the admin port may be no Dragonfly: look at the pod's image",
+            );
+        }
         let fault = of_redis(error);
         if fault.kind == FaultKind::Protocol {
             return fault;
@@ -253,3 +269,7 @@ fn closed() -> Fault {
         "the connection to the engine was closed",
     )
 }
+
+#[cfg(test)]
+#[path = "tests/resp.rs"]
+mod tests;

@@ -89,6 +89,10 @@ pub enum Access {
 
 /// Something observed.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "most facts that wait are answers of engines: a box would cost an allocation each and save no memory"
+)]
 pub enum Fact {
     /// A context was opened, in the order in which they are shown.
     Opened {
@@ -211,7 +215,7 @@ pub enum Fact {
         /// Uid of the pod that was tried.
         uid: Arc<str>,
         /// What came of it.
-        tried: DataPort,
+        tried: Box<DataPort>,
     },
     /// The data of an instance's nodes were held against each other, because somebody asked for it.
     Compared {

@@ -280,7 +280,7 @@ impl World {
             }
             Fact::Knocked { node, uid, tried } => {
                 if let Some(engine) = context.engine_of(&node, &uid) {
-                    engine.data_port = Some(Known { value: tried, at });
+                    engine.data_port = Some(Known { value: *tried, at });
                     touched.instances.extend(self.instance_of_node(&node));
                 }
             }

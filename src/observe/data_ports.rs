@@ -124,7 +124,7 @@ async fn one(desk: &Desk, client: &kube::Client, instance: &InstanceId) -> bool 
         desk.outlet.send(Fact::Knocked {
             node: node.clone(),
             uid: uid.clone(),
-            tried,
+            tried: Box::new(tried),
         });
     }
     forbidden

@@ -3,6 +3,7 @@
 //! One line a connection, words of `key=value` between spaces, in an order that differs by version. Everything is summed
 //! up while it is read, so that a list of fifty thousand lines costs no more memory than one of fifty.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use super::Undecodable;
@@ -81,7 +82,7 @@ pub fn client_list(text: &str) -> Result<ClientList, Undecodable> {
     list.slow.shrink_to_fit();
     list.groups = groups.into_values().collect();
     list.groups
-        .sort_by(|a, b| (b.count, b.queued_bytes).cmp(&(a.count, a.queued_bytes)));
+        .sort_by_key(|group| Reverse((group.count, group.queued_bytes)));
     if list.groups.len() > ClientList::GROUPS {
         let rest = list.groups.split_off(ClientList::GROUPS);
         list.others += rest.iter().map(|group| group.count).sum::<u64>();
@@ -91,9 +92,7 @@ pub fn client_list(text: &str) -> Result<ClientList, Undecodable> {
 }
 
 fn keep_slowest(slow: &mut Vec<SlowClient>) {
-    slow.sort_by(|a, b| {
-        (b.send_wait, b.queued_bytes, b.idle).cmp(&(a.send_wait, a.queued_bytes, a.idle))
-    });
+    slow.sort_by_key(|client| Reverse((client.send_wait, client.queued_bytes, client.idle)));
     slow.truncate(ClientList::SLOW);
 }
 

@@ -42,6 +42,10 @@ pub(super) fn flag(value: &str) -> bool {
 
 /// A text on one line, safe to draw; absent when nothing is left of it.
 pub(super) fn line(value: &str) -> Option<String> {
+    // Nearly all of them are one short word, and lists have thousands.
+    if !value.is_empty() && value.len() <= 100 && value.bytes().all(|b| b.is_ascii_graphic()) {
+        return Some(value.to_owned());
+    }
     Some(text::one_line(value)).filter(|line| !line.is_empty())
 }
 

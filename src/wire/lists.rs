@@ -1,5 +1,7 @@
 //! Replies that are lists: SLOWLOG GET, CONFIG GET, MEMORY STATS, DFLY REPLICAOFFSET; and the text of MEMORY ARENA.
 
+use std::cmp::Reverse;
+
 use super::Undecodable;
 use super::figure::{number, second, short};
 use super::reply::{Reply, unclear};
@@ -59,7 +61,7 @@ pub fn slow_log(reply: &Reply) -> Result<SlowLog, Undecodable> {
 }
 
 fn keep_slowest(slowest: &mut Vec<SlowEntry>) {
-    slowest.sort_by(|a, b| (b.micros, b.at, b.id).cmp(&(a.micros, a.at, a.id)));
+    slowest.sort_by_key(|entry| Reverse((entry.micros, entry.at, entry.id)));
     slowest.truncate(SlowLog::KEPT);
 }
 

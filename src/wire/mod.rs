@@ -13,6 +13,8 @@ mod clients;
 mod dragonfly;
 mod event;
 mod figure;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod info;
 mod lease;
 mod lists;

@@ -107,7 +107,7 @@ pub fn answer(question: Question, reply: &Reply, took: Duration) -> Result<Probe
         Question::Errors => Probe::Errors(info::errors(&text)?),
         Question::Tiering => Probe::Tiering(info::tiering(&text)?),
         Question::ClientList => Probe::ClientList(clients::client_list(&text)?),
-        Question::Metrics => Probe::Metrics(pages::metrics(&text)?),
+        Question::Metrics => Probe::Metrics(Box::new(pages::metrics(&text)?)),
         Question::Ping
         | Question::Role
         | Question::Offsets

@@ -8,6 +8,7 @@
 
 mod contract;
 mod driver;
+mod fuzz;
 mod lab_kubectl;
 mod screens;
 mod stories;

@@ -196,7 +196,7 @@ pub enum Probe {
     Commands(Commands),
     Errors(Errors),
     Tiering(Tiering),
-    Metrics(Metrics),
+    Metrics(Box<Metrics>),
     Health(Health),
 }
 

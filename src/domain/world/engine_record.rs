@@ -330,7 +330,7 @@ impl EngineRecord {
             Probe::Commands(value) => keep(&mut self.commands, value, at),
             Probe::Errors(value) => keep(&mut self.errors, value, at),
             Probe::Tiering(value) => keep(&mut self.tiering, value, at),
-            Probe::Metrics(value) => keep(&mut self.metrics, Box::new(value), at),
+            Probe::Metrics(value) => keep(&mut self.metrics, value, at),
             Probe::Health(value) => keep(&mut self.health, value, at),
         }
         let now = self.engine_role().map(|k| k.value);

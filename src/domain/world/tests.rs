@@ -696,3 +696,220 @@ fn a_refused_cluster_gives_way_to_its_namespaces() {
         );
     }
 }
+
+fn says(role: Role, replid: &str, offset: Option<u64>) -> Probe {
+    Probe::Replication(Replication {
+        replid: Some(replid.to_owned()),
+        side: match role {
+            Role::Master => Side::Master {
+                connected: 0,
+                replicas: Vec::new(),
+            },
+            Role::Replica => Side::Replica(Follower {
+                offset,
+                ..Follower::default()
+            }),
+        },
+    })
+}
+
+fn keys(keys: u64) -> Probe {
+    Probe::Keyspace(Keyspace {
+        keys,
+        ..Keyspace::default()
+    })
+}
+
+fn up(seconds: u64) -> Probe {
+    Probe::Server(Server {
+        uptime: Some(seconds),
+        ..Server::default()
+    })
+}
+
+#[test]
+fn what_changed_in_an_instance_is_kept_with_what_was_there_before() {
+    let mut f = instance("orders").node(master()).node(replica()).build();
+    let moments = |f: &crate::domain::fixture::Fixture| -> Vec<(i64, String, Turn, Option<u64>)> {
+        let context = f.world.context(&infra()).unwrap();
+        let history = context.history("shop", "orders");
+        history
+            .into_iter()
+            .flat_map(History::moments)
+            .map(|m| {
+                (
+                    now().as_second() - m.at.as_second(),
+                    m.pod.to_string(),
+                    m.turn.clone(),
+                    m.keys,
+                )
+            })
+            .collect()
+    };
+    f.answers("orders-1", says(Role::Replica, "c1d276f4", Some(70)), now());
+    assert_eq!(moments(&f), [], "nothing changed");
+    f.answers("orders-1", keys(900), ago(-1));
+    f.answers("orders-1", says(Role::Master, "ffff", None), ago(-2));
+    f.relabel("orders-1", Some(Role::Master), ago(-3));
+    f.answers("orders-0", up(5_000), ago(-3));
+    f.answers("orders-0", up(5_010), ago(-13));
+    f.answers("orders-0", up(2), ago(-23));
+    f.answers("orders-0", up(3), ago(-24));
+    f.tell(
+        Fact::Gone {
+            context: infra(),
+            kind: Kind::Pod,
+            namespace: Arc::from("shop"),
+            name: Arc::from("orders-0"),
+        },
+        ago(-30),
+    );
+    let role = Turn::Role {
+        from: Role::Replica,
+        to: Role::Master,
+    };
+    let replid = Turn::Replid {
+        from: "c1d276f4".to_owned(),
+        to: "ffff".to_owned(),
+    };
+    let label = Turn::Label {
+        from: Some(Role::Replica),
+        to: Some(Role::Master),
+    };
+    let (zero, one) = ("orders-0".to_owned(), "orders-1".to_owned());
+    assert_eq!(
+        moments(&f),
+        [
+            (-2, one.clone(), role, Some(900)),
+            (-2, one.clone(), replid, Some(900)),
+            (-3, one, label, Some(900)),
+            (-23, zero.clone(), Turn::Restarted, Some(1_000)),
+            (-30, zero, Turn::Gone, Some(1_000)),
+        ]
+    );
+    let context = f.world.context(&infra()).unwrap();
+    let history = context.history("shop", "orders").unwrap();
+    let last = history.last_of("orders-1", |turn| matches!(turn, Turn::Role { .. }));
+    assert_eq!(last.and_then(|m| m.offset), Some(70));
+    // Flapping for a day is remembered for its end only, and forgotten with the instance.
+    for second in 0..500 {
+        let role = [Role::Master, Role::Replica][second % 2];
+        f.answers(
+            "orders-1",
+            says(role, "ffff", None),
+            ago(-40 - second as i64),
+        );
+    }
+    assert_eq!(moments(&f).len(), History::LENGTH);
+    f.tell(
+        Fact::Gone {
+            context: infra(),
+            kind: Kind::Dragonfly,
+            namespace: Arc::from("shop"),
+            name: Arc::from("orders"),
+        },
+        ago(-900),
+    );
+    assert_eq!(moments(&f), []);
+}
+
+#[test]
+fn a_rate_is_told_over_the_time_that_the_figures_are_from() {
+    let mut f = instance("orders").node(master()).build();
+    let rate = |f: &crate::domain::fixture::Fixture, seconds| {
+        let engine = f
+            .world
+            .context(&infra())
+            .unwrap()
+            .engine("shop", "orders-0");
+        engine.unwrap().keys.rate(seconds)
+    };
+    assert_eq!(rate(&f, 10), None, "one figure is no rate");
+    f.answers("orders-0", keys(2_000), ago(-9));
+    assert_eq!(rate(&f, 10), Some(100.0));
+    f.answers("orders-0", keys(2_000), ago(-14));
+    assert_eq!(rate(&f, 5), Some(0.0));
+    assert_eq!(rate(&f, 4), None, "nothing else in that time");
+    f.answers("orders-0", keys(1_000), ago(-19));
+    assert_eq!(rate(&f, 5), Some(-200.0));
+    for second in 0..200 {
+        f.answers("orders-0", keys(second), ago(-20 - second as i64));
+    }
+    let context = f.world.context(&infra()).unwrap();
+    let series = &context.engine("shop", "orders-0").unwrap().keys;
+    assert_eq!(
+        (series.figures().len(), series.last()),
+        (Series::LENGTH, Some(199))
+    );
+    // Clocks that are set back make no rate of it.
+    f.answers("orders-0", keys(7), ago(100));
+    assert_eq!(rate(&f, 10), None);
+}
+
+#[test]
+fn a_page_tells_the_role_where_a_forward_is_forbidden_and_each_way_says_why() {
+    let mut f = instance("orders").node(master()).node(replica()).build();
+    let forbidden = || Fault::new(FaultKind::Forbidden, "may not create pods/portforward");
+    let tried = |f: &mut crate::domain::fixture::Fixture, way, fault: Option<Fault>, at| {
+        let uid = Arc::from("uid-orders-1");
+        let node = NodeId::new(infra(), "shop", "orders-1");
+        f.tell(
+            Fact::Tried {
+                node,
+                uid,
+                way,
+                fault,
+            },
+            at,
+        )
+    };
+    tried(&mut f, Way::PortForward, Some(forbidden()), now());
+    f.silent("orders-1", None, forbidden(), now());
+    let touched = tried(&mut f, Way::PortForward, Some(forbidden()), ago(-5));
+    assert!(!touched.instances.is_empty());
+    let engine = |f: &crate::domain::fixture::Fixture| {
+        let context = f.world.context(&infra()).unwrap();
+        context.engine("shop", "orders-1").unwrap().clone()
+    };
+    assert!(!engine(&f).speaks());
+    assert_eq!(engine(&f).way(), None);
+    assert_eq!(
+        engine(&f).ways[&Way::PortForward].at,
+        now(),
+        "since the first time"
+    );
+    tried(&mut f, Way::PodProxy, None, ago(-6));
+    let page = Metrics {
+        role: Some(Role::Master),
+        ..Metrics::default()
+    };
+    f.answers("orders-1", Probe::Metrics(Box::new(page)), ago(-6));
+    assert_eq!(engine(&f).way(), Some(Way::PodProxy));
+    assert_eq!(
+        engine(&f).engine_role().map(|k| k.value),
+        Some(Role::Master)
+    );
+    assert!(engine(&f).speaks());
+}
+
+#[test]
+fn only_what_every_engine_is_asked_counts_as_silence() {
+    let mut f = instance("orders").node(master()).build();
+    let refused = || Fault::new(FaultKind::Refused, "unknown command");
+    let late = || Fault::new(FaultKind::Timeout, "INFO REPLICATION: no answer within 2 s");
+    f.silent("orders-0", Some(Question::SlowLog), refused(), now());
+    let engine = |f: &crate::domain::fixture::Fixture| {
+        let context = f.world.context(&infra()).unwrap();
+        context.engine("shop", "orders-0").unwrap().clone()
+    };
+    assert!(engine(&f).first_silence().is_none());
+    assert!(!engine(&f).stands(Question::SlowLog));
+    assert_eq!(engine(&f).hung().count(), 0);
+    f.silent("orders-0", Some(Question::Replication), late(), now());
+    assert_eq!(
+        engine(&f).first_silence().map(|s| s.0),
+        Some(Some(Question::Replication))
+    );
+    let hung: Vec<_> = engine(&f).hung().map(|(question, ..)| question).collect();
+    assert_eq!(hung, [Question::Replication]);
+}

@@ -79,7 +79,7 @@ impl Node {
         });
         self.tell_way(Way::PodProxy, read.as_ref().err());
         let metrics = read?;
-        self.answer(Probe::Metrics(metrics.clone()));
+        self.answer(Probe::Metrics(Box::new(metrics.clone())));
         for probe in retold(&metrics) {
             self.answer(probe);
         }

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 use super::api::{Act, Api, Asked, Pod, dragonfly, empty, event, list, pod};
 use super::*;
-use crate::domain::engine::{Question, Role};
+use crate::domain::engine::{LinkPhase, Question, Role, Way};
 use crate::domain::world::EngineRecord;
 use crate::domain::{FaultKind, InstanceId};
 
@@ -177,6 +177,82 @@ async fn an_engine_is_asked_everything_over_one_connection() {
         .filter(|a| a.path.ends_with("portforward"))
         .count();
     assert_eq!(forwards, 1);
+}
+
+/// A replica whose replication has stopped for good.
+fn stopped_replica(command: &str) -> Does {
+    match command {
+        "ROLE" => Does::Says(
+            "*4\r\n$5\r\nslave\r\n$1\r\nm\r\n$4\r\n9999\r\n$10\r\nconnecting\r\n".to_owned(),
+        ),
+        "INFO REPLICATION" => bulk("role:slave\r\nmaster_host:m\r\nmaster_link_status:down\r\n"),
+        "CLIENT LIST" => bulk("id=5 addr=m:9999 flags=M repl-phase=disabled\r\n"),
+        "SLOWLOG LEN" => Does::Says(":7\r\n".to_owned()),
+        "DFLY REPLICAOFFSET" => Does::Says("-ERR unknown command `DFLY`\r\n".to_owned()),
+        command => healthy(command),
+    }
+}
+
+#[tokio::test]
+async fn a_replica_is_asked_for_its_link_and_one_in_view_for_all_there_is() {
+    let api = Api::start(cluster(vec![
+        Act::Forward(engine(healthy)),
+        Act::Forward(engine(stopped_replica)),
+    ]))
+    .await;
+    let mut it = Followed::api(&api);
+    let phase = |c: &ContextWorld, ordinal| {
+        let record = record(c, ordinal)?;
+        Some(
+            record
+                .client_list
+                .as_ref()?
+                .value
+                .upstream
+                .as_ref()?
+                .phase
+                .clone(),
+        )
+    };
+    it.until("the replica's link", |c| {
+        phase(c, 1) == Some(LinkPhase::Stopped)
+    })
+    .await;
+    let replica = record(it.context(), 1).unwrap();
+    assert_eq!(replica.way(), Some(Way::PortForward));
+    assert!(replica.slow_log_length.is_none(), "not in view");
+    let asked = |facts: &[Fact], question, ordinal: usize| {
+        let pod = format!("a-{ordinal}");
+        facts.iter().any(|fact| match fact {
+            Fact::Probed { node, probe, .. } => *node.pod == *pod && probe.question() == question,
+            Fact::Silent {
+                node, unanswered, ..
+            } => *node.pod == *pod && unanswered.question == Some(question),
+            _ => false,
+        })
+    };
+    assert!(
+        !asked(&it.facts, Question::ClientList, 0),
+        "a master not in view"
+    );
+    it.focus.send_modify(|focus| {
+        focus.instance = Some(InstanceId::new(it.context().id.clone(), "ns", "a"));
+    });
+    it.until("what is asked in view", |c| {
+        record(c, 1).is_some_and(|r| r.slow_log_length.is_some())
+    })
+    .await;
+    // That one question is not known to it hides no other, and the engine is not silent for it.
+    it.until("the last of them", |c| {
+        record(c, 1).is_some_and(|r| !r.stands(Question::Tiering))
+    })
+    .await;
+    let replica = record(it.context(), 1).unwrap();
+    assert!(!replica.stands(Question::Offsets));
+    assert!(replica.speaks() && replica.first_silence().is_none());
+    for question in Question::IN_VIEW {
+        assert!(asked(&it.facts, *question, 1), "{question:?}");
+    }
 }
 
 #[tokio::test]

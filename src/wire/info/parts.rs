@@ -1,7 +1,7 @@
 //! How each section of INFO is put together from its fields.
 
 use crate::domain::engine::*;
-use crate::wire::figure::{flag, line, number, port, second, short, version};
+use crate::wire::figure::{flag, line, number, port, rounded, second, short, version};
 
 /// Replicas that are kept of a master's list.
 pub(in crate::wire) const REPLICAS: usize = 256;
@@ -149,7 +149,10 @@ impl Section for Persistence {
         match key {
             "loading" => self.loading = flag(value),
             "saving" => self.saving = flag(value),
-            "current_snapshot_perc" => self.save_percent = number(value),
+            // With a fraction.
+            "current_snapshot_perc" => {
+                self.save_percent = value.parse().ok().and_then(rounded).map(|n| n.min(100));
+            }
             "current_save_keys_processed" => self.save_keys_done = number(value),
             "current_save_keys_total" => self.save_keys_total = number(value),
             "current_save_duration_sec" => self.saving_for = number(value),
