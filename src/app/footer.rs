@@ -74,6 +74,7 @@ fn of_over(over: &Over, look: &Look<'_>) -> Option<Vec<Segment>> {
             Some(vec![of(&arrows, "scroll"), of("esc", "close")])
         }
         Over::Ask => Some(vec![of("y", "quit"), of("n esc", "stay")]),
+        Over::Password(_) => Some(vec![of("enter", "keep"), of("esc", "leave")]),
         Over::Prompt(_) => None,
     }
 }

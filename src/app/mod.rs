@@ -18,6 +18,7 @@ mod keys;
 mod notices;
 mod over;
 mod palette;
+mod password;
 mod perform;
 mod picker;
 mod reader;

@@ -9,6 +9,7 @@ use ratatui::layout::Rect;
 use super::explain::Explain;
 use super::help::Help;
 use super::palette::Palette;
+use super::password::PasswordLine;
 use super::perform::{perform, set_filter};
 use super::state::State;
 use crate::checks::Subject;
@@ -31,6 +32,8 @@ pub(super) enum Over {
     Help(Help),
     /// Why something is so.
     Explain(Explain),
+    /// The password of a data port.
+    Password(PasswordLine),
     /// What was said.
     Notices(Window),
 }
@@ -63,7 +66,7 @@ impl Over {
             Over::Notices(window) => scroll(window, motion),
             Over::Palette(palette) => palette.picker.scroll(motion),
             Over::Help(help) => help.picker.scroll(motion),
-            Over::Ask | Over::Prompt(_) => {}
+            Over::Ask | Over::Prompt(_) | Over::Password(_) => {}
         }
     }
 
@@ -83,6 +86,7 @@ impl Over {
             }
             // The prompt is drawn in place of the footer.
             Over::Prompt(_) => {}
+            Over::Password(line) => line.view(&look, area, buf),
             Over::Palette(palette) => palette.view(&look, area, buf),
             Over::Help(help) => help.view(&look, area, buf),
             Over::Explain(explain) => explain.view(state, now, area, buf),
@@ -125,6 +129,14 @@ pub(super) fn press(
             close = enter;
             if !enter && prompt.line.press(key) {
                 filter = Some(prompt.line.text().to_owned());
+            }
+        }
+        Some(Over::Password(line)) => {
+            close = enter;
+            if enter {
+                effects.push(line.entered());
+            } else {
+                line.press(key);
             }
         }
         Some(Over::Palette(palette)) => {
@@ -176,6 +188,10 @@ pub(super) fn paste(state: &mut State, text: &str) {
         Some(Over::Prompt(prompt)) => {
             prompt.line.paste(text);
             Some(prompt.line.text().to_owned())
+        }
+        Some(Over::Password(line)) => {
+            line.paste(text);
+            None
         }
         Some(Over::Palette(palette)) => {
             palette.picker.paste(text);

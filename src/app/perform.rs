@@ -10,6 +10,7 @@ use super::help::Help;
 use super::history::Place;
 use super::over::Over;
 use super::palette::Palette;
+use super::password::PasswordLine;
 use super::state::State;
 use crate::domain::{InstanceId, Kind, address};
 use crate::msg::command::Turn;
@@ -66,6 +67,16 @@ pub(super) fn perform(
         Command::Zoom => {
             state.zoomed = !state.zoomed;
         }
+        Command::Password => about_instance(state, now, |state, id| {
+            open(state, Over::Password(PasswordLine::new(id)));
+        }),
+        Command::Compare => about_instance(state, now, |state, id| {
+            state.notices.tell(
+                format!("the nodes of {id} are being compared; x shows what comes of it"),
+                now,
+            );
+            effects.push(Effect::Compare(id));
+        }),
         Command::Freeze => freeze(state, now),
         Command::Mouse => {
             state.mouse = !state.mouse;
@@ -88,6 +99,16 @@ pub(super) fn perform(
         | Command::Explain
         | Command::Copy(_)
         | Command::Jump(_) => ask_screen(state, command, now, effects),
+    }
+}
+
+/// Does something about the instance that is shown or selected.
+fn about_instance(state: &mut State, now: Timestamp, act: impl FnOnce(&mut State, InstanceId)) {
+    let about = state.history.here().about.clone();
+    let selected = || state.desk().and_then(|desk| desk.screen.selected());
+    match about.or_else(selected) {
+        Some(id) => act(state, id),
+        None => state.notices.tell("no instance is selected", now),
     }
 }
 

@@ -5,9 +5,9 @@ use jiff::Timestamp;
 
 use super::Evidence;
 use super::words::list;
-use crate::domain::engine::{Question, Role, RoleReply, Side};
+use crate::domain::engine::{Question, Role, RoleReply, Side, Way};
 use crate::domain::world::EngineRecord;
-use crate::domain::{InstanceId, InstanceView, NodeId, NodeView, World, text};
+use crate::domain::{Compared, InstanceId, InstanceView, NodeId, NodeView, World, text};
 
 /// What is known of one thing.
 #[derive(Debug, Clone, PartialEq)]
@@ -76,6 +76,25 @@ fn whole(view: &InstanceView<'_>) -> Known {
             at,
         ),
         (_, None) => {}
+    }
+    let id = &view.id;
+    if let Some(known) = view.context.comparison(&id.namespace, &id.name) {
+        let said = match &known.value {
+            Ok(made) => {
+                let nodes: Vec<String> = made.nodes.iter().map(Compared::words).collect();
+                format!(
+                    "{} keys sampled on {}: {}",
+                    made.sampled,
+                    made.master,
+                    nodes.join("; ")
+                )
+            }
+            Err(fault) => format!("its nodes could not be compared: {}", fault.message),
+        };
+        facts.add(said, "a comparison that was asked for", known.at);
+    }
+    for stranger in view.strangers() {
+        facts.add(stranger.words(), "INFO REPLICATION", stranger.at);
     }
     Known {
         of: view.id.to_string(),
@@ -182,6 +201,30 @@ fn engine_facts(
             format!("it holds {} keys", text::count(known.value.keys)),
             Question::Keyspace.command(),
             known.at,
+        );
+    }
+    if let Some(known) = &engine.data_port {
+        let took = milliseconds(known.value.took);
+        facts.add(
+            format!("{}, after {took}", known.value.words()),
+            "a try at port 6379",
+            known.at,
+        );
+    }
+    if let (Some(way), Some(fault)) = (engine.way(), engine.no_port_forward()) {
+        let left_out = match way {
+            Way::PortForward => "",
+            Way::PodProxy => ", which tells neither whom a replica follows nor its offset",
+            Way::Exec => ", asked more seldom",
+        };
+        facts.add(
+            format!(
+                "it is known through {}{left_out}, for we {}",
+                way.word(),
+                fault.message
+            ),
+            "our own asking",
+            engine.heard.unwrap_or(node.pod.first_seen),
         );
     }
     for (question, (fault, since)) in &engine.silent {

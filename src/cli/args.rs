@@ -76,6 +76,8 @@ pub enum Verb {
     Status(StatusArgs),
     /// Why something is so: the chain of facts behind its state, each with source and age.
     Explain(ExplainArgs),
+    /// Compare sampled keys of an instance's nodes: tells whether they hold the same data, which INFO never does.
+    Compare(CompareArgs),
     /// Wait until an instance is as wanted: a Dragonfly object has no conditions to wait for.
     Wait(WaitArgs),
     /// Two simulated clusters on this machine, to learn and to test on.
@@ -140,6 +142,40 @@ pub enum Told {
     Markdown,
 }
 
+/// `darner compare`.
+#[derive(Debug, Clone, Args)]
+#[command(
+    after_help = "Exit codes: 0 the same data as far as was sampled, 1 different data, 2 could not be compared, 64 wrong usage.\nReads keys of database 0 over the admin port (RANDOMKEY, MEMORY USAGE, DUMP; right pods/portforward). Values are digested in memory and never kept."
+)]
+pub struct CompareArgs {
+    /// The instance, as [NAMESPACE/]NAME.
+    #[arg(value_name = "INSTANCE")]
+    pub instance: String,
+    /// How many keys to sample.
+    #[arg(long, value_name = "NUMBER", default_value_t = 200, value_parser = keys)]
+    pub keys: usize,
+    /// How long it may take at most: 30s, 5m.
+    #[arg(long, value_name = "TIME", default_value = "1m", value_parser = parse_span)]
+    pub timeout: Duration,
+    /// Print it for programs; names of keys are left out.
+    #[arg(short, long, value_enum)]
+    pub output: Option<Ended>,
+}
+
+fn keys(text: &str) -> Result<usize, String> {
+    let number = text.parse().ok();
+    number
+        .filter(|n| (1..=100_000).contains(n))
+        .ok_or_else(|| "sample 1 to 100000 keys".to_owned())
+}
+
+impl CompareArgs {
+    /// A report is wanted.
+    pub fn json(&self) -> bool {
+        self.output == Some(Ended::Json)
+    }
+}
+
 /// `darner wait`.
 #[derive(Debug, Clone, Args)]
 #[command(
@@ -167,7 +203,7 @@ impl WaitArgs {
     }
 }
 
-/// How `wait` prints how it ended.
+/// How a command prints how it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Ended {
     /// Versioned JSON.

@@ -153,11 +153,18 @@ async fn open_at(
         state.open_at(address);
     }
     let screen = Screen::take(mouse)?;
-    let ended = run_loop(state, screen, inbox, focus, |supervisor| {
-        fleet.start(supervisor, &outlet, &watching);
-        // The outlet lives as long as the loop's start-up closure; contexts hold their own.
-        drop(outlet);
-    })
+    let ended = run_loop(
+        state,
+        screen,
+        inbox,
+        focus,
+        fleet.keyring.clone(),
+        |supervisor| {
+            fleet.start(supervisor, &outlet, &watching);
+            // The outlet lives as long as the loop's start-up closure; contexts hold their own.
+            drop(outlet);
+        },
+    )
     .await?;
     Ok(match ended {
         Ended::Quit => 0,

@@ -10,6 +10,7 @@ use super::args::Reach;
 use super::gather::Confines;
 use crate::app::limits_of;
 use crate::checks::Limits;
+use crate::connect::keyring::Keyring;
 use crate::connect::kubeconfig::{self, Entry, Kubeconfigs, Surroundings};
 use crate::domain::{ContextId, Fact, Fault, FaultKind, Link};
 use crate::observe::{ContextPlan, Focus, Outlet, Pace, follow};
@@ -29,6 +30,8 @@ pub struct Fleet {
     pub asked: Vec<String>,
     /// Bounds from the settings.
     pub limits: Limits,
+    /// Passwords of data ports, shared by all contexts.
+    pub keyring: Arc<Keyring>,
     /// What was wrong with kubeconfig files or settings; the rest opens all the same.
     pub problems: Vec<String>,
     /// Which other contexts could be open.
@@ -109,15 +112,21 @@ fn choose_from(
             (entry.id.clone(), if asked.is_empty() { own } else { asked })
         })
         .collect();
+    let keyring = Arc::new(keyring(settings));
     let plans = entries
         .into_iter()
-        .map(|entry| plan(entry, reach, settings))
+        .map(|entry| {
+            let mut plan = plan(entry, reach, settings);
+            plan.keyring.clone_from(&keyring);
+            plan
+        })
         .collect();
     Ok(Fleet {
         plans,
         confines,
         asked: reach.namespaces.clone(),
         limits: limits_of(settings),
+        keyring,
         problems,
         hint,
     })
@@ -212,10 +221,24 @@ fn confined(entry: &Entry, reach: &Reach, settings: &Settings) -> Vec<Arc<str>> 
     names.iter().map(|ns| Arc::from(ns.as_str())).collect()
 }
 
+fn keyring(settings: &Settings) -> Keyring {
+    let commands = settings.passwords.iter();
+    Keyring::new(
+        commands
+            .map(|p| (p.instance.clone(), p.command.clone()))
+            .collect(),
+    )
+}
+
+/// Between two tries at the data ports of the instance in view.
+const DATA_PORT: std::time::Duration = std::time::Duration::from_secs(10);
+
 fn plan(entry: Entry, reach: &Reach, settings: &Settings) -> ContextPlan {
     let namespaces = confined(&entry, reach, settings);
     let mut plan = ContextPlan::new(entry);
     plan.namespaces = namespaces;
+    plan.authority =
+        (!settings.ca_file.is_empty()).then(|| Arc::from(std::path::Path::new(&settings.ca_file)));
     plan.pace = Pace {
         heartbeat: settings.api.heartbeat,
         request_deadline: settings.api.deadline,
@@ -224,6 +247,7 @@ fn plan(entry: Entry, reach: &Reach, settings: &Settings) -> ContextPlan {
         probe_background: settings.probe.others,
         probe_deadline: settings.probe.deadline,
         probes_in_flight: usize::try_from(settings.probe.at_once).unwrap_or(usize::MAX),
+        data_port: settings.probe.data_port.then_some(DATA_PORT),
         exec: settings.probe.exec,
         exec_background: settings.probe.exec_others,
         ..Pace::default()

@@ -5,6 +5,7 @@
 //! Start with [`run`]. One file a verb.
 
 pub mod args;
+pub mod compare;
 pub mod console;
 pub mod elsewhere;
 pub mod explain;
@@ -72,6 +73,10 @@ async fn dispatch(cli: Cli) -> color_eyre::Result<u8> {
         },
         Some(Verb::Explain(args)) => match headless(&cli.reach) {
             Ok((fleet, _log)) => explain::run(&args, fleet).await,
+            Err(code) => Ok(code),
+        },
+        Some(Verb::Compare(args)) => match headless(&cli.reach) {
+            Ok((fleet, _log)) => compare::run(&args, fleet).await,
             Err(code) => Ok(code),
         },
         Some(Verb::Wait(args)) => match headless(&cli.reach) {

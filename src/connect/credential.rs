@@ -223,7 +223,7 @@ fn variable(entry: &HashMap<String, String>) -> Option<(&String, &String)> {
     Some((entry.get("name")?, entry.get("value")?))
 }
 
-async fn read_at_most(pipe: Option<impl AsyncRead + Unpin>, most: u64) -> Vec<u8> {
+pub(super) async fn read_at_most(pipe: Option<impl AsyncRead + Unpin>, most: u64) -> Vec<u8> {
     let mut out = Vec::new();
     if let Some(pipe) = pipe {
         // What could be read counts; why no more could is told by how the plugin ended.
@@ -234,11 +234,11 @@ async fn read_at_most(pipe: Option<impl AsyncRead + Unpin>, most: u64) -> Vec<u8
 
 /// The process group of a plugin, which its session has alone: whatever it started and left running is in it, also after the plugin's own end.
 /// Killed when dropped. The standard library can end only the plugin itself.
-struct Group(Option<u32>);
+pub(super) struct Group(pub(super) Option<u32>);
 
 impl Group {
     /// The plugin is done and closed its pipes: what it left running is meant to stay.
-    fn leave(mut self) {
+    pub(super) fn leave(mut self) {
         self.0 = None;
     }
 }

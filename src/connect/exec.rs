@@ -13,6 +13,10 @@ use super::fault::{self, Asked, Refusal, seconds};
 use crate::domain::text::one_line;
 use crate::domain::{Fault, FaultKind};
 
+/// The only command that is ever run. The admin port asks for no password, so none is on a command line. With its output no
+/// terminal, `redis-cli` prints the text of INFO as it is.
+pub const INFO: &[&str] = &["redis-cli", "-p", "9999", "INFO", "ALL"];
+
 /// Longest output that is read; `INFO ALL` is some 10 KiB.
 const LONGEST: u64 = 1 << 20;
 /// Longest complaint that is read.

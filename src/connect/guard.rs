@@ -2,7 +2,7 @@
 //! anything is stopped before it leaves. No other room can get around it by mistake.
 //!
 //! Only reads pass; and of what Kubernetes spells `create`, only questions about one's own rights and port-forwards, which
-//! change nothing.
+//! change nothing. Of what reaches into a pod, only the two pages of an admin port and one command that asks, word by word.
 
 use std::future::{Future, Ready, ready};
 use std::pin::Pin;
@@ -12,6 +12,8 @@ use http::{Method, Request};
 use kube::client::Body;
 use thiserror::Error;
 use tower::{BoxError, Layer, Service};
+
+use super::exec::INFO;
 
 /// A request that was stopped.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -56,7 +58,7 @@ where
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let path = request.uri().path();
-        if !is_read(request.method(), path) {
+        if !is_read(request.method(), path, request.uri().query()) {
             let stopped = Stopped {
                 method: request.method().to_string(),
                 path: path.to_owned(),
@@ -70,7 +72,7 @@ where
 }
 
 /// Whether a request can change nothing.
-fn is_read(method: &Method, path: &str) -> bool {
+fn is_read(method: &Method, path: &str, query: Option<&str>) -> bool {
     const QUESTIONS: &[&str] = &[
         "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
         "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews",
@@ -88,6 +90,8 @@ fn is_read(method: &Method, path: &str) -> bool {
     match *method {
         // A WebSocket is opened with GET, whatever runs over it then.
         Method::GET if is_measurement(&parts) => true,
+        Method::GET if subresource == Some("exec") => is_question(query.unwrap_or_default()),
+        Method::GET if is_page(&parts) => true,
         Method::GET | Method::HEAD | Method::OPTIONS => !reaches_in,
         Method::POST => subresource == Some("portforward") || QUESTIONS.contains(&path),
         _ => false,
@@ -100,6 +104,35 @@ fn is_measurement(parts: &[&str]) -> bool {
         parts,
         ["api", "v1", "nodes", _, "proxy", "stats", "summary"]
     )
+}
+
+/// One of the two pages of a Dragonfly's admin port, through the API server's proxy to the pod.
+fn is_page(parts: &[&str]) -> bool {
+    let [
+        "api",
+        "v1",
+        "namespaces",
+        _,
+        "pods",
+        pod,
+        "proxy",
+        "metrics" | "healthz",
+    ] = parts
+    else {
+        return false;
+    };
+    pod.ends_with(":9999")
+}
+
+/// A run of the one command that only asks, with nothing typed into it.
+fn is_question(query: &str) -> bool {
+    let pairs = || query.split('&').filter_map(|pair| pair.split_once('='));
+    let command: Vec<&str> = pairs()
+        .filter(|(key, _)| *key == "command")
+        .map(|(_, word)| word)
+        .collect();
+    let typed = pairs().any(|(key, value)| matches!(key, "stdin" | "tty") && value != "false");
+    command == INFO && !typed
 }
 
 #[cfg(test)]
@@ -116,6 +149,53 @@ mod tests {
             ("GET", "/api/v1/namespaces/shop/pods/a/portforward", true),
             ("POST", "/api/v1/namespaces/shop/pods/a/portforward", true),
             ("GET", "/api/v1/namespaces/shop/pods/a/exec", false),
+            (
+                "GET",
+                "/api/v1/namespaces/shop/pods/a/exec?command=redis-cli&command=-p&command=9999&command=INFO&command=ALL&stdout=true",
+                true,
+            ),
+            (
+                "GET",
+                "/api/v1/namespaces/shop/pods/a/exec?command=redis-cli&command=-p&command=9999&command=FLUSHALL",
+                false,
+            ),
+            (
+                "GET",
+                "/api/v1/namespaces/shop/pods/a/exec?command=redis-cli&command=-p&command=9999&command=INFO&command=ALL&stdin=true",
+                false,
+            ),
+            (
+                "GET",
+                "/api/v1/namespaces/shop/pods/a/exec?command=sh",
+                false,
+            ),
+            (
+                "GET",
+                "/api/v1/namespaces/shop/pods/a:9999/proxy/metrics",
+                true,
+            ),
+            (
+                "GET",
+                "/api/v1/namespaces/shop/pods/a:9999/proxy/healthz",
+                true,
+            ),
+            (
+                "POST",
+                "/api/v1/namespaces/shop/pods/a:9999/proxy/metrics",
+                false,
+            ),
+            ("GET", "/api/v1/namespaces/shop/pods/a:9999/proxy/", false),
+            (
+                "GET",
+                "/api/v1/namespaces/shop/pods/a:8080/proxy/metrics",
+                false,
+            ),
+            (
+                "GET",
+                "/api/v1/namespaces/shop/services/a:9999/proxy/metrics",
+                false,
+            ),
+            ("GET", "/api/v1/nodes/a:9999/proxy/metrics", false),
             ("POST", "/api/v1/namespaces/shop/pods/a/exec", false),
             ("GET", "/api/v1/namespaces/shop/pods/a/attach", false),
             ("GET", "/api/v1/namespaces/shop/pods/a/proxy/x/y", false),
@@ -136,7 +216,11 @@ mod tests {
             ("DELETE", "/api/v1/namespaces/shop/pods/portforward", false),
         ] {
             let method = Method::from_bytes(method.as_bytes()).unwrap();
-            assert_eq!(is_read(&method, path), wanted, "{method} {path}");
+            let (bare, query) = match path.split_once('?') {
+                Some((bare, query)) => (bare, Some(query)),
+                None => (path, None),
+            };
+            assert_eq!(is_read(&method, bare, query), wanted, "{method} {path}");
         }
     }
 

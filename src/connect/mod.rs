@@ -9,15 +9,19 @@
 //!
 //! Start with [`kubeconfig::load`], then [`client::Door`].
 
+pub mod certificate;
 pub mod client;
 pub mod credential;
+pub mod data_port;
 pub mod detach;
 pub mod exec;
 pub mod fault;
 pub mod forward;
 mod frame;
 mod guard;
+pub mod keyring;
 pub mod kubeconfig;
 mod proxy;
 pub mod request;
 pub mod resp;
+pub mod tls;

@@ -151,6 +151,58 @@ impl Engine {
         Ended::Answered
     }
 
+    /// Sends all commands in one go, word by word as they are, and collects the replies. Each has `budget` from the reply
+    /// before it. What was sent is never part of a fault: words may be names of keys.
+    ///
+    /// # Errors
+    /// When a reply is late or the connection breaks; the connection must be dropped then.
+    pub async fn call_all(
+        &mut self,
+        commands: &[Vec<Vec<u8>>],
+        budget: Duration,
+    ) -> Result<Vec<Reply>, Fault> {
+        let mut replies: FuturesOrdered<_> = commands
+            .iter()
+            .map(|words| {
+                let mut connection = self.connection.clone();
+                let mut command = Cmd::new();
+                for word in words {
+                    command.arg(word);
+                }
+                async move { connection.send_packed_command(&command).await }
+            })
+            .collect();
+        let mut heard = Vec::with_capacity(commands.len());
+        while heard.len() < commands.len() {
+            let next = async {
+                tokio::select! {
+                    biased;
+                    reply = replies.next() => reply,
+                    () = drive(&mut self.driver) => replies.next().await,
+                }
+            };
+            match timeout(budget, next).await {
+                Ok(Some(Ok(Value::ServerError(error)))) => {
+                    let details = error.details().unwrap_or_default();
+                    heard.push(Reply::Error(format!("{} {details}", error.code())));
+                }
+                Ok(Some(Ok(value))) => heard.push(Reply::Value(value)),
+                Ok(Some(Err(error))) => match server_error(&error) {
+                    Some(text) => heard.push(Reply::Error(text)),
+                    None => return Err(self.explain(&error).await),
+                },
+                Ok(None) => return Err(closed()),
+                Err(_) => {
+                    return Err(Fault::new(
+                        FaultKind::Timeout,
+                        format!("no answer within {}", seconds(budget)),
+                    ));
+                }
+            }
+        }
+        Ok(heard)
+    }
+
     /// Waits until the other end closes the connection. Cancel-safe.
     pub async fn closed(&mut self) {
         drive(&mut self.driver).await;

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::comparison::Comparison;
+use super::data_port::DataPort;
 use super::engine::{Probe, Unanswered, Way};
 use super::fault::Fault;
-use super::id::{ContextId, Kind, NodeId};
+use super::id::{ContextId, InstanceId, Kind, NodeId};
 use super::log::LogLine;
 use super::object::Object;
 use super::want::{Fetched, LogId, Want};
@@ -227,6 +229,22 @@ pub enum Fact {
         /// Why it does not lead there; `None` when it does.
         fault: Option<Fault>,
     },
+    /// The data port of an engine was tried, as a client would.
+    Knocked {
+        /// Which.
+        node: NodeId,
+        /// Uid of the pod that was tried.
+        uid: Arc<str>,
+        /// What came of it.
+        tried: Box<DataPort>,
+    },
+    /// The data of an instance's nodes were held against each other, because somebody asked for it.
+    Compared {
+        /// Which.
+        instance: InstanceId,
+        /// What came of it; a fault when there was no master to hold them against.
+        outcome: Result<Comparison, Fault>,
+    },
 }
 
 impl Fact {
@@ -242,11 +260,13 @@ impl Fact {
             | Fact::Garbled { context, .. }
             | Fact::Watched { context, .. }
             | Fact::Unwatched { context, .. } => context,
-            Fact::Probed { node, .. } | Fact::Silent { node, .. } | Fact::Tried { node, .. } => {
-                &node.context
-            }
+            Fact::Probed { node, .. }
+            | Fact::Silent { node, .. }
+            | Fact::Tried { node, .. }
+            | Fact::Knocked { node, .. } => &node.context,
             Fact::Fetched { want, .. } | Fact::Dropped { want } => want.context(),
             Fact::Logged { log, .. } => &log.context,
+            Fact::Compared { instance, .. } => &instance.context,
         }
     }
 }

@@ -8,7 +8,9 @@
 //! Start with [`fact::Fact`], then [`world::World::apply`].
 
 pub mod address;
+pub mod comparison;
 pub mod cron;
+pub mod data_port;
 pub mod engine;
 pub mod fact;
 pub mod fault;
@@ -25,6 +27,8 @@ pub mod view;
 pub mod want;
 pub mod world;
 
+pub use comparison::{Compared, Comparison};
+pub use data_port::DataPort;
 pub use engine::{Probe, Replication, Role};
 pub use fact::{Access, Fact, Link, Scope};
 pub use fault::{Fault, FaultKind};

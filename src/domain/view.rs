@@ -76,7 +76,104 @@ impl<'a> NodeView<'a> {
     }
 }
 
+/// A link of a node with something that is not of its instance, or a node that is another one's double: the way to one of
+/// them leads to another process than it should.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stranger {
+    /// The node that says so.
+    pub node: std::sync::Arc<str>,
+    /// What is strange about it.
+    pub oddity: Oddity,
+    /// When it said so.
+    pub at: jiff::Timestamp,
+}
+
+/// What is strange about a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Oddity {
+    /// It follows a pod of another instance: its name, and whose it is.
+    Follows(String, InstanceId),
+    /// It lists a pod of another instance as its replica.
+    Lists(String, InstanceId),
+    /// It calls itself master with the same `master_replid` as that other node which does: one id is of one process, so
+    /// both ways lead to the same one, or one of them was restored from the other's memory.
+    Double(std::sync::Arc<str>),
+}
+
+impl Stranger {
+    /// `orders-1 follows carts-0, a pod of shop/carts`.
+    pub fn words(&self) -> String {
+        let node = &self.node;
+        match &self.oddity {
+            Oddity::Follows(pod, id) => format!("{node} follows {pod}, a pod of {id}"),
+            Oddity::Lists(pod, id) => format!("{node} lists {pod}, a pod of {id}, as its replica"),
+            Oddity::Double(other) => format!(
+                "{node} and {other} both call themselves master with the same replid, as if they were one process"
+            ),
+        }
+    }
+}
+
 impl<'a> InstanceView<'a> {
+    /// Links of its nodes with pods of other instances, and nodes that answer as if they were one.
+    pub fn strangers(&self) -> Vec<Stranger> {
+        let mut found = Vec::new();
+        let mut masters: Vec<(&str, &NodeView<'a>)> = Vec::new();
+        for node in &self.nodes {
+            let Some(known) = node.engine.and_then(|e| e.replication.as_ref()) else {
+                continue;
+            };
+            let mut add = |oddity| {
+                found.push(Stranger {
+                    node: node.id.pod.clone(),
+                    oddity,
+                    at: known.at,
+                });
+            };
+            match &known.value.side {
+                Side::Replica(follower) => {
+                    if let Some((pod, id)) = self.elsewhere(&follower.host) {
+                        add(Oddity::Follows(pod, id));
+                    }
+                }
+                Side::Master { replicas, .. } => {
+                    for line in replicas {
+                        if let Some((pod, id)) = self.elsewhere(&line.ip) {
+                            add(Oddity::Lists(pod, id));
+                        }
+                    }
+                    if let Some(replid) = known.value.replid.as_deref() {
+                        if let Some((_, first)) = masters.iter().find(|(id, _)| *id == replid) {
+                            add(Oddity::Double(first.id.pod.clone()));
+                        }
+                        masters.push((replid, node));
+                    }
+                }
+            }
+        }
+        found
+    }
+
+    /// The pod of another instance that has that address.
+    fn elsewhere(&self, ip: &str) -> Option<(String, InstanceId)> {
+        if ip.is_empty() || self.nodes.iter().any(|n| n.ip() == Some(ip)) {
+            return None;
+        }
+        let pod = self
+            .context
+            .pods
+            .iter()
+            .find(|held| held.value.ip.as_deref() == Some(ip))?;
+        let meta = &pod.value.meta;
+        let app = meta.labels.get("app")?;
+        let id = InstanceId {
+            context: self.id.context.clone(),
+            namespace: meta.namespace.clone(),
+            name: std::sync::Arc::from(app.as_str()),
+        };
+        (id != self.id).then(|| (meta.name.to_string(), id))
+    }
+
     /// Gathers an instance; `None` when there is no such Dragonfly object.
     pub fn of(context: &'a ContextWorld, id: &InstanceId) -> Option<Self> {
         let (ns, name) = (&*id.namespace, &*id.name);

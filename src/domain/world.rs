@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-pub use context_world::{ContextWorld, Source};
+pub use context_world::{ContextWorld, KnownComparison, Source};
 pub use engine_record::{EngineRecord, Known, Series};
 pub use history::{History, Moment, Turn};
 pub use on_demand::{Found, Looked, OnDemand, Reading, Volume};
@@ -302,6 +302,16 @@ impl World {
                     engine.tried(way, fault, at);
                     touched.instances.extend(self.instance_of_node(&node));
                 }
+            }
+            Fact::Knocked { node, uid, tried } => {
+                if let Some(engine) = context.engine_of(&node, &uid) {
+                    engine.data_port = Some(Known { value: *tried, at });
+                    touched.instances.extend(self.instance_of_node(&node));
+                }
+            }
+            Fact::Compared { instance, outcome } => {
+                context.compared(&instance, Known { value: outcome, at });
+                touched.instances.insert(instance);
             }
         }
         touched.news &= !touched.is_empty();

@@ -56,6 +56,10 @@ pub enum Command {
     Jump(Target),
     /// Show what was said before: notices and problems.
     Notices,
+    /// Enter the password of the instance's data port.
+    Password,
+    /// Hold the data of the instance's nodes against each other.
+    Compare,
     /// Stop the picture, or let it go on.
     Freeze,
     /// Turn the mouse on or off.
@@ -339,6 +343,16 @@ pub const COMMANDS: &[CommandDoc] = &[
         "jump to the worst finding",
     ),
     doc("notices", Command::Notices, "show notices and problems"),
+    doc(
+        "password",
+        Command::Password,
+        "enter the password of the instance's data port, kept in memory until darner ends",
+    ),
+    doc(
+        "compare",
+        Command::Compare,
+        "compare sampled keys of the instance's nodes: tells whether they hold the same data",
+    ),
     doc(
         "freeze",
         Command::Freeze,

@@ -9,6 +9,7 @@
 //! Start with [`Msg`], then [`command::COMMANDS`].
 
 pub mod command;
+pub mod secret;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use crate::domain::{Fact, InstanceId, Want};
 pub use crate::settings::KeyPress;
 pub use command::{COMMANDS, Command, CommandDoc, TextCommandDoc, WITH_TEXT};
+pub use secret::Secret;
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq)]
@@ -120,6 +122,16 @@ pub enum Effect {
     /// Read this, and only this, of what is read on demand: what the screen that is shown needs beside the standing
     /// questions.
     Want(BTreeSet<Want>),
+    /// Keep the password of an instance's data port for as long as darner runs, and try the port at once. An empty one
+    /// forgets what was kept.
+    Password {
+        /// Whose.
+        instance: InstanceId,
+        /// The password.
+        password: Secret,
+    },
+    /// Hold the data of an instance's nodes against each other, once.
+    Compare(InstanceId),
     /// Hand the text to the terminal's clipboard.
     Copy {
         /// What it is, in a few words.

@@ -12,7 +12,9 @@ use tokio::time::sleep;
 
 use super::roster::Roster;
 use super::watch::{Desk, Line, Watch};
-use super::{ContextPlan, Focus, Outlet, heartbeat, on_demand, probe, standing};
+use super::{
+    ContextPlan, Focus, Outlet, compare, data_ports, heartbeat, on_demand, probe, standing,
+};
 use crate::domain::fact::Scope;
 use crate::domain::{Fact, Kind};
 
@@ -36,6 +38,8 @@ pub async fn follow(plan: ContextPlan, outlet: Outlet, focus: watch::Receiver<Fo
         roster: Arc::new(watch::Sender::new(Roster::default())),
         lists: Arc::new(Semaphore::new(LISTS)),
         alarm: Arc::default(),
+        keyring: plan.keyring.clone(),
+        authority: plan.authority.clone(),
     };
     let namespaces = fallback(&plan);
     let wide = standing::WIDE.iter().map(|kind| {
@@ -50,6 +54,8 @@ pub async fn follow(plan: ContextPlan, outlet: Outlet, focus: watch::Receiver<Fo
         in_namespaces(desk.clone()),
         probe::ask_all(desk.clone()),
         on_demand::serve(desk.clone()),
+        data_ports::try_all(desk.clone()),
+        compare::serve(desk.clone()),
     );
 }
 

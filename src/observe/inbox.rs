@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 use crate::domain::engine::{Question, Way};
 use crate::domain::fact::Scope;
 use crate::domain::log::LogTail;
-use crate::domain::{ContextId, Fact, Kind, LogId, NodeId, Want};
+use crate::domain::{ContextId, Fact, InstanceId, Kind, LogId, NodeId, Want};
 
 /// Events that may wait at once. Past it the oldest waiting event is dropped: events are the only facts whose number
 /// nothing bounds, and the only ones that nobody misses.
@@ -132,6 +132,8 @@ enum Slot {
     Answer(NodeId, Option<Question>),
     Fetched(Want),
     Log(LogId),
+    DataPort(NodeId),
+    Comparison(InstanceId),
     Way(NodeId, Way),
 }
 
@@ -298,6 +300,8 @@ fn slot_of(fact: &Fact) -> Option<Slot> {
             ..
         } => Slot::Source(context.clone(), *kind, scope.clone()),
         Fact::Tried { node, way, .. } => Slot::Way(node.clone(), *way),
+        Fact::Knocked { node, .. } => Slot::DataPort(node.clone()),
+        Fact::Compared { instance, .. } => Slot::Comparison(instance.clone()),
         Fact::Probed { node, probe, .. } => Slot::Answer(node.clone(), Some(probe.question())),
         Fact::Silent {
             node, unanswered, ..

@@ -9,7 +9,9 @@
 //! Start with [`follow`], then [`inbox`].
 
 mod backoff;
+mod compare;
 mod context;
+mod data_ports;
 mod heartbeat;
 mod inbox;
 mod lines;
@@ -25,6 +27,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::connect::client::{Door, Patience};
+use crate::connect::keyring::Keyring;
 use crate::connect::kubeconfig::Entry;
 use crate::domain::{ContextId, Fact, InstanceId, Want};
 
@@ -42,6 +45,10 @@ pub struct ContextPlan {
     pub namespaces: Vec<Arc<str>>,
     /// How often, and how patiently.
     pub pace: Pace,
+    /// Passwords of data ports.
+    pub keyring: Arc<Keyring>,
+    /// The certificate authority to verify data ports by.
+    pub authority: Option<Arc<std::path::Path>>,
 }
 
 impl ContextPlan {
@@ -61,6 +68,8 @@ impl ContextPlan {
             door: Arc::new(Door::new(entry, patience)),
             namespaces: Vec::new(),
             pace,
+            keyring: Arc::default(),
+            authority: None,
         }
     }
 
@@ -105,6 +114,8 @@ pub struct Pace {
     pub on_demand: Duration,
     /// How long what was read so is kept after nobody needs it.
     pub on_demand_kept: Duration,
+    /// Between two tries at the data ports of the instance in view; `None` for none.
+    pub data_port: Option<Duration>,
     /// Whether commands may be run in pods where no port-forward is permitted.
     pub exec: bool,
     /// Between two commands run in a pod of the instance in view.
@@ -146,6 +157,7 @@ impl Default for Pace {
             probes_in_flight: 16,
             on_demand: s(60),
             on_demand_kept: s(120),
+            data_port: Some(s(10)),
             exec: false,
             exec_focused: s(10),
             exec_background: s(25),
@@ -162,6 +174,31 @@ pub struct Focus {
     pub nudges: u64,
     /// What is read only while somebody needs it, of every context.
     pub wants: Arc<BTreeSet<Want>>,
+    /// The comparison that was asked for last.
+    pub compare: Option<Wanted>,
+}
+
+/// A comparison that is wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// Of this instance.
+    pub instance: InstanceId,
+    /// Over this many keys.
+    pub keys: usize,
+    /// Another number than the request before it.
+    pub number: u64,
+}
+
+impl Focus {
+    /// Asks for a comparison.
+    pub fn compare(&mut self, instance: InstanceId, keys: usize) {
+        let number = self.compare.as_ref().map_or(0, |wanted| wanted.number) + 1;
+        self.compare = Some(Wanted {
+            instance,
+            keys,
+            number,
+        });
+    }
 }
 
 #[cfg(test)]

@@ -520,7 +520,7 @@ fn mute_engine(budget: Duration) -> Fault {
 }
 
 /// A reply without the client library's types.
-fn plain(reply: &Reply) -> wire::Reply {
+pub(super) fn plain(reply: &Reply) -> wire::Reply {
     match reply {
         Reply::Error(text) => wire::Reply::Error(text.clone()),
         Reply::Value(value) => plain_value(value),

@@ -22,7 +22,8 @@ pub(super) struct Target {
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Roster {
-    instances: BTreeSet<Key>,
+    /// Whether the data port of each speaks TLS.
+    instances: BTreeMap<Key, bool>,
     targets: BTreeMap<Key, Target>,
     /// The role that each pod's label says.
     labels: BTreeMap<Key, Option<Role>>,
@@ -35,7 +36,13 @@ pub(super) struct Roster {
 impl Roster {
     /// Namespaces that have an instance.
     pub(super) fn namespaces(&self) -> BTreeSet<Arc<str>> {
-        self.instances.iter().map(|(ns, _)| ns.clone()).collect()
+        self.instances.keys().map(|(ns, _)| ns.clone()).collect()
+    }
+
+    /// The data port of that instance speaks TLS, by its Dragonfly object.
+    pub(super) fn speaks_tls(&self, namespace: &Arc<str>, instance: &Arc<str>) -> bool {
+        let key = (namespace.clone(), instance.clone());
+        self.instances.get(&key).is_some_and(|tls| *tls)
     }
 
     /// Pods to ask, by namespace and name.
@@ -78,8 +85,12 @@ impl Roster {
                 ..
             } => {
                 let mut instances = self.instances.clone();
-                instances.retain(|(ns, _)| !scope.covers(ns));
-                instances.extend(objects.iter().map(key));
+                instances.retain(|(ns, _), _| !scope.covers(ns));
+                instances.extend(
+                    objects
+                        .iter()
+                        .map(|object| (key(object), speaks_tls(object))),
+                );
                 replace(&mut self.instances, instances)
             }
             Fact::Listed {
@@ -114,7 +125,10 @@ impl Roster {
                 true
             }
             Fact::Seen { object, .. } => match object {
-                Object::Dragonfly(_) => self.instances.insert(key(object)),
+                Object::Dragonfly(_) => {
+                    let tls = speaks_tls(object);
+                    self.instances.insert(key(object), tls) != Some(tls)
+                }
                 Object::Pod(pod) => {
                     let changed = match target(pod) {
                         Some(target) => {
@@ -139,7 +153,7 @@ impl Roster {
             } => {
                 let key = (namespace.clone(), name.clone());
                 match kind {
-                    Kind::Dragonfly => self.instances.remove(&key),
+                    Kind::Dragonfly => self.instances.remove(&key).is_some(),
                     Kind::Pod => {
                         self.labels.remove(&key);
                         self.targets.remove(&key).is_some()
@@ -166,6 +180,10 @@ fn replace<T: PartialEq>(old: &mut T, new: T) -> bool {
     let changed = *old != new;
     *old = new;
     changed
+}
+
+fn speaks_tls(object: &Object) -> bool {
+    matches!(object, Object::Dragonfly(dragonfly) if dragonfly.tls)
 }
 
 fn key(object: &Object) -> Key {

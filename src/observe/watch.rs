@@ -21,6 +21,7 @@ use super::lines::Lines;
 use super::roster::Roster;
 use super::{Focus, Outlet, Pace, page, standing};
 use crate::connect::fault::{self, Refusal};
+use crate::connect::keyring::Keyring;
 use crate::connect::request;
 use crate::domain::fact::{Access, Scope};
 use crate::domain::{ContextId, Fact, Fault, FaultKind, Kind, Object};
@@ -61,6 +62,10 @@ pub(super) struct Desk {
     pub(super) lists: Arc<Semaphore>,
     /// Rung when a connection broke or could not be opened, so that the heartbeat looks at once whether the way is lost.
     pub(super) alarm: Arc<Notify>,
+    /// Passwords of data ports.
+    pub(super) keyring: Arc<Keyring>,
+    /// The certificate authority to verify data ports by.
+    pub(super) authority: Option<Arc<std::path::Path>>,
 }
 
 impl Desk {

@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep_until};
 use super::supervisor::Supervisor;
 use super::terminal::Screen;
 use crate::app::{self, State};
+use crate::connect::keyring::Keyring;
 use crate::domain::Fact;
 use crate::msg::{Effect, KeyPress, Mouse, Msg, Outcome, Signal};
 use crate::observe::{Focus, Inbox};
@@ -27,6 +28,9 @@ const BATCH: usize = 512;
 /// Facts are taken in so long after the first of them came: what comes in a burst, such as the answers of an engine, wakes
 /// the loop once and is judged once.
 const GATHER: Duration = Duration::from_millis(3);
+
+/// Keys that a comparison samples.
+const COMPARED: usize = 200;
 
 /// How the console ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +50,7 @@ pub async fn run(
     mut screen: Screen,
     mut inbox: Inbox,
     focus: watch::Sender<Focus>,
+    keyring: Arc<Keyring>,
     start: impl FnOnce(&mut Supervisor),
 ) -> io::Result<Ended> {
     let mut signals = Signals::new()?;
@@ -53,6 +58,7 @@ pub async fn run(
     let mut desk = Desk {
         frames: Frames::default(),
         focus,
+        keyring,
         ended: None,
     };
 
@@ -131,6 +137,7 @@ pub async fn run(
 struct Desk {
     frames: Frames,
     focus: watch::Sender<Focus>,
+    keyring: Arc<Keyring>,
     ended: Option<Ended>,
 }
 
@@ -177,6 +184,14 @@ impl Desk {
             Effect::Want(wants) => {
                 self.focus
                     .send_modify(|focus| focus.wants = Arc::new(wants));
+            }
+            Effect::Password { instance, password } => {
+                self.keyring.enter(instance, password.into_inner());
+                self.focus.send_modify(|focus| focus.nudges += 1);
+            }
+            Effect::Compare(instance) => {
+                self.focus
+                    .send_modify(|focus| focus.compare(instance, COMPARED));
             }
             Effect::Copy { what, text } => {
                 let outcome = match screen.copy(&text) {

@@ -8,6 +8,17 @@ use tracing_subscriber::EnvFilter;
 /// Environment variable that chooses what is logged, in `tracing` filter syntax.
 pub const FILTER: &str = "DARNER_LOG";
 
+/// What is never logged in detail, whatever is asked for: these write the bytes that pass through them, and passwords pass
+/// (AUTH, and `requirepass` in the reply to CONFIG GET).
+const QUIET: &[&str] = &[
+    "tungstenite=warn",
+    "tokio_tungstenite=warn",
+    "rustls=warn",
+    "tokio_rustls=warn",
+    "hyper=warn",
+    "redis=warn",
+];
+
 /// Keeps the log alive; dropping it flushes what is still queued.
 pub struct Log {
     _guard: WorkerGuard,
@@ -53,7 +64,10 @@ pub fn to_stderr() -> Log {
 }
 
 fn install(writer: tracing_appender::non_blocking::NonBlocking, default: &str, without_time: bool) {
-    let filter = EnvFilter::try_from_env(FILTER).unwrap_or_else(|_| EnvFilter::new(default));
+    let mut filter = EnvFilter::try_from_env(FILTER).unwrap_or_else(|_| EnvFilter::new(default));
+    for directive in QUIET.iter().filter_map(|text| text.parse().ok()) {
+        filter = filter.add_directive(directive);
+    }
     let layer = tracing_subscriber::fmt()
         .with_writer(writer)
         .with_ansi(false)

@@ -27,7 +27,7 @@ pub use keymap::{
     Argument, Binding, Bound, Continuation, Keymap, KnownCommand, KnownScope, Resolution,
     Vocabulary, Word,
 };
-pub use preferences::{Member, Settings};
+pub use preferences::{Member, PasswordCommand, Settings};
 pub use problem::Problem;
 pub use source::Source;
 pub use theme::Theme;

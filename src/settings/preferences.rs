@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::problem::Problem;
 use super::source::Source;
 
-pub use keys::{KEYS, KeyDoc, MEMBER_KEYS};
+pub use keys::{KEYS, KeyDoc, MEMBER_KEYS, PASSWORD_KEYS};
 
 /// What the settings file says, and the defaults for what it does not say.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,6 +32,19 @@ pub struct Settings {
     pub probe: Probing,
     /// How API servers are asked.
     pub api: Asking,
+    /// The certificate authority by which data ports that speak TLS are verified; empty for none.
+    pub ca_file: String,
+    /// Commands that print the password of an instance.
+    pub passwords: Vec<PasswordCommand>,
+}
+
+/// A command that prints the password of an instance on its first line.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PasswordCommand {
+    /// `NAMESPACE/NAME`, or `CONTEXT/NAMESPACE/NAME`.
+    pub instance: String,
+    /// The program and its arguments. No shell is in between.
+    pub command: Vec<String>,
 }
 
 /// One context of the fleet.
@@ -73,6 +86,8 @@ pub struct Probing {
     pub deadline: Duration,
     /// Nodes of instances not in view that are asked at once, per context.
     pub at_once: u64,
+    /// Try the data ports of the instance in view.
+    pub data_port: bool,
     /// Run `redis-cli` in the pod where no port-forward is permitted.
     pub exec: bool,
     /// Time between two such commands in a pod of an instance that is not in view.
@@ -119,6 +134,8 @@ impl Default for Settings {
             limits: Bounds::default(),
             probe: Probing::default(),
             api: Asking::default(),
+            ca_file: String::new(),
+            passwords: Vec::new(),
         }
     }
 }
@@ -143,6 +160,7 @@ impl Default for Probing {
             others: Duration::from_secs(10),
             deadline: Duration::from_secs(2),
             at_once: 16,
+            data_port: true,
             exec: false,
             exec_others: Duration::from_secs(25),
         }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::keymap::{self, Binding, Keymap, Vocabulary};
-use super::preferences::{KEYS, KeyDoc, MEMBER_KEYS, Settings};
+use super::preferences::{KEYS, KeyDoc, MEMBER_KEYS, PASSWORD_KEYS, Settings};
 use super::shipped::{KEYMAPS, THEMES};
 use super::{Source, Tone, key, source};
 
@@ -129,6 +129,12 @@ pub fn settings() -> String {
     table(KEYS, &mut Settings::default(), &mut out);
     out.push_str("\n## Keys of a context in `fleet`\n\n");
     table(MEMBER_KEYS, &mut super::Member::default(), &mut out);
+    out.push_str("\n## Keys of a `[[password]]`\n\n");
+    table(
+        PASSWORD_KEYS,
+        &mut super::PasswordCommand::default(),
+        &mut out,
+    );
     themes(&mut out);
     out
 }

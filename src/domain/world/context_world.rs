@@ -6,12 +6,16 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::history::{History, Moment, Turn};
-use super::{EngineRecord, OnDemand, Shelf, Touched};
+use super::{EngineRecord, Known, OnDemand, Shelf, Touched};
+use crate::domain::comparison::Comparison;
 use crate::domain::engine::Probe;
 use crate::domain::fact::{Access, Link, Scope};
 use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::id::{ContextId, InstanceId, Kind, NodeId};
 use crate::domain::object::*;
+
+/// A comparison of an instance's nodes that came to an end, or why there was none, and when.
+pub type KnownComparison = Known<Result<Comparison, Fault>>;
 
 /// One standing question and how it stands.
 #[derive(Debug, Clone, PartialEq)]
@@ -78,6 +82,8 @@ pub struct ContextWorld {
     engines: HashMap<(Arc<str>, Arc<str>), EngineRecord>,
     /// When the `role` label of a pod was seen to change; nothing for one that has had its label since we look.
     relabelled: HashMap<(Arc<str>, Arc<str>), Timestamp>,
+    /// The last comparison of each instance that was asked for, by namespace and name.
+    comparisons: HashMap<(Arc<str>, Arc<str>), KnownComparison>,
     /// What changed in each instance while we looked, by namespace and name.
     histories: HashMap<(Arc<str>, Arc<str>), History>,
     /// When the `renewTime` of a Lease was seen to change, by our clock; nothing for one that was not renewed since we
@@ -114,6 +120,7 @@ impl ContextWorld {
             on_demand: OnDemand::default(),
             engines: HashMap::new(),
             relabelled: HashMap::new(),
+            comparisons: HashMap::new(),
             histories: HashMap::new(),
             renewals: HashMap::new(),
         }
@@ -234,6 +241,20 @@ impl ContextWorld {
         self.relabelled
             .get(&(Arc::from(namespace), Arc::from(pod)))
             .copied()
+    }
+
+    /// The last comparison of an instance's nodes, if one was ever asked for.
+    pub fn comparison(&self, namespace: &str, instance: &str) -> Option<&KnownComparison> {
+        self.comparisons
+            .get(&(Arc::from(namespace), Arc::from(instance)))
+    }
+
+    /// A comparison came to an end.
+    pub(super) fn compared(&mut self, id: &InstanceId, known: KnownComparison) {
+        if self.dragonflies.get(&id.namespace, &id.name).is_some() {
+            self.comparisons
+                .insert((id.namespace.clone(), id.name.clone()), known);
+        }
     }
 
     /// What changed in an instance while we looked: roles, labels, restarts. Nothing for one in which nothing did.
@@ -477,8 +498,9 @@ impl ContextWorld {
         match kind {
             Kind::Crd => self.crds.remove(namespace, name).map(Object::Crd),
             Kind::Dragonfly => {
-                self.histories
-                    .remove(&(Arc::from(namespace), Arc::from(name)));
+                let key = (Arc::from(namespace), Arc::from(name));
+                self.comparisons.remove(&key);
+                self.histories.remove(&key);
                 self.dragonflies
                     .remove(namespace, name)
                     .map(Object::Dragonfly)

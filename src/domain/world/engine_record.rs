@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::history::Turn;
+use crate::domain::data_port::DataPort;
 use crate::domain::engine::*;
 use crate::domain::fault::{Fault, FaultKind};
 
@@ -41,7 +42,9 @@ impl Series {
 
     /// Second of unix time and figure, oldest first.
     pub fn figures(&self) -> impl ExactSizeIterator<Item = (i64, u64)> + '_ {
-        self.0.iter().map(|(at, figure)| (at.div_euclid(1_000), *figure))
+        self.0
+            .iter()
+            .map(|(at, figure)| (at.div_euclid(1_000), *figure))
     }
 
     /// The last figure.
@@ -109,6 +112,8 @@ pub struct EngineRecord {
     pub metrics: Option<Known<Box<Metrics>>>,
     /// `/healthz`, where that is the way in.
     pub health: Option<Known<Health>>,
+    /// What a client finds at its data port; tried only for an instance in view.
+    pub data_port: Option<Known<DataPort>>,
     /// Each way in that was tried last, and how that ended (`None`: it answers), since when.
     pub ways: BTreeMap<Way, Known<Option<Fault>>>,
     /// The way by which each question was last answered.
@@ -160,6 +165,7 @@ impl EngineRecord {
             tiering: None,
             metrics: None,
             health: None,
+            data_port: None,
             ways: BTreeMap::new(),
             by: BTreeMap::new(),
             silent: BTreeMap::new(),

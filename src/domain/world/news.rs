@@ -67,7 +67,9 @@ pub(super) fn is_new_silence(record: &EngineRecord, unanswered: &Unanswered) -> 
 fn still(replication: &Replication) -> Replication {
     let mut still = replication.clone();
     match &mut still.side {
-        Side::Master { replicas, .. } => replicas.iter_mut().for_each(|line| line.lag = line.lag.map(|_| 0)),
+        Side::Master { replicas, .. } => replicas
+            .iter_mut()
+            .for_each(|line| line.lag = line.lag.map(|_| 0)),
         Side::Replica(follower) => {
             follower.last_io = None;
             // Only whether there is one tells something: there is none before the first full sync ended.

@@ -15,10 +15,6 @@ use crate::wire;
 
 /// The operator's name for the container (v1.1 to v1.6).
 const CONTAINER: &str = "dragonfly";
-/// What is run there: the admin port asks for no password, so none is ever on a command line. With its output no
-/// terminal, `redis-cli` prints the text of INFO as it is.
-const COMMAND: &[&str] = &["redis-cli", "-p", "9999", "INFO", "ALL"];
-
 /// What is remembered of the other ways to one engine.
 #[derive(Default)]
 pub(super) struct Detour {
@@ -169,7 +165,7 @@ impl Node {
         }
         self.detour.ran = Some(Instant::now());
         let deadline = pace.connect_deadline + pace.probe_deadline;
-        let ran = exec::run(client, &namespace, &pod, CONTAINER, COMMAND, deadline).await;
+        let ran = exec::run(client, &namespace, &pod, CONTAINER, exec::INFO, deadline).await;
         let ran = ran.map_err(|refusal| refusal.fault).and_then(|out| {
             wire::sections(&String::from_utf8_lossy(&out))
                 .map_err(|problem| Fault::new(FaultKind::Protocol, problem.to_string()))

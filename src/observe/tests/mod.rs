@@ -44,6 +44,7 @@ pub fn quick() -> Pace {
         probes_in_flight: 4,
         on_demand: ms(60),
         on_demand_kept: ms(300),
+        data_port: None,
         exec: false,
         exec_focused: ms(50),
         exec_background: ms(200),

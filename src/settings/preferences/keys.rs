@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Member, Settings};
+use super::{Member, PasswordCommand, Settings};
 
 /// One key.
 pub struct KeyDoc<T> {
@@ -26,6 +26,8 @@ pub enum Slot<T> {
     Count(fn(&mut T) -> &mut u64, u64, u64),
     /// A length of time between two, both included.
     Span(fn(&mut T) -> &mut Duration, Duration, Duration),
+    /// Commands that print passwords.
+    Passwords(fn(&mut T) -> &mut Vec<PasswordCommand>),
     /// The contexts of the fleet.
     Fleet(fn(&mut T) -> &mut Vec<Member>),
 }
@@ -44,6 +46,7 @@ impl<T> Slot<T> {
                 span_words(*most)
             ),
             Slot::Fleet(_) => "a list of contexts: names, or tables as below".to_owned(),
+            Slot::Passwords(_) => "a list of tables as below".to_owned(),
         }
     }
 
@@ -55,6 +58,10 @@ impl<T> Slot<T> {
             Slot::Yes(at) => at(whole).to_string(),
             Slot::Count(at, ..) => at(whole).to_string(),
             Slot::Span(at, ..) => format!("{:?}", span_words(*at(whole))),
+            Slot::Passwords(at) => {
+                let names: Vec<&str> = at(whole).iter().map(|p| p.instance.as_str()).collect();
+                format!("{names:?}")
+            }
             Slot::Fleet(at) => {
                 let names: Vec<&str> = at(whole).iter().map(|m| m.context.as_str()).collect();
                 format!("{names:?}")
@@ -161,6 +168,12 @@ pub const KEYS: &[KeyDoc<Settings>] = &[
         "Nodes of instances not in view that are probed at the same time, per context.",
     ),
     key(
+        "probe.data-port",
+        Slot::Yes(|s| &mut s.probe.data_port),
+        "Try the data port (6379) of each node of the instance in view, every ten seconds, as a client would: connect, TLS \
+         where the Dragonfly object says so, the password if there is one, one EXISTS.",
+    ),
+    key(
         "probe.exec",
         Slot::Yes(|s| &mut s.probe.exec),
         "Where no port-forward is permitted, run `redis-cli -p 9999 INFO ALL` in the pod (right `pods/exec`). Each run is a \
@@ -201,6 +214,33 @@ pub const KEYS: &[KeyDoc<Settings>] = &[
         "api.retry",
         Slot::Span(|s| &mut s.api.retry, s(1), s(3_600)),
         "The longest wait before the next try to reach a context. The first waits are shorter.",
+    ),
+    key(
+        "ca-file",
+        Slot::Text(|s| &mut s.ca_file),
+        "PEM file with the certificate authority by which data ports that speak TLS are verified. Empty means that a \
+         certificate is accepted and shown as not verified: the authority itself is in a Secret, which is never read.",
+    ),
+    key(
+        "password",
+        Slot::Passwords(|s| &mut s.passwords),
+        "Commands that print the password of an instance's data port, for the try at it. An entry at the key `password` of \
+         the console comes before them. What they print is kept in memory only.",
+    ),
+];
+
+/// The keys of one `[[password]]`.
+pub const PASSWORD_KEYS: &[KeyDoc<PasswordCommand>] = &[
+    key(
+        "instance",
+        Slot::Text(|p| &mut p.instance),
+        "The instance, as `NAMESPACE/NAME` or `CONTEXT/NAMESPACE/NAME`. Required.",
+    ),
+    key(
+        "command",
+        Slot::Texts(|p| &mut p.command),
+        "The program and its arguments, run without a shell and without a terminal, with the deadline of `api.plugin`. The \
+         first line that it prints is the password. Required.",
     ),
 ];
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::keys::{KEYS, KeyDoc, MEMBER_KEYS, Slot, span_words};
-use super::{Member, Settings};
+use super::keys::{KEYS, KeyDoc, MEMBER_KEYS, PASSWORD_KEYS, Slot, span_words};
+use super::{Member, PasswordCommand, Settings};
 use crate::settings::problem::{Problem, suggestion};
 use crate::settings::source::{self, Node, Source, Table, Value};
 
@@ -105,6 +105,13 @@ fn fill<T>(key: &KeyDoc<T>, node: &Node, whole: &mut T) -> Result<(), Vec<Wrong>
                 return Err(strangers);
             }
         }
+        (Slot::Passwords(at), Value::List(items)) => {
+            let mut strangers = Vec::new();
+            *at(whole) = passwords(items, &mut strangers);
+            if !strangers.is_empty() {
+                return Err(strangers);
+            }
+        }
         (Slot::Fleet(at), Value::List(items)) => {
             let mut strangers = Vec::new();
             *at(whole) = fleet(items, &mut strangers);
@@ -112,6 +119,9 @@ fn fill<T>(key: &KeyDoc<T>, node: &Node, whole: &mut T) -> Result<(), Vec<Wrong>
                 return Err(strangers);
             }
         }
+        // What stands in the place of these may be a password itself.
+        (Slot::Passwords(_), other) => return Err(wrong(other.kind().to_owned())),
+        (_, other) if key.path == "command" => return Err(wrong(other.kind().to_owned())),
         (_, other) => return Err(wrong(written(other))),
     }
     Ok(())
@@ -161,6 +171,36 @@ fn texts(path: &str, items: &[Node]) -> (Vec<String>, Vec<Wrong>) {
         }
     }
     (texts, wrong)
+}
+
+fn passwords(items: &[Node], wrong: &mut Vec<Wrong>) -> Vec<PasswordCommand> {
+    let mut passwords = Vec::new();
+    for item in items {
+        let mut password = PasswordCommand::default();
+        match &item.value {
+            Value::Table(table) => walk("", table, PASSWORD_KEYS, &mut password, wrong),
+            // Whatever stands there may be a password itself, and is not repeated.
+            other => {
+                let what = other.kind();
+                wrong.push((
+                    item.line,
+                    format!(
+                        "`password` lists tables with `instance` and `command`; {what} is left out."
+                    ),
+                ));
+                continue;
+            }
+        }
+        if password.instance.is_empty() || password.command.is_empty() {
+            wrong.push((
+                item.line,
+                "this `[[password]]` lacks `instance` or `command`, and is left out.".to_owned(),
+            ));
+        } else {
+            passwords.push(password);
+        }
+    }
+    passwords
 }
 
 fn fleet(items: &[Node], wrong: &mut Vec<Wrong>) -> Vec<Member> {

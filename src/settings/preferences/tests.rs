@@ -19,12 +19,14 @@ fn every_key_is_read() {
         keymap = "vim"
         ascii = true
         mouse = true
+        ca-file = "/etc/ca.pem"
         limits = { silent-after = "1m", lag = 5_000, grace = 0, preparation = 20, lease = "45s" }
         [probe]
         in-view = "500ms"
         others = 20
         deadline = "1s"
         at-once = 4
+        data-port = false
         exec = true
         exec-others = '40s'
         [api]
@@ -34,6 +36,10 @@ fn every_key_is_read() {
         watch = "2m"
         heartbeat = "10s"
         retry = "1h"
+
+        [[password]]
+        instance = "shop/orders"
+        command = ["pass", "show", "orders"]
         "#,
     );
     assert_eq!(problems, Vec::<String>::new());
@@ -69,6 +75,7 @@ fn every_key_is_read() {
                 others: s(20),
                 deadline: s(1),
                 at_once: 4,
+                data_port: false,
                 exec: true,
                 exec_others: s(40),
             },
@@ -80,8 +87,29 @@ fn every_key_is_read() {
                 heartbeat: s(10),
                 retry: s(3_600),
             },
+            ca_file: "/etc/ca.pem".into(),
+            passwords: vec![PasswordCommand {
+                instance: "shop/orders".into(),
+                command: vec!["pass".into(), "show".into(), "orders".into()],
+            }],
         }
     );
+}
+
+#[test]
+fn a_password_that_is_written_into_the_file_is_not_repeated() {
+    for text in [
+        "password = \"hunter2\"",
+        "password = [\"hunter2\"]",
+        "[[password]]\ninstance = \"a/b\"\ncommand = \"hunter2\"",
+        "[[password]]\ninstance = \"a/b\"\nvalue = \"hunter2\"",
+        "[password]\n\"a/b\" = \"hunter2\"",
+    ] {
+        let (settings, problems) = read(text);
+        assert_eq!(settings.passwords, [], "{text}");
+        assert!(!problems.is_empty(), "{text}");
+        assert!(!problems.concat().contains("hunter2"), "{problems:?}");
+    }
 }
 
 #[test]

@@ -10,3 +10,4 @@ mod real_redis;
 mod scenarios;
 mod status;
 mod terminal;
+mod ways;
