@@ -558,15 +558,18 @@ fn kubectl_selects_and_prints_as_it_is_asked_to() {
     );
     let columns = "custom-columns=POD:.metadata.name,ROLE:.metadata.labels.role";
     assert_eq!(
-        kubectl.ok(&["get", "pods", "-o", columns]),
+        kubectl.ok(&["get", "pods", "-l", "app=cache", "-o", columns]),
         "POD       ROLE\ncache-0   master\ncache-1   replica\n"
     );
     let names = "jsonpath={.items[*].metadata.name}";
-    assert_eq!(kubectl.ok(&["get", "pods", "-o", names]), "cache-0 cache-1");
+    assert_eq!(
+        kubectl.ok(&["get", "pods", "-l", "app=cache", "-o", names]),
+        "cache-0 cache-1"
+    );
     for (selector, wanted) in [
         (["-l", "role=replica"], "pod/cache-1\n"),
         (["-l", "role in (master,x)"], "pod/cache-0\n"),
-        (["-l", "role!=master"], "pod/cache-1\n"),
+        (["-l", "app=cache,role!=master"], "pod/cache-1\n"),
         (
             ["--field-selector", "metadata.name=cache-1"],
             "pod/cache-1\n",
@@ -681,11 +684,14 @@ fn kubectl_edits_waits_and_takes_apart() {
     kubectl.ok(&["delete", "dragonfly", "cache", "--cascade=orphan"]);
     kubectl.ok(&["delete", "statefulset", "cache", "--cascade=orphan"]);
     assert_eq!(
-        kubectl.ok(&["get", "pods", "-o", "name"]),
+        kubectl.ok(&["get", "pods", "-l", "app=cache", "-o", "name"]),
         "pod/cache-0\npod/cache-1\n"
     );
     kubectl.ok(&["delete", "pods", "-l", "app=cache"]);
-    assert_eq!(kubectl.ok(&["get", "pods", "-o", "name"]), "");
+    assert_eq!(
+        kubectl.ok(&["get", "pods", "-l", "app=cache", "-o", "name"]),
+        ""
+    );
 }
 
 #[test]

@@ -115,10 +115,7 @@ fn a_data_port_with_tls_is_reachable_without_the_password_and_usable_with_it() {
         "[[password]]\ninstance = 'payments/secure'\ncommand = ['cat', '{}']\n",
         pass.display()
     );
-    let ca = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/src/connect/tests/certificate.pem"
-    );
+    let ca = concat!(env!("CARGO_MANIFEST_DIR"), "/src/lab/scenario/secure.crt");
     let verified = format!("ca-file = '{ca}'\n{command}");
     let told = until(
         &lab,
