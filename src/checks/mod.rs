@@ -13,13 +13,17 @@ mod board;
 mod case;
 mod context_unreachable;
 mod crd_missing;
+mod diverged;
 mod engine_silent;
 mod explanation;
+mod foreign_node;
+mod frozen_node;
 mod garbled_object;
 mod known;
 mod lag_high;
 pub mod leader;
 mod link_down;
+mod links;
 mod loading;
 mod no_master;
 mod not_permitted;
@@ -27,7 +31,9 @@ mod operator_down;
 pub mod pairs;
 mod pods_missing;
 pub mod reference;
+mod replica_half_way;
 mod replica_syncing;
+mod replication_stopped;
 pub mod rights;
 mod role_missing;
 mod roles_disagree;
@@ -38,6 +44,8 @@ mod several_masters;
 mod situation;
 mod source_silent;
 pub mod stored;
+mod stray_replica;
+mod takeover;
 pub mod waiting;
 mod words;
 
@@ -68,14 +76,21 @@ pub const ALL: &[&Check] = &[
     &source_silent::CHECK,
     &being_made::CHECK,
     &no_master::CHECK,
+    &takeover::CHECK,
+    &frozen_node::CHECK,
     &several_masters::CHECK,
     &service_elsewhere::CHECK,
     &roles_disagree::CHECK,
     &role_missing::CHECK,
+    &foreign_node::CHECK,
     &engine_silent::CHECK,
     &pods_missing::CHECK,
     &loading::CHECK,
+    &replication_stopped::CHECK,
+    &replica_half_way::CHECK,
+    &stray_replica::CHECK,
     &link_down::CHECK,
+    &diverged::CHECK,
     &replica_syncing::CHECK,
     &lag_high::CHECK,
     &rollout_waiting::CHECK,
