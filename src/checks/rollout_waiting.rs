@@ -26,7 +26,9 @@ const WAITING: Situation = Situation {
     class: State::Degraded,
     rule: "the phase is RollingUpdate and no pod was made, deleted or became ready for 5 min",
     meaning: "Clients are served by what runs; the rollout does not end, and waits without end.",
-    shown: Shown::By(&["rollout-stuck", "rollout-unstable"]),
+    shown: Shown::Not(
+        "a rollout of the lab would have to stand still for five minutes; until then what it waits for leads",
+    ),
     ..Situation::BASE
 };
 
