@@ -34,7 +34,6 @@ const REPLICA: Situation = Situation {
     rule: "any other node loads a snapshot",
     meaning: "It is no candidate for a failover until it is done.",
     shown: Shown::By(&["loading"]),
-    ..Situation::BASE
 };
 
 fn run(case: &Case<'_>) -> Answer {
