@@ -65,6 +65,8 @@ pub struct ContextWorld {
     pub slices: Shelf<EndpointSlice>,
     /// Claims, grouped by instance.
     pub pvcs: Shelf<Pvc>,
+    /// Claims in namespaces that have an instance with a claim of its owner's choice.
+    pub existing_pvcs: Shelf<Pvc>,
     /// PodDisruptionBudgets.
     pub pdbs: Shelf<Pdb>,
     /// NetworkPolicies.
@@ -111,6 +113,7 @@ impl ContextWorld {
             services: Shelf::grouped(|service| service.meta.labels.get("app").map(String::as_str)),
             slices: Shelf::grouped(|slice| Some(slice.service.as_str())),
             pvcs: Shelf::grouped(|pvc| pvc.meta.labels.get("app").map(String::as_str)),
+            existing_pvcs: Shelf::default(),
             pdbs: Shelf::default(),
             policies: Shelf::default(),
             events: Shelf::default(),
@@ -374,8 +377,8 @@ impl ContextWorld {
                     .instances
                     .extend(self.instance_by_object_name(ns, &meta.name)),
             },
-            Object::Pdb(_) | Object::NetworkPolicy(_) => {
-                // A policy may select any instance of its namespace.
+            Object::Pdb(_) | Object::NetworkPolicy(_) | Object::ExistingPvc(_) => {
+                // A policy may select any instance of its namespace, and any of them may have chosen the claim.
                 touched
                     .instances
                     .extend(self.instances().filter(|id| id.namespace == *ns));
@@ -463,6 +466,7 @@ impl ContextWorld {
             Object::Service(o) => self.services.put(o, at),
             Object::EndpointSlice(o) => self.slices.put(o, at),
             Object::Pvc(o) => self.pvcs.put(o, at),
+            Object::ExistingPvc(o) => self.existing_pvcs.put(o, at),
             Object::Pdb(o) => self.pdbs.put(o, at),
             Object::NetworkPolicy(o) => self.policies.put(o, at),
             Object::Event(o) => {
@@ -528,6 +532,10 @@ impl ContextWorld {
                 .remove(namespace, name)
                 .map(Object::EndpointSlice),
             Kind::Pvc => self.pvcs.remove(namespace, name).map(Object::Pvc),
+            Kind::ExistingPvc => self
+                .existing_pvcs
+                .remove(namespace, name)
+                .map(Object::ExistingPvc),
             Kind::Pdb => self.pdbs.remove(namespace, name).map(Object::Pdb),
             Kind::NetworkPolicy => self
                 .policies
@@ -561,6 +569,7 @@ impl ContextWorld {
             Kind::Service => self.services.keys(scope),
             Kind::EndpointSlice => self.slices.keys(scope),
             Kind::Pvc => self.pvcs.keys(scope),
+            Kind::ExistingPvc => self.existing_pvcs.keys(scope),
             Kind::Pdb => self.pdbs.keys(scope),
             Kind::NetworkPolicy => self.policies.keys(scope),
             Kind::Event => self.events.keys(scope),
