@@ -6,7 +6,7 @@ use super::{Check, Finding, Limits, Severity, Since, State, Subject};
 use crate::domain::engine::{Follower, Question, Replication, Role, Side};
 use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::object::{Container, ContainerState};
-use crate::domain::world::{ContextWorld, Known, Source};
+use crate::domain::world::{ContextWorld, EngineRecord, Known, Source};
 use crate::domain::{Access, InstanceView, Kind, Master, NodeView, World};
 
 /// A subject with its facts, at a moment.
@@ -398,6 +398,23 @@ impl<'a> Node<'a> {
             Side::Replica(follower) if self.says(Role::Replica) => Some(follower),
             _ => None,
         }
+    }
+
+    /// What its engine told to that question, while that is believed: the question is not unanswered since, nor the
+    /// answer too old.
+    pub fn told<T>(
+        &self,
+        case: &Case<'_>,
+        question: Question,
+        of: impl Fn(&'a EngineRecord) -> Option<&'a Known<T>>,
+    ) -> Option<&'a Known<T>> {
+        let engine = self.view.engine_on(question)?;
+        of(engine).filter(|known| later(known.at, case.limits.silent_after) > case.now)
+    }
+
+    /// Clients are sent to it, or would be: the Service's endpoint, or a believed master that is not just starting.
+    pub fn serves(&self) -> bool {
+        self.view.is_endpoint || (self.says(Role::Master) && self.runs() && !self.is_starting())
     }
 
     /// `master_replid`, if it is believed.

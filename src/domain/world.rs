@@ -29,6 +29,9 @@ pub struct World {
     order: Vec<ContextId>,
 }
 
+/// A clock that moved against ours by so much since it was last read was set, or is read for the first time, seconds.
+const CLOCK_SET: u64 = 30;
+
 /// What a fact may have changed, so that only that is judged again.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Touched {
@@ -160,6 +163,14 @@ impl World {
                     context.version = version;
                     touched.links.insert(context.id.clone());
                 }
+            }
+            Fact::Dated { ahead, .. } => {
+                // It is told to the second, and jumps by one with every beat; only a clock that was set is news.
+                let before = context.clock.as_ref().map_or(0, |known| known.value);
+                if before.abs_diff(ahead) >= CLOCK_SET {
+                    touched.links.insert(context.id.clone());
+                }
+                context.clock = Some(Known { value: ahead, at });
             }
             Fact::Listed {
                 kind,

@@ -44,6 +44,8 @@ static KEPT: Semaphore = Semaphore::const_new(256);
 /// that is opened is asked within seconds, and what happens in it meanwhile is not queued behind the asking.
 const APART: Duration = Duration::from_millis(2);
 const AT_ONCE: u32 = 96;
+/// Rounds in the background after which what hardly ever changes is asked again: five minutes.
+const SELDOM: u32 = 30;
 /// When the first rounds that were let through would all have begun, had they been [`APART`].
 static LET_THROUGH: Mutex<Option<Instant>> = Mutex::new(None);
 
@@ -116,6 +118,10 @@ struct Node {
     asked_in_view: Option<Instant>,
     /// When CLIENT LIST was last asked.
     asked_list: Option<Instant>,
+    /// When what hardly ever changes was last asked.
+    asked_seldom: Option<Instant>,
+    /// Rounds so far.
+    rounds: u32,
     /// What was last told of each way: `None` when it led there.
     ways: BTreeMap<Way, Option<FaultKind>>,
     /// The other ways, where port-forwards are not permitted.
@@ -167,6 +173,8 @@ impl Node {
             suspects: BTreeSet::new(),
             asked_in_view: None,
             asked_list: None,
+            asked_seldom: None,
+            rounds: 0,
             ways: BTreeMap::new(),
             detour: Detour::default(),
             away: false,
@@ -320,7 +328,16 @@ impl Node {
         if in_view && is_due(self.asked_in_view) {
             questions.extend(Question::IN_VIEW);
             (self.asked_in_view, self.asked_list) = (Some(now), Some(now));
-        } else if self.role == Some(Role::Replica) && is_due(self.asked_list) {
+            self.asked_seldom = Some(now);
+        } else if !in_view && self.rounds == 0 {
+            // A whole fleet that is opened is asked for its clocks, but not for its settings at once.
+            questions.push(Question::Time);
+        } else if !in_view && self.asked_seldom.is_none_or(|last| now - last >= every * SELDOM) {
+            questions.extend(Question::SELDOM);
+            self.asked_seldom = Some(now);
+        }
+        self.rounds = self.rounds.saturating_add(1);
+        if !in_view && self.role == Some(Role::Replica) && is_due(self.asked_list) {
             questions.push(Question::ClientList);
             self.asked_list = Some(now);
         }

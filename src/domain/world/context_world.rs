@@ -43,6 +43,8 @@ pub struct ContextWorld {
     pub opened: Timestamp,
     /// When the API server last answered a heartbeat.
     pub heard: Option<Timestamp>,
+    /// How far the API server's clock is ahead of ours, seconds; negative when it is behind. By the `Date` of its answers.
+    pub clock: Option<Known<i64>>,
     /// Uid of `kube-system`, where readable.
     pub cluster: Option<String>,
     /// Version of the API server.
@@ -100,6 +102,7 @@ impl ContextWorld {
             link_since: at,
             opened: at,
             heard: None,
+            clock: None,
             cluster: None,
             version: None,
             sources: BTreeMap::new(),
