@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Check, Finding, Limits, Severity, Since, State, Subject};
+use super::{Check, Finding, Limits, Severity, Since, Situation, Subject};
 use crate::domain::engine::{Follower, Question, Replication, Role, Side};
 use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::object::{Container, ContainerState};
@@ -106,25 +106,29 @@ impl<'a> Case<'a> {
         self.instance.as_ref().filter(|i| i.pods_known)
     }
 
-    /// A finding about the subject, seen now.
+    /// A finding about the subject, seen now: the situation gives its state, its word and what it means, the check what
+    /// to do next.
     pub fn finding(
         &self,
         check: &Check,
+        situation: &'static Situation,
         severity: Severity,
-        state: State,
         sentence: impl Into<String>,
     ) -> Finding {
         Finding {
             check: check.id,
+            situation,
+            short: situation.word.to_owned(),
             subject: self.subject.clone(),
             severity,
-            state,
+            state: situation.class,
             sentence: sentence.into(),
-            meaning: String::new(),
+            meaning: situation.meaning.to_owned(),
             next: check.next.to_owned(),
             evidence: Vec::new(),
             since: Since::Seen(self.now),
             about: Vec::new(),
+            covers: Vec::new(),
         }
     }
 

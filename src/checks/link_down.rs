@@ -6,7 +6,7 @@
 
 use super::replica_syncing::{cut_off_at, line};
 use super::words::list;
-use super::{Answer, Case, Check, Instance, Node, Severity, Since, State};
+use super::{Answer, Case, Check, Instance, Node, Severity, Shown, Since, Situation, State};
 use crate::domain::Role;
 use crate::domain::engine::LinkState;
 
@@ -18,7 +18,28 @@ pub const CHECK: Check = Check {
     reads: "INFO replication of master and replicas",
     next: "{kubectl} logs {pod} tells why it does not connect; {kubectl} exec {pod} -c dragonfly -- redis-cli -p 9999 \
            INFO replication shows its end of the link.",
+    situations: &[&DOWN, &STOPPED],
     run,
+};
+
+const DOWN: Situation = Situation {
+    id: "link-down",
+    word: "cut off",
+    class: State::Degraded,
+    rule: "a replica does not replicate for more than 10 s",
+    meaning: "It serves old values and cannot take over.",
+    shown: Shown::By(&["replication-retrying"]),
+    ..Situation::BASE
+};
+
+const STOPPED: Situation = Situation {
+    id: "replication-stopped",
+    word: "stopped",
+    class: State::Degraded,
+    rule: "a replica has stopped for good",
+    meaning: "It will not come back by itself.",
+    shown: Shown::By(&["replication-stopped"]),
+    ..Situation::BASE
 };
 
 /// What to do about one that has stopped for good.
@@ -85,7 +106,12 @@ fn run(case: &Case<'_>) -> Answer {
         )
     };
     let mut finding = case
-        .finding(&CHECK, severity, State::Degraded, list(&told))
+        .finding(
+            &CHECK,
+            if for_good { &STOPPED } else { &DOWN },
+            severity,
+            list(&told),
+        )
         .meaning(meaning)
         .next(if for_good { FOR_GOOD } else { "" })
         .about(broken.iter().map(|(n, _)| n.name()))

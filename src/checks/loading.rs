@@ -2,7 +2,7 @@
 //! A replica that loads because it is in full sync is `replica-syncing`'s matter.
 
 use super::words::{are, list};
-use super::{Answer, Case, Check, Node, Severity, Since, State};
+use super::{Answer, Case, Check, Node, Severity, Shown, Since, Situation, State};
 use crate::domain::Role;
 
 /// The check.
@@ -12,7 +12,28 @@ pub const CHECK: Check = Check {
     why: "While a node loads, it refuses every command of clients with LOADING, though its pod is Ready.",
     reads: "PING and INFO persistence of every node",
     next: "wait; {kubectl} logs {pod} tells how far it is.",
+    situations: &[&MASTER, &REPLICA],
     run,
+};
+
+const MASTER: Situation = Situation {
+    id: "loading",
+    word: "loading",
+    class: State::Degraded,
+    rule: "a node to which clients are sent, or that says role:master and is not starting, answers PING with LOADING or INFO persistence with loading:1, and is in no full sync",
+    meaning: "Clients are refused with LOADING until it is done.",
+    shown: Shown::By(&["ready-while-loading"]),
+    ..Situation::BASE
+};
+
+const REPLICA: Situation = Situation {
+    id: "replica-loading",
+    word: "loading",
+    class: State::Syncing,
+    rule: "any other node loads a snapshot",
+    meaning: "It is no candidate for a failover until it is done.",
+    shown: Shown::By(&["loading"]),
+    ..Situation::BASE
 };
 
 fn run(case: &Case<'_>) -> Answer {
@@ -31,27 +52,18 @@ fn run(case: &Case<'_>) -> Answer {
     let master = loading
         .iter()
         .any(|n| n.view.is_endpoint || (n.says(Role::Master) && !n.is_starting()));
-    let (severity, state, meaning) = if master {
-        (
-            Severity::Critical,
-            State::Degraded,
-            "Clients are refused with LOADING until it is done.",
-        )
+    let (severity, situation) = if master {
+        (Severity::Critical, &MASTER)
     } else {
-        (
-            Severity::Note,
-            State::Syncing,
-            "It is no candidate for a failover until it is done.",
-        )
+        (Severity::Note, &REPLICA)
     };
     let mut finding = case
         .finding(
             &CHECK,
+            situation,
             severity,
-            state,
             format!("{} {} loading a snapshot", list(&names), are(names.len())),
         )
-        .meaning(meaning)
         .about(names)
         .since(Since::Seen(case.now));
     for node in loading {

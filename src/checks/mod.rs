@@ -35,6 +35,7 @@ mod rollout_waiting;
 pub mod schema;
 mod service_elsewhere;
 mod several_masters;
+mod situation;
 mod source_silent;
 pub mod stored;
 pub mod waiting;
@@ -55,6 +56,7 @@ pub use explanation::{Explanation, Topic, explain};
 pub use known::Known;
 pub use leader::{Leader, leader};
 pub use operator_down::{EXPECTED, NOT_EXPECTED};
+pub use situation::{Shown, Situation, situations};
 
 /// Every check. The order is the order of judgement; display is by severity.
 pub const ALL: &[&Check] = &[
@@ -113,6 +115,8 @@ pub struct Check {
     /// What to do about a finding, where the finding itself does not say: a command or a key, as [`Finding::next_step`]
     /// fills it in.
     pub next: &'static str,
+    /// The situations that it can find, each by name.
+    pub situations: &'static [&'static Situation],
     /// The judgement. Pure.
     pub run: fn(&Case<'_>) -> Answer,
 }
@@ -184,6 +188,10 @@ pub enum Verdict {
 pub struct Finding {
     /// Id of the check.
     pub check: &'static str,
+    /// What it found, by name.
+    pub situation: &'static Situation,
+    /// That name as the STATE column shows it: its word, or more exactly, such as `full sync 63%`.
+    pub short: String,
     /// About what.
     pub subject: Subject,
     /// How bad.
@@ -202,6 +210,8 @@ pub struct Finding {
     pub since: Since,
     /// Names of the pods that it speaks of; empty when it is about its subject as a whole.
     pub about: Vec<String>,
+    /// Pods beyond those that it speaks of whose consequences it accounts for (see [`Situation::accounts_for`]).
+    pub covers: Vec<String>,
 }
 
 impl Finding {
@@ -282,6 +292,31 @@ impl Finding {
         self
     }
 
+    /// The same, called that by the STATE column; cut to the width that a word may take.
+    #[must_use]
+    pub fn called(mut self, short: impl Into<String>) -> Self {
+        self.short = short.into().chars().take(Situation::WIDTH).collect();
+        self
+    }
+
+    /// The same, accounting for its consequences on these pods too.
+    #[must_use]
+    pub fn covering(mut self, pods: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.covers = pods.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Whether the other finding is a mere consequence of this one: it is named as one, speaks of no pod that this one
+    /// does not speak of or cover, and is not worse than this one. Something unknown is not worse than what is known.
+    pub fn accounts_for(&self, other: &Finding) -> bool {
+        self.situation.accounts_for.contains(&other.situation.id)
+            && (other.state == State::Unknown || other.state <= self.state)
+            && other
+                .about
+                .iter()
+                .all(|pod| self.about.contains(pod) || self.covers.contains(pod))
+    }
+
     /// The same, speaking of these pods.
     #[must_use]
     pub fn about(mut self, pods: impl IntoIterator<Item = impl Into<String>>) -> Self {
@@ -360,7 +395,7 @@ pub enum State {
     Healthy,
     /// A replica is in full or partial sync, or the instance is being made.
     Syncing,
-    /// Fewer healthy nodes than wanted; clients are served.
+    /// Fewer healthy nodes than wanted, or a node that does not do its part.
     Degraded,
     /// It cannot be told: a source is silent.
     Unknown,
@@ -402,7 +437,9 @@ impl State {
             State::Syncing => {
                 "a replica is in full or partial sync, a role change is on its way, or the instance is being made"
             }
-            State::Degraded => "fewer healthy nodes than wanted; clients are served",
+            State::Degraded => {
+                "something that a finding names: fewer healthy nodes than wanted, or a node that does not do its part"
+            }
             State::Unknown => "it cannot be told: a source is silent",
             State::RolesDisagree => "label and engine disagree about a node's role",
             State::ServiceElsewhere => "the Service's endpoints are not the engine's master",

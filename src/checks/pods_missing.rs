@@ -1,7 +1,7 @@
 //! Fewer pods are ready than wanted, and why.
 
 use super::words::{bracketed, counted};
-use super::{Answer, Case, Check, Node, Severity, Since, State};
+use super::{Answer, Case, Check, Node, Severity, Shown, Since, Situation, State};
 use crate::domain::object::{ContainerEnd, ContainerState};
 use crate::domain::text;
 
@@ -12,7 +12,18 @@ pub const CHECK: Check = Check {
     why: "Every pod that is missing is a replica that cannot take over.",
     reads: "spec.replicas, pods with their conditions and container states",
     next: "{kubectl} describe pod {pod} says why; {kubectl} logs {pod} --previous how its last run ended.",
+    situations: &[&MISSING],
     run,
+};
+
+const MISSING: Situation = Situation {
+    id: "pods-missing",
+    word: "pods missing",
+    class: State::Degraded,
+    rule: "fewer pods are ready than wanted, more than 60 s after the instance was made",
+    meaning: "The nodes that are left serve clients; there are fewer to fail over to.",
+    shown: Shown::By(&["rollout-stuck"]),
+    ..Situation::BASE
 };
 
 /// What to do where pods do not even exist.
@@ -60,11 +71,10 @@ fn run(case: &Case<'_>) -> Answer {
     let mut finding = case
         .finding(
             &CHECK,
+            &MISSING,
             severity,
-            State::Degraded,
             format!("{ready} of {wanted} pods are ready: {}", told.join(", ")),
         )
-        .meaning("The nodes that are left serve clients; there are fewer to fail over to.")
         .next(if ill.is_empty() { ABSENT } else { "" })
         .about(ill.iter().map(|n| n.name()))
         .since(since);

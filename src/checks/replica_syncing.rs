@@ -2,7 +2,7 @@
 
 use super::case::later;
 use super::words::{are, list};
-use super::{Answer, Case, Check, Instance, Node, Severity, Since, State};
+use super::{Answer, Case, Check, Instance, Node, Severity, Shown, Since, Situation, State};
 use crate::domain::Role;
 use crate::domain::engine::{LinkState, ReplicaLine};
 
@@ -13,7 +13,18 @@ pub const CHECK: Check = Check {
     why: "A replica in full sync has thrown its data away and holds only part of the master's: it cannot take over.",
     reads: "INFO replication of master and replicas, INFO keyspace",
     next: "wait; if it does not come to an end, {kubectl} logs {pod} and the memory of its master tell why.",
+    situations: &[&SYNCING],
     run,
+};
+
+const SYNCING: Situation = Situation {
+    id: "full-sync",
+    word: "syncing",
+    class: State::Syncing,
+    rule: "a replica is on its way to stable sync",
+    meaning: "It cannot take over until it is in stable sync.",
+    shown: Shown::By(&["full-sync"]),
+    ..Situation::BASE
 };
 
 /// What a replica that is not in stable sync is doing.
@@ -114,7 +125,7 @@ fn run(case: &Case<'_>) -> Answer {
         Severity::Warning
     };
     let mut finding = case
-        .finding(&CHECK, severity, State::Syncing, sentence)
+        .finding(&CHECK, &SYNCING, severity, sentence)
         .meaning("It cannot take over until it is in stable sync.")
         .about(syncing.iter().map(|(n, _)| n.name()))
         .since(Since::Seen(since));

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use super::case::later;
 use super::waiting::{Gate, progress, waiting};
-use super::{Answer, Case, Check, Severity, Since, State};
+use super::{Answer, Case, Check, Severity, Shown, Since, Situation, State};
 
 /// The check.
 pub const CHECK: Check = Check {
@@ -16,7 +16,18 @@ pub const CHECK: Check = Check {
     reads: "pods and their revisions, the StatefulSet, status.phase (as the operator itself does), engines",
     next: "see to what it waits for: {kubectl} describe pod {pod} says more; the screen Operator (key 5) says it for every \
            instance.",
+    situations: &[&WAITING],
     run,
+};
+
+const WAITING: Situation = Situation {
+    id: "rollout-waiting",
+    word: "rollout waits",
+    class: State::Degraded,
+    rule: "the phase is RollingUpdate and no pod was made, deleted or became ready for 5 min",
+    meaning: "Clients are served by what runs; the rollout does not end, and waits without end.",
+    shown: Shown::By(&["rollout-stuck", "rollout-unstable"]),
+    ..Situation::BASE
 };
 
 /// How long a rollout may stand still before it is worth a look, seconds: five minutes, in which a pod is deleted, made,
@@ -42,14 +53,13 @@ fn run(case: &Case<'_>) -> Answer {
     let at = instance.view.dragonfly.changed;
     case.finding(
         &CHECK,
+        &WAITING,
         Severity::Warning,
-        State::Degraded,
         format!(
             "the rollout of {id} stands still: it waits for {}",
             found.sentence
         ),
     )
-    .meaning("Clients are served by what runs; the rollout does not end, and waits without end.")
     .since(since(&found.since, moved))
     .resting_on(
         found.gate.word(),

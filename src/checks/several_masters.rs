@@ -1,7 +1,9 @@
 //! More than one node acts as master: by the engines' own word, or by label.
 
 use super::words::{are, clock, has, list};
-use super::{Answer, Case, Check, Finding, Instance, Node, Severity, Since, State, Word};
+use super::{
+    Answer, Case, Check, Finding, Instance, Node, Severity, Shown, Since, Situation, State, Word,
+};
 use crate::domain::Role;
 
 /// The check.
@@ -12,7 +14,41 @@ pub const CHECK: Check = Check {
     reads: "INFO replication and ROLE of every node, role labels, endpoints of the master Service",
     next: "restart nothing yet: {kubectl} exec {pod} -c dragonfly -- redis-cli -p 9999 INFO replication, on each of \
            them, shows which has the writes that must be kept.",
+    situations: &[&ENGINES, &LABELS, &CHANGING],
     run,
+};
+
+const ENGINES: Situation = Situation {
+    id: "several-masters",
+    word: "several masters",
+    class: State::SeveralMasters,
+    rule: "two or more engines that run and are not starting say role:master, nobody is being taken over, and it is not two data sets that clients write to (split brain)",
+    meaning: "Each takes writes that the others never see; when one is made a replica again, its own are lost.",
+    shown: Shown::By(&["two-masters"]),
+    ..Situation::BASE
+};
+
+const LABELS: Situation = Situation {
+    id: "two-master-labels",
+    word: "two master labels",
+    class: State::SeveralMasters,
+    rule: "two or more pods are labelled master for more than 5 s, while at most one engine says so",
+    meaning: "The Service may send clients to either; a replica refuses their writes with READONLY.",
+    shown: Shown::Not(
+        "the operator of the lab takes the old label away before it sets the new one, and no scenario sets two over one master",
+    ),
+    ..Situation::BASE
+};
+
+/// A role change on its way, whoever notices it.
+pub(super) const CHANGING: Situation = Situation {
+    id: "role-changing",
+    word: "role change",
+    class: State::Syncing,
+    rule: "labels, endpoints and engines disagree, but one of them changed less than 5 s ago, or a node was not asked since",
+    meaning: "For a moment clients may be refused.",
+    shown: Shown::Not("it passes within seconds in every scenario that changes the master"),
+    ..Situation::BASE
 };
 
 fn run(case: &Case<'_>) -> Answer {
@@ -32,12 +68,7 @@ fn run(case: &Case<'_>) -> Answer {
     }
     if let Some(until) = on_its_way(case, &engines, &labels) {
         let finding = case
-            .finding(
-                &CHECK,
-                Severity::Note,
-                State::Syncing,
-                changing(case, instance),
-            )
+            .finding(&CHECK, &CHANGING, Severity::Note, changing(case, instance))
             .meaning("The nodes that were not asked since are being asked.")
             .about(engines.iter().chain(&labels).map(|n| n.name()));
         return Answer::from(finding).again(Some(until));
@@ -94,8 +125,8 @@ fn by_engine(case: &Case<'_>, instance: &Instance<'_>, engines: &[&Node<'_>]) ->
     let mut finding = case
         .finding(
             &CHECK,
+            &ENGINES,
             Severity::Critical,
-            State::SeveralMasters,
             format!(
                 "{} {both} act as master{}; {}",
                 list(&names),
@@ -103,7 +134,6 @@ fn by_engine(case: &Case<'_>, instance: &Instance<'_>, engines: &[&Node<'_>]) ->
                 instance.endpoints_words()
             ),
         )
-        .meaning("Each takes writes that the others never see; when one is made a replica again, its own are lost.")
         .about(names)
         .since(Since::Seen(
             engines
@@ -161,17 +191,14 @@ fn by_label(
     let mut finding = case
         .finding(
             &CHECK,
+            &LABELS,
             Severity::Critical,
-            State::SeveralMasters,
             format!(
                 "{} {} {both} labelled master, {engine}; {}",
                 list(&names),
                 are(names.len()),
                 instance.endpoints_words()
             ),
-        )
-        .meaning(
-            "The Service may send clients to either; a replica refuses their writes with READONLY.",
         )
         .about(names)
         .since(written.map_or(Since::Seen(case.now), Since::Exactly));
