@@ -132,6 +132,12 @@ impl<'a> Case<'a> {
         }
     }
 
+    /// Exactly since that moment of *our* clock. What the cluster dates stands as it is written: where its clock is
+    /// wrong, judging puts all of it right at once (see [`super::judge`]).
+    pub fn exactly(&self, ours: Timestamp) -> Since {
+        Since::Exactly(self.context.by_its_clock(ours))
+    }
+
     /// Some seconds after a moment, if that is still to come.
     pub fn still(&self, from: Timestamp, seconds: i64) -> Option<Timestamp> {
         Some(later(from, seconds)).filter(|until| *until > self.now)
@@ -232,9 +238,9 @@ impl<'a> Instance<'a> {
         let nodes: Vec<Node<'a>> = view
             .nodes
             .iter()
-            .map(|node| Node::of(node.clone(), limits, now))
+            .map(|node| Node::of(view.context, node.clone(), limits, now))
             .collect();
-        let born = view.dragonfly.value.meta.created;
+        let born = view.dragonfly.value.meta.created.map(|at| view.context.by_our_clock(at));
         Self {
             pods_known: trusted(Kind::Pod),
             endpoints: trusted(Kind::EndpointSlice).then(|| view.endpoints()),
@@ -290,7 +296,12 @@ impl<'a> Instance<'a> {
 }
 
 impl<'a> Node<'a> {
-    fn of(view: NodeView<'a>, limits: &Limits, now: Timestamp) -> Self {
+    fn of(
+        context: &ContextWorld,
+        view: NodeView<'a>,
+        limits: &Limits,
+        now: Timestamp,
+    ) -> Self {
         let word = word(&view, limits, now);
         let replication = view.engine.and_then(|engine| {
             let known = engine.replication.as_ref()?;
@@ -313,7 +324,7 @@ impl<'a> Node<'a> {
         };
         node.young_until = match node.container().map(|c| &c.state) {
             Some(ContainerState::Running { since: Some(since) }) => {
-                young_until(*since, limits, now)
+                young_until(context.by_our_clock(*since), limits, now)
             }
             _ => young_until(
                 node.view
@@ -321,7 +332,7 @@ impl<'a> Node<'a> {
                     .value
                     .meta
                     .created
-                    .unwrap_or(node.view.pod.first_seen),
+                    .map_or(node.view.pod.first_seen, |at| context.by_our_clock(at)),
                 limits,
                 now,
             ),
@@ -439,12 +450,8 @@ pub fn is_followed(source: &Source, limits: &Limits, now: Timestamp) -> bool {
 
 /// The later of PING and INFO persistence tells; a node that does not answer is not known to load.
 fn is_loading(node: &NodeView<'_>) -> bool {
-    let Some(engine) = node.engine.filter(|e| e.speaks()) else {
-        return false;
-    };
-    let ping = engine.ping.as_ref().map(|k| (k.at, k.value.1));
-    let info = engine.persistence.as_ref().map(|k| (k.at, k.value.loading));
-    ping.max(info).is_some_and(|(_, loading)| loading)
+    node.engine
+        .is_some_and(|engine| engine.speaks() && engine.loads())
 }
 
 fn word<'a>(node: &NodeView<'a>, limits: &Limits, now: Timestamp) -> Word<'a> {

@@ -8,11 +8,14 @@
 //!
 //! Start with [`Check`], then read any file beside this one. To add a check: write the file, add one line to [`ALL`].
 
+mod answers_garbled;
 mod being_made;
 mod board;
 mod case;
+mod clocks_differ;
 mod context_unreachable;
 mod crd_missing;
+mod data_port;
 mod engine_silent;
 mod explanation;
 mod garbled_object;
@@ -24,6 +27,8 @@ mod loading;
 mod no_master;
 mod not_permitted;
 mod operator_down;
+mod operator_stalled;
+mod out_of_memory;
 pub mod pairs;
 mod pods_missing;
 pub mod reference;
@@ -32,12 +37,19 @@ pub mod rights;
 mod role_missing;
 mod roles_disagree;
 mod rollout_waiting;
+mod rss_guard;
+mod save_failed;
+mod saving;
 pub mod schema;
 mod service_elsewhere;
 mod several_masters;
 mod situation;
+mod slow_engine;
+mod snapshot_stale;
 mod source_silent;
+mod stale_master;
 pub mod stored;
+mod stuck_terminating;
 pub mod waiting;
 mod words;
 
@@ -63,6 +75,7 @@ pub const ALL: &[&Check] = &[
     &context_unreachable::CHECK,
     &not_permitted::CHECK,
     &garbled_object::CHECK,
+    &clocks_differ::CHECK,
     &crd_missing::CHECK,
     &operator_down::CHECK,
     &source_silent::CHECK,
@@ -73,12 +86,23 @@ pub const ALL: &[&Check] = &[
     &roles_disagree::CHECK,
     &role_missing::CHECK,
     &engine_silent::CHECK,
+    &answers_garbled::CHECK,
+    &slow_engine::CHECK,
     &pods_missing::CHECK,
+    &stuck_terminating::CHECK,
     &loading::CHECK,
     &link_down::CHECK,
     &replica_syncing::CHECK,
     &lag_high::CHECK,
     &rollout_waiting::CHECK,
+    &operator_stalled::CHECK,
+    &stale_master::CHECK,
+    &rss_guard::CHECK,
+    &out_of_memory::CHECK,
+    &data_port::CHECK,
+    &save_failed::CHECK,
+    &snapshot_stale::CHECK,
+    &saving::CHECK,
 ];
 
 /// What a check is about.

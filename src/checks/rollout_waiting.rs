@@ -4,8 +4,8 @@
 use jiff::Timestamp;
 
 use super::case::later;
-use super::waiting::{Gate, progress, waiting};
-use super::{Answer, Case, Check, Severity, Shown, Since, Situation, State};
+use super::waiting::{Gate, Waiting, progress, waiting};
+use super::{Instance, Answer, Case, Check, Severity, Shown, Since, Situation, State};
 
 /// The check.
 pub const CHECK: Check = Check {
@@ -16,7 +16,7 @@ pub const CHECK: Check = Check {
     reads: "pods and their revisions, the StatefulSet, status.phase (as the operator itself does), engines",
     next: "see to what it waits for: {kubectl} describe pod {pod} says more; the screen Operator (key 5) says it for every \
            instance.",
-    situations: &[&WAITING],
+    situations: &[&WAITING, &ROLLING],
     run,
 };
 
@@ -27,6 +27,18 @@ const WAITING: Situation = Situation {
     rule: "the phase is RollingUpdate and no pod was made, deleted or became ready for 5 min",
     meaning: "Clients are served by what runs; the rollout does not end, and waits without end.",
     shown: Shown::By(&["rollout-stuck", "rollout-unstable"]),
+    ..Situation::BASE
+};
+
+const ROLLING: Situation = Situation {
+    id: "rolling-update",
+    word: "rolling update",
+    class: State::Syncing,
+    rule: "the phase is RollingUpdate, the revisions of the pods say so too, and it goes on: a pod was made, deleted or given a \
+           role within 5 min",
+    meaning: "Clients are served; there is one node less to fail over to at times, and clients lose their connections once, when \
+              the master is replaced.",
+    shown: Shown::Not("rollouts of the lab's scenarios stand still; one that goes on is over in seconds there"),
     ..Situation::BASE
 };
 
@@ -47,7 +59,7 @@ fn run(case: &Case<'_>) -> Answer {
     let moved = progress(instance);
     let due = later(moved, STILL);
     if due > case.now {
-        return Answer::PASS.again(Some(due));
+        return goes_on(case, instance, &found).again(Some(due));
     }
     let id = &instance.view.id;
     let at = instance.view.dragonfly.changed;
@@ -72,6 +84,29 @@ fn run(case: &Case<'_>) -> Answer {
         at,
     )
     .about(found.about)
+    .into()
+}
+
+/// A rollout that moves is no illness.
+fn goes_on(case: &Case<'_>, instance: &Instance<'_>, found: &Waiting) -> Answer {
+    let id = &instance.view.id;
+    let step = found.gate.word();
+    case.finding(
+        &CHECK,
+        &ROLLING,
+        Severity::Note,
+        format!("a rollout of {id} goes on ({step}): it waits for {}", found.sentence),
+    )
+    .called(step)
+    .next("wait; the screen Operator (key 5) shows each step.")
+    .since(found.since.unwrap_or(Since::Seen(case.now)))
+    .resting_on(step, "the steps of the operator's rollout", case.now)
+    .resting_on(
+        "status.phase is RollingUpdate",
+        format!("Dragonfly {id}"),
+        instance.view.dragonfly.changed,
+    )
+    .about(found.about.iter().cloned())
     .into()
 }
 
@@ -109,7 +144,8 @@ mod tests {
                     &["old", "old", "new"],
                     "RollingUpdate",
                 ),
-                "pass",
+                "note syncing: a rollout of shop/orders goes on (rollout 1/6): it waits for orders-2 to become ready: it is not \
+                 ready",
             ),
             (
                 "old",

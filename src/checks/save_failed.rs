@@ -140,7 +140,7 @@ fn finding(case: &Case<'_>, all: &[Trouble<'_, '_>], is_disk: bool) -> Finding {
         .iter()
         .filter_map(|one| one.failure.as_ref().map(|(at, _)| *at))
         .min()
-        .map_or(Since::Seen(case.now), Since::Exactly);
+        .map_or(Since::Seen(case.now), |at| case.exactly(at));
     let situation = match is_disk {
         true => &DISK_FULL,
         false => &FAILED,

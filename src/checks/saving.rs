@@ -50,7 +50,7 @@ fn run(case: &Case<'_>) -> Answer {
         .collect();
     let since = saves
         .iter()
-        .map(|(_, said, at)| begun(said, *at))
+        .map(|(_, said, at)| begun(case, said, *at))
         .min_by_key(|since| since.at())
         .unwrap_or(Since::Seen(case.now));
     let mut finding = case
@@ -85,10 +85,10 @@ fn progress(said: &Persistence) -> String {
 }
 
 /// The server tells how long it has been saving, by no clock.
-fn begun(said: &Persistence, at: Timestamp) -> Since {
+fn begun(case: &Case<'_>, said: &Persistence, at: Timestamp) -> Since {
     let spent = said.saving_for.and_then(|s| i64::try_from(s).ok());
     let begun = spent.and_then(|s| at.checked_sub(SignedDuration::from_secs(s)).ok());
-    begun.map_or(Since::Seen(at), Since::Exactly)
+    begun.map_or(Since::Seen(at), |at| case.exactly(at))
 }
 
 #[cfg(test)]

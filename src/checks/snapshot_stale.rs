@@ -97,7 +97,7 @@ fn run(case: &Case<'_>) -> Answer {
         .filter_map(|one| one.known.last)
         .min()
         .filter(|_| is_stale)
-        .map_or(Since::Seen(case.now), Since::Exactly);
+        .map_or(Since::Seen(case.now), |at| case.exactly(at));
     let mut finding = case
         .finding(&CHECK, situation, Severity::Warning, sentence)
         .about(names)

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::history::{History, Moment, Turn};
 use super::{EngineRecord, Known, OnDemand, Shelf, Touched};
@@ -93,6 +93,10 @@ pub struct ContextWorld {
     renewals: HashMap<(Arc<str>, Arc<str>), Timestamp>,
 }
 
+fn moved(at: Timestamp, seconds: i64) -> Timestamp {
+    at.checked_add(SignedDuration::from_secs(seconds)).unwrap_or(at)
+}
+
 impl ContextWorld {
     pub(super) fn new(id: ContextId, namespaces: Vec<Arc<str>>, at: Timestamp) -> Self {
         Self {
@@ -132,6 +136,23 @@ impl ContextWorld {
     /// The heartbeat answers.
     pub fn is_live(&self) -> bool {
         matches!(self.link, Link::Live { .. })
+    }
+
+    /// A moment that the API server or its objects tell, by our clock: what it tells is off by as much as its clock is.
+    /// Differences of less than a minute are left, for the clocks of its machines differ by as much among themselves.
+    pub fn by_our_clock(&self, theirs: Timestamp) -> Timestamp {
+        moved(theirs, -self.ahead())
+    }
+
+    /// A moment of our clock, as the API server would write it.
+    pub fn by_its_clock(&self, ours: Timestamp) -> Timestamp {
+        moved(ours, self.ahead())
+    }
+
+    fn ahead(&self) -> i64 {
+        const SAME: i64 = 60;
+        let ahead = self.clock.as_ref().map_or(0, |known| known.value);
+        if ahead.abs() > SAME { ahead } else { 0 }
     }
 
     /// Since when it stands as it does: how long a live way has been live, or when one that is cut was last heard (when it
@@ -281,7 +302,12 @@ impl ContextWorld {
             .filter(|engine| engine.uid == pod.meta.uid);
         let keys = engine.and_then(|engine| engine.keys.last());
         let offset = engine.and_then(|engine| engine.offset.last());
+        let role = engine.and_then(|engine| engine.engine_role()).map(|known| known.value);
         for turn in turns {
+            let role = match &turn {
+                Turn::Role { from, .. } => Some(*from),
+                _ => role,
+            };
             self.histories
                 .entry((namespace.clone(), Arc::from(app.as_str())))
                 .or_default()
@@ -292,6 +318,8 @@ impl ContextWorld {
                     turn,
                     keys,
                     offset,
+                    role,
+                    keys_after: None,
                 });
         }
     }
@@ -307,12 +335,25 @@ impl ContextWorld {
         let Some(engine) = self.engine_of(node, uid) else {
             return false;
         };
+        let told_keys = match &probe {
+            Probe::Keyspace(keyspace) if !engine.loads() => Some(keyspace.keys),
+            _ => None,
+        };
         let turns = engine.answered(probe, at);
         if !turns.is_empty()
             && let Some(pod) = self.pods.get(&node.namespace, &node.pod)
         {
             let pod = pod.value.clone();
             self.note(&pod, turns, at);
+        }
+        if let Some(keys) = told_keys
+            && let Some(pod) = self.pods.get(&node.namespace, &node.pod)
+            && let Some(app) = pod.value.meta.labels.get("app")
+            && let Some(history) = self
+                .histories
+                .get_mut(&(node.namespace.clone(), Arc::from(app.as_str())))
+        {
+            history.told_keys(&node.pod, keys);
         }
         true
     }

@@ -243,6 +243,13 @@ impl EngineRecord {
         !self.silent.contains_key(&None) && !self.silent.contains_key(&Some(question))
     }
 
+    /// It loads: its own snapshot, or its master's data during a full sync. By the later of PING and INFO persistence.
+    pub fn loads(&self) -> bool {
+        let ping = self.ping.as_ref().map(|k| (k.at, k.value.1));
+        let info = self.persistence.as_ref().map(|k| (k.at, k.value.loading));
+        ping.max(info).is_some_and(|(_, loading)| loading)
+    }
+
     /// A moment that it told by its own clock, by ours.
     pub fn by_our_clock(&self, theirs: Timestamp) -> Timestamp {
         let ahead = self.clock.as_ref().map_or(0, |known| known.value);

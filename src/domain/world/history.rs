@@ -53,6 +53,11 @@ pub struct Moment {
     pub keys: Option<u64>,
     /// Its `slave_repl_offset` when last asked before, if it had one.
     pub offset: Option<u64>,
+    /// Its engine's role before, if it ever told.
+    pub role: Option<Role>,
+    /// The keys that the pod of that name told first after it, once it did not load any more. What it tells later may be
+    /// its clients' doing.
+    pub keys_after: Option<u64>,
 }
 
 /// The changes of one instance, oldest first.
@@ -68,6 +73,14 @@ impl History {
             self.0.pop_front();
         }
         self.0.push_back(moment);
+    }
+
+    /// A pod told its keys, and does not load: what is kept of its changes that wait for it learns it.
+    pub(super) fn told_keys(&mut self, pod: &str, keys: u64) {
+        let waiting = self.0.iter_mut().rev().filter(|moment| &*moment.pod == pod);
+        for moment in waiting.take_while(|moment| moment.keys_after.is_none()) {
+            moment.keys_after = Some(keys);
+        }
     }
 
     /// The changes, oldest first.
