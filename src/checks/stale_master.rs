@@ -213,7 +213,7 @@ fn seen(case: &Case<'_>, instance: &Instance<'_>, master: &Node<'_>) -> Vec<Loss
 
 /// What a node that was promoted had, against the master before it.
 fn promoted<'a>(
-    all: impl Iterator<Item = &'a Moment> + Clone,
+    all: impl Iterator<Item = &'a Moment>,
     promotion: &Moment,
 ) -> Option<Loss> {
     let after = promotion.keys?;
