@@ -67,11 +67,7 @@ fn run(case: &Case<'_>) -> Answer {
             true => &fault.message,
             false => &fault.detail,
         };
-        finding = finding.resting_on(
-            said.clone(),
-            format!("replies of {}", node.name()),
-            *since,
-        );
+        finding = finding.resting_on(said.clone(), format!("replies of {}", node.name()), *since);
     }
     finding.into()
 }
@@ -116,9 +112,9 @@ mod tests {
                 ),
                 (
                     "no RESP",
-                    instance("orders").node(master()).node(
-                        replica().unreachable(FaultKind::Protocol, "answers with byte 0x00"),
-                    ),
+                    instance("orders")
+                        .node(master())
+                        .node(replica().unreachable(FaultKind::Protocol, "answers with byte 0x00")),
                     "warning unknown: orders-1 answers what cannot be understood (answers with byte 0x00)",
                 ),
             ],
@@ -128,7 +124,10 @@ mod tests {
     #[test]
     fn one_odd_reply_of_a_node_whose_role_is_known_is_none() {
         let mut f = healthy().build();
-        let fault = Fault::new(FaultKind::Protocol, "the reply to ROLE cannot be understood");
+        let fault = Fault::new(
+            FaultKind::Protocol,
+            "the reply to ROLE cannot be understood",
+        );
         f.silent("orders-1", Some(Question::Role), fault, ago(1));
         assert_eq!(line(&answer_of(&CHECK, &f)), "pass");
     }

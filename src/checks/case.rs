@@ -51,6 +51,9 @@ pub struct Node<'a> {
     pub loading: bool,
     /// While its container is young enough to be starting, until when.
     pub young_until: Option<Timestamp>,
+    /// Another node took over from it: it still says role:master, was asked since, and is seen to be locked. It takes no
+    /// writes, so it acts as master no more.
+    pub taken_over: bool,
 }
 
 /// What an engine says of its own role.
@@ -240,7 +243,13 @@ impl<'a> Instance<'a> {
             .iter()
             .map(|node| Node::of(view.context, node.clone(), limits, now))
             .collect();
-        let born = view.dragonfly.value.meta.created.map(|at| view.context.by_our_clock(at));
+        let nodes = with_taken_over(nodes, now);
+        let born = view
+            .dragonfly
+            .value
+            .meta
+            .created
+            .map(|at| view.context.by_our_clock(at));
         Self {
             pods_known: trusted(Kind::Pod),
             endpoints: trusted(Kind::EndpointSlice).then(|| view.endpoints()),
@@ -255,7 +264,7 @@ impl<'a> Instance<'a> {
     pub fn masters(&self) -> Vec<&Node<'a>> {
         self.nodes
             .iter()
-            .filter(|n| n.says(Role::Master) && n.runs() && !n.is_starting())
+            .filter(|n| n.says(Role::Master) && n.runs() && !n.is_starting() && !n.taken_over)
             .collect()
     }
 
@@ -296,12 +305,7 @@ impl<'a> Instance<'a> {
 }
 
 impl<'a> Node<'a> {
-    fn of(
-        context: &ContextWorld,
-        view: NodeView<'a>,
-        limits: &Limits,
-        now: Timestamp,
-    ) -> Self {
+    fn of(context: &ContextWorld, view: NodeView<'a>, limits: &Limits, now: Timestamp) -> Self {
         let word = word(&view, limits, now);
         let replication = view.engine.and_then(|engine| {
             let known = engine.replication.as_ref()?;
@@ -321,6 +325,7 @@ impl<'a> Node<'a> {
             word,
             replication,
             young_until: None,
+            taken_over: false,
         };
         node.young_until = match node.container().map(|c| &c.state) {
             Some(ContainerState::Running { since: Some(since) }) => {
@@ -436,6 +441,33 @@ impl<'a> Node<'a> {
     pub fn replid(&self) -> Option<&'a str> {
         self.replication.as_ref()?.value.replid.as_deref()
     }
+}
+
+/// Marks masters that are locked while another one is not: what was taken over is known by the lock alone, since an old
+/// master that lost its network lists its former replica for a while too, and goes on taking writes.
+fn with_taken_over<'a>(mut nodes: Vec<Node<'a>>, now: Timestamp) -> Vec<Node<'a>> {
+    let locked: Vec<bool> = nodes
+        .iter()
+        .map(|n| n.says(Role::Master) && super::takeover::lock(&n.view, now).is_some())
+        .collect();
+    let turned = nodes
+        .iter()
+        .zip(&locked)
+        .filter(|(n, locked)| {
+            n.says(Role::Master) && n.runs() && !n.is_going() && !n.is_starting() && !**locked
+        })
+        .map(|(n, _)| n.view.engine.and_then(|e| e.role_changed))
+        .collect::<Vec<_>>();
+    for (node, locked) in nodes.iter_mut().zip(locked) {
+        let Word::Says { at, .. } = node.word else {
+            continue;
+        };
+        node.taken_over = locked
+            && turned
+                .iter()
+                .any(|turned| turned.is_none_or(|turned| turned <= at));
+    }
+    nodes
 }
 
 /// What a standing question told is still being followed. A short break is none: a watch is opened anew now and then.

@@ -77,7 +77,11 @@ fn run(case: &Case<'_>) -> Answer {
         .finding(&CHECK, &DIFFER, Severity::Note, told.join("; "))
         .since(Since::Seen(case.now));
     if let Some(known) = server {
-        finding = finding.resting_on(off(known.value), "Date of the API server's answers", known.at);
+        finding = finding.resting_on(
+            off(known.value),
+            "Date of the API server's answers",
+            known.at,
+        );
     }
     for (name, ahead, at) in engines.into_iter().take(5) {
         finding = finding.resting_on(off(ahead), format!("TIME of {name}"), at);
@@ -104,7 +108,12 @@ mod tests {
     fn clocks_that_differ_are_a_note_with_by_how_much() {
         for (name, server, engines, wanted) in [
             ("nothing known", None, vec![], "pass"),
-            ("as good as the same", Some(-59), vec![("orders-0", 40)], "pass"),
+            (
+                "as good as the same",
+                Some(-59),
+                vec![("orders-0", 40)],
+                "pass",
+            ),
             (
                 "the API server's",
                 Some(3 * 3_600),

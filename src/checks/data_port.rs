@@ -23,7 +23,9 @@ pub const UNUSABLE: Situation = Situation {
            once, hangs, or fails at TLS (a wanted password is none of these, nor LOADING, nor a way that is not permitted)",
     meaning: "Clients cannot use it, though its admin port answers and its pod is Ready.",
     accounts_for: &[],
-    shown: Shown::Not("the lab's engines serve their data ports whenever they serve at all, but for the RSS guard, which says more"),
+    shown: Shown::Not(
+        "the lab's engines serve their data ports whenever they serve at all, but for the RSS guard, which says more",
+    ),
 };
 
 /// The check.
@@ -144,10 +146,38 @@ mod tests {
         let refused = || Found::Refused(Fault::new(FaultKind::Refused, "connection refused"));
         let tls = || Found::Refused(Fault::new(FaultKind::Protocol, "bad certificate"));
         for (name, pod, found, stage, seconds, wanted) in [
-            ("usable", "orders-0", Found::Usable, Stage::Command, 3, "pass"),
-            ("wants a password", "orders-0", Found::PasswordWanted, Stage::Command, 3, "pass"),
-            ("has another password", "orders-0", Found::WrongPassword, Stage::Login, 3, "pass"),
-            ("loading is told elsewhere", "orders-0", Found::Loading, Stage::Command, 3, "pass"),
+            (
+                "usable",
+                "orders-0",
+                Found::Usable,
+                Stage::Command,
+                3,
+                "pass",
+            ),
+            (
+                "wants a password",
+                "orders-0",
+                Found::PasswordWanted,
+                Stage::Command,
+                3,
+                "pass",
+            ),
+            (
+                "has another password",
+                "orders-0",
+                Found::WrongPassword,
+                Stage::Login,
+                3,
+                "pass",
+            ),
+            (
+                "loading is told elsewhere",
+                "orders-0",
+                Found::Loading,
+                Stage::Command,
+                3,
+                "pass",
+            ),
             (
                 "may not be tried",
                 "orders-0",
@@ -180,7 +210,14 @@ mod tests {
                 3,
                 "critical degraded: of orders-0, its data port does not answer in time, at the command",
             ),
-            ("tried long ago", "orders-0", refused(), Stage::Connection, 61, "n/a"),
+            (
+                "tried long ago",
+                "orders-0",
+                refused(),
+                Stage::Connection,
+                61,
+                "n/a",
+            ),
         ] {
             let mut f = healthy().build();
             knocked(&mut f, pod, found, stage, seconds);

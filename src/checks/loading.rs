@@ -4,9 +4,7 @@
 use jiff::Timestamp;
 
 use super::words::{are, list};
-use super::{
-    Answer, Case, Check, Instance, Node, Severity, Shown, Since, Situation, State,
-};
+use super::{Answer, Case, Check, Instance, Node, Severity, Shown, Since, Situation, State};
 use crate::domain::Role;
 use crate::domain::object::ContainerState;
 use crate::domain::text;
@@ -40,7 +38,9 @@ const MASTER: Situation = Situation {
     rule: "a node to which clients are sent, or that says role:master and is not starting, answers PING with LOADING or INFO persistence with loading:1, and is in no full sync",
     meaning: "Clients are refused with LOADING until it is done.",
     accounts_for: &[],
-    shown: Shown::Not("a master of the lab that loads is Ready as in life, which ready-while-loading says"),
+    shown: Shown::Not(
+        "a master of the lab that loads is Ready as in life, which ready-while-loading says",
+    ),
 };
 
 const REPLICA: Situation = Situation {
@@ -81,7 +81,11 @@ fn run(case: &Case<'_>) -> Answer {
         .collect();
     let sentence = match (loading.as_slice(), progress.as_slice()) {
         ([node], [Some(progress)]) => {
-            format!("{} is loading a snapshot: {}", node.name(), progress.words())
+            format!(
+                "{} is loading a snapshot: {}",
+                node.name(),
+                progress.words()
+            )
         }
         _ => format!("{} {} loading a snapshot", list(&names), are(names.len())),
     };
@@ -94,7 +98,12 @@ fn run(case: &Case<'_>) -> Answer {
         .finding(&CHECK, situation, severity, sentence)
         .about(names)
         .since(since);
-    if let Some(percent) = progress.iter().flatten().filter_map(Progress::percent).min() {
+    if let Some(percent) = progress
+        .iter()
+        .flatten()
+        .filter_map(Progress::percent)
+        .min()
+    {
         finding = finding.called(format!("loading {percent}%"));
     }
     for (node, progress) in loading.iter().zip(&progress) {
@@ -121,7 +130,11 @@ fn run(case: &Case<'_>) -> Answer {
                 node.view.pod.changed,
             );
         }
-        if let Some(Progress { had: Some((had, of, at)), .. }) = progress {
+        if let Some(Progress {
+            had: Some((had, of, at)),
+            ..
+        }) = progress
+        {
             finding = finding.resting_on(format!("{} keys", text::count(*had)), of.clone(), *at);
         }
     }
@@ -247,9 +260,17 @@ mod tests {
     #[test]
     fn ready_while_loading_is_the_worse_and_an_unready_master_is_only_loading() {
         for (name, node, situation) in [
-            ("ready and the endpoint", master().loading(), "ready-while-loading"),
+            (
+                "ready and the endpoint",
+                master().loading(),
+                "ready-while-loading",
+            ),
             ("not ready", master().loading().unready(), "loading"),
-            ("ready, and no endpoint", master().loading().endpoint(false), "loading"),
+            (
+                "ready, and no endpoint",
+                master().loading().endpoint(false),
+                "loading",
+            ),
         ] {
             let f = instance("orders").node(node).node(replica()).build();
             assert_eq!(of(&f).situation.id, situation, "{name}");
@@ -283,7 +304,10 @@ mod tests {
         let finding = of(&f);
         assert_eq!(
             (finding.sentence.as_str(), finding.short.as_str()),
-            ("orders-0 is loading a snapshot: 1,000 keys of about 4,000 (25 %)", "loading 25%")
+            (
+                "orders-0 is loading a snapshot: 1,000 keys of about 4,000 (25 %)",
+                "loading 25%"
+            )
         );
         assert_eq!(finding.since, Since::Exactly(ago(30)));
     }

@@ -16,13 +16,17 @@ mod clocks_differ;
 mod context_unreachable;
 mod crd_missing;
 mod data_port;
+mod diverged;
 mod engine_silent;
 mod explanation;
+mod foreign_node;
+mod frozen_node;
 mod garbled_object;
 mod known;
 mod lag_high;
 pub mod leader;
 mod link_down;
+mod links;
 mod loading;
 mod no_master;
 mod not_permitted;
@@ -32,7 +36,9 @@ mod out_of_memory;
 pub mod pairs;
 mod pods_missing;
 pub mod reference;
+mod replica_half_way;
 mod replica_syncing;
+mod replication_stopped;
 pub mod rights;
 mod role_missing;
 mod roles_disagree;
@@ -49,7 +55,9 @@ mod snapshot_stale;
 mod source_silent;
 mod stale_master;
 pub mod stored;
+mod stray_replica;
 mod stuck_terminating;
+mod takeover;
 pub mod waiting;
 mod words;
 
@@ -81,17 +89,24 @@ pub const ALL: &[&Check] = &[
     &source_silent::CHECK,
     &being_made::CHECK,
     &no_master::CHECK,
+    &takeover::CHECK,
+    &frozen_node::CHECK,
     &several_masters::CHECK,
     &service_elsewhere::CHECK,
     &roles_disagree::CHECK,
     &role_missing::CHECK,
+    &foreign_node::CHECK,
     &engine_silent::CHECK,
     &answers_garbled::CHECK,
     &slow_engine::CHECK,
     &pods_missing::CHECK,
     &stuck_terminating::CHECK,
     &loading::CHECK,
+    &replication_stopped::CHECK,
+    &replica_half_way::CHECK,
+    &stray_replica::CHECK,
     &link_down::CHECK,
+    &diverged::CHECK,
     &replica_syncing::CHECK,
     &lag_high::CHECK,
     &rollout_waiting::CHECK,

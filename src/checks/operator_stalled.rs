@@ -25,7 +25,9 @@ pub const STALLED: Situation = Situation {
     meaning: "What the instance needs is not done, though the operator seems to be at work: no master is elected, no pod gets its \
               role.",
     accounts_for: &["role-missing"],
-    shown: Shown::Not("where the lab's operator stalls, what it leaves undone is worse and leads: no-master shows both"),
+    shown: Shown::Not(
+        "where the lab's operator stalls, what it leaves undone is worse and leads: no-master shows both",
+    ),
 };
 
 /// The check.
@@ -72,7 +74,10 @@ fn run(case: &Case<'_>) -> Answer {
         &CHECK,
         &STALLED,
         Severity::Warning,
-        format!("the operator leads, but does nothing for {id}: {}", own.sentence),
+        format!(
+            "the operator leads, but does nothing for {id}: {}",
+            own.sentence
+        ),
     )
     .since(Since::Seen(stands))
     .resting_on(
@@ -98,17 +103,15 @@ fn stands_since(case: &Case<'_>, instance: &Instance<'_>) -> Timestamp {
             .condition("Ready")
             .filter(|c| c.status == "True")
             .and_then(|c| c.since);
-        let told = [
-            pod.meta.created,
-            pod.meta.deleting,
-            pod.role_since,
-            ready,
-        ];
+        let told = [pod.meta.created, pod.meta.deleting, pod.role_since, ready];
         let seen = [
             node.view.relabelled,
             node.view.engine.and_then(|e| e.role_changed),
         ];
-        told.map(|at| at.map(ours)).into_iter().chain(seen).flatten()
+        told.map(|at| at.map(ours))
+            .into_iter()
+            .chain(seen)
+            .flatten()
     });
     let dragonfly = &instance.view.dragonfly;
     let set = instance.view.stateful_set.map(|set| set.changed);
@@ -140,7 +143,9 @@ mod tests {
                 .node(replica().cut_off(90))
                 .node(replica().cut_off(90))
         };
-        let fresh = instance("orders").node(replica().cut_off(20)).node(replica().young(20).cut_off(15));
+        let fresh = instance("orders")
+            .node(replica().cut_off(20))
+            .node(replica().young(20).cut_off(15));
         for (name, spec, works, wanted) in [
             ("nothing to do", healthy(), true, "pass".to_owned()),
             (

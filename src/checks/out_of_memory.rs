@@ -61,8 +61,9 @@ fn run(case: &Case<'_>) -> Answer {
         .about(names.iter().copied())
         .since(Since::Seen(case.now));
     if !serves {
-        finding = finding
-            .meaning("It still takes what its master sends, and would refuse writes if it became master.");
+        finding = finding.meaning(
+            "It still takes what its master sends, and would refuse writes if it became master.",
+        );
     }
     for node in full {
         let name = node.name();
@@ -70,12 +71,13 @@ fn run(case: &Case<'_>) -> Answer {
             continue;
         };
         if let Some(known) = &engine.memory {
-            let (used, max) = (
-                known.value.used.unwrap_or(0),
-                known.value.max.unwrap_or(0),
-            );
+            let (used, max) = (known.value.used.unwrap_or(0), known.value.max.unwrap_or(0));
             finding = finding.resting_on(
-                format!("{} used of maxmemory {}", text::bytes(used), text::bytes(max)),
+                format!(
+                    "{} used of maxmemory {}",
+                    text::bytes(used),
+                    text::bytes(max)
+                ),
                 format!("INFO memory of {name}"),
                 known.at,
             );
@@ -139,7 +141,14 @@ mod tests {
                 Some(false),
                 "warning degraded: orders-2 has reached maxmemory",
             ),
-            ("a cache that evicts", "orders-0", 100, 100, Some(true), "pass"),
+            (
+                "a cache that evicts",
+                "orders-0",
+                100,
+                100,
+                Some(true),
+                "pass",
+            ),
             ("no limit", "orders-0", 100, 0, None, "pass"),
         ] {
             let mut f = healthy().build();

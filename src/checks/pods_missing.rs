@@ -116,7 +116,7 @@ fn reason(node: &Node<'_>) -> String {
 }
 
 /// The reason, when it is one that does not pass by itself.
-fn broken(node: &Node<'_>) -> Option<String> {
+pub(super) fn broken(node: &Node<'_>) -> Option<String> {
     let name = node.name();
     let pod = &node.view.pod.value;
     if let Some(scheduled) = pod.condition("PodScheduled")

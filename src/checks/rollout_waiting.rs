@@ -5,7 +5,9 @@ use jiff::Timestamp;
 
 use super::case::later;
 use super::waiting::{Gate, Waiting, progress, waiting};
-use super::{Instance, Answer, Case, Check, Severity, Shown, Since, Situation, State};
+use super::{
+    Answer, Case, Check, Instance, Severity, Shown, Since, Situation, State, pods_missing,
+};
 
 /// The check.
 pub const CHECK: Check = Check {
@@ -24,8 +26,10 @@ const WAITING: Situation = Situation {
     id: "rollout-waiting",
     word: "rollout waits",
     class: State::Degraded,
-    rule: "the phase is RollingUpdate and no pod was made, deleted or became ready for 5 min",
+    rule: "the phase is RollingUpdate and no pod was made, deleted or given a role for 5 min, or for 30 s where the pod that it \
+           waits for will not mend by itself (its image, a crash, no machine) or has a link that is down",
     meaning: "Clients are served by what runs; the rollout does not end, and waits without end.",
+    accounts_for: &["pods-missing", "replication-retrying", "link-down"],
     shown: Shown::By(&["rollout-stuck", "rollout-unstable"]),
     ..Situation::BASE
 };
@@ -38,13 +42,17 @@ const ROLLING: Situation = Situation {
            role within 5 min",
     meaning: "Clients are served; there is one node less to fail over to at times, and clients lose their connections once, when \
               the master is replaced.",
-    shown: Shown::Not("rollouts of the lab's scenarios stand still; one that goes on is over in seconds there"),
+    shown: Shown::Not(
+        "rollouts of the lab's scenarios stand still; one that goes on is over in seconds there",
+    ),
     ..Situation::BASE
 };
 
 /// How long a rollout may stand still before it is worth a look, seconds: five minutes, in which a pod is deleted, made,
 /// pulled and synced.
 const STILL: i64 = 300;
+/// The same where what it waits for does not pass by itself, seconds.
+const BROKEN: i64 = 30;
 
 fn run(case: &Case<'_>) -> Answer {
     let Some(instance) = case.judgeable() else {
@@ -57,7 +65,14 @@ fn run(case: &Case<'_>) -> Answer {
         return Answer::NOT_APPLICABLE;
     };
     let moved = progress(instance);
-    let due = later(moved, STILL);
+    let broken = instance.nodes.iter().any(|node| {
+        let cut = node
+            .follower()
+            .is_some_and(|link| !link.link_up && !link.syncing);
+        found.about.iter().any(|pod| *pod == node.name())
+            && (cut || pods_missing::broken(node).is_some())
+    });
+    let due = later(moved, if broken { BROKEN } else { STILL });
     if due > case.now {
         return goes_on(case, instance, &found).again(Some(due));
     }
@@ -95,7 +110,10 @@ fn goes_on(case: &Case<'_>, instance: &Instance<'_>, found: &Waiting) -> Answer 
         &CHECK,
         &ROLLING,
         Severity::Note,
-        format!("a rollout of {id} goes on ({step}): it waits for {}", found.sentence),
+        format!(
+            "a rollout of {id} goes on ({step}): it waits for {}",
+            found.sentence
+        ),
     )
     .called(step)
     .next("wait; the screen Operator (key 5) shows each step.")

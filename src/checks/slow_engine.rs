@@ -64,7 +64,11 @@ fn run(case: &Case<'_>) -> Answer {
     let told: Vec<String> = slow
         .iter()
         .map(|(node, took, _)| {
-            format!("{} answers PING only after {:.1} s", node.name(), took.as_secs_f64())
+            format!(
+                "{} answers PING only after {:.1} s",
+                node.name(),
+                took.as_secs_f64()
+            )
         })
         .collect();
     let mut finding = case

@@ -73,7 +73,9 @@ fn run(case: &Case<'_>) -> Answer {
     let is_stale = lacking.iter().any(|one| one.is_stale);
     let names: Vec<&str> = lacking.iter().map(|one| one.node.name()).collect();
     let have = super::words::has(names.len());
-    let lost = lacking.iter().any(|one| one.known.engine.as_deref() == Some(""));
+    let lost = lacking
+        .iter()
+        .any(|one| one.known.engine.as_deref() == Some(""));
     let sentence = match (is_stale, lost) {
         (true, true) => format!(
             "{} {have} no schedule any more and made no snapshot though one is due by '{cron}'",
@@ -237,7 +239,12 @@ mod tests {
     fn replicas_make_none_where_only_the_master_does() {
         let f = scheduled(true, Some(600), None);
         let replica = f.world.instance(&f.id).unwrap();
-        assert!(replica.nodes.iter().any(|n| n.label_role() == Some(Role::Replica)));
+        assert!(
+            replica
+                .nodes
+                .iter()
+                .any(|n| n.label_role() == Some(Role::Replica))
+        );
         assert_eq!(line(&answer_of(&CHECK, &f)), "pass");
     }
 

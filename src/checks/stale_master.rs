@@ -85,7 +85,9 @@ fn run(case: &Case<'_>) -> Answer {
     let Some(loss) = seen
         .into_iter()
         .chain(left_elsewhere(case, instance, master, keys))
-        .find(|loss| loss.before >= FEW && is_less(loss.after, loss.before) && is_less(keys, loss.before))
+        .find(|loss| {
+            loss.before >= FEW && is_less(loss.after, loss.before) && is_less(keys, loss.before)
+        })
     else {
         return Answer::PASS;
     };
@@ -164,7 +166,9 @@ fn keys(case: &Case<'_>, node: &Node<'_>) -> Option<u64> {
 
 /// Its link to its master is down, and no sync is under way: what it holds is its own.
 fn is_cut(node: &Node<'_>) -> bool {
-    node.follower().is_some_and(|link| !link.link_up && !link.syncing) && !node.loading
+    node.follower()
+        .is_some_and(|link| !link.link_up && !link.syncing)
+        && !node.loading
 }
 
 /// What we saw: the last handover of the master's data that counts, newest first.
@@ -184,8 +188,12 @@ fn seen(case: &Case<'_>, instance: &Instance<'_>, master: &Node<'_>) -> Vec<Loss
         }
         match &moment.turn {
             // Whatever it held before, it has taken its master's data since.
-            Turn::Role { to: Role::Replica, .. } => break,
-            Turn::Role { to: Role::Master, .. } => {
+            Turn::Role {
+                to: Role::Replica, ..
+            } => break,
+            Turn::Role {
+                to: Role::Master, ..
+            } => {
                 if let Some(loss) = promoted(history.moments(), moment) {
                     losses.push(loss);
                 }
@@ -212,17 +220,19 @@ fn seen(case: &Case<'_>, instance: &Instance<'_>, master: &Node<'_>) -> Vec<Loss
 }
 
 /// What a node that was promoted had, against the master before it.
-fn promoted<'a>(
-    all: impl Iterator<Item = &'a Moment>,
-    promotion: &Moment,
-) -> Option<Loss> {
+fn promoted<'a>(all: impl Iterator<Item = &'a Moment>, promotion: &Moment) -> Option<Loss> {
     let after = promotion.keys?;
     let former = all
         .filter(|other| other.pod != promotion.pod && other.role == Some(Role::Master))
         .filter(|other| {
             let lost = matches!(
                 other.turn,
-                Turn::Gone | Turn::Restarted | Turn::Role { to: Role::Replica, .. }
+                Turn::Gone
+                    | Turn::Restarted
+                    | Turn::Role {
+                        to: Role::Replica,
+                        ..
+                    }
             );
             let near = later(other.at, HANDOVER) >= promotion.at
                 && later(promotion.at, HANDOVER / 10) >= other.at;
@@ -310,10 +320,18 @@ mod tests {
         let stale = "critical degraded: orders-0, the master, restarted and came back with 400 keys where 1,000 were before";
         for (name, f, wanted) in [
             ("healthy", healthy().build(), "pass"),
-            ("restarted with everything", restarted(1_000, 998, 1_001), "pass"),
+            (
+                "restarted with everything",
+                restarted(1_000, 998, 1_001),
+                "pass",
+            ),
             ("empty", restarted(1_000, 0, 3), empty),
             ("stale", restarted(1_000, 400, 410), stale),
-            ("restarted well, then flushed by a client", restarted(1_000, 1_000, 0), "pass"),
+            (
+                "restarted well, then flushed by a client",
+                restarted(1_000, 1_000, 0),
+                "pass",
+            ),
             ("filled again", restarted(1_000, 0, 800), "pass"),
             ("next to nothing was there", restarted(9, 0, 0), "pass"),
         ] {
@@ -365,7 +383,11 @@ mod tests {
         );
         assert_eq!(finding.situation.id, "empty-master");
         assert_eq!(finding.since, Since::Exactly(ago(50)));
-        assert!(finding.next.starts_with("orders-1 still holds more"), "{}", finding.next);
+        assert!(
+            finding.next.starts_with("orders-1 still holds more"),
+            "{}",
+            finding.next
+        );
     }
 
     #[test]

@@ -64,7 +64,10 @@ fn run(case: &Case<'_>) -> Answer {
         && stuck
             .iter()
             .any(|(node, _)| node.view.label_role() == Some(Role::Master));
-    let told: Vec<String> = stuck.iter().map(|(node, why)| words(node, why.as_deref())).collect();
+    let told: Vec<String> = stuck
+        .iter()
+        .map(|(node, why)| words(node, why.as_deref()))
+        .collect();
     let since = stuck
         .iter()
         .filter_map(|(node, _)| asked(case, node))
@@ -102,7 +105,12 @@ fn run(case: &Case<'_>) -> Answer {
                 pod.changed,
             );
         }
-        if let Word::Silent { why: Some((_, fault)), since, .. } = &node.word {
+        if let Word::Silent {
+            why: Some((_, fault)),
+            since,
+            ..
+        } = &node.word
+        {
             finding = finding.resting_on(
                 fault.message.clone(),
                 format!("our own asking of {name}"),
@@ -141,7 +149,13 @@ fn words(node: &Node<'_>, lost: Option<&str>) -> String {
         Some(Role::Master) => ", labelled master,",
         _ => "",
     };
-    let machine = node.view.pod.value.machine.as_deref().unwrap_or("its machine");
+    let machine = node
+        .view
+        .pod
+        .value
+        .machine
+        .as_deref()
+        .unwrap_or("its machine");
     match lost {
         Some(why) => format!(
             "{name}{role} is stuck Terminating: {machine} does not answer and it was evicted from there ({why})"
@@ -190,13 +204,18 @@ mod tests {
             ("healthy", healthy().build(), "pass"),
             (
                 "just deleted",
-                instance("orders").node(master()).node(replica().deleting()).build(),
+                instance("orders")
+                    .node(master())
+                    .node(replica().deleting())
+                    .build(),
                 "pass",
             ),
             (
                 "its machine is lost, and no other master is there",
                 with(
-                    instance("orders").node(gone().falls_silent(None, 60).heard(70)).node(replica()),
+                    instance("orders")
+                        .node(gone().falls_silent(None, 60).heard(70))
+                        .node(replica()),
                     "orders-0",
                     evicted,
                 ),
@@ -219,7 +238,9 @@ mod tests {
             (
                 "evicted, but its engine is still heard",
                 with(
-                    instance("orders").node(master()).node(replica().unready().deleting()),
+                    instance("orders")
+                        .node(master())
+                        .node(replica().unready().deleting()),
                     "orders-1",
                     evicted,
                 ),
@@ -228,7 +249,9 @@ mod tests {
             (
                 "its process does not end",
                 with(
-                    instance("orders").node(master()).node(replica().unready().deleting()),
+                    instance("orders")
+                        .node(master())
+                        .node(replica().unready().deleting()),
                     "orders-1",
                     |pod| pod.meta.deleting = Some(ago(301)),
                 ),
@@ -241,7 +264,10 @@ mod tests {
 
     #[test]
     fn it_is_looked_at_again_when_it_should_have_ended() {
-        let f = instance("orders").node(master()).node(replica().deleting()).build();
+        let f = instance("orders")
+            .node(master())
+            .node(replica().deleting())
+            .build();
         assert_eq!(answer_of(&CHECK, &f).again_at, Some(ago(3 - ENDING)));
     }
 }

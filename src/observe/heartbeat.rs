@@ -115,7 +115,9 @@ async fn beat(door: &Door, desk: &Desk) -> Result<Beat, Fault> {
             Ok((text, date)) => {
                 // The answer was dated somewhere on its way.
                 let ours = Timestamp::now().checked_sub(rtt / 2).ok();
-                ahead = date.zip(ours).map(|(theirs, ours)| theirs.duration_since(ours).as_secs());
+                ahead = date
+                    .zip(ours)
+                    .map(|(theirs, ours)| theirs.duration_since(ours).as_secs());
                 Some(version_of(&text)?)
             }
             Err(refusal) => match (refusal.code, refusal.fault.kind) {

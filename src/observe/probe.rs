@@ -345,7 +345,11 @@ impl Node {
         } else if !in_view && self.rounds == 0 {
             // A whole fleet that is opened is asked for its clocks, but not for its settings at once.
             questions.push(Question::Time);
-        } else if !in_view && self.asked_seldom.is_none_or(|last| now - last >= every * SELDOM) {
+        } else if !in_view
+            && self
+                .asked_seldom
+                .is_none_or(|last| now - last >= every * SELDOM)
+        {
             questions.extend(Question::SELDOM);
             self.asked_seldom = Some(now);
         }

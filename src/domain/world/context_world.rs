@@ -94,7 +94,8 @@ pub struct ContextWorld {
 }
 
 fn moved(at: Timestamp, seconds: i64) -> Timestamp {
-    at.checked_add(SignedDuration::from_secs(seconds)).unwrap_or(at)
+    at.checked_add(SignedDuration::from_secs(seconds))
+        .unwrap_or(at)
 }
 
 impl ContextWorld {
@@ -302,7 +303,9 @@ impl ContextWorld {
             .filter(|engine| engine.uid == pod.meta.uid);
         let keys = engine.and_then(|engine| engine.keys.last());
         let offset = engine.and_then(|engine| engine.offset.last());
-        let role = engine.and_then(|engine| engine.engine_role()).map(|known| known.value);
+        let role = engine
+            .and_then(|engine| engine.engine_role())
+            .map(|known| known.value);
         for turn in turns {
             let role = match &turn {
                 Turn::Role { from, .. } => Some(*from),

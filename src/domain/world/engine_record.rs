@@ -255,7 +255,9 @@ impl EngineRecord {
         let ahead = self.clock.as_ref().map_or(0, |known| known.value);
         // What is less may be the way of the answer.
         match ahead.abs() > 2 {
-            true => Timestamp::from_second(theirs.as_second().saturating_sub(ahead)).unwrap_or(theirs),
+            true => {
+                Timestamp::from_second(theirs.as_second().saturating_sub(ahead)).unwrap_or(theirs)
+            }
             false => theirs,
         }
     }
