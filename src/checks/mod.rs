@@ -63,6 +63,8 @@ mod words;
 
 #[cfg(test)]
 pub(crate) mod fixture;
+#[cfg(test)]
+mod recorded;
 
 use std::collections::BTreeMap;
 

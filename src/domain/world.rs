@@ -279,7 +279,18 @@ impl World {
             Fact::Probed { node, uid, probe } => {
                 let before = context.engine(&node.namespace, &node.pod);
                 touched.news = before.is_none_or(|engine| news::is_news(engine, &probe));
-                if context.answered(&node, &uid, probe, at) {
+                let clock = |context: &ContextWorld| {
+                    let engine = context.engine(&node.namespace, &node.pod)?;
+                    engine.clock.as_ref().map(|known| known.value)
+                };
+                let told = clock(context);
+                let answered = context.answered(&node, &uid, probe, at);
+                // Clocks are judged of the context, which is not touched by each answer of each engine.
+                let (before, after) = (told.unwrap_or(0), clock(context).unwrap_or(0));
+                if before.abs_diff(after) >= CLOCK_SET {
+                    touched.links.insert(context.id.clone());
+                }
+                if answered {
                     touched.instances.extend(self.instance_of_node(&node));
                 }
             }
