@@ -22,7 +22,9 @@ const MISSING: Situation = Situation {
     class: State::Degraded,
     rule: "fewer pods are ready than wanted, more than 60 s after the instance was made",
     meaning: "The nodes that are left serve clients; there are fewer to fail over to.",
-    shown: Shown::By(&["rollout-stuck"]),
+    shown: Shown::Not(
+        "wherever the lab's pods are missing, something that says more is found too and leads",
+    ),
     ..Situation::BASE
 };
 

@@ -26,8 +26,8 @@ const WAITING: Situation = Situation {
     id: "rollout-waiting",
     word: "rollout waits",
     class: State::Degraded,
-    rule: "the phase is RollingUpdate and no pod was made, deleted or given a role for 5 min, or for 30 s where the pod that it \
-           waits for will not mend by itself (its image, a crash, no machine) or has a link that is down",
+    rule: "the phase is RollingUpdate and no pod was made, deleted or given a role for 5 min; or for 30 s where the pod that it \
+           waits for has a link that is down; or that pod will not mend by itself (its image, crashes, no machine)",
     meaning: "Clients are served by what runs; the rollout does not end, and waits without end.",
     accounts_for: &["pods-missing", "replication-retrying", "link-down"],
     shown: Shown::By(&["rollout-stuck", "rollout-unstable"]),
@@ -51,8 +51,8 @@ const ROLLING: Situation = Situation {
 /// How long a rollout may stand still before it is worth a look, seconds: five minutes, in which a pod is deleted, made,
 /// pulled and synced.
 const STILL: i64 = 300;
-/// The same where what it waits for does not pass by itself, seconds.
-const BROKEN: i64 = 30;
+/// The same where what it waits for is a link that is down, seconds.
+const CUT: i64 = 30;
 
 fn run(case: &Case<'_>) -> Answer {
     let Some(instance) = case.judgeable() else {
@@ -65,14 +65,21 @@ fn run(case: &Case<'_>) -> Answer {
         return Answer::NOT_APPLICABLE;
     };
     let moved = progress(instance);
-    let broken = instance.nodes.iter().any(|node| {
-        let cut = node
-            .follower()
-            .is_some_and(|link| !link.link_up && !link.syncing);
-        found.about.iter().any(|pod| *pod == node.name())
-            && (cut || pods_missing::broken(node).is_some())
-    });
-    let due = later(moved, if broken { BROKEN } else { STILL });
+    let mut waits_for = instance
+        .nodes
+        .iter()
+        .filter(|node| found.about.iter().any(|pod| *pod == node.name()));
+    let still = if waits_for
+        .clone()
+        .any(|node| pods_missing::broken(node).is_some())
+    {
+        0
+    } else if waits_for.any(|node| node.follower().is_some_and(|l| !l.link_up && !l.syncing)) {
+        CUT
+    } else {
+        STILL
+    };
+    let due = later(moved, still);
     if due > case.now {
         return goes_on(case, instance, &found).again(Some(due));
     }
