@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use super::words::{are, list};
 use super::{Answer, Case, Check, Instance, Node, Severity, Shown, Since, Situation, State};
 use crate::domain::Role;
+use crate::domain::engine::{LinkState, RoleReply};
 use crate::domain::object::ContainerState;
 use crate::domain::text;
 use crate::domain::world::Turn;
@@ -60,7 +61,7 @@ fn run(case: &Case<'_>) -> Answer {
     let loading: Vec<&Node<'_>> = instance
         .nodes
         .iter()
-        .filter(|n| n.loading && !n.follower().is_some_and(|f| f.syncing))
+        .filter(|n| n.loading && !is_in_full_sync(n))
         .collect();
     if loading.is_empty() {
         return Answer::PASS;
@@ -139,6 +140,19 @@ fn run(case: &Case<'_>) -> Answer {
         }
     }
     finding.into()
+}
+
+/// It loads what its master sends. INFO replication tells, or ROLE where that was answered alone.
+fn is_in_full_sync(node: &Node<'_>) -> bool {
+    let role = node.view.engine.and_then(|engine| engine.role.as_ref());
+    let by_role = matches!(
+        role.map(|known| &known.value),
+        Some(RoleReply::Replica {
+            state: LinkState::FullSync,
+            ..
+        })
+    );
+    by_role && node.says(Role::Replica) || node.follower().is_some_and(|link| link.syncing)
 }
 
 /// It loads since its process started: that is the first thing it does.

@@ -125,13 +125,32 @@ fn stands_since(case: &Case<'_>, instance: &Instance<'_>) -> Timestamp {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use std::sync::Arc;
+
     use super::*;
     use crate::checks::fixture::*;
     use crate::checks::waiting::tests::operator;
     use crate::domain::fixture::*;
+    use crate::domain::object::Pod;
+    use crate::domain::{Fact, Object};
 
     fn told(spec: InstanceSpec, works: bool) -> String {
         let mut f = spec.build();
+        // Pods that were ready 40 s ago in the fixture have been for as long as they are old.
+        let context = f.world.context(&infra()).unwrap();
+        let pods: Vec<Pod> = context
+            .pods
+            .iter()
+            .map(|held| (*held.value).clone())
+            .collect();
+        for mut pod in pods {
+            for condition in &mut pod.conditions {
+                condition.since = pod.meta.created;
+            }
+            let object = Object::Pod(Arc::new(pod));
+            let context = infra();
+            f.tell(Fact::Seen { context, object }, ago(5));
+        }
         operator(&mut f, "v1.6.1", works);
         line(&answer_of(&CHECK, &f))
     }

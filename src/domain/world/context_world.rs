@@ -301,7 +301,15 @@ impl ContextWorld {
             .engines
             .get(&(namespace.clone(), pod.meta.name.clone()))
             .filter(|engine| engine.uid == pod.meta.uid);
-        let keys = engine.and_then(|engine| engine.keys.last());
+        // What a process that has just started tells is not what the one before it had, whichever answer came first.
+        let started = engine
+            .and_then(|engine| engine.server.as_ref())
+            .and_then(|known| i64::try_from(known.value.uptime?).ok())
+            .and_then(|uptime| at.checked_sub(SignedDuration::from_secs(uptime)).ok());
+        let had = |engine: &EngineRecord, turn: &Turn| match (turn, started) {
+            (Turn::Restarted, Some(started)) => engine.keys.before(started).or(engine.keys.last()),
+            _ => engine.keys.last(),
+        };
         let offset = engine.and_then(|engine| engine.offset.last());
         let role = engine
             .and_then(|engine| engine.engine_role())
@@ -318,8 +326,8 @@ impl ContextWorld {
                     at,
                     pod: pod.meta.name.clone(),
                     uid: pod.meta.uid.clone(),
+                    keys: engine.and_then(|engine| had(engine, &turn)),
                     turn,
-                    keys,
                     offset,
                     role,
                     keys_after: None,

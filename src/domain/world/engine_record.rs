@@ -47,6 +47,13 @@ impl Series {
             .map(|(at, figure)| (at.div_euclid(1_000), *figure))
     }
 
+    /// The last figure at or before that moment.
+    pub fn before(&self, at: Timestamp) -> Option<u64> {
+        let at = at.as_millisecond();
+        let mut older = self.0.iter().rev().filter(|(when, _)| *when <= at);
+        older.next().map(|(_, figure)| *figure)
+    }
+
     /// The last figure.
     pub fn last(&self) -> Option<u64> {
         self.0.back().map(|(_, figure)| *figure)
