@@ -188,6 +188,11 @@ fn judge(
 
 /// The pod of another instance that it follows.
 fn stray(instance: &Instance<'_>, node: &Node<'_>) -> Option<(String, InstanceId)> {
+    // Of nearly every replica the master is one of its own instance.
+    let host = &node.follower()?.host;
+    if instance.node_at(host).is_some() {
+        return None;
+    }
     let strangers = instance.view.strangers();
     strangers.into_iter().find_map(|one| match one.oddity {
         Oddity::Follows(pod, id) if *one.node == *node.name() => Some((pod, id)),
@@ -206,8 +211,8 @@ pub(super) fn is_foreign(instance: &Instance<'_>, node: &Node<'_>) -> bool {
 }
 
 /// It follows a pod of another instance, whatever it does there: other checks speak of that.
-pub(super) fn is_elsewhere(instance: &Instance<'_>, node: &Node<'_>, f: &Follower) -> bool {
-    instance.node_at(&f.host).is_none() && stray(instance, node).is_some()
+pub(super) fn is_elsewhere(instance: &Instance<'_>, node: &Node<'_>) -> bool {
+    stray(instance, node).is_some()
 }
 
 /// What its own CLIENT LIST says of its link, if it was asked since the link went down.

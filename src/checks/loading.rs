@@ -46,6 +46,7 @@ const MASTER: Situation = Situation {
 
 const REPLICA: Situation = Situation {
     id: "replica-loading",
+    accounts_for: &["replica-waiting"],
     word: "loading",
     class: State::Syncing,
     rule: "any other node loads a snapshot",

@@ -81,7 +81,9 @@ fn run(case: &Case<'_>) -> Answer {
             Severity::Critical,
             sentence(instance, &unheard),
         )
-        .since(since(case, instance));
+        .since(since(case, instance))
+        // It names every node, with what it does.
+        .covering(instance.nodes.iter().map(Node::name));
     let mut finding = finding;
     for node in &instance.nodes {
         finding = finding.resting_on(

@@ -24,9 +24,7 @@ const UNJUDGED: Situation = Situation {
     class: State::Unknown,
     rule: "the API server refuses the watch of Dragonfly objects, pods or EndpointSlices",
     meaning: "Instances there may be missing, or be neither well nor ill.",
-    shown: Shown::Not(
-        "the user of the lab may list what instances are judged by, at least within namespaces",
-    ),
+    shown: Shown::By(&["forbidden-lists"]),
     ..Situation::BASE
 };
 
@@ -36,7 +34,7 @@ const LESS: Situation = Situation {
     class: State::Degraded,
     rule: "the API server refuses the watch of any other kind, or of the whole cluster where namespaces may be read",
     meaning: "One panel shows less for each missing right; what is shown is true.",
-    shown: Shown::By(&["forbidden-lists"]),
+    shown: Shown::Not("forbidden-lists shows it once namespaces are named with -n"),
     ..Situation::BASE
 };
 

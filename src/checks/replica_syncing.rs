@@ -213,7 +213,7 @@ fn doing(
         return (None, None);
     };
     let state = line(instance, node).map(|(_, line)| &line.state);
-    if super::links::is_elsewhere(instance, node, f) {
+    if super::links::is_elsewhere(instance, node) {
         return (None, None);
     }
     if f.syncing && f.offset.is_none() && state == Some(&LinkState::Online) {

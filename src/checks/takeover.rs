@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use super::case::later;
 use super::waiting::{Gate, waiting};
+use super::words::{list, number};
 use super::{
     Answer, Case, Check, Finding, Instance, Node, Severity, Shown, Since, Situation, State,
 };
@@ -59,7 +60,7 @@ const OLD_MASTER_UP: Situation = Situation {
     rule: "a node that another master took over from still says role:master, was asked since, and is locked (its data port \
            says LOADING, or a replica's control connection is busy in its CLIENT LIST), while the other is not",
     meaning: "Clients that stay connected to the old master get LOADING; new ones reach the new master, which takes writes.",
-    accounts_for: &["role-missing", "role-coming", "roles-disagree"],
+    accounts_for: &["role-missing", "role-coming", "engine-silent"],
     shown: Shown::By(&["takeover-old-master-up"]),
 };
 
@@ -230,17 +231,33 @@ fn old_master_up(case: &Case<'_>, instance: &Instance<'_>, old: &Node<'_>) -> Fi
         .master()
         .and_then(|n| n.view.engine?.role_changed)
         .map_or(Since::Seen(case.now), Since::Seen);
+    // It waits for every replica to take its last records.
+    let silent: Vec<&str> = instance
+        .nodes
+        .iter()
+        .filter(|n| n.might_be_master())
+        .map(Node::name)
+        .collect();
+    let waits = match silent.as_slice() {
+        [] => String::new(),
+        names => format!(
+            ", for {} {} not answer",
+            list(names),
+            number(names.len(), "does", "do")
+        ),
+    };
     let finding = case
         .finding(
             &CHECK,
             &OLD_MASTER_UP,
             Severity::Warning,
             format!(
-                "{new} has taken over from {}, which is still up and locked",
+                "{new} has taken over from {}, which is still up and locked{waits}",
                 old.name()
             ),
         )
         .about([old.name()])
+        .covering(silent.iter().copied())
         .since(since)
         .next(
             "the takeover's deadline ends it, once every node answers; until then look for a node that does not. \
