@@ -46,12 +46,11 @@ const MASTER: Situation = Situation {
 
 const REPLICA: Situation = Situation {
     id: "replica-loading",
-    accounts_for: &["replica-waiting"],
     word: "loading",
     class: State::Syncing,
     rule: "any other node loads a snapshot",
     meaning: "It is no candidate for a failover until it is done.",
-    accounts_for: &[],
+    accounts_for: &["replica-waiting"],
     shown: Shown::By(&["loading"]),
 };
 
