@@ -96,3 +96,35 @@ impl History {
             .find(|moment| &*moment.pod == pod && is(&moment.turn))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn moment(pod: &str) -> Moment {
+        Moment {
+            at: Timestamp::UNIX_EPOCH,
+            pod: Arc::from(pod),
+            uid: Arc::from("u"),
+            turn: Turn::Restarted,
+            keys: None,
+            offset: None,
+            role: None,
+            keys_after: None,
+        }
+    }
+
+    #[test]
+    fn the_first_keys_after_a_change_are_kept_and_later_ones_are_not() {
+        let mut history = History::default();
+        history.note(moment("a"));
+        history.told_keys("b", 9);
+        history.told_keys("a", 5);
+        history.note(moment("a"));
+        history.note(moment("b"));
+        history.told_keys("a", 0);
+        let after: Vec<Option<u64>> = history.moments().map(|m| m.keys_after).collect();
+        assert_eq!(after, [Some(5), Some(0), None]);
+    }
+}
