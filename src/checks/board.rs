@@ -189,7 +189,7 @@ impl Judgement {
 /// The same bad state of the same objects, whatever the figures in the sentence are by now.
 fn is_same(old: &Finding, new: &Finding) -> bool {
     old.check == new.check
-        && old.situation == new.situation
+        && old.state == new.state
         && (old.about.is_empty() && new.about.is_empty()
             || old.about.iter().any(|pod| new.about.contains(pod)))
 }

@@ -56,7 +56,13 @@ fn run(case: &Case<'_>) -> Answer {
             Some(_) => "What is shown of it is as it was then; it may have changed since.",
             None => "Nothing of it is known yet.",
         })
-        .since(Since::Seen(since));
+        .since(Since::Seen(since))
+        .called(match &context.link {
+            Link::Connecting => "connecting",
+            Link::LoginNeeded { .. } => "login needed",
+            Link::Unusable { .. } => "not usable",
+            Link::Unreachable { .. } | Link::Live { .. } => UNREACHABLE.word,
+        });
     with_fault(finding, &context.link, context.link_since).into()
 }
 

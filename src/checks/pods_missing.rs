@@ -1,7 +1,7 @@
 //! Fewer pods are ready than wanted, and why.
 
 use super::words::{bracketed, counted};
-use super::{Answer, Case, Check, Node, Severity, Shown, Since, Situation, State};
+use super::{Answer, Case, Check, Instance, Node, Severity, Shown, Since, Situation, State};
 use crate::domain::object::{ContainerEnd, ContainerState};
 use crate::domain::text;
 
@@ -78,7 +78,11 @@ fn run(case: &Case<'_>) -> Answer {
             format!("{ready} of {wanted} pods are ready: {}", told.join(", ")),
         )
         .next(if ill.is_empty() { ABSENT } else { "" })
-        .about(ill.iter().map(|n| n.name()))
+        .about(
+            ill.iter()
+                .map(|n| n.name().to_owned())
+                .chain(absent_names(instance, absent)),
+        )
         .since(since);
     for node in &ill {
         for (text, source) in evidence(node) {
@@ -86,6 +90,16 @@ fn run(case: &Case<'_>) -> Answer {
         }
     }
     Answer::from(finding).again(starting)
+}
+
+/// The names of pods that do not exist, as their StatefulSet will call them.
+fn absent_names(instance: &Instance<'_>, absent: usize) -> Vec<String> {
+    let name = &instance.view.id.name;
+    (0..instance.wanted())
+        .map(|ordinal| format!("{name}-{ordinal}"))
+        .filter(|pod| instance.node(pod).is_none())
+        .take(absent)
+        .collect()
 }
 
 /// Why a pod is not ready, as it is shown: `orders-2 waits in CrashLoopBackOff (last run ended OOMKilled, exit code 137)`.

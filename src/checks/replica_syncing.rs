@@ -3,7 +3,7 @@
 use super::case::later;
 use super::links::evidence;
 use super::words::{are, list};
-use super::{Answer, Case, Check, Instance, Node, Severity, Shown, Since, Situation, State};
+use super::{Answer, Case, Check, Instance, Node, Severity, Shown, Since, Situation, State, Word};
 use crate::domain::Role;
 use crate::domain::engine::{LinkState, ReplicaLine};
 use crate::domain::text;
@@ -188,6 +188,13 @@ fn run(case: &Case<'_>) -> Answer {
     for (node, _) in &syncing {
         for (text, source, at) in evidence(instance, node) {
             finding = finding.resting_on(text, source, at);
+        }
+        if let (true, Word::Says { at, .. }) = (node.is_starting(), &node.word) {
+            finding = finding.resting_on(
+                "role:master, followed by nobody",
+                format!("INFO replication of {}", node.name()),
+                *at,
+            );
         }
         if let Some(keyspace) = node.view.engine.and_then(|e| e.keyspace.as_ref())
             && node.follower().is_some()

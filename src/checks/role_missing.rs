@@ -2,7 +2,7 @@
 
 use super::words::list;
 use super::{
-    Answer, Case, Check, Node, Severity, Shown, Since, Situation, State, Word, case::later,
+    Answer, Case, Check, Finding, Node, Severity, Shown, Since, Situation, State, Word, case::later,
 };
 use crate::domain::Role;
 
@@ -44,7 +44,7 @@ fn run(case: &Case<'_>) -> Answer {
         return Answer::NOT_APPLICABLE;
     };
     let mut again = None;
-    let mut waiting: Vec<&str> = Vec::new();
+    let mut waiting: Vec<&Node<'_>> = Vec::new();
     let mut found: Vec<(&Node<'_>, Option<jiff::Timestamp>)> = Vec::new();
     for node in &instance.nodes {
         if node.view.label_role().is_some() || !node.is_ready() {
@@ -56,7 +56,7 @@ fn run(case: &Case<'_>) -> Answer {
         match case.still(from, case.limits.grace) {
             Some(until) if until <= later(case.now, case.limits.grace) => {
                 again = again.max(Some(until));
-                waiting.push(node.name());
+                waiting.push(node);
             }
             _ => found.push((node, ready_since)),
         }
@@ -70,11 +70,12 @@ fn run(case: &Case<'_>) -> Answer {
         } else {
             ("have", "roles")
         };
-        let sentence = format!("{} {has} no {roles} yet", list(&waiting));
+        let names: Vec<&str> = waiting.iter().map(|node| node.name()).collect();
+        let sentence = format!("{} {has} no {roles} yet", list(&names));
         let finding = case
             .finding(&CHECK, &COMING, Severity::Note, sentence)
-            .about(waiting);
-        return Answer::from(finding).again(again);
+            .about(names);
+        return Answer::from(with_labels(finding, &waiting)).again(again);
     }
     let names: Vec<&str> = found.iter().map(|(node, _)| node.name()).collect();
     let engines: Vec<String> = found
@@ -109,7 +110,18 @@ fn run(case: &Case<'_>) -> Answer {
         )
         .about(names)
         .since(since);
-    Answer::from(finding).again(again)
+    let nodes: Vec<&Node<'_>> = found.iter().map(|(node, _)| *node).collect();
+    Answer::from(with_labels(finding, &nodes)).again(again)
+}
+
+fn with_labels(finding: Finding, nodes: &[&Node<'_>]) -> Finding {
+    nodes.iter().fold(finding, |finding, node| {
+        finding.resting_on(
+            "no label role",
+            format!("labels of pod {}", node.name()),
+            node.view.pod.changed,
+        )
+    })
 }
 
 fn article(role: Role) -> &'static str {

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use super::fixture::judgement;
 use super::{Judgement, Limits, Subject, judge};
 use crate::domain::comparison::{Compared, Comparison};
+use crate::domain::engine::{Keyspace, Probe};
 use crate::domain::fixture::*;
 use crate::domain::{Fact, Role};
 use crate::wire::fixture::{Situation, situation, situations};
@@ -159,7 +160,7 @@ fn every_recorded_situation_of_replication_is_judged_as_what_it_is() {
             "full-sync",
             three(m(), r(), r()),
             LONG,
-            "full sync 15%: full-sync",
+            "full sync 14%: full-sync",
         ),
         (
             "partial-sync",
@@ -245,10 +246,12 @@ fn every_recorded_situation_of_replication_is_judged_as_what_it_is() {
             ));
         }
         for finding in &judged.findings {
-            assert!(
-                !finding.evidence.is_empty() && !finding.meaning.is_empty(),
-                "{name}"
-            );
+            if finding.evidence.is_empty() || finding.meaning.is_empty() {
+                wrong.push(format!(
+                    "{name}: {} has no evidence or meaning",
+                    finding.situation.id
+                ));
+            }
         }
         told.insert(name.to_owned());
     }
@@ -262,40 +265,41 @@ fn every_recorded_situation_of_replication_is_judged_as_what_it_is() {
 
 #[test]
 fn a_full_sync_tells_its_rate_once_it_is_honest() {
-    let spec = || {
-        instance("orders")
-            .node(master())
-            .node(replica().full_sync(40, 100))
-    };
-    let sentence = |keys: &[(i64, u64)]| {
-        let mut f = spec().build();
-        for (seconds, keys) in keys {
-            let probe = crate::domain::Probe::Keyspace(crate::domain::engine::Keyspace {
-                keys: *keys,
-                ..Default::default()
-            });
-            f.answers("orders-1", probe, ago(*seconds));
-        }
-        judgement(&f).findings.first().unwrap().sentence.clone()
-    };
-    for (case, keys, wanted) in [
+    for (case, (since, heard, keys), later, wanted) in [
         (
-            "twenty keys a second for twenty seconds",
-            &[(21_i64, 200_u64), (11, 400), (1, 600)] as &[_],
-            "orders-1 is in full sync (60 %, 20 keys a second, about 20s left)",
+            "twenty keys a second for half a minute",
+            (40, 29, 100),
+            660,
+            "orders-1 is in full sync (66 %, 20 keys a second, about 17s left)",
         ),
         (
             "too short to tell",
-            &[(6, 500), (1, 600)],
+            (8, 6, 500),
+            600,
             "orders-1 is in full sync (60 %)",
         ),
         (
             "the old data is still being thrown away",
-            &[(31, 900), (1, 600)],
+            (40, 29, 900),
+            600,
             "orders-1 is in full sync (60 %)",
         ),
     ] {
-        assert_eq!(sentence(keys), wanted, "{case}");
+        let node = replica().full_sync(since, keys).heard(heard);
+        let mut f = instance("orders").node(master()).node(node).build();
+        let probe = Probe::Keyspace(Keyspace {
+            keys: later,
+            ..Keyspace::default()
+        });
+        f.answers("orders-1", probe, ago(1));
+        let judged = judgement(&f);
+        let finding = judged.findings.first().unwrap();
+        assert_eq!(finding.sentence, wanted, "{case}");
+        assert_eq!(
+            finding.short,
+            format!("full sync {}%", later / 10),
+            "{case}"
+        );
     }
 }
 
