@@ -33,6 +33,7 @@ pub(super) fn healthy(command: &str) -> Does {
     match command {
         "PING" => Does::Says("+PONG\r\n".to_owned()),
         "TIME" => Does::Says("*2\r\n$10\r\n1795300000\r\n$6\r\n123456\r\n".to_owned()),
+        "CONFIG GET *" => Does::Says("*2\r\n$13\r\nsnapshot_cron\r\n$0\r\n\r\n".to_owned()),
         "ROLE" => Does::Says("*2\r\n$6\r\nmaster\r\n*0\r\n".to_owned()),
         "INFO REPLICATION" => {
             bulk("# Replication\r\nrole:master\r\nconnected_slaves:0\r\nmaster_replid:abc\r\n")
@@ -311,6 +312,8 @@ async fn a_question_that_hangs_hides_no_other_answer() {
                 Fact::Silent { unanswered, .. } => Some((false, unanswered.question?)),
                 _ => None,
             })
+            // What is asked now and then is not in every round.
+            .filter(|(_, question)| question.is_standing())
             .collect();
         let rounds: Vec<_> = told.split(|(answered, _)| !answered).collect();
         assert!(rounds.len() > 2, "{told:?}");

@@ -339,7 +339,8 @@ fn pair(url: &str) {
         ),
         (
             "/api/v1/namespaces/real/services",
-            r#"{"apiVersion":"v1","kind":"Service","metadata":{"name":"store","namespace":"real","labels":{"app":"store"}},
+            r#"{"apiVersion":"v1","kind":"Service","metadata":{"name":"store","namespace":"real","labels":{"app":"store",
+               "app.kubernetes.io/name":"dragonfly","app.kubernetes.io/part-of":"dragonfly"}},
                "spec":{"selector":{"app":"store","role":"master"},"ports":[{"name":"redis","port":6379}]}}"#
                 .to_owned(),
         ),
