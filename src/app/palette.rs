@@ -59,7 +59,7 @@ impl Palette {
         entries.extend(state.shown_world().instances().map(|id| {
             let name = format!("{}/{id}", id.context);
             let judged = state.shown_board().instance(&id);
-            let does = judged.map_or("not judged yet", |judged| judged.state.word());
+            let does = judged.map_or("not judged yet", |judged| judged.word());
             let command = Command::Show(Arc::from(name.as_str()));
             entry(&name, does, "instance", command, &bound)
         }));

@@ -1,6 +1,6 @@
 //! A young instance that is not complete yet: it is being made rather than broken.
 
-use super::{Answer, Case, Check, Severity, Since, State};
+use super::{Answer, Case, Check, Severity, Shown, Since, Situation, State};
 
 /// The check.
 pub const CHECK: Check = Check {
@@ -10,7 +10,20 @@ pub const CHECK: Check = Check {
           is wrong.",
     reads: "creation time of the Dragonfly object, its pods, INFO replication of its nodes",
     next: "wait; {kubectl} get pods,events shows what it waits for.",
+    situations: &[&MADE],
     run,
+};
+
+const MADE: Situation = Situation {
+    id: "being-made",
+    word: "being made",
+    class: State::Syncing,
+    rule: "the Dragonfly object is younger than 60 s, and pods are not ready, no node is master, or the Service has no endpoint",
+    meaning: "It cannot be used yet.",
+    shown: Shown::Not(
+        "the instances of the lab are complete when it opens; a Dragonfly object that is applied there shows it for a minute",
+    ),
+    ..Situation::BASE
 };
 
 fn run(case: &Case<'_>) -> Answer {
@@ -34,8 +47,8 @@ fn run(case: &Case<'_>) -> Answer {
     let id = &instance.view.id;
     let finding = case.finding(
         &CHECK,
+        &MADE,
         Severity::Note,
-        State::Syncing,
         format!("{id} is being made: {missing}"),
     );
     let meta = &instance.view.dragonfly.value.meta;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use super::case::later;
 use super::{
     ALL, Case, Check, Evidence, Finding, Limits, Since, State, Subject, Verdict,
     context_unreachable, operator_down,
@@ -84,21 +85,90 @@ fn add_up(case: &Case<'_>, checks: &[&Check]) -> Judgement {
     for check in checks {
         let answer = (check.run)(case);
         judgement.applies |= answer.verdict != Verdict::NotApplicable;
-        if let Verdict::Finding(finding) | Verdict::Unknown(finding) = answer.verdict {
-            judgement.state = judgement.state.max(finding.state);
+        if let Verdict::Finding(mut finding) | Verdict::Unknown(mut finding) = answer.verdict {
+            finding.since = by_our_clock(case, finding.since);
             judgement.findings.push(finding);
         }
         // A moment that is past would make the loop judge without end.
         let again_at = answer.again_at.filter(|at| *at > case.now);
         judgement.again_at = [judgement.again_at, again_at].into_iter().flatten().min();
     }
+    judgement.findings = without_consequences(judgement.findings);
+    judgement.state = judgement
+        .findings
+        .iter()
+        .map(|finding| finding.state)
+        .max()
+        .unwrap_or(State::Healthy);
     judgement
         .findings
         .sort_by_key(|f| std::cmp::Reverse((f.state, f.severity)));
     judgement
 }
 
+/// Since when, by our clock: what the cluster dates is off by as much as its clock is. A moment that is still to come is
+/// a clock that is wrong in a way we do not know; then only our own watching tells.
+fn by_our_clock(case: &Case<'_>, since: Since) -> Since {
+    const LATE: i64 = 2;
+    match since {
+        Since::Seen(at) => Since::Seen(at.min(case.now)),
+        Since::Exactly(at) => {
+            let at = case.context.by_our_clock(at);
+            match at <= later(case.now, LATE) {
+                true => Since::Exactly(at.min(case.now)),
+                false => Since::Seen(case.now),
+            }
+        }
+    }
+}
+
+/// What is a mere consequence of something else becomes evidence of that. A consequence accounts for nothing itself.
+fn without_consequences(findings: Vec<Finding>) -> Vec<Finding> {
+    let (mut kept, mut consequences): (Vec<Finding>, Vec<Finding>) = (Vec::new(), Vec::new());
+    for finding in &findings {
+        let is_consequence = findings.iter().any(|cause| {
+            cause.accounts_for(finding) && !findings.iter().any(|other| other.accounts_for(cause))
+        });
+        match is_consequence {
+            true => consequences.push(finding.clone()),
+            false => kept.push(finding.clone()),
+        }
+    }
+    for consequence in consequences {
+        let cause = kept
+            .iter_mut()
+            .find(|cause| cause.accounts_for(&consequence));
+        if let Some(cause) = cause {
+            cause.evidence.push(Evidence {
+                text: consequence.sentence,
+                source: format!("{}, its consequence", consequence.check),
+                at: consequence.since.at(),
+            });
+        }
+    }
+    kept
+}
+
 impl Judgement {
+    /// The finding that decides: the worst one, unless its subject is well all the same.
+    pub fn leading(&self) -> Option<&Finding> {
+        self.findings
+            .first()
+            .filter(|_| self.state != State::Healthy)
+    }
+
+    /// What the STATE column shows: the leading situation, else the state.
+    pub fn word(&self) -> &str {
+        self.leading()
+            .map_or(self.state.word(), |finding| &finding.short)
+    }
+
+    /// The id of the leading situation, else of the state.
+    pub fn situation(&self) -> &'static str {
+        self.leading()
+            .map_or(self.state.id(), |finding| finding.situation.id)
+    }
+
     /// Carries over since when we have seen what we still see: a check knows only the present.
     fn carry_over(&mut self, before: &Judgement) {
         for finding in &mut self.findings {

@@ -2,11 +2,11 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Check, Finding, Limits, Severity, Since, State, Subject};
+use super::{Check, Finding, Limits, Severity, Since, Situation, Subject};
 use crate::domain::engine::{Follower, Question, Replication, Role, Side};
 use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::object::{Container, ContainerState};
-use crate::domain::world::{ContextWorld, Known, Source};
+use crate::domain::world::{ContextWorld, EngineRecord, Known, Source};
 use crate::domain::{Access, InstanceView, Kind, Master, NodeView, World};
 
 /// A subject with its facts, at a moment.
@@ -51,6 +51,9 @@ pub struct Node<'a> {
     pub loading: bool,
     /// While its container is young enough to be starting, until when.
     pub young_until: Option<Timestamp>,
+    /// Another node took over from it: it still says role:master, was asked since, and is seen to be locked. It takes no
+    /// writes, so it acts as master no more.
+    pub taken_over: bool,
 }
 
 /// What an engine says of its own role.
@@ -106,26 +109,36 @@ impl<'a> Case<'a> {
         self.instance.as_ref().filter(|i| i.pods_known)
     }
 
-    /// A finding about the subject, seen now.
+    /// A finding about the subject, seen now: the situation gives its state, its word and what it means, the check what
+    /// to do next.
     pub fn finding(
         &self,
         check: &Check,
+        situation: &'static Situation,
         severity: Severity,
-        state: State,
         sentence: impl Into<String>,
     ) -> Finding {
         Finding {
             check: check.id,
+            situation,
+            short: situation.word.to_owned(),
             subject: self.subject.clone(),
             severity,
-            state,
+            state: situation.class,
             sentence: sentence.into(),
-            meaning: String::new(),
+            meaning: situation.meaning.to_owned(),
             next: check.next.to_owned(),
             evidence: Vec::new(),
             since: Since::Seen(self.now),
             about: Vec::new(),
+            covers: Vec::new(),
         }
+    }
+
+    /// Exactly since that moment of *our* clock. What the cluster dates stands as it is written: where its clock is
+    /// wrong, judging puts all of it right at once (see [`super::judge`]).
+    pub fn exactly(&self, ours: Timestamp) -> Since {
+        Since::Exactly(self.context.by_its_clock(ours))
     }
 
     /// Some seconds after a moment, if that is still to come.
@@ -228,9 +241,15 @@ impl<'a> Instance<'a> {
         let nodes: Vec<Node<'a>> = view
             .nodes
             .iter()
-            .map(|node| Node::of(node.clone(), limits, now))
+            .map(|node| Node::of(view.context, node.clone(), limits, now))
             .collect();
-        let born = view.dragonfly.value.meta.created;
+        let nodes = with_taken_over(nodes, now);
+        let born = view
+            .dragonfly
+            .value
+            .meta
+            .created
+            .map(|at| view.context.by_our_clock(at));
         Self {
             pods_known: trusted(Kind::Pod),
             endpoints: trusted(Kind::EndpointSlice).then(|| view.endpoints()),
@@ -245,7 +264,7 @@ impl<'a> Instance<'a> {
     pub fn masters(&self) -> Vec<&Node<'a>> {
         self.nodes
             .iter()
-            .filter(|n| n.says(Role::Master) && n.runs() && !n.is_starting())
+            .filter(|n| n.says(Role::Master) && n.runs() && !n.is_starting() && !n.taken_over)
             .collect()
     }
 
@@ -286,7 +305,7 @@ impl<'a> Instance<'a> {
 }
 
 impl<'a> Node<'a> {
-    fn of(view: NodeView<'a>, limits: &Limits, now: Timestamp) -> Self {
+    fn of(context: &ContextWorld, view: NodeView<'a>, limits: &Limits, now: Timestamp) -> Self {
         let word = word(&view, limits, now);
         let replication = view.engine.and_then(|engine| {
             let known = engine.replication.as_ref()?;
@@ -306,10 +325,11 @@ impl<'a> Node<'a> {
             word,
             replication,
             young_until: None,
+            taken_over: false,
         };
         node.young_until = match node.container().map(|c| &c.state) {
             Some(ContainerState::Running { since: Some(since) }) => {
-                young_until(*since, limits, now)
+                young_until(context.by_our_clock(*since), limits, now)
             }
             _ => young_until(
                 node.view
@@ -317,7 +337,7 @@ impl<'a> Node<'a> {
                     .value
                     .meta
                     .created
-                    .unwrap_or(node.view.pod.first_seen),
+                    .map_or(node.view.pod.first_seen, |at| context.by_our_clock(at)),
                 limits,
                 now,
             ),
@@ -400,10 +420,54 @@ impl<'a> Node<'a> {
         }
     }
 
+    /// What its engine told to that question, while that is believed: the question is not unanswered since, nor the
+    /// answer too old.
+    pub fn told<T>(
+        &self,
+        case: &Case<'_>,
+        question: Question,
+        of: impl Fn(&'a EngineRecord) -> Option<&'a Known<T>>,
+    ) -> Option<&'a Known<T>> {
+        let engine = self.view.engine_on(question)?;
+        of(engine).filter(|known| later(known.at, case.limits.silent_after) > case.now)
+    }
+
+    /// Clients are sent to it, or would be: the Service's endpoint, or a believed master that is not just starting.
+    pub fn serves(&self) -> bool {
+        self.view.is_endpoint || (self.says(Role::Master) && self.runs() && !self.is_starting())
+    }
+
     /// `master_replid`, if it is believed.
     pub fn replid(&self) -> Option<&'a str> {
         self.replication.as_ref()?.value.replid.as_deref()
     }
+}
+
+/// Marks masters that are locked while another one is not: what was taken over is known by the lock alone, since an old
+/// master that lost its network lists its former replica for a while too, and goes on taking writes.
+fn with_taken_over<'a>(mut nodes: Vec<Node<'a>>, now: Timestamp) -> Vec<Node<'a>> {
+    let locked: Vec<bool> = nodes
+        .iter()
+        .map(|n| n.says(Role::Master) && super::takeover::lock(&n.view, now).is_some())
+        .collect();
+    let turned = nodes
+        .iter()
+        .zip(&locked)
+        .filter(|(n, locked)| {
+            n.says(Role::Master) && n.runs() && !n.is_going() && !n.is_starting() && !**locked
+        })
+        .map(|(n, _)| n.view.engine.and_then(|e| e.role_changed))
+        .collect::<Vec<_>>();
+    for (node, locked) in nodes.iter_mut().zip(locked) {
+        let Word::Says { at, .. } = node.word else {
+            continue;
+        };
+        node.taken_over = locked
+            && turned
+                .iter()
+                .any(|turned| turned.is_none_or(|turned| turned <= at));
+    }
+    nodes
 }
 
 /// What a standing question told is still being followed. A short break is none: a watch is opened anew now and then.
@@ -418,12 +482,8 @@ pub fn is_followed(source: &Source, limits: &Limits, now: Timestamp) -> bool {
 
 /// The later of PING and INFO persistence tells; a node that does not answer is not known to load.
 fn is_loading(node: &NodeView<'_>) -> bool {
-    let Some(engine) = node.engine.filter(|e| e.speaks()) else {
-        return false;
-    };
-    let ping = engine.ping.as_ref().map(|k| (k.at, k.value.1));
-    let info = engine.persistence.as_ref().map(|k| (k.at, k.value.loading));
-    ping.max(info).is_some_and(|(_, loading)| loading)
+    node.engine
+        .is_some_and(|engine| engine.speaks() && engine.loads())
 }
 
 fn word<'a>(node: &NodeView<'a>, limits: &Limits, now: Timestamp) -> Word<'a> {

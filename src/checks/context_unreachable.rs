@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 
 use super::words::{bracketed, clock};
-use super::{Answer, Case, Check, Finding, Severity, Since, State, Subject};
+use super::{Answer, Case, Check, Finding, Severity, Shown, Since, Situation, State, Subject};
 use crate::domain::fact::Link;
 
 /// The check.
@@ -16,7 +16,18 @@ pub const CHECK: Check = Check {
     why: "While a cluster does not answer, nothing that is shown of it is true now; it may have failed over meanwhile.",
     reads: "heartbeat of the API server",
     next: "r tries again at once; {kubectl} version tells whether the server answers others.",
+    situations: &[&UNREACHABLE],
     run,
+};
+
+const UNREACHABLE: Situation = Situation {
+    id: "context-unreachable",
+    word: "unreachable",
+    class: State::Unknown,
+    rule: "the heartbeat of the API server fails, wants a login, or has not been answered yet; of its instances and its operator it is said too",
+    meaning: "What is shown of it is as it was when it was last heard; it may have changed since.",
+    shown: Shown::By(&["context-unreachable", "context-hangs"]),
+    ..Situation::BASE
 };
 
 fn run(case: &Case<'_>) -> Answer {
@@ -40,12 +51,18 @@ fn run(case: &Case<'_>) -> Answer {
         Subject::Operator(_) | Subject::Instance(_) => Severity::Note,
     };
     let finding = case
-        .finding(&CHECK, severity, State::Unknown, told)
+        .finding(&CHECK, &UNREACHABLE, severity, told)
         .meaning(match context.heard {
             Some(_) => "What is shown of it is as it was then; it may have changed since.",
             None => "Nothing of it is known yet.",
         })
-        .since(Since::Seen(since));
+        .since(Since::Seen(since))
+        .called(match &context.link {
+            Link::Connecting => "connecting",
+            Link::LoginNeeded { .. } => "login needed",
+            Link::Unusable { .. } => "not usable",
+            Link::Unreachable { .. } | Link::Live { .. } => UNREACHABLE.word,
+        });
     with_fault(finding, &context.link, context.link_since).into()
 }
 

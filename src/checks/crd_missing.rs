@@ -5,7 +5,7 @@
 use jiff::Timestamp;
 
 use super::case::is_followed;
-use super::{Answer, Case, Check, Finding, Limits, Severity, State, Subject};
+use super::{Answer, Case, Check, Finding, Limits, Severity, Shown, Situation, State, Subject};
 use crate::domain::Kind;
 use crate::domain::world::ContextWorld;
 
@@ -17,7 +17,18 @@ pub const CHECK: Check = Check {
     next: "install the CRD of the operator's version; {kubectl} get crd dragonflies.dragonflydb.io -o yaml shows what is \
            there.",
     reads: "CustomResourceDefinition dragonflies.dragonflydb.io, the operator's Deployment",
+    situations: &[&MISSING],
     run,
+};
+
+const MISSING: Situation = Situation {
+    id: "crd-missing",
+    word: "no CRD",
+    class: State::Degraded,
+    rule: "the CRD is listed as not there where an operator is or the settings expect one, is not established, or does not serve v1alpha1",
+    meaning: "No instance can exist there, or none can be read.",
+    shown: Shown::Not("every cluster of the lab that has an operator has the CRD"),
+    ..Situation::BASE
 };
 
 /// The version of the API that every operator from v1.1 to v1.6 uses.
@@ -40,7 +51,7 @@ fn run(case: &Case<'_>) -> Answer {
                 "{id}, whose role is infra in the settings, has not the CRD dragonflies.dragonflydb.io"
             );
             return case
-                .finding(&CHECK, Severity::Warning, State::Degraded, sentence)
+                .finding(&CHECK, &MISSING, Severity::Warning, sentence)
                 .meaning("No instance can exist there.")
                 .into();
         }
@@ -76,7 +87,7 @@ fn run(case: &Case<'_>) -> Answer {
 }
 
 fn critical(case: &Case<'_>, sentence: String) -> Finding {
-    case.finding(&CHECK, Severity::Critical, State::Degraded, sentence)
+    case.finding(&CHECK, &MISSING, Severity::Critical, sentence)
 }
 
 fn has_operator(context: &ContextWorld) -> bool {

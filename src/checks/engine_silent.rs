@@ -7,7 +7,9 @@
 use jiff::Timestamp;
 
 use super::words::{bracketed, has, list, number};
-use super::{Answer, Case, Check, Finding, Instance, Node, Severity, Since, State, Word};
+use super::{
+    Answer, Case, Check, Finding, Instance, Node, Severity, Shown, Since, Situation, State, Word,
+};
 use crate::domain::engine::Question;
 use crate::domain::fault::{Fault, FaultKind};
 
@@ -18,7 +20,38 @@ pub const CHECK: Check = Check {
     why: "A link is healthy only while both of its ends answer us; a frozen node looks well from everywhere else.",
     reads: "PING, INFO replication and ROLE of every node, over port-forwards to port 9999",
     next: "{kubectl} describe pod {pod} and {kubectl} logs {pod} tell whether its process lives.",
+    situations: &[&SILENT, &FORBIDDEN, &UNASKED],
     run,
+};
+
+const SILENT: Situation = Situation {
+    id: "engine-silent",
+    word: "not heard",
+    class: State::Unknown,
+    rule: "a node whose container runs has not told its role for 30 s, or for 5 s after a question failed; or it tells its role but not INFO replication",
+    meaning: "Whether it acts as master, and what it holds, is not known; others may still call it well.",
+    shown: Shown::By(&["bad-resp-drip"]),
+    ..Situation::BASE
+};
+
+const FORBIDDEN: Situation = Situation {
+    id: "engines-forbidden",
+    word: "may not be asked",
+    class: State::Unknown,
+    rule: "no way leads to any node because each is forbidden",
+    meaning: "Only labels and endpoints are known: whether a node acts as master, and what it holds, is not.",
+    shown: Shown::By(&["forbidden", "no-port-forward"]),
+    ..Situation::BASE
+};
+
+const UNASKED: Situation = Situation {
+    id: "engines-unasked",
+    word: "not asked yet",
+    class: State::Unknown,
+    rule: "a node whose container runs has not been asked since it was first seen",
+    meaning: "Whether it acts as master, and what it holds, is not known yet.",
+    shown: Shown::Not("it passes with the first answers"),
+    ..Situation::BASE
 };
 
 /// A node that is not heard.
@@ -136,15 +169,16 @@ fn finding(case: &Case<'_>, instance: &Instance<'_>, unheard: &[Unheard<'_>]) ->
         let told: Vec<String> = unheard.iter().map(told).collect();
         list(&told)
     };
-    let severity = if forbidden || unasked {
-        Severity::Note
+    let (situation, severity) = if forbidden {
+        (&FORBIDDEN, Severity::Note)
+    } else if unasked {
+        (&UNASKED, Severity::Note)
     } else {
-        Severity::Warning
+        (&SILENT, Severity::Warning)
     };
     let since = unheard.iter().map(|u| u.since).min().unwrap_or(case.now);
     let mut finding = case
-        .finding(&CHECK, severity, State::Unknown, sentence)
-        .meaning("Whether it acts as master, and what it holds, is not known; others may still call it well.")
+        .finding(&CHECK, situation, severity, sentence)
         .next(
             first
                 .and_then(|u| u.fault)

@@ -5,7 +5,7 @@
 use jiff::Timestamp;
 
 use super::known::{self, Known};
-use super::{ALL, Board, Evidence, Finding, Since, State, Subject};
+use super::{ALL, Board, Evidence, Finding, Judgement, Since, State, Subject};
 use crate::domain::{InstanceId, NodeId, World, text};
 
 /// What an explanation is about.
@@ -106,7 +106,13 @@ pub fn explain(world: &World, board: &Board, topic: &Topic, first: Option<&str>)
     Explanation {
         topic: topic.clone(),
         name: name(topic),
-        answer: answer(topic, instance.as_ref(), state, &findings),
+        answer: answer(
+            topic,
+            instance.as_ref(),
+            state,
+            judgement.and_then(Judgement::leading),
+            &findings,
+        ),
         state,
         findings: findings.into_iter().cloned().collect(),
         known,
@@ -126,6 +132,7 @@ fn answer(
     topic: &Topic,
     instance: Option<&InstanceId>,
     state: Option<State>,
+    leading: Option<&Finding>,
     findings: &[&Finding],
 ) -> String {
     let name = name(topic);
@@ -143,7 +150,16 @@ fn answer(
             format!("{name} is healthy: {}.", state.meaning())
         }
         (Topic::Subject(Subject::Instance(_)), _) => {
-            format!("{name} is {}: {}.", state.word(), state.meaning())
+            let (word, meaning) = match leading {
+                Some(finding) => (finding.short.as_str(), finding.meaning.as_str()),
+                None => (state.word(), state.meaning()),
+            };
+            let class = match word == state.word() {
+                true => word.to_owned(),
+                false => format!("{} ({word})", state.word()),
+            };
+            let end = if meaning.ends_with('.') { "" } else { "." };
+            format!("{name} is {class}: {meaning}{end}")
         }
         _ if findings.is_empty() => {
             "Nothing is wrong here: every check that applies is passed.".to_owned()

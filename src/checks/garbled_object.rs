@@ -1,7 +1,7 @@
 //! Objects of a watched kind that could not be understood: named here, so that they are never silently missing.
 
 use super::words::list;
-use super::{Answer, Case, Check, Severity, State, Subject};
+use super::{Answer, Case, Check, Severity, Shown, Situation, State, Subject};
 
 /// The check.
 pub const CHECK: Check = Check {
@@ -10,7 +10,18 @@ pub const CHECK: Check = Check {
     why: "An object that cannot be read may be an instance or a node that is missing from every table.",
     reads: "every watched object",
     next: "look at the object as it is, with kubectl get -o yaml.",
+    situations: &[&GARBLED],
     run,
+};
+
+const GARBLED: Situation = Situation {
+    id: "garbled-object",
+    word: "not understood",
+    class: State::Degraded,
+    rule: "a watched object came that cannot be decoded",
+    meaning: "It is left out of everything that is shown and judged.",
+    shown: Shown::Not("the API server of the lab sends no object that its own schema forbids"),
+    ..Situation::BASE
 };
 
 fn run(case: &Case<'_>) -> Answer {
@@ -33,17 +44,15 @@ fn run(case: &Case<'_>) -> Answer {
             format!("{} {name}", kind.resource())
         })
         .collect();
-    let mut finding = case
-        .finding(
-            &CHECK,
-            Severity::Warning,
-            State::Degraded,
-            match names.len() {
-                1 => format!("an object in {id} cannot be understood: {}", list(&names)),
-                n => format!("{n} objects in {id} cannot be understood: {}", list(&names)),
-            },
-        )
-        .meaning("It is left out of everything that is shown and judged.");
+    let mut finding = case.finding(
+        &CHECK,
+        &GARBLED,
+        Severity::Warning,
+        match names.len() {
+            1 => format!("an object in {id} cannot be understood: {}", list(&names)),
+            n => format!("{n} objects in {id} cannot be understood: {}", list(&names)),
+        },
+    );
     for ((kind, namespace, name), problem) in garbled {
         finding = finding.resting_on(
             problem.clone(),

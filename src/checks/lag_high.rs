@@ -2,7 +2,7 @@
 
 use super::replica_syncing::line;
 use super::words::list;
-use super::{Answer, Case, Check, Node, Severity, Since, State};
+use super::{Answer, Case, Check, Node, Severity, Shown, Since, Situation, State};
 use crate::domain::engine::LinkState;
 use crate::domain::text;
 
@@ -14,7 +14,18 @@ pub const CHECK: Check = Check {
           440 to 1,450 are normal under load (measured on v1.39.0).",
     reads: "INFO replication of the master",
     next: "look at the load of {pod} and its machine ({kubectl} top pod {pod}); do not fail over to it meanwhile.",
+    situations: &[&HIGH],
     run,
+};
+
+const HIGH: Situation = Situation {
+    id: "lag-high",
+    word: "lagging",
+    class: State::Degraded,
+    rule: "the master lists a replica as online with a lag of more than 10,000 journal records",
+    meaning: "That much would be lost with the master.",
+    shown: Shown::By(&["lagging"]),
+    ..Situation::BASE
 };
 
 fn run(case: &Case<'_>) -> Answer {
@@ -44,8 +55,8 @@ fn run(case: &Case<'_>) -> Answer {
     let finding = case
         .finding(
             &CHECK,
+            &HIGH,
             Severity::Warning,
-            State::Degraded,
             format!("{} {}", list(&told), master.name()),
         )
         .meaning(format!(

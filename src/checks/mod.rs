@@ -8,40 +8,63 @@
 //!
 //! Start with [`Check`], then read any file beside this one. To add a check: write the file, add one line to [`ALL`].
 
+mod answers_garbled;
 mod being_made;
 mod board;
 mod case;
+mod clocks_differ;
 mod context_unreachable;
 mod crd_missing;
+mod data_port;
+mod diverged;
 mod engine_silent;
 mod explanation;
+mod foreign_node;
+mod frozen_node;
 mod garbled_object;
 mod known;
 mod lag_high;
 pub mod leader;
 mod link_down;
+mod links;
 mod loading;
 mod no_master;
 mod not_permitted;
 mod operator_down;
+mod operator_stalled;
+mod out_of_memory;
 pub mod pairs;
 mod pods_missing;
 pub mod reference;
+mod replica_half_way;
 mod replica_syncing;
+mod replication_stopped;
 pub mod rights;
 mod role_missing;
 mod roles_disagree;
 mod rollout_waiting;
+mod rss_guard;
+mod save_failed;
+mod saving;
 pub mod schema;
 mod service_elsewhere;
 mod several_masters;
+mod situation;
+mod slow_engine;
+mod snapshot_stale;
 mod source_silent;
+mod stale_master;
 pub mod stored;
+mod stray_replica;
+mod stuck_terminating;
+mod takeover;
 pub mod waiting;
 mod words;
 
 #[cfg(test)]
 pub(crate) mod fixture;
+#[cfg(test)]
+mod recorded;
 
 use std::collections::BTreeMap;
 
@@ -55,28 +78,48 @@ pub use explanation::{Explanation, Topic, explain};
 pub use known::Known;
 pub use leader::{Leader, leader};
 pub use operator_down::{EXPECTED, NOT_EXPECTED};
+pub use situation::{Shown, Situation, situations};
 
 /// Every check. The order is the order of judgement; display is by severity.
 pub const ALL: &[&Check] = &[
     &context_unreachable::CHECK,
     &not_permitted::CHECK,
     &garbled_object::CHECK,
+    &clocks_differ::CHECK,
     &crd_missing::CHECK,
     &operator_down::CHECK,
     &source_silent::CHECK,
     &being_made::CHECK,
     &no_master::CHECK,
+    &takeover::CHECK,
+    &frozen_node::CHECK,
     &several_masters::CHECK,
     &service_elsewhere::CHECK,
     &roles_disagree::CHECK,
     &role_missing::CHECK,
+    &foreign_node::CHECK,
     &engine_silent::CHECK,
+    &answers_garbled::CHECK,
+    &slow_engine::CHECK,
     &pods_missing::CHECK,
+    &stuck_terminating::CHECK,
+    &stale_master::CHECK,
     &loading::CHECK,
+    &replication_stopped::CHECK,
+    &replica_half_way::CHECK,
+    &stray_replica::CHECK,
     &link_down::CHECK,
+    &diverged::CHECK,
     &replica_syncing::CHECK,
     &lag_high::CHECK,
     &rollout_waiting::CHECK,
+    &operator_stalled::CHECK,
+    &rss_guard::CHECK,
+    &out_of_memory::CHECK,
+    &data_port::CHECK,
+    &save_failed::CHECK,
+    &snapshot_stale::CHECK,
+    &saving::CHECK,
 ];
 
 /// What a check is about.
@@ -113,6 +156,8 @@ pub struct Check {
     /// What to do about a finding, where the finding itself does not say: a command or a key, as [`Finding::next_step`]
     /// fills it in.
     pub next: &'static str,
+    /// The situations that it can find, each by name.
+    pub situations: &'static [&'static Situation],
     /// The judgement. Pure.
     pub run: fn(&Case<'_>) -> Answer,
 }
@@ -184,6 +229,10 @@ pub enum Verdict {
 pub struct Finding {
     /// Id of the check.
     pub check: &'static str,
+    /// What it found, by name.
+    pub situation: &'static Situation,
+    /// That name as the STATE column shows it: its word, or more exactly, such as `full sync 63%`.
+    pub short: String,
     /// About what.
     pub subject: Subject,
     /// How bad.
@@ -202,6 +251,8 @@ pub struct Finding {
     pub since: Since,
     /// Names of the pods that it speaks of; empty when it is about its subject as a whole.
     pub about: Vec<String>,
+    /// Pods beyond those that it speaks of whose consequences it accounts for (see [`Situation::accounts_for`]).
+    pub covers: Vec<String>,
 }
 
 impl Finding {
@@ -282,6 +333,31 @@ impl Finding {
         self
     }
 
+    /// The same, called that by the STATE column; cut to the width that a word may take.
+    #[must_use]
+    pub fn called(mut self, short: impl Into<String>) -> Self {
+        self.short = short.into().chars().take(Situation::WIDTH).collect();
+        self
+    }
+
+    /// The same, accounting for its consequences on these pods too.
+    #[must_use]
+    pub fn covering(mut self, pods: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.covers = pods.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Whether the other finding is a mere consequence of this one: it is named as one, speaks of no pod that this one
+    /// does not speak of or cover, and is not worse than this one. Something unknown is not worse than what is known.
+    pub fn accounts_for(&self, other: &Finding) -> bool {
+        self.situation.accounts_for.contains(&other.situation.id)
+            && (other.state == State::Unknown || other.state <= self.state)
+            && other
+                .about
+                .iter()
+                .all(|pod| self.about.contains(pod) || self.covers.contains(pod))
+    }
+
     /// The same, speaking of these pods.
     #[must_use]
     pub fn about(mut self, pods: impl IntoIterator<Item = impl Into<String>>) -> Self {
@@ -360,7 +436,7 @@ pub enum State {
     Healthy,
     /// A replica is in full or partial sync, or the instance is being made.
     Syncing,
-    /// Fewer healthy nodes than wanted; clients are served.
+    /// Fewer healthy nodes than wanted, or a node that does not do its part.
     Degraded,
     /// It cannot be told: a source is silent.
     Unknown,
@@ -402,7 +478,9 @@ impl State {
             State::Syncing => {
                 "a replica is in full or partial sync, a role change is on its way, or the instance is being made"
             }
-            State::Degraded => "fewer healthy nodes than wanted; clients are served",
+            State::Degraded => {
+                "something that a finding names: fewer healthy nodes than wanted, or a node that does not do its part"
+            }
             State::Unknown => "it cannot be told: a source is silent",
             State::RolesDisagree => "label and engine disagree about a node's role",
             State::ServiceElsewhere => "the Service's endpoints are not the engine's master",
@@ -479,3 +557,6 @@ impl Default for Limits {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,8 +3,9 @@
 //! Said only when it is certain: every engine that runs says that it is a replica, or the Service sends nowhere while
 //! no engine vouches for being master. A silent engine that may be the master is `engine-silent`'s matter.
 
+use super::several_masters::CHANGING;
 use super::words::{are, list};
-use super::{Answer, Case, Check, Instance, Node, Severity, Since, State};
+use super::{Answer, Case, Check, Instance, Node, Severity, Shown, Since, Situation, State};
 use crate::domain::Role;
 use crate::domain::object::ContainerState;
 
@@ -16,7 +17,29 @@ pub const CHECK: Check = Check {
     reads: "INFO replication and ROLE of every node, role labels, endpoints of the master Service",
     next: "{kubectl} get pods -l app={name} -L role shows who could be master; the operator's log tells why it elects \
            nobody.",
+    situations: &[&NONE, &SCALED, &CHANGING],
     run,
+};
+
+const NONE: Situation = Situation {
+    id: "no-master",
+    word: "no master",
+    class: State::NoMaster,
+    rule: "no engine that runs is believed to be master, and either every one says replica or the Service has no endpoint; not within 60 s of the making of the instance",
+    meaning: "Clients cannot write; whoever connects through the Service is refused.",
+    accounts_for: &["link-down", "pods-missing"],
+    shown: Shown::By(&["no-master"]),
+    ..Situation::BASE
+};
+
+const SCALED: Situation = Situation {
+    id: "scaled-to-nothing",
+    word: "scaled to 0",
+    class: State::Degraded,
+    rule: "no pods are wanted and there are none",
+    meaning: "Nobody is served, as wanted.",
+    shown: Shown::Not("every instance of the lab wants pods"),
+    ..Situation::BASE
 };
 
 fn run(case: &Case<'_>) -> Answer {
@@ -34,7 +57,7 @@ fn run(case: &Case<'_>) -> Answer {
     if instance.view.wanted() == Some(0) && instance.nodes.is_empty() {
         let sentence = format!("{id} is scaled to nothing: it has no pods, as wanted");
         return case
-            .finding(&CHECK, Severity::Note, State::Degraded, sentence)
+            .finding(&CHECK, &SCALED, Severity::Note, sentence)
             .into();
     }
     let nowhere = instance.endpoints.as_deref() == Some(&[]);
@@ -48,18 +71,19 @@ fn run(case: &Case<'_>) -> Answer {
     }
     if let Some(until) = on_its_way(case, instance) {
         let sentence = format!("{id} is changing its master");
-        let finding = case.finding(&CHECK, Severity::Note, State::Syncing, sentence);
+        let finding = case.finding(&CHECK, &CHANGING, Severity::Note, sentence);
         return Answer::from(finding).again(Some(until));
     }
     let finding = case
         .finding(
             &CHECK,
+            &NONE,
             Severity::Critical,
-            State::NoMaster,
             sentence(instance, &unheard),
         )
-        .meaning("Clients cannot write; whoever connects through the Service is refused.")
-        .since(since(case, instance));
+        .since(since(case, instance))
+        // It names every node, with what it does.
+        .covering(instance.nodes.iter().map(Node::name));
     let mut finding = finding;
     for node in &instance.nodes {
         finding = finding.resting_on(

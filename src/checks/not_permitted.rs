@@ -1,7 +1,7 @@
 //! Rights that are missing in a context, and what cannot be told without each.
 
 use super::words::{list, number};
-use super::{Answer, Case, Check, Severity, Since, State, Subject};
+use super::{Answer, Case, Check, Severity, Shown, Since, Situation, State, Subject};
 use crate::domain::fact::Scope;
 use crate::domain::world::ContextWorld;
 use crate::domain::{Access, Kind};
@@ -14,7 +14,28 @@ pub const CHECK: Check = Check {
     reads: "answers of the API server to the standing watches",
     next: "ask for a Role with get, list and watch on them (docs/rights.md has one); {kubectl} auth can-i --list shows \
            what you may do now. r asks again at once.",
+    situations: &[&UNJUDGED, &LESS],
     run,
+};
+
+const UNJUDGED: Situation = Situation {
+    id: "rights-missing",
+    word: "not permitted",
+    class: State::Unknown,
+    rule: "the API server refuses the watch of Dragonfly objects, pods or EndpointSlices",
+    meaning: "Instances there may be missing, or be neither well nor ill.",
+    shown: Shown::By(&["forbidden-lists"]),
+    ..Situation::BASE
+};
+
+const LESS: Situation = Situation {
+    id: "rights-fewer",
+    word: "fewer rights",
+    class: State::Degraded,
+    rule: "the API server refuses the watch of any other kind, or of the whole cluster where namespaces may be read",
+    meaning: "One panel shows less for each missing right; what is shown is true.",
+    shown: Shown::Not("forbidden-lists shows it once namespaces are named with -n"),
+    ..Situation::BASE
 };
 
 fn run(case: &Case<'_>) -> Answer {
@@ -80,16 +101,12 @@ fn run(case: &Case<'_>) -> Answer {
     let mut finding = case
         .finding(
             &CHECK,
+            // Instances that may not be seen, or not be judged, are neither well nor ill.
+            if judging { &UNJUDGED } else { &LESS },
             if judging {
                 Severity::Warning
             } else {
                 Severity::Note
-            },
-            // Instances that may not be seen, or not be judged, are neither well nor ill.
-            if judging {
-                State::Unknown
-            } else {
-                State::Degraded
             },
             sentence,
         )

@@ -10,7 +10,9 @@ use jiff::Timestamp;
 use super::crd_missing::followed;
 use super::leader::{self, Leader, leader};
 use super::words::{bracketed, clock, counted};
-use super::{Answer, Case, Check, Finding, Severity, Since, State, Subject, Verdict};
+use super::{
+    Answer, Case, Check, Finding, Severity, Shown, Since, Situation, State, Subject, Verdict,
+};
 use crate::domain::object::{ContainerState, Deployment, Pod};
 use crate::domain::text;
 use crate::domain::world::ContextWorld;
@@ -23,7 +25,61 @@ pub const CHECK: Check = Check {
     why: "Instances go on without it, but no master is replaced, no pod gets a role and no rollout moves.",
     reads: "the operator's Deployment, pods and Lease 31079dea.dragonflydb.io",
     next: "{kubectl} get deployments,pods -A -l control-plane=controller-manager shows what there is of an operator.",
+    situations: &[&ABSENT, &DOWN, &NOT_LEADING, &NOBODY, &UNTOLD],
     run,
+};
+
+const ABSENT: Situation = Situation {
+    id: "operator-absent",
+    word: "operator absent",
+    class: State::Degraded,
+    rule: "no Deployment and no pod of an operator is there though instances or the CRD are, or its Deployment is scaled to 0 or has no pod",
+    meaning: "Instances run on, but a lost master will not be replaced.",
+    shown: Shown::By(&["operator-absent"]),
+    ..Situation::BASE
+};
+
+const DOWN: Situation = Situation {
+    id: "operator-down",
+    word: "operator down",
+    class: State::Degraded,
+    rule: "the operator has pods and none of them is ready",
+    meaning: "Instances run on, but a lost master will not be replaced.",
+    shown: Shown::By(&["operator-down"]),
+    ..Situation::BASE
+};
+
+const NOT_LEADING: Situation = Situation {
+    id: "operator-not-leading",
+    word: "no leader",
+    class: State::Degraded,
+    rule: "a pod of the operator is ready, but the Lease was not renewed for as long as it lasts and for 30 s",
+    meaning: "Instances run on, but a lost master will not be replaced.",
+    shown: Shown::By(&["operator-not-leading"]),
+    ..Situation::BASE
+};
+
+/// What an instance is told of it: it stays what it is.
+const NOBODY: Situation = Situation {
+    id: "nobody-to-fail-over",
+    word: "healthy",
+    class: State::Healthy,
+    rule: "the operator of its context is absent, down or not leading",
+    meaning: "It is served as long as its master lives.",
+    shown: Shown::By(&["operator-down", "operator-absent", "operator-not-leading"]),
+    ..Situation::BASE
+};
+
+const UNTOLD: Situation = Situation {
+    id: "operator-unknown",
+    word: "operator unknown",
+    class: State::Unknown,
+    rule: "neither Deployments nor pods of an operator may be read, or none was found in the namespaces that may be",
+    meaning: "Whether a lost master would be replaced is not known; instances are judged all the same.",
+    shown: Shown::Not(
+        "the user of the lab may list Deployments and pods, at least within namespaces",
+    ),
+    ..Situation::BASE
 };
 
 /// What the settings call a cluster that is to have an operator.
@@ -59,11 +115,10 @@ fn of_instance(case: &Case<'_>) -> Answer {
     let mut finding = case
         .finding(
             &CHECK,
+            &NOBODY,
             Severity::Note,
-            State::Healthy,
             format!("nobody would fail it over: {what}"),
         )
-        .meaning("It is served as long as its master lives.")
         .next(down.next_step())
         .since(down.since);
     finding.evidence = down.evidence;
@@ -93,7 +148,7 @@ fn of_operator(case: &Case<'_>) -> Answer {
         .find(|held| held.value.replicas == 0)
     {
         let meta = &held.value.meta;
-        let finding = warning(case, format!("the operator of {id} is scaled to 0"))
+        let finding = warning(case, &ABSENT, format!("the operator of {id} is scaled to 0"))
             .next(format!(
                 "{{kubectl}} -n {} scale deployment {} --replicas=1, unless somebody scaled it down on purpose.",
                 meta.namespace, meta.name
@@ -111,9 +166,8 @@ fn of_operator(case: &Case<'_>) -> Answer {
     lease(case)
 }
 
-fn warning(case: &Case<'_>, sentence: String) -> Finding {
-    case.finding(&CHECK, Severity::Warning, State::Degraded, sentence)
-        .meaning("Instances run on, but a lost master will not be replaced.")
+fn warning(case: &Case<'_>, situation: &'static Situation, sentence: String) -> Finding {
+    case.finding(&CHECK, situation, Severity::Warning, sentence)
 }
 
 fn none_found(case: &Case<'_>, expected: Option<bool>) -> Answer {
@@ -130,7 +184,7 @@ fn none_found(case: &Case<'_>, expected: Option<bool>) -> Answer {
         let sentence =
             format!("no operator is in the namespaces that are read in {id}; it may be in another");
         return case
-            .finding(&CHECK, Severity::Note, State::Unknown, sentence)
+            .finding(&CHECK, &UNTOLD, Severity::Note, sentence)
             .next("add the operator's namespace with -n, or ask for the right to read Deployments and pods there.")
             .into();
     }
@@ -142,7 +196,7 @@ fn none_found(case: &Case<'_>, expected: Option<bool>) -> Answer {
         "install the operator there; if the context only uses instances elsewhere, give it the role {NOT_EXPECTED} in \
          the settings."
     );
-    warning(case, format!("no operator was found in {id}{why}"))
+    warning(case, &ABSENT, format!("no operator was found in {id}{why}"))
         .next(next)
         .resting_on(
             "no Deployment and no pod of an operator",
@@ -168,7 +222,7 @@ fn unreadable(case: &Case<'_>) -> Answer {
     let Some((fault, since)) = denied else {
         let sentence = format!("the operator of {id} is still being looked for");
         return case
-            .finding(&CHECK, Severity::Note, State::Unknown, sentence)
+            .finding(&CHECK, &UNTOLD, Severity::Note, sentence)
             .since(Since::Seen(context.link_since))
             .into();
     };
@@ -176,8 +230,7 @@ fn unreadable(case: &Case<'_>) -> Answer {
         "whether an operator runs in {id} cannot be told{}",
         bracketed(&fault.message)
     );
-    case.finding(&CHECK, Severity::Note, State::Unknown, sentence)
-        .meaning("Whether a lost master would be replaced is not known; instances are judged all the same.")
+    case.finding(&CHECK, &UNTOLD, Severity::Note, sentence)
         .next(fault.hint.clone())
         .since(Since::Seen(since))
         .into()
@@ -218,7 +271,11 @@ fn no_pod_is_ready(case: &Case<'_>) -> Finding {
         .filter_map(|held| unavailable_since(&held.value))
         .max()
         .map_or(Since::Seen(case.now), Since::Exactly);
-    let mut finding = warning(case, sentence).since(since);
+    let situation = match reasons.is_empty() {
+        true => &ABSENT,
+        false => &DOWN,
+    };
+    let mut finding = warning(case, situation, sentence).since(since);
     if let Some(held) = context.operators.iter().next() {
         let meta = &held.value.meta;
         finding = finding.next(match reasons.is_empty() {
@@ -292,12 +349,16 @@ fn lease(case: &Case<'_>) -> Answer {
         Some(holder) => format!("{} does not renew its Lease", leader::pod_of(holder)),
         None => "nobody holds its Lease".to_owned(),
     };
-    let finding = warning(case, format!("the operator of {id} has no leader: {why}"))
-        .since(Since::Exactly(renewed))
-        .next(format!(
-            "{{kubectl}} -n {} describe lease {} and the log of the holder's pod say why.",
-            held.value.meta.namespace, held.value.meta.name
-        ));
+    let finding = warning(
+        case,
+        &NOT_LEADING,
+        format!("the operator of {id} has no leader: {why}"),
+    )
+    .since(Since::Exactly(renewed))
+    .next(format!(
+        "{{kubectl}} -n {} describe lease {} and the log of the holder's pod say why.",
+        held.value.meta.namespace, held.value.meta.name
+    ));
     with_lease(case, finding).into()
 }
 

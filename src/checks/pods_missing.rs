@@ -1,7 +1,7 @@
 //! Fewer pods are ready than wanted, and why.
 
 use super::words::{bracketed, counted};
-use super::{Answer, Case, Check, Node, Severity, Since, State};
+use super::{Answer, Case, Check, Instance, Node, Severity, Shown, Since, Situation, State};
 use crate::domain::object::{ContainerEnd, ContainerState};
 use crate::domain::text;
 
@@ -12,7 +12,20 @@ pub const CHECK: Check = Check {
     why: "Every pod that is missing is a replica that cannot take over.",
     reads: "spec.replicas, pods with their conditions and container states",
     next: "{kubectl} describe pod {pod} says why; {kubectl} logs {pod} --previous how its last run ended.",
+    situations: &[&MISSING],
     run,
+};
+
+const MISSING: Situation = Situation {
+    id: "pods-missing",
+    word: "pods missing",
+    class: State::Degraded,
+    rule: "fewer pods are ready than wanted, more than 60 s after the instance was made",
+    meaning: "The nodes that are left serve clients; there are fewer to fail over to.",
+    shown: Shown::Not(
+        "wherever the lab's pods are missing, something that says more is found too and leads",
+    ),
+    ..Situation::BASE
 };
 
 /// What to do where pods do not even exist.
@@ -60,13 +73,16 @@ fn run(case: &Case<'_>) -> Answer {
     let mut finding = case
         .finding(
             &CHECK,
+            &MISSING,
             severity,
-            State::Degraded,
             format!("{ready} of {wanted} pods are ready: {}", told.join(", ")),
         )
-        .meaning("The nodes that are left serve clients; there are fewer to fail over to.")
         .next(if ill.is_empty() { ABSENT } else { "" })
-        .about(ill.iter().map(|n| n.name()))
+        .about(
+            ill.iter()
+                .map(|n| n.name().to_owned())
+                .chain(absent_names(instance, absent)),
+        )
         .since(since);
     for node in &ill {
         for (text, source) in evidence(node) {
@@ -74,6 +90,16 @@ fn run(case: &Case<'_>) -> Answer {
         }
     }
     Answer::from(finding).again(starting)
+}
+
+/// The names of pods that do not exist, as their StatefulSet will call them.
+fn absent_names(instance: &Instance<'_>, absent: usize) -> Vec<String> {
+    let name = &instance.view.id.name;
+    (0..instance.wanted())
+        .map(|ordinal| format!("{name}-{ordinal}"))
+        .filter(|pod| instance.node(pod).is_none())
+        .take(absent)
+        .collect()
 }
 
 /// Why a pod is not ready, as it is shown: `orders-2 waits in CrashLoopBackOff (last run ended OOMKilled, exit code 137)`.
@@ -106,7 +132,7 @@ fn reason(node: &Node<'_>) -> String {
 }
 
 /// The reason, when it is one that does not pass by itself.
-fn broken(node: &Node<'_>) -> Option<String> {
+pub(super) fn broken(node: &Node<'_>) -> Option<String> {
     let name = node.name();
     let pod = &node.view.pod.value;
     if let Some(scheduled) = pod.condition("PodScheduled")

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{ALL, Limits, State};
+use super::{ALL, Limits, Shown, Situation, State, situations};
 
 /// The page.
 pub fn checks() -> String {
@@ -32,6 +32,63 @@ pub fn checks() -> String {
             "\n### {}\n\n{}. {}\n\nReads: {}.\n\nNext: {}\n",
             check.id, check.title, check.why, check.reads, check.next
         );
+    }
+    out
+}
+
+/// The page of states: every situation, with what raises it.
+pub fn states() -> String {
+    let mut out = String::from(
+        "# States\n\n<!-- Made from the situations that the checks in src/checks list; edit those. -->\n\n\
+         What a finding is called. The worst finding of an instance leads: its state stands in the column STATE of the \
+         Fleet, at the head of the Instance, in the column STATE of `darner status`, and by its id as `situation` in JSON. \
+         The class decides order, sign and colour; it is the `state` in JSON. [checks.md](checks.md) says what to do about \
+         each.\n\n\
+         *Unknown* is a class of its own: neither well nor ill. An instance of which nothing is found is `healthy`.\n\n\
+         A state that is the mere consequence of another one on the same nodes is not raised beside it, but is among its \
+         evidence: *includes* names these.\n\n\
+         *Scenario* names what raises exactly this state in a lab (`darner lab --scenario NAME`); a test plays each of \
+         them.\n\n\
+         | state | id | class | raised when | evidence | for clients | includes | scenario |\n\
+         | --- | --- | --- | --- | --- | --- | --- | --- |\n",
+    );
+    let word_of = |id: &str| {
+        let all = situations();
+        let known = all.into_iter().find(|(other, _)| other.id == id);
+        known.map_or(id.to_owned(), |(other, _)| other.word.to_owned())
+    };
+    for (situation, checks) in situations() {
+        let Situation {
+            id,
+            word,
+            class,
+            rule,
+            meaning,
+            accounts_for,
+            shown,
+        } = situation;
+        let mut evidence: Vec<&str> = checks.iter().map(|check| check.reads).collect();
+        evidence.dedup();
+        let includes: Vec<String> = accounts_for.iter().map(|id| word_of(id)).collect();
+        let scenario = match shown {
+            Shown::By(names) => {
+                let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+                names.join(", ")
+            }
+            Shown::Not(why) => format!("none: {why}"),
+        };
+        let row = [
+            (*word).to_owned(),
+            format!("`{id}`"),
+            class.word().to_owned(),
+            (*rule).to_owned(),
+            evidence.join("; "),
+            (*meaning).to_owned(),
+            includes.join(", "),
+            scenario,
+        ];
+        let cells: Vec<String> = row.iter().map(|cell| cell.replace('|', "\\|")).collect();
+        let _ = writeln!(out, "| {} |", cells.join(" | "));
     }
     out
 }
@@ -71,19 +128,23 @@ fn limits(limits: &Limits) -> Vec<(&'static str, String)> {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    /// `DARNER_WRITE_REFERENCE=1 cargo test --lib checks::reference` writes the page anew.
+    /// `DARNER_WRITE_REFERENCE=1 cargo test --lib checks::reference` writes the pages anew.
     #[test]
-    fn the_page_is_fresh() {
-        let path =
-            std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference/checks.md");
-        let page = super::checks();
-        if std::env::var_os("DARNER_WRITE_REFERENCE").is_some() {
-            std::fs::write(&path, &page).unwrap();
+    fn the_pages_are_fresh() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference");
+        for (name, page) in [
+            ("checks.md", super::checks()),
+            ("states.md", super::states()),
+        ] {
+            let path = folder.join(name);
+            if std::env::var_os("DARNER_WRITE_REFERENCE").is_some() {
+                std::fs::write(&path, &page).unwrap();
+            }
+            let file = std::fs::read_to_string(&path).unwrap_or_default();
+            assert!(
+                file == page,
+                "docs/reference/{name} is stale; the comment above says how to write it anew"
+            );
         }
-        let file = std::fs::read_to_string(&path).unwrap_or_default();
-        assert!(
-            file == page,
-            "docs/reference/checks.md is stale; the comment above says how to write it anew"
-        );
     }
 }

@@ -1,10 +1,12 @@
 //! A replica is on its way to stable sync: connecting, preparing, or in full or partial sync.
 
 use super::case::later;
+use super::links::evidence;
 use super::words::{are, list};
-use super::{Answer, Case, Check, Instance, Node, Severity, Since, State};
+use super::{Answer, Case, Check, Instance, Node, Severity, Shown, Since, Situation, State, Word};
 use crate::domain::Role;
 use crate::domain::engine::{LinkState, ReplicaLine};
+use crate::domain::text;
 
 /// The check.
 pub const CHECK: Check = Check {
@@ -13,15 +15,61 @@ pub const CHECK: Check = Check {
     why: "A replica in full sync has thrown its data away and holds only part of the master's: it cannot take over.",
     reads: "INFO replication of master and replicas, INFO keyspace",
     next: "wait; if it does not come to an end, {kubectl} logs {pod} and the memory of its master tell why.",
+    situations: &[&FULL, &PARTIAL, &JOINING, &WAITING],
     run,
 };
 
+const FULL: Situation = Situation {
+    id: "full-sync",
+    word: "full sync",
+    class: State::Syncing,
+    rule: "a replica tells a sync in progress, or its master lists it as full_sync; how far it has come is its keys against \
+           its master's, and the time that is left what the rest takes at the rate since the sync began, told after 10 s",
+    meaning: "It has thrown its own data away and cannot take over until it is in stable sync; its clients get LOADING.",
+    shown: Shown::By(&["full-sync"]),
+    ..Situation::BASE
+};
+
+const PARTIAL: Situation = Situation {
+    id: "partial-sync",
+    word: "partial sync",
+    class: State::Syncing,
+    rule: "a replica tells a sync in progress while its master lists it as online; or its link is down for less than 10 s \
+           and it still tells its offset, on a server that can go on from there",
+    meaning: "It goes on where it was, which takes seconds; until then it cannot take over.",
+    shown: Shown::By(&["partial-sync"]),
+    ..Situation::BASE
+};
+
+const JOINING: Situation = Situation {
+    id: "replica-joining",
+    word: "joining",
+    class: State::Syncing,
+    rule: "the link of a replica is down, connecting, without an offset, or listed as preparation, for less than 10 s",
+    meaning: "It cannot take over until it is in stable sync.",
+    shown: Shown::Not("it passes within seconds wherever a replica of the lab begins to follow"),
+    ..Situation::BASE
+};
+
+const WAITING: Situation = Situation {
+    id: "replica-waiting",
+    word: "joining",
+    class: State::Syncing,
+    rule: "an engine that started less than 60 s ago, or loads, says role:master, while nobody calls it so, follows it or \
+           sends to it",
+    meaning: "It is empty or old until the operator makes it a replica, and cannot take over.",
+    shown: Shown::Not("the operator of the lab makes it a replica within seconds"),
+    ..Situation::BASE
+};
+
 /// What a replica that is not in stable sync is doing.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Doing {
     Waiting,
     Connecting,
     Preparing,
+    Resuming,
+    PartialSync,
     FullSync,
 }
 
@@ -31,6 +79,8 @@ impl Doing {
             Doing::Waiting => "waiting to be made a replica",
             Doing::Connecting => "connecting to its master",
             Doing::Preparing => "preparing to sync",
+            Doing::Resuming => "connecting again, to go on where it was",
+            Doing::PartialSync => "in partial sync",
             Doing::FullSync => "in full sync",
         }
     }
@@ -39,7 +89,17 @@ impl Doing {
         match self {
             Doing::Waiting => "waiting to be made replicas",
             Doing::Connecting => "connecting to their master",
-            Doing::Preparing | Doing::FullSync => self.words(),
+            Doing::Resuming => "connecting again, to go on where they were",
+            Doing::Preparing | Doing::PartialSync | Doing::FullSync => self.words(),
+        }
+    }
+
+    fn situation(self) -> &'static Situation {
+        match self {
+            Doing::Waiting => &WAITING,
+            Doing::Connecting | Doing::Preparing => &JOINING,
+            Doing::Resuming | Doing::PartialSync => &PARTIAL,
+            Doing::FullSync => &FULL,
         }
     }
 }
@@ -77,13 +137,10 @@ fn run(case: &Case<'_>) -> Answer {
         .iter()
         .map(|(node, doing)| {
             let progress = match doing {
-                Doing::FullSync => progress(instance, node),
-                Doing::Waiting | Doing::Connecting | Doing::Preparing => None,
+                Doing::FullSync => progress(instance, node).map(|p| p.words()),
+                _ => None,
             };
-            (node, *doing, progress)
-        })
-        .map(|(node, doing, progress)| {
-            let progress = progress.map_or(String::new(), |p| format!(" ({p} %)"));
+            let progress = progress.map_or(String::new(), |p| format!(" ({p})"));
             format!("{} is {}{progress}", node.name(), doing.words())
         })
         .collect();
@@ -113,36 +170,39 @@ fn run(case: &Case<'_>) -> Answer {
     } else {
         Severity::Warning
     };
+    let leading = syncing.iter().map(|(_, doing)| *doing).max();
+    let situation = leading.map_or(&JOINING, Doing::situation);
     let mut finding = case
-        .finding(&CHECK, severity, State::Syncing, sentence)
-        .meaning("It cannot take over until it is in stable sync.")
+        .finding(&CHECK, situation, severity, sentence)
         .about(syncing.iter().map(|(n, _)| n.name()))
         .since(Since::Seen(since));
+    // The one that has come least far is the one to wait for.
+    let least = syncing
+        .iter()
+        .filter(|(_, doing)| *doing == Doing::FullSync)
+        .filter_map(|(node, _)| Some(progress(instance, node)?.percent))
+        .min();
+    if let Some(percent) = least {
+        finding = finding.called(format!("{} {percent}%", FULL.word));
+    }
     for (node, _) in &syncing {
-        if let Some(replication) = &node.replication
-            && let Some(f) = node.follower()
-        {
+        for (text, source, at) in evidence(instance, node) {
+            finding = finding.resting_on(text, source, at);
+        }
+        if let (true, Word::Says { at, .. }) = (node.is_starting(), &node.word) {
             finding = finding.resting_on(
-                format!(
-                    "link {}, sync in progress {}, offset {}",
-                    if f.link_up { "up" } else { "down" },
-                    if f.syncing { "yes" } else { "no" },
-                    f.offset.map_or("none".to_owned(), |o| o.to_string())
-                ),
+                "role:master, followed by nobody",
                 format!("INFO replication of {}", node.name()),
-                replication.at,
+                *at,
             );
         }
-        if let Some((master, line)) = line(instance, node) {
+        if let Some(keyspace) = node.view.engine.and_then(|e| e.keyspace.as_ref())
+            && node.follower().is_some()
+        {
             finding = finding.resting_on(
-                format!(
-                    "{} lists {} as {}",
-                    master.name(),
-                    node.name(),
-                    line.state.word()
-                ),
-                format!("INFO replication of {}", master.name()),
-                master.replication.as_ref().map_or(case.now, |k| k.at),
+                format!("{} keys", text::count(keyspace.value.keys)),
+                format!("INFO keyspace of {}", node.name()),
+                keyspace.at,
             );
         }
     }
@@ -160,6 +220,12 @@ fn doing(
         return (None, None);
     };
     let state = line(instance, node).map(|(_, line)| &line.state);
+    if super::links::is_elsewhere(instance, node) {
+        return (None, None);
+    }
+    if f.syncing && f.offset.is_none() && state == Some(&LinkState::Online) {
+        return (Some(Doing::PartialSync), None);
+    }
     if f.syncing || (f.link_up && state == Some(&LinkState::FullSync)) {
         return (Some(Doing::FullSync), None);
     }
@@ -167,7 +233,9 @@ fn doing(
     if until.is_some_and(|at| at <= case.now) {
         return (None, None);
     }
-    if !f.link_up {
+    if !f.link_up && f.offset.is_some() && f.psync_successes.is_some() {
+        (Some(Doing::Resuming), until)
+    } else if !f.link_up {
         (Some(Doing::Connecting), until)
     } else if f.offset.is_none() || state == Some(&LinkState::Preparation) {
         (Some(Doing::Preparing), until)
@@ -212,11 +280,57 @@ pub(super) fn line<'a, 'i>(
     Some((master, instance.view.line_for(&master.view, &node.view)?))
 }
 
-/// Keys that a node in full sync already has, in percent of its master's.
-fn progress(instance: &Instance<'_>, node: &Node<'_>) -> Option<u64> {
+/// How far a full sync has come.
+struct Progress {
+    /// Keys that the replica has, in percent of its master's.
+    percent: u64,
+    /// Keys a second since the sync began, and seconds that the rest takes at that rate; `None` until that is honest.
+    pace: Option<(u64, i64)>,
+}
+
+impl Progress {
+    fn words(&self) -> String {
+        match self.pace {
+            None => format!("{} %", self.percent),
+            Some((rate, left)) => format!(
+                "{} %, {} keys a second, about {} left",
+                self.percent,
+                text::count(rate),
+                text::age_of(left)
+            ),
+        }
+    }
+}
+
+/// The replica's keys against its master's.
+fn progress(instance: &Instance<'_>, node: &Node<'_>) -> Option<Progress> {
     let keys = |n: &Node<'_>| Some(n.view.engine?.keyspace.as_ref()?.value.keys);
     let (has, wants) = (keys(node)?, keys(instance.master()?)?);
-    (wants > 0).then(|| (u128::from(has.min(wants)) * 100 / u128::from(wants)) as u64)
+    let percent =
+        (wants > 0).then(|| (u128::from(has.min(wants)) * 100 / u128::from(wants)) as u64)?;
+    Some(Progress {
+        percent,
+        pace: pace(node, wants),
+    })
+}
+
+/// The rate since the sync began, and what is left at that rate. Keys that fell since were the old data being thrown away,
+/// so that nothing is told before they grow; and a rate of a few seconds says nothing of minutes.
+fn pace(node: &Node<'_>, wants: u64) -> Option<(u64, i64)> {
+    /// Seconds from which on a rate is told.
+    const ENOUGH: i64 = 10;
+    let engine = node.view.engine?;
+    let since = engine.unsynced_since?.as_second();
+    let mut figures = engine.keys.figures().filter(|(at, _)| *at > since);
+    let (from, first) = figures.next()?;
+    let (to, last) = figures.last()?;
+    let took = to - from;
+    let grown = last.checked_sub(first).filter(|grown| *grown > 0)?;
+    let rate = grown / u64::try_from(took).ok().filter(|took| *took > 0)?;
+    let rest = wants.saturating_sub(last);
+    (took >= ENOUGH && rate > 0 && rest > 0)
+        .then(|| Some((rate, i64::try_from(rest / rate).ok()?)))
+        .flatten()
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
 //! A ready pod that the operator never gave a role (operator issues 508 and 537; also while the operator is down).
 
 use super::words::list;
-use super::{Answer, Case, Check, Node, Severity, Since, State, Word, case::later};
+use super::{
+    Answer, Case, Check, Finding, Node, Severity, Shown, Since, Situation, State, Word, case::later,
+};
 use crate::domain::Role;
 
 /// The check.
@@ -11,7 +13,30 @@ pub const CHECK: Check = Check {
     why: "A pod without a role label is no replica that could be promoted; the operator counts it as not configured.",
     reads: "role labels, pod conditions",
     next: "look for {pod} in the operator's log; enter on the operator's finding in the Fleet tells how the operator is.",
+    situations: &[&MISSING, &COMING],
     run,
+};
+
+const MISSING: Situation = Situation {
+    id: "role-missing",
+    word: "no role",
+    class: State::Degraded,
+    rule: "a pod is ready and has had no role label for more than 60 s",
+    meaning: "The operator has not configured it: it is not counted on in a failover.",
+    shown: Shown::Not(
+        "the operator of the lab gives every ready pod a role; while it is stalled none is new",
+    ),
+    ..Situation::BASE
+};
+
+const COMING: Situation = Situation {
+    id: "role-coming",
+    word: "no role yet",
+    class: State::Syncing,
+    rule: "a pod is ready and has had no role label for less than 60 s",
+    meaning: "It is not counted on in a failover until it has one.",
+    shown: Shown::Not("it passes within seconds wherever a pod of the lab becomes ready"),
+    ..Situation::BASE
 };
 
 fn run(case: &Case<'_>) -> Answer {
@@ -19,7 +44,7 @@ fn run(case: &Case<'_>) -> Answer {
         return Answer::NOT_APPLICABLE;
     };
     let mut again = None;
-    let mut waiting: Vec<&str> = Vec::new();
+    let mut waiting: Vec<&Node<'_>> = Vec::new();
     let mut found: Vec<(&Node<'_>, Option<jiff::Timestamp>)> = Vec::new();
     for node in &instance.nodes {
         if node.view.label_role().is_some() || !node.is_ready() {
@@ -31,7 +56,7 @@ fn run(case: &Case<'_>) -> Answer {
         match case.still(from, case.limits.grace) {
             Some(until) if until <= later(case.now, case.limits.grace) => {
                 again = again.max(Some(until));
-                waiting.push(node.name());
+                waiting.push(node);
             }
             _ => found.push((node, ready_since)),
         }
@@ -45,11 +70,12 @@ fn run(case: &Case<'_>) -> Answer {
         } else {
             ("have", "roles")
         };
-        let sentence = format!("{} {has} no {roles} yet", list(&waiting));
+        let names: Vec<&str> = waiting.iter().map(|node| node.name()).collect();
+        let sentence = format!("{} {has} no {roles} yet", list(&names));
         let finding = case
-            .finding(&CHECK, Severity::Note, State::Syncing, sentence)
-            .about(waiting);
-        return Answer::from(finding).again(again);
+            .finding(&CHECK, &COMING, Severity::Note, sentence)
+            .about(names);
+        return Answer::from(with_labels(finding, &waiting)).again(again);
     }
     let names: Vec<&str> = found.iter().map(|(node, _)| node.name()).collect();
     let engines: Vec<String> = found
@@ -78,14 +104,24 @@ fn run(case: &Case<'_>) -> Answer {
     let finding = case
         .finding(
             &CHECK,
+            &MISSING,
             Severity::Warning,
-            State::Degraded,
             format!("{} {ready} {no_role}{engines}", list(&names)),
         )
-        .meaning("The operator has not configured it: it is not counted on in a failover.")
         .about(names)
         .since(since);
-    Answer::from(finding).again(again)
+    let nodes: Vec<&Node<'_>> = found.iter().map(|(node, _)| *node).collect();
+    Answer::from(with_labels(finding, &nodes)).again(again)
+}
+
+fn with_labels(finding: Finding, nodes: &[&Node<'_>]) -> Finding {
+    nodes.iter().fold(finding, |finding, node| {
+        finding.resting_on(
+            "no label role",
+            format!("labels of pod {}", node.name()),
+            node.view.pod.changed,
+        )
+    })
 }
 
 fn article(role: Role) -> &'static str {

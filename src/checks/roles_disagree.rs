@@ -1,7 +1,8 @@
 //! A pod's `role` label says one thing, its engine another.
 
+use super::several_masters::CHANGING;
 use super::words::{are, list, number};
-use super::{Answer, Case, Check, Node, Severity, Since, State, Word};
+use super::{Answer, Case, Check, Node, Severity, Shown, Since, Situation, State, Word};
 use crate::domain::Role;
 
 /// The check.
@@ -12,7 +13,20 @@ pub const CHECK: Check = Check {
           called.",
     reads: "role labels, INFO replication and ROLE of every node",
     next: "{kubectl} get pods -l app={name} -L role shows the labels; the operator's log tells why it does not mend them.",
+    situations: &[&DISAGREE, &CHANGING],
     run,
+};
+
+const DISAGREE: Situation = Situation {
+    id: "roles-disagree",
+    word: "roles disagree",
+    class: State::RolesDisagree,
+    rule: "the role label of a pod and the word of its engine differ for more than 5 s, and the engine was asked since; not on a node that is a second master",
+    meaning: "Clients that the label leads there are served by a node in another role.",
+    shown: Shown::Not(
+        "the operator of the lab mends labels at once, and while it is stalled the engines that differ are second masters",
+    ),
+    ..Situation::BASE
 };
 
 fn run(case: &Case<'_>) -> Answer {
@@ -50,7 +64,7 @@ fn run(case: &Case<'_>) -> Answer {
             are(changing.len())
         );
         let finding = case
-            .finding(&CHECK, Severity::Note, State::Syncing, sentence)
+            .finding(&CHECK, &CHANGING, Severity::Note, sentence)
             .about(changing);
         return Answer::from(finding).again(again);
     }
@@ -78,13 +92,7 @@ fn run(case: &Case<'_>) -> Answer {
         .min_by_key(|since| since.at())
         .unwrap_or(Since::Seen(case.now));
     let mut finding = case
-        .finding(
-            &CHECK,
-            Severity::Critical,
-            State::RolesDisagree,
-            list(&told),
-        )
-        .meaning("Clients that the label leads there are served by a node in another role.")
+        .finding(&CHECK, &DISAGREE, Severity::Critical, list(&told))
         .about(found.iter().map(|(node, ..)| node.name()))
         .since(since);
     for (node, label, role) in &found {

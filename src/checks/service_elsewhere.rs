@@ -1,7 +1,8 @@
 //! The master Service sends traffic to something that is not the master, or nowhere though there is one.
 
+use super::several_masters::CHANGING;
 use super::words::list;
-use super::{Answer, Case, Check, Instance, Node, Severity, Since, State};
+use super::{Answer, Case, Check, Instance, Node, Severity, Shown, Since, Situation, State};
 use crate::domain::object::{EndpointSlice, Service};
 use crate::domain::world::Held;
 use crate::domain::{Kind, Role};
@@ -14,7 +15,28 @@ pub const CHECK: Check = Check {
     reads: "the master Service, its EndpointSlices, INFO replication and ROLE of every node",
     next: "{kubectl} get endpointslices -l kubernetes.io/service-name={service} -o wide shows where it sends, {kubectl} \
            describe service {service} what it selects.",
+    situations: &[&ELSEWHERE, &ABSENT, &CHANGING],
     run,
+};
+
+const ELSEWHERE: Situation = Situation {
+    id: "service-elsewhere",
+    word: "service elsewhere",
+    class: State::ServiceElsewhere,
+    rule: "the ready endpoints of the master Service name a node that is not the one master, or none though there is one, for more than 5 s; or an endpoint says replica while the master is not heard",
+    meaning: "Clients that reach a replica cannot write (READONLY) and may read old values; without an endpoint they are refused.",
+    shown: Shown::Not("the EndpointSlices of the lab follow labels and readiness at once"),
+    ..Situation::BASE
+};
+
+const ABSENT: Situation = Situation {
+    id: "service-missing",
+    word: "no Service",
+    class: State::ServiceElsewhere,
+    rule: "the Services of its namespace are followed, and the master Service is not among them",
+    meaning: "Clients that use its name reach nothing.",
+    shown: Shown::Not("the operator of the lab makes the Service again at once"),
+    ..Situation::BASE
 };
 
 fn run(case: &Case<'_>) -> Answer {
@@ -31,11 +53,10 @@ fn run(case: &Case<'_>) -> Answer {
         let finding = case
             .finding(
                 &CHECK,
+                &ABSENT,
                 Severity::Critical,
-                State::ServiceElsewhere,
                 format!("the Service {name} of {} does not exist", instance.view.id),
             )
-            .meaning("Clients that use its name reach nothing.")
             .next(next(name))
             .resting_on(format!("no Service {name}"), "list of Services", case.now);
         return finding.into();
@@ -92,7 +113,7 @@ fn against(
             instance.view.id
         );
         let finding = case
-            .finding(&CHECK, Severity::Note, State::Syncing, sentence)
+            .finding(&CHECK, &CHANGING, Severity::Note, sentence)
             .about([master.name()]);
         return Answer::from(finding).again(Some(until));
     }
@@ -180,12 +201,7 @@ fn finding(
         Since::Seen(turned.map_or(changed, |t| t.max(changed)))
     });
     let mut finding = case
-        .finding(
-            &CHECK,
-            Severity::Critical,
-            State::ServiceElsewhere,
-            sentence,
-        )
+        .finding(&CHECK, &ELSEWHERE, Severity::Critical, sentence)
         .meaning(meaning)
         .next(next(&instance.view.dragonfly.value.service))
         .since(since);

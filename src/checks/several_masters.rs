@@ -1,8 +1,12 @@
 //! More than one node acts as master: by the engines' own word, or by label.
 
+use std::collections::BTreeSet;
+
 use super::words::{are, clock, has, list};
-use super::{Answer, Case, Check, Finding, Instance, Node, Severity, Since, State, Word};
-use crate::domain::Role;
+use super::{
+    Answer, Case, Check, Finding, Instance, Node, Severity, Shown, Since, Situation, State, Word,
+};
+use crate::domain::{Role, text};
 
 /// The check.
 pub const CHECK: Check = Check {
@@ -12,7 +16,52 @@ pub const CHECK: Check = Check {
     reads: "INFO replication and ROLE of every node, role labels, endpoints of the master Service",
     next: "restart nothing yet: {kubectl} exec {pod} -c dragonfly -- redis-cli -p 9999 INFO replication, on each of \
            them, shows which has the writes that must be kept.",
+    situations: &[&SPLIT, &ENGINES, &LABELS, &CHANGING],
     run,
+};
+
+const SPLIT: Situation = Situation {
+    id: "split-brain",
+    word: "split brain",
+    class: State::SeveralMasters,
+    rule: "several engines act as master with different replication ids, and they are two data sets: their keys differ by more \
+           than one in a hundred, the Service sends to more than one of them, or replicas follow more than one",
+    meaning: "Clients are served by different data sets, and what one side took is lost when it is made a replica again.",
+    accounts_for: &["service-elsewhere", "roles-disagree"],
+    shown: Shown::By(&["split-brain"]),
+};
+
+const ENGINES: Situation = Situation {
+    id: "several-masters",
+    word: "several masters",
+    class: State::SeveralMasters,
+    rule: "two or more engines that run and are not starting say role:master, nobody is being taken over, and it is not two data sets that clients write to (split brain)",
+    meaning: "Each takes writes that the others never see; when one is made a replica again, its own are lost.",
+    shown: Shown::By(&["two-masters"]),
+    ..Situation::BASE
+};
+
+const LABELS: Situation = Situation {
+    id: "two-master-labels",
+    word: "two master labels",
+    class: State::SeveralMasters,
+    rule: "two or more pods are labelled master for more than 5 s, while at most one engine says so",
+    meaning: "The Service may send clients to either; a replica refuses their writes with READONLY.",
+    shown: Shown::Not(
+        "the operator of the lab takes the old label away before it sets the new one, and no scenario sets two over one master",
+    ),
+    ..Situation::BASE
+};
+
+/// A role change on its way, whoever notices it.
+pub(super) const CHANGING: Situation = Situation {
+    id: "role-changing",
+    word: "role change",
+    class: State::Syncing,
+    rule: "labels, endpoints and engines disagree, but one of them changed less than 5 s ago, or a node was not asked since",
+    meaning: "For a moment clients may be refused.",
+    shown: Shown::Not("it passes within seconds in every scenario that changes the master"),
+    ..Situation::BASE
 };
 
 fn run(case: &Case<'_>) -> Answer {
@@ -32,12 +81,7 @@ fn run(case: &Case<'_>) -> Answer {
     }
     if let Some(until) = on_its_way(case, &engines, &labels) {
         let finding = case
-            .finding(
-                &CHECK,
-                Severity::Note,
-                State::Syncing,
-                changing(case, instance),
-            )
+            .finding(&CHECK, &CHANGING, Severity::Note, changing(case, instance))
             .meaning("The nodes that were not asked since are being asked.")
             .about(engines.iter().chain(&labels).map(|n| n.name()));
         return Answer::from(finding).again(Some(until));
@@ -91,19 +135,22 @@ fn changing(case: &Case<'_>, instance: &Instance<'_>) -> String {
 fn by_engine(case: &Case<'_>, instance: &Instance<'_>, engines: &[&Node<'_>]) -> Finding {
     let names: Vec<&str> = engines.iter().map(|n| n.name()).collect();
     let both = if names.len() == 2 { "both" } else { "all" };
+    let sides = is_split(instance, engines).then(|| sides(engines));
+    let what = match &sides {
+        Some(sides) => format!(
+            "hold {} data sets{}: {sides}",
+            number_word(engines.len()),
+            going(engines)
+        ),
+        None => format!("{both} act as master{}", going(engines)),
+    };
     let mut finding = case
         .finding(
             &CHECK,
+            if sides.is_some() { &SPLIT } else { &ENGINES },
             Severity::Critical,
-            State::SeveralMasters,
-            format!(
-                "{} {both} act as master{}; {}",
-                list(&names),
-                going(engines),
-                instance.endpoints_words()
-            ),
+            format!("{} {what}; {}", list(&names), instance.endpoints_words()),
         )
-        .meaning("Each takes writes that the others never see; when one is made a replica again, its own are lost.")
         .about(names)
         .since(Since::Seen(
             engines
@@ -123,6 +170,9 @@ fn by_engine(case: &Case<'_>, instance: &Instance<'_>, engines: &[&Node<'_>]) ->
                 at,
             );
         }
+        for (text, source, at) in amounts(node) {
+            finding = finding.resting_on(text, source, at);
+        }
         finding = finding.resting_on(
             format!("{} is labelled {}", node.name(), label(node)),
             format!("labels of pod {}", node.name()),
@@ -130,6 +180,83 @@ fn by_engine(case: &Case<'_>, instance: &Instance<'_>, engines: &[&Node<'_>]) ->
         );
     }
     finding
+}
+
+/// The masters are two data sets, not one node that only calls itself master: different replication ids, and keys,
+/// endpoints or replicas on more than one side.
+fn is_split(instance: &Instance<'_>, engines: &[&Node<'_>]) -> bool {
+    let ids: BTreeSet<&str> = engines.iter().filter_map(|n| n.replid()).collect();
+    if ids.len() < 2 {
+        return false;
+    }
+    let keys: Vec<u64> = engines.iter().filter_map(|n| keys(n)).collect();
+    let (least, most) = (keys.iter().min(), keys.iter().max());
+    let apart = match (least, most) {
+        (Some(least), Some(most)) => most - least > most / 100,
+        _ => false,
+    };
+    let sent_to = engines.iter().filter(|n| n.view.is_endpoint).count();
+    let followed = engines
+        .iter()
+        .filter(|master| {
+            let ip = master.view.ip();
+            instance
+                .nodes
+                .iter()
+                .any(|n| n.follower().is_some_and(|f| Some(f.host.as_str()) == ip))
+        })
+        .count();
+    apart || sent_to > 1 || followed > 1
+}
+
+/// What each side has: `orders-0 has 52,000 keys and orders-1 none`, the one with most first.
+fn sides(engines: &[&Node<'_>]) -> String {
+    let mut sides: Vec<(&str, Option<u64>)> = engines.iter().map(|n| (n.name(), keys(n))).collect();
+    sides.sort_by_key(|(_, keys)| std::cmp::Reverse(*keys));
+    let told: Vec<String> = sides
+        .iter()
+        .map(|(name, keys)| match keys {
+            Some(0) => format!("{name} has no keys"),
+            Some(keys) => format!("{name} has {} keys", text::count(*keys)),
+            None => format!("what {name} has is not known"),
+        })
+        .collect();
+    list(&told)
+}
+
+fn keys(node: &Node<'_>) -> Option<u64> {
+    Some(node.view.engine?.keyspace.as_ref()?.value.keys)
+}
+
+/// Keys and journal offset of a side.
+fn amounts(node: &Node<'_>) -> Vec<(String, String, jiff::Timestamp)> {
+    let mut facts = Vec::new();
+    let Some(engine) = node.view.engine else {
+        return facts;
+    };
+    if let Some(known) = &engine.keyspace {
+        facts.push((
+            format!("{} keys", text::count(known.value.keys)),
+            format!("INFO keyspace of {}", node.name()),
+            known.at,
+        ));
+    }
+    if let Some(known) = &engine.offsets {
+        facts.push((
+            format!("journal offset {}", known.value.total()),
+            format!("DFLY REPLICAOFFSET of {}", node.name()),
+            known.at,
+        ));
+    }
+    facts
+}
+
+fn number_word(count: usize) -> String {
+    match count {
+        2 => "two".to_owned(),
+        3 => "three".to_owned(),
+        more => more.to_string(),
+    }
 }
 
 /// Which of them are being deleted, and since when: an engine whose pod is terminating still takes what its open
@@ -161,17 +288,14 @@ fn by_label(
     let mut finding = case
         .finding(
             &CHECK,
+            &LABELS,
             Severity::Critical,
-            State::SeveralMasters,
             format!(
                 "{} {} {both} labelled master, {engine}; {}",
                 list(&names),
                 are(names.len()),
                 instance.endpoints_words()
             ),
-        )
-        .meaning(
-            "The Service may send clients to either; a replica refuses their writes with READONLY.",
         )
         .about(names)
         .since(written.map_or(Since::Seen(case.now), Since::Exactly));

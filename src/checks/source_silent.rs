@@ -1,7 +1,7 @@
 //! A list without which an instance cannot be judged is not being followed: not listed yet, not permitted, or broken.
 
 use super::case::is_followed;
-use super::{Answer, Case, Check, Finding, Severity, Since, State};
+use super::{Answer, Case, Check, Finding, Severity, Shown, Since, Situation, State};
 use crate::domain::object::Dragonfly;
 use crate::domain::world::{Held, Source};
 use crate::domain::{Access, Kind};
@@ -13,7 +13,18 @@ pub const CHECK: Check = Check {
     why: "Without its pods and endpoints an instance is neither healthy nor ill: it is not known.",
     reads: "the standing watches of Dragonfly objects, pods and EndpointSlices",
     next: "r asks again at once; {kubectl} get pods tells whether the API server answers others.",
+    situations: &[&SILENT],
     run,
+};
+
+const SILENT: Situation = Situation {
+    id: "source-silent",
+    word: "not followed",
+    class: State::Unknown,
+    rule: "the watch of its pods, of its EndpointSlices or of Dragonfly objects is refused, not answered yet, or broken for more than 5 s",
+    meaning: "Until then the instance is neither well nor ill.",
+    shown: Shown::Not("the watches of the lab break for a moment only, or with the whole context"),
+    ..Situation::BASE
 };
 
 /// What an instance's health rests on, and what is lost without it.
@@ -86,8 +97,7 @@ fn finding(
     };
     let since = source.map_or(dragonfly.first_seen, |s| s.since);
     let finding = case
-        .finding(&CHECK, severity, State::Unknown, sentence)
-        .meaning("Until then the instance is neither well nor ill.")
+        .finding(&CHECK, &SILENT, severity, sentence)
         .since(Since::Seen(since));
     match fault {
         Some(fault) => finding.next(fault.hint.clone()).resting_on(

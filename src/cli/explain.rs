@@ -267,6 +267,8 @@ struct OneSubject {
 #[derive(Debug, Serialize)]
 struct OneFinding {
     check: &'static str,
+    /// What it found, by its id in docs/reference/states.md.
+    situation: &'static str,
     severity: &'static str,
     sentence: String,
     meaning: String,
@@ -317,6 +319,7 @@ fn subject(told: &Explanation) -> OneSubject {
             .iter()
             .map(|finding| OneFinding {
                 check: finding.check,
+                situation: finding.situation.id,
                 severity: finding.word(),
                 sentence: finding.sentence.clone(),
                 meaning: finding.meaning.clone(),

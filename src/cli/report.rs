@@ -131,8 +131,10 @@ pub struct Instance {
     pub name: String,
     /// The state, by [`State::id`].
     pub state: &'static str,
-    /// The state as people read it.
+    /// The leading situation as people read it; the state's word where nothing is wrong.
     pub state_words: String,
+    /// The leading situation, by its id in docs/reference/states.md; else the state's id.
+    pub situation: &'static str,
     /// Who acts as master: the node's name, or `null`.
     pub master: Option<String>,
     /// How sure that is: `one`, `none`, `contested`, `labelled`, `unknown`.
@@ -201,6 +203,8 @@ pub struct Node {
 pub struct Finding {
     /// The check.
     pub check: &'static str,
+    /// What it found, by its id in docs/reference/states.md.
+    pub situation: &'static str,
     /// `critical`, `warning`, `note`, or `unknown` when it could not be judged.
     pub severity: &'static str,
     /// What is so.
@@ -310,6 +314,7 @@ fn is_lacking(context: &ContextWorld) -> bool {
 fn finding_of(judged: &Judged) -> Finding {
     Finding {
         check: judged.check,
+        situation: judged.situation.id,
         severity: judged.word(),
         sentence: judged.sentence.clone(),
         meaning: judged.meaning.clone(),
@@ -483,7 +488,8 @@ fn instance_of(world: &World, board: &Board, id: &InstanceId) -> Option<(State, 
             namespace: id.namespace.to_string(),
             name: id.name.to_string(),
             state: judgement.state.id(),
-            state_words: judgement.state.word().to_owned(),
+            state_words: judgement.word().to_owned(),
+            situation: judgement.situation(),
             master,
             master_is,
             contested,

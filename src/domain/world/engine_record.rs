@@ -47,6 +47,13 @@ impl Series {
             .map(|(at, figure)| (at.div_euclid(1_000), *figure))
     }
 
+    /// The last figure at or before that moment.
+    pub fn before(&self, at: Timestamp) -> Option<u64> {
+        let at = at.as_millisecond();
+        let mut older = self.0.iter().rev().filter(|(when, _)| *when <= at);
+        older.next().map(|(_, figure)| *figure)
+    }
+
     /// The last figure.
     pub fn last(&self) -> Option<u64> {
         self.0.back().map(|(_, figure)| *figure)
@@ -100,6 +107,8 @@ pub struct EngineRecord {
     pub memory_stats: Option<Known<MemoryStats>>,
     /// CONFIG GET, without secrets.
     pub config: Option<Known<Config>>,
+    /// How far its clock is ahead of ours, seconds; negative when it is behind. By TIME, which is asked now and then.
+    pub clock: Option<Known<i64>>,
     /// INFO cpu.
     pub cpu: Option<Known<Cpu>>,
     /// INFO commandstats: the busiest.
@@ -159,6 +168,7 @@ impl EngineRecord {
             slow_log_length: None,
             memory_stats: None,
             config: None,
+            clock: None,
             cpu: None,
             commands: None,
             errors: None,
@@ -238,6 +248,25 @@ impl EngineRecord {
     /// it lost. (Whether an answer is too old is a matter of limits, and so for `checks`.)
     pub fn stands(&self, question: Question) -> bool {
         !self.silent.contains_key(&None) && !self.silent.contains_key(&Some(question))
+    }
+
+    /// It loads: its own snapshot, or its master's data during a full sync. By the later of PING and INFO persistence.
+    pub fn loads(&self) -> bool {
+        let ping = self.ping.as_ref().map(|k| (k.at, k.value.1));
+        let info = self.persistence.as_ref().map(|k| (k.at, k.value.loading));
+        ping.max(info).is_some_and(|(_, loading)| loading)
+    }
+
+    /// A moment that it told by its own clock, by ours.
+    pub fn by_our_clock(&self, theirs: Timestamp) -> Timestamp {
+        let ahead = self.clock.as_ref().map_or(0, |known| known.value);
+        // What is less may be the way of the answer.
+        match ahead.abs() > 2 {
+            true => {
+                Timestamp::from_second(theirs.as_second().saturating_sub(ahead)).unwrap_or(theirs)
+            }
+            false => theirs,
+        }
     }
 
     /// Its half of the replication link, if it says it is a replica.
@@ -333,6 +362,9 @@ impl EngineRecord {
             Probe::SlowLogLength(value) => keep(&mut self.slow_log_length, value, at),
             Probe::MemoryStats(value) => keep(&mut self.memory_stats, value, at),
             Probe::Config(value) => keep(&mut self.config, value, at),
+            Probe::Time(theirs) => {
+                keep(&mut self.clock, theirs.duration_since(at).as_secs(), at);
+            }
             Probe::Cpu(value) => keep(&mut self.cpu, value, at),
             Probe::Commands(value) => keep(&mut self.commands, value, at),
             Probe::Errors(value) => keep(&mut self.errors, value, at),

@@ -913,3 +913,36 @@ fn only_what_every_engine_is_asked_counts_as_silence() {
     let hung: Vec<_> = engine(&f).hung().map(|(question, ..)| question).collect();
     assert_eq!(hung, [Question::Replication]);
 }
+
+#[test]
+fn a_clock_that_is_wrong_is_told_once_and_moments_are_put_to_ours() {
+    let mut f = healthy().build();
+    let mut dated = |ahead: i64, seconds: i64| {
+        let context = infra();
+        f.tell(Fact::Dated { context, ahead }, ago(seconds))
+    };
+    assert!(dated(0, 9).is_empty(), "as ours");
+    assert!(dated(1, 8).is_empty(), "told to the second");
+    let wrong = dated(3 * 3_600, 7);
+    assert!(wrong.links.contains(&infra()), "set");
+    assert!(dated(3 * 3_600 - 1, 6).is_empty(), "known already");
+    let context = f.world.context(&infra()).unwrap();
+    let ahead = 3 * 3_600 - 1;
+    assert_eq!(context.by_our_clock(ago(-ahead)), now());
+    assert_eq!(context.by_its_clock(now()), ago(-ahead));
+    // Machines differ by less among themselves.
+    let context = infra();
+    f.tell(Fact::Dated { context, ahead: 59 }, ago(5));
+    let context = f.world.context(&infra()).unwrap();
+    assert_eq!(context.by_our_clock(ago(100)), ago(100));
+    let told = f.answers("orders-0", Probe::Time(ago(7_200)), ago(0));
+    assert!(told.links.contains(&infra()), "an engine's");
+    assert!(
+        f.answers("orders-0", Probe::Time(ago(7_201)), ago(0))
+            .links
+            .is_empty()
+    );
+    let context = f.world.context(&infra()).unwrap();
+    let engine = context.engine("shop", "orders-0").unwrap();
+    assert_eq!(engine.by_our_clock(ago(7_261)), ago(60));
+}

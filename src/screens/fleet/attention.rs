@@ -88,11 +88,7 @@ pub(crate) fn evidence_text(see: &See<'_>, subject: &Subject) -> String {
         Subject::Operator(id) => format!("operator of context {id}"),
         Subject::Instance(id) => format!("{id} in context {}", id.context),
     };
-    text.push_str(&format!(
-        ": {} at {}\n",
-        judgement.state.word(),
-        at(see.now)
-    ));
+    text.push_str(&format!(": {} at {}\n", judgement.word(), at(see.now)));
     for finding in &judgement.findings {
         text.push_str(&format!(
             "- {} ({}, check {}, {} {})\n",

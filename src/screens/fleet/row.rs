@@ -75,7 +75,7 @@ impl FleetRow {
         Self {
             sign: state_sign(state),
             tone: state_tone(state),
-            word: state.word().to_owned(),
+            word: judgement.map_or(state.word(), |j| j.word()).to_owned(),
             rank: state,
             since: since_of(judgement),
             name: view.id.to_string(),
@@ -131,7 +131,9 @@ impl FleetRow {
         let since = since_of(judgement);
         let findings = judgement.map_or(0, |j| j.findings.len());
         let master = judgement.map(|j| &j.master);
+        let word = judgement.map_or(state.word(), |j| j.word());
         (self.rank, self.since, self.findings) == (state, since, findings)
+            && self.word == word
             && self.figures.as_ref().map(|figures| &figures.master) == master
     }
 
@@ -201,10 +203,13 @@ impl FleetRow {
     }
 
     fn written(mut self) -> Self {
-        self.states = match self.rank.is_ill() {
-            true => format!("{} ill", self.word),
-            false => self.word.clone(),
-        };
+        // What the filter `state:` looks through: the class, the situation, and whether it is ill.
+        let mut states = vec![self.word.as_str()];
+        if matches!(self.key, RowKey::Instance(_)) && self.rank.word() != self.word {
+            states.push(self.rank.word());
+        }
+        states.extend(self.rank.is_ill().then_some("ill"));
+        self.states = states.join(" ");
         self.text = format!(
             "{} {} {} {} {}",
             self.word,

@@ -3,7 +3,6 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use crate::checks::State;
 use crate::domain::{InstanceId, InstanceView, Kind, text};
 use crate::screens::parts::{
     See, finding_sign, finding_tone, missing, standing, state_sign, state_tone,
@@ -58,10 +57,10 @@ pub(super) fn view(
     let right = match judged {
         Some(j) => {
             let mut pieces = vec![Piece::new(
-                format!("{} {}", see.sign(state_sign(j.state)), j.state.word()),
+                format!("{} {}", see.sign(state_sign(j.state)), j.word()),
                 state_tone(j.state),
             )];
-            if let Some(worst) = j.findings.first().filter(|_| j.state != State::Healthy) {
+            if let Some(worst) = j.leading() {
                 pieces.push(Piece::muted(format!(" {}", see.since(worst.since))));
             }
             pieces

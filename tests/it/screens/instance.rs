@@ -151,7 +151,7 @@ fn a_replica_is_in_full_sync() {
         .node(master())
         .node(replica().full_sync());
     let mut story = shown(120, 32, &db);
-    story.says("full sync").says("syncing");
+    story.says("full sync 100%");
     assert_snapshot!(story.screen());
 }
 

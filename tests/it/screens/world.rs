@@ -616,7 +616,17 @@ impl Db {
                 loading: false,
             },
             Probe::Replication(Replication {
-                replid: Some("c1d276f4".to_owned()),
+                // A process has its own, a replica its master's.
+                replid: Some(
+                    match if role == Role::Master {
+                        at
+                    } else {
+                        node.follows
+                    } {
+                        0 => "c1d276f4".to_owned(),
+                        other => format!("c1d276f4{other:04}"),
+                    },
+                ),
                 side,
             }),
             Probe::Persistence(Persistence::default()),

@@ -121,7 +121,7 @@ fn a_cluster_that_dies_becomes_a_row_state_and_its_rows_are_no_longer_live() {
     console.expect_row(&["healthy", "dragonfly-system/gitlab", "2 of 2"]);
     lab.kill();
     console
-        .expect_row(&["unknown", "dragonfly-system/gitlab"])
+        .expect_row(&["unreachable", "dragonfly-system/gitlab"])
         .expect("unreachable");
     // Keys are answered as before.
     console.press(&["?"]).expect("Keys that work here");

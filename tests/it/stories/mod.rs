@@ -8,6 +8,7 @@ mod picture;
 mod real_api;
 mod real_redis;
 mod scenarios;
+mod states;
 mod status;
 mod terminal;
 mod ways;

@@ -22,12 +22,12 @@ fn objects_of_a_real_api_server_are_followed_through_edits_deletes_and_restarts(
     let mut console = open(&rig, "rig");
     console
         .expect_row(&[
-            "unknown",
+            "not heard",
             "dragonfly-system/dragonfly",
             "dragonfly-0",
             "3/3",
         ])
-        .expect_row(&["unknown", "harbor/cache", "cache-0", "2/2"])
+        .expect_row(&["not heard", "harbor/cache", "cache-0", "2/2"])
         .expect_row(&["rig", "ms", "v1.6.1"]);
 
     // An edit, a role that moves, a new object, a deletion: each as kubectl makes it.
@@ -70,7 +70,7 @@ fn objects_of_a_real_api_server_are_followed_through_edits_deletes_and_restarts(
     rig.apiserver("kill");
     console
         .expect_row(&["rig", "unreachable"])
-        .expect_row(&["unknown", "harbor/cache"]);
+        .expect_row(&["unreachable", "harbor/cache"]);
     rig.apiserver("start");
     console.expect_row(&["rig", "ms"]);
     rig.kubectl(&[

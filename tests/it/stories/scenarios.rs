@@ -21,7 +21,7 @@ fn full_sync() {
     told(
         "full-sync",
         &[
-            &["syncing", "dragonfly-system/dragonfly", "1 of 2"],
+            &["full sync", "dragonfly-system/dragonfly", "1 of 2"],
             &["full sync"],
         ],
     );
@@ -77,7 +77,7 @@ fn forbidden() {
     told(
         "forbidden",
         &[
-            &["unknown", "dragonfly-system/gitlab"],
+            &["may not be asked", "dragonfly-system/gitlab"],
             &["pods/portforward"],
             &["lab-infra", "degraded"],
         ],

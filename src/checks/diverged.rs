@@ -1,0 +1,93 @@
+//! Nodes hold other data than their master although everything in INFO is green.
+//!
+//! Measured on v1.40 after a SIGKILL: link up, lag 0, the same replication id, equal number of keys, and up to 120 keys with
+//! other values. Only comparing keys tells, so it is known only since somebody asked for a comparison (`ic`, `darner
+//! compare`), and until another one finds them equal or a data set is replaced.
+
+use super::words::list;
+use super::{Answer, Case, Check, Instance, Severity, Shown, Since, Situation, State};
+use crate::domain::Comparison;
+use crate::domain::comparison::Compared;
+
+/// The check.
+pub const CHECK: Check = Check {
+    id: "diverged",
+    title: "Nodes hold different data",
+    why: "Whoever reads from such a replica reads other values, and its promotion would lose what it lacks; no figure of \
+          any server shows it.",
+    reads: "the last comparison of sampled keys that was asked for, replication ids",
+    next: "a full sync of {pod} from its master mends it: {kubectl} delete pod {pod}, one node after the other; then compare \
+           again (ic, or darner compare {namespace}/{name}).",
+    situations: &[&DIVERGED],
+    run,
+};
+
+const DIVERGED: Situation = Situation {
+    id: "diverged",
+    word: "diverged",
+    class: State::Degraded,
+    rule: "the last comparison that was asked for found sampled keys of a node missing or with other values than its \
+           master's, and both still have the replication ids that they had then",
+    meaning: "Reads from those nodes give other values than the master's, and a failover to one would lose data.",
+    shown: Shown::By(&["diverged"]),
+    ..Situation::BASE
+};
+
+fn run(case: &Case<'_>) -> Answer {
+    let Some(instance) = case.judgeable() else {
+        return Answer::NOT_APPLICABLE;
+    };
+    let id = &instance.view.id;
+    let Some(known) = case.context.comparison(&id.namespace, &id.name) else {
+        return Answer::NOT_APPLICABLE;
+    };
+    let Ok(comparison) = &known.value else {
+        return Answer::NOT_APPLICABLE;
+    };
+    let apart: Vec<&Compared> = comparison
+        .nodes
+        .iter()
+        .filter(|node| node.different + node.missing > 0 && still_holds(instance, comparison, node))
+        .collect();
+    if apart.is_empty() {
+        return Answer::PASS;
+    }
+    let told: Vec<String> = apart
+        .iter()
+        .map(|node| {
+            let all = node.equal + node.different + node.missing;
+            format!(
+                "{} of {all} sampled keys of {} are not those of {}",
+                node.different + node.missing,
+                node.pod,
+                comparison.master
+            )
+        })
+        .collect();
+    let mut finding = case
+        .finding(&CHECK, &DIVERGED, Severity::Critical, list(&told))
+        .about(apart.iter().map(|node| node.pod.to_string()))
+        .since(Since::Seen(known.at));
+    for node in apart {
+        finding = finding.resting_on(
+            node.words(),
+            format!("comparison with {}", comparison.master),
+            known.at,
+        );
+    }
+    finding.into()
+}
+
+/// Neither the master's data set nor the node's is another one than was compared.
+fn still_holds(instance: &Instance<'_>, comparison: &Comparison, node: &Compared) -> bool {
+    let same = |pod: &str, then: Option<&str>| {
+        let now = instance.node(pod).and_then(|n| n.replid());
+        match (then, now) {
+            (Some(then), Some(now)) => then == now,
+            // Not told at present, or not then: what was found stands until something else is known.
+            _ => instance.node(pod).is_some(),
+        }
+    };
+    same(&comparison.master, comparison.replid.as_deref())
+        && same(&node.pod, node.replid.as_deref())
+}

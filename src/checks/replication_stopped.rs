@@ -1,0 +1,82 @@
+//! A replica has stopped replicating for good.
+//!
+//! A replica whose master restarted in place stops (`--break_replication_on_master_restart`), and the operator does not
+//! repair it (operator issue 348). Its master still counts it, as `state=preparation` with lag 0, for as long as anyone
+//! watched; labels and phase stay as they were. `ROLE` says `connecting` as for one that is still trying.
+
+use super::links::{Trouble, answer};
+use super::{Case, Check, Severity, Shown, Situation, State};
+
+/// The check.
+pub const CHECK: Check = Check {
+    id: "replication-stopped",
+    title: "Replication stopped for good",
+    why: "Nothing makes such a replica follow again but a new REPLICAOF, while its master goes on counting it; it may be \
+          the last that holds what a restarted master lost.",
+    reads: "CLIENT LIST of the replica (its link's repl-phase), INFO replication of master and replica",
+    next: "compare its keys with its master's first ({kubectl} exec {pod} -c dragonfly -- redis-cli -p 9999 DBSIZE, on \
+           both); then {kubectl} delete pod {pod} makes it sync anew.",
+    situations: &[&STOPPED],
+    run: |case: &Case<'_>| {
+        answer(case, &CHECK, &STOPPED, Severity::Critical, |trouble| {
+            *trouble == Trouble::Stopped
+        })
+    },
+};
+
+const STOPPED: Situation = Situation {
+    id: "replication-stopped",
+    word: "stopped",
+    class: State::Degraded,
+    rule: "the link of a replica is down and its CLIENT LIST says repl-phase=disabled; or, where that is not told, it is \
+           down or listed as preparation for more than 10 s while the replication ids differ or the master lists it as \
+           preparation",
+    meaning: "It will not come back by itself, and it may hold data that the restarted master lacks; making it follow \
+              again empties it.",
+    shown: Shown::By(&["replication-stopped"]),
+    ..Situation::BASE
+};
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+    use crate::checks::fixture::*;
+    use crate::domain::engine::LinkState;
+    use crate::domain::fixture::*;
+
+    #[test]
+    fn a_replica_whose_master_is_another_process_has_stopped() {
+        table(
+            &CHECK,
+            vec![
+                ("healthy", healthy(), "pass"),
+                (
+                    "the master restarted in place: another history, and in preparation for ever",
+                    instance("orders").node(master().replid("new")).node(
+                        replica()
+                            .cut_off(30)
+                            .listed(Some(LinkState::Preparation))
+                            .replid("old"),
+                    ),
+                    "critical degraded: orders-1 has stopped replicating for good: its master orders-0 is not the one \
+                     that it followed",
+                ),
+                (
+                    "in preparation for a moment is syncing",
+                    instance("orders")
+                        .node(master())
+                        .node(replica().listed(Some(LinkState::Preparation))),
+                    "pass",
+                ),
+                (
+                    "the link is down, and nothing says that it stopped",
+                    instance("orders")
+                        .node(master())
+                        .node(replica().cut_off(30)),
+                    "pass",
+                ),
+            ],
+        );
+    }
+}

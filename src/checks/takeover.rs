@@ -1,0 +1,270 @@
+//! A takeover (REPLTAKEOVER) that is under way, does not end, or left the old master behind.
+//!
+//! Measured on v1.39 and v1.40: a takeover takes 10 to 50 ms. While it is held up, by one client that does not read its
+//! replies, the old master is locked: every client gets LOADING, yet its INFO looks like a normal master's and its admin
+//! port answers everything; INFO replication of the *target* hangs until the end, its PING and ROLE do not. With a third node
+//! frozen the target is promoted at once, and the old master stays up, locked, for the whole deadline. Facts 2 and 5.
+
+use jiff::Timestamp;
+
+use super::case::later;
+use super::waiting::{Gate, waiting};
+use super::words::{list, number};
+use super::{
+    Answer, Case, Check, Finding, Instance, Node, Severity, Shown, Since, Situation, State,
+};
+use crate::domain::data_port::Found;
+use crate::domain::engine::Question;
+use crate::domain::{FaultKind, NodeView, Role, text};
+
+/// The check.
+pub const CHECK: Check = Check {
+    id: "takeover",
+    title: "Takeover under way",
+    why: "While a takeover is held up nobody can write, every pod is Ready, and nothing in INFO of the old master shows it.",
+    reads: "INFO replication, PING and ROLE of every node; of an instance in view CLIENT LIST and the data port of the old \
+            master",
+    next: "never send REPLTAKEOVER again: a second one ends the new master (v1.39). {kubectl} exec {pod} -c dragonfly -- \
+           redis-cli -p 9999 CLIENT LIST, on the old master, shows in phase=send who does not read; CLIENT KILL ID of that \
+           client lets the takeover go on.",
+    situations: &[&IN_PROGRESS, &WEDGED, &OLD_MASTER_UP],
+    run,
+};
+
+const IN_PROGRESS: Situation = Situation {
+    id: "takeover-in-progress",
+    word: "takeover",
+    class: State::Syncing,
+    rule: "a replica answers PING or ROLE but lets INFO replication hang, or a master that is not loading is locked (its data \
+           port says LOADING, or a replica's control connection is busy in its CLIENT LIST); for less than 60 s, in a \
+           rollout for less than 10 s",
+    meaning: "Clients get LOADING until it ends; then the target is master.",
+    accounts_for: &["engine-silent"],
+    shown: Shown::By(&["takeover-in-progress"]),
+};
+
+const WEDGED: Situation = Situation {
+    id: "takeover-wedged",
+    word: "takeover wedged",
+    class: State::NoMaster,
+    rule: "a takeover is under way for 60 s, or for 10 s in a rollout, whose takeover the operator lets wait for 10,000 s",
+    meaning: "Nobody can write: every client of the old master gets LOADING until the takeover ends, which may take hours.",
+    accounts_for: &["engine-silent", "rollout-waiting", "rolling-update"],
+    shown: Shown::By(&["takeover-wedged"]),
+};
+
+const OLD_MASTER_UP: Situation = Situation {
+    id: "old-master-up",
+    word: "old master up",
+    class: State::Degraded,
+    rule: "a node that another master took over from still says role:master, was asked since, and is locked (its data port \
+           says LOADING, or a replica's control connection is busy in its CLIENT LIST), while the other is not",
+    meaning: "Clients that stay connected to the old master get LOADING; new ones reach the new master, which takes writes.",
+    accounts_for: &["role-missing", "role-coming", "engine-silent"],
+    shown: Shown::By(&["takeover-old-master-up"]),
+};
+
+/// Seconds after which a takeover counts as wedged: a sensible deadline is 3 s.
+const WEDGED_AFTER: i64 = 60;
+/// The same in a rollout: the operator takes its unit for milliseconds (operator issue 582).
+const WEDGED_IN_ROLLOUT: i64 = 10;
+/// Seconds for which what shows a lock is believed.
+const LOCK_BELIEVED: i64 = 30;
+
+/// What shows that a master is locked by a takeover, where that was looked for: text, source and when.
+pub(super) fn lock(node: &NodeView<'_>, now: Timestamp) -> Option<(String, String, Timestamp)> {
+    let engine = node.engine?;
+    let loads = engine
+        .persistence
+        .as_ref()
+        .is_none_or(|known| known.value.loading);
+    if loads
+        || node
+            .engine_role()
+            .is_none_or(|role| role.value != Role::Master)
+    {
+        return None;
+    }
+    let fresh = |at: Timestamp| later(at, LOCK_BELIEVED) > now;
+    let port = engine.data_port.as_ref().filter(|port| fresh(port.at));
+    if let Some(port) = port.filter(|port| port.value.found == Found::Loading) {
+        return Some((
+            "its data port answers LOADING, though it does not load".to_owned(),
+            format!("data port of {}", node.id.pod),
+            port.at,
+        ));
+    }
+    let list = engine
+        .client_list
+        .as_ref()
+        .filter(|list| fresh(list.at) && engine.stands(Question::ClientList))?;
+    list.value.takeover_hint().map(|_| {
+        (
+            "the control connection of one of its replicas is busy with a command".to_owned(),
+            format!("CLIENT LIST of {}", node.id.pod),
+            list.at,
+        )
+    })
+}
+
+fn run(case: &Case<'_>) -> Answer {
+    let Some(instance) = case.judgeable() else {
+        return Answer::NOT_APPLICABLE;
+    };
+    if let Some(old) = instance.nodes.iter().find(|n| n.taken_over) {
+        return old_master_up(case, instance, old).into();
+    }
+    let target = instance
+        .nodes
+        .iter()
+        .find_map(|n| Some((n, hangs_since(n)?)));
+    let locked = instance
+        .masters()
+        .into_iter()
+        .find_map(|n| Some((n, lock(&n.view, case.now)?)));
+    let seen = |at: Timestamp| (at, Since::Seen(at));
+    let (began, since) = match (&target, &locked) {
+        (Some((_, since)), _) => seen(*since),
+        (None, Some((_, (_, _, at)))) => seen(*at),
+        (None, None) => return Answer::PASS,
+    };
+    let in_rollout = waiting(case)
+        .iter()
+        .any(|one| matches!(one.gate, Gate::Rollout(_)));
+    let due = later(
+        began,
+        match in_rollout {
+            true => WEDGED_IN_ROLLOUT,
+            false => WEDGED_AFTER,
+        },
+    );
+    let old = locked
+        .as_ref()
+        .map(|(n, _)| *n)
+        .or_else(|| instance.master());
+    let whom = match (&target, old) {
+        (Some((target, _)), Some(old)) => format!("{} from {}", target.name(), old.name()),
+        (Some((target, _)), None) => target.name().to_owned(),
+        (None, Some(old)) => format!("a replica from {}", old.name()),
+        (None, None) => "a replica".to_owned(),
+    };
+    let finding = match due <= case.now {
+        true => case.finding(
+            &CHECK,
+            &WEDGED,
+            Severity::Critical,
+            format!("the takeover by {whom} does not end"),
+        ),
+        false => case.finding(
+            &CHECK,
+            &IN_PROGRESS,
+            Severity::Warning,
+            format!("a takeover by {whom} is under way"),
+        ),
+    };
+    let about = target.iter().map(|(n, _)| *n).chain(old);
+    let mut finding = finding.about(about.map(Node::name)).since(since).covering(
+        // A rollout that waits for a takeover waits for all of its pods.
+        instance.nodes.iter().map(Node::name),
+    );
+    if let Some((target, since)) = target {
+        finding = finding.resting_on(
+            "PING and ROLE are answered, INFO replication hangs, as it does on the target of a takeover",
+            format!("questions to {}", target.name()),
+            since,
+        );
+    }
+    if let Some((_, (text, source, at))) = &locked {
+        finding = finding.resting_on(text.clone(), source.clone(), *at);
+    }
+    Answer::from(held_up(finding, old)).again((due > case.now).then_some(due))
+}
+
+/// Since when the target of a takeover lets INFO replication hang: everything else is answered.
+fn hangs_since(node: &Node<'_>) -> Option<Timestamp> {
+    let engine = node.view.engine?;
+    let (fault, since) = engine.silent.get(&Some(Question::Replication))?;
+    let ping_stands =
+        engine.ping.as_ref().is_some_and(|ping| ping.at >= *since) && engine.stands(Question::Ping);
+    let role_stands =
+        engine.role.as_ref().is_some_and(|role| role.at >= *since) && engine.stands(Question::Role);
+    let was_replica = engine
+        .engine_role()
+        .is_some_and(|role| role.value == Role::Replica);
+    (fault.kind == FaultKind::Timeout
+        && was_replica
+        && node.runs()
+        && !node.is_going()
+        && (ping_stands || role_stands))
+        .then_some(*since)
+}
+
+/// With the clients that hold it up, where CLIENT LIST of the old master was asked.
+fn held_up(mut finding: Finding, old: Option<&Node<'_>>) -> Finding {
+    let Some((old, list)) = old.and_then(|old| Some((old, old.view.engine?.client_list.as_ref()?)))
+    else {
+        return finding;
+    };
+    for client in list.value.slow.iter().filter(|c| c.send_wait.is_some()) {
+        let id = client.id.map_or("?".to_owned(), |id| id.to_string());
+        finding = finding.resting_on(
+            format!(
+                "client {id} at {} has not read its replies for {}",
+                client.addr,
+                client
+                    .send_wait
+                    .and_then(|s| i64::try_from(s).ok())
+                    .map_or("?".to_owned(), text::age_of)
+            ),
+            format!("CLIENT LIST of {}", old.name()),
+            list.at,
+        );
+    }
+    finding
+}
+
+fn old_master_up(case: &Case<'_>, instance: &Instance<'_>, old: &Node<'_>) -> Finding {
+    let new = instance
+        .master()
+        .map_or("another node".to_owned(), |n| n.name().to_owned());
+    let since = instance
+        .master()
+        .and_then(|n| n.view.engine?.role_changed)
+        .map_or(Since::Seen(case.now), Since::Seen);
+    // It waits for every replica to take its last records.
+    let silent: Vec<&str> = instance
+        .nodes
+        .iter()
+        .filter(|n| n.might_be_master())
+        .map(Node::name)
+        .collect();
+    let waits = match silent.as_slice() {
+        [] => String::new(),
+        names => format!(
+            ", for {} {} not answer",
+            list(names),
+            number(names.len(), "does", "do")
+        ),
+    };
+    let finding = case
+        .finding(
+            &CHECK,
+            &OLD_MASTER_UP,
+            Severity::Warning,
+            format!(
+                "{new} has taken over from {}, which is still up and locked{waits}",
+                old.name()
+            ),
+        )
+        .about([old.name()])
+        .covering(silent.iter().copied())
+        .since(since)
+        .next(
+            "the takeover's deadline ends it, once every node answers; until then look for a node that does not. \
+             {kubectl} delete pod {pod} ends it at once: the new master has all of its data.",
+        );
+    match lock(&old.view, case.now) {
+        Some((text, source, at)) => finding.resting_on(text, source, at),
+        None => finding,
+    }
+}

@@ -1,0 +1,364 @@
+//! Every state of docs/reference/states.md, raised by its scenario: the lab falls into it, and exactly it is found.
+//!
+//! The labs run in this process, all at the same time; what watches each of them is what `darner status` runs.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use darner::checks::{Finding, Judgement, Shown, Subject, situations};
+use darner::cli::args::Reach;
+use darner::cli::fleet::{Fleet, choose};
+use darner::cli::gather::Gathering;
+use darner::domain::{ContextId, InstanceId};
+use darner::lab::{Lab, LabOptions, SCENARIOS, Use};
+use darner::observe::{Focus, inbox};
+use darner::runtime::Supervisor;
+use darner::settings::Settings;
+use tokio::sync::{Semaphore, watch};
+use tokio::time::{Instant, timeout};
+
+/// Labs that run at the same time.
+const AT_ONCE: usize = 10;
+/// Longest wait for a state; only a defect reaches it.
+const PATIENCE: Duration = Duration::from_secs(80);
+/// Keys that a comparison samples.
+const SAMPLE: usize = 400;
+
+/// Scenarios that a lab must start in: a connection that is open already stays with the process that it reached.
+const STARTED: &[&str] = &["foreign-node", "lost-node"];
+
+/// What a state is raised on.
+#[derive(Debug, Clone, Copy)]
+enum On {
+    /// The instance of that namespace and name in the infra cluster.
+    Instance(&'static str, &'static str),
+    /// The operator of the infra cluster.
+    Operator,
+    /// A context.
+    Context(&'static str),
+}
+
+/// One state and one scenario that raises it.
+struct Row {
+    situation: &'static str,
+    scenario: &'static str,
+    on: On,
+    /// What else is found on the same subject, and why it is no mere consequence.
+    also: &'static [&'static str],
+}
+
+const MAIN: On = On::Instance("dragonfly-system", "dragonfly");
+const GITLAB: On = On::Instance("dragonfly-system", "gitlab");
+const CACHE: On = On::Instance("harbor", "cache");
+
+const fn row(situation: &'static str, scenario: &'static str, on: On) -> Row {
+    also(situation, scenario, on, &[])
+}
+
+const fn also(
+    situation: &'static str,
+    scenario: &'static str,
+    on: On,
+    also: &'static [&'static str],
+) -> Row {
+    Row {
+        situation,
+        scenario,
+        on,
+        also,
+    }
+}
+
+const ROWS: &[Row] = &[
+    row(
+        "context-unreachable",
+        "context-unreachable",
+        On::Context("lab-apps"),
+    ),
+    row(
+        "context-unreachable",
+        "context-hangs",
+        On::Context("lab-apps"),
+    ),
+    row(
+        "rights-missing",
+        "forbidden-lists",
+        On::Context("lab-infra"),
+    ),
+    row("operator-absent", "operator-absent", On::Operator),
+    row("operator-down", "operator-down", On::Operator),
+    row("operator-not-leading", "operator-not-leading", On::Operator),
+    // Noted on an instance, which stays healthy.
+    row("nobody-to-fail-over", "operator-absent", MAIN),
+    row("nobody-to-fail-over", "operator-down", MAIN),
+    row("nobody-to-fail-over", "operator-not-leading", MAIN),
+    row("no-master", "no-master", GITLAB),
+    row("takeover-in-progress", "takeover-in-progress", GITLAB),
+    row("takeover-wedged", "takeover-wedged", MAIN),
+    row("old-master-up", "takeover-old-master-up", GITLAB),
+    row("frozen-master", "frozen-master", MAIN),
+    row("frozen-replica", "frozen-replica", MAIN),
+    // The replica that stays with the old side is as it was; the last one follows the new side.
+    row("split-brain", "split-brain", GITLAB),
+    row("several-masters", "two-masters", GITLAB),
+    row("foreign-node", "foreign-node", GITLAB),
+    // Nonsense is not silence, and slow is not frozen.
+    row("answers-garbled", "bad-resp", GITLAB),
+    row("answers-garbled", "bad-resp-huge", GITLAB),
+    row("answers-garbled", "bad-resp-deep", GITLAB),
+    row("slow-engine", "slow-engine", GITLAB),
+    row("engine-silent", "bad-resp-drip", GITLAB),
+    row("engines-forbidden", "forbidden", MAIN),
+    row("engines-forbidden", "no-port-forward", MAIN),
+    row("clocks-differ", "clock-skew", On::Context("lab-infra")),
+    row("rollout-waiting", "rollout-stuck", GITLAB),
+    row("rollout-waiting", "rollout-unstable", MAIN),
+    row("stuck-terminating", "lost-node", MAIN),
+    row("ready-while-loading", "ready-while-loading", MAIN),
+    row("stale-master", "stale-master", MAIN),
+    // Its replicas have stopped for good, and hold what it lost.
+    also(
+        "empty-master",
+        "empty-master",
+        GITLAB,
+        &["replication-stopped"],
+    ),
+    row("rss-guard", "rss-guard", MAIN),
+    row("out-of-memory", "oom", MAIN),
+    row("saving", "saving", MAIN),
+    row("save-failed", "save-failed", MAIN),
+    row("disk-full", "disk-full", MAIN),
+    row("snapshot-stale", "snapshot-stale", MAIN),
+    row("replica-loading", "loading", MAIN),
+    row("replication-stopped", "replication-stopped", MAIN),
+    row("replica-half-way", "replica-half-way", MAIN),
+    row("stray-replica", "stray-replica", GITLAB),
+    row("stray-follower", "stray-replica", MAIN),
+    row("replication-retrying", "replication-retrying", MAIN),
+    row("diverged", "diverged", CACHE),
+    row("full-sync", "full-sync", MAIN),
+    row("partial-sync", "partial-sync", MAIN),
+    row("lag-high", "lagging", MAIN),
+];
+
+/// One lab, and one darner that watches it.
+struct Watched {
+    lab: Lab,
+    fleet: Fleet,
+    supervisor: Supervisor,
+    focus: watch::Sender<Focus>,
+    gathering: Gathering,
+    _folder: tempfile::TempDir,
+}
+
+impl Watched {
+    async fn start(scenario: &str) -> Self {
+        let lab = Lab::start(LabOptions {
+            scenario: scenario.to_owned(),
+            ..LabOptions::default()
+        })
+        .await
+        .unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("kubeconfig");
+        std::fs::write(&file, lab.kubeconfig()).unwrap();
+        let reach = Reach {
+            contexts: vec!["lab-infra".to_owned(), "lab-apps".to_owned()],
+            kubeconfig: Some(file),
+            ..Reach::default()
+        };
+        let fleet = choose(&reach, &Settings::default(), Vec::new()).unwrap();
+        let (outlet, inbox) = inbox();
+        let mut supervisor = Supervisor::default();
+        let (focus, watching) = watch::channel(Focus::default());
+        fleet.start(&mut supervisor, &outlet, &watching);
+        let gathering = Gathering::new(inbox, fleet.limits.clone(), fleet.confines.clone());
+        Self {
+            lab,
+            fleet,
+            supervisor,
+            focus,
+            gathering,
+            _folder: folder,
+        }
+    }
+
+    /// What was judged of a subject, if anything was.
+    fn judged(&self, subject: &Subject) -> Option<&Judgement> {
+        self.gathering.board.subject(subject)
+    }
+
+    /// Waits until `is` holds of the judgement; what was judged last, when it never does.
+    async fn until(
+        &mut self,
+        subject: &Subject,
+        is: impl Fn(&Judgement) -> bool,
+    ) -> Result<(), String> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if self.judged(subject).is_some_and(&is) {
+                return Ok(());
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() || timeout(left, self.gathering.change()).await.is_err() {
+                return Err(self.judged(subject).map_or("nothing".to_owned(), told));
+            }
+        }
+    }
+
+    async fn stop(mut self) {
+        drop(self.fleet);
+        self.supervisor.stop().await;
+        self.lab.shutdown();
+    }
+}
+
+/// A judgement for a failure to be read by a person.
+fn told(judgement: &Judgement) -> String {
+    let findings: Vec<String> = judgement
+        .findings
+        .iter()
+        .map(|f| {
+            let facts: Vec<String> = f
+                .evidence
+                .iter()
+                .map(|e| format!("{}: {}", e.source, e.text))
+                .collect();
+            format!(
+                "  {} ({}): {} [{}]",
+                f.situation.id,
+                f.short,
+                f.sentence,
+                facts.join("; ")
+            )
+        })
+        .collect();
+    format!("{}\n{}", judgement.word(), findings.join("\n"))
+}
+
+fn subject(on: On) -> Subject {
+    let context = |name: &str| ContextId::new(name);
+    match on {
+        On::Instance(namespace, name) => Subject::Instance(InstanceId {
+            context: context("lab-infra"),
+            namespace: Arc::from(namespace),
+            name: Arc::from(name),
+        }),
+        On::Operator => Subject::Operator(context("lab-infra")),
+        On::Context(name) => Subject::Context(context(name)),
+    }
+}
+
+/// Exactly this is found: it leads, and nothing but it and what the row names.
+fn is_exactly(row: &Row, judgement: &Judgement) -> bool {
+    let found: BTreeSet<&str> = judgement.findings.iter().map(|f| f.situation.id).collect();
+    let wanted: BTreeSet<&str> = row.also.iter().copied().chain([row.situation]).collect();
+    let leads = |finding: &Finding| finding.situation.id == row.situation;
+    found == wanted && judgement.findings.first().is_some_and(leads)
+}
+
+/// Plays a scenario to a healthy lab and holds what is found to its rows.
+async fn play(scenario: &'static str, rows: Vec<&'static Row>) -> Vec<String> {
+    let known = SCENARIOS.iter().find(|s| s.name == scenario).unwrap();
+    let starts_in_it = known.when == Use::Start || STARTED.contains(&scenario);
+    let mut watched = Watched::start(if starts_in_it { scenario } else { "healthy" }).await;
+    let mut wrong = Vec::new();
+    if let Some(Subject::Instance(id)) = rows.iter().map(|row| subject(row.on)).next() {
+        watched.focus.send_modify(|focus| focus.instance = Some(id));
+    }
+    if !starts_in_it {
+        // The healthy lab raises none.
+        for on in [
+            MAIN,
+            GITLAB,
+            CACHE,
+            On::Operator,
+            On::Context("lab-infra"),
+            On::Context("lab-apps"),
+        ] {
+            let well = watched.until(&subject(on), |j| j.findings.is_empty()).await;
+            if let Err(instead) = well {
+                wrong.push(format!("healthy, before {scenario}: {on:?} is {instead}"));
+            }
+        }
+        if let Err(error) = watched.lab.fault(scenario).await {
+            wrong.push(format!("{scenario}: {error}"));
+        }
+    }
+    for row in rows {
+        let subject = subject(row.on);
+        if let Subject::Instance(id) = &subject {
+            let id = id.clone();
+            watched.focus.send_modify(|focus| {
+                focus.instance = Some(id.clone());
+                if row.situation == "diverged" {
+                    focus.compare(id, SAMPLE);
+                }
+            });
+        }
+        let raised = watched.until(&subject, |j| is_exactly(row, j)).await;
+        if let Err(instead) = raised {
+            wrong.push(format!(
+                "{scenario}: {:?} should be {} with {:?}, but is {instead}",
+                row.on, row.situation, row.also
+            ));
+        }
+    }
+    watched.stop().await;
+    wrong
+}
+
+#[test]
+fn every_state_that_a_scenario_raises_has_its_row() {
+    let mut listed = BTreeSet::new();
+    for (situation, _) in situations() {
+        if let Shown::By(names) = situation.shown {
+            listed.extend(names.iter().map(|name| (situation.id, *name)));
+        }
+    }
+    let rows: BTreeSet<(&str, &str)> = ROWS.iter().map(|r| (r.situation, r.scenario)).collect();
+    assert_eq!(
+        listed, rows,
+        "left: states that name a scenario; right: rows"
+    );
+    for (situation, scenario) in rows {
+        assert!(
+            SCENARIOS.iter().any(|s| s.name == scenario),
+            "{situation}: there is no scenario {scenario}"
+        );
+    }
+}
+
+#[test]
+fn each_scenario_raises_exactly_its_state() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    // One scenario alone, for whoever works on it.
+    let only = std::env::var("DARNER_SCENARIO").ok();
+    let mut scenarios: Vec<&'static str> = ROWS.iter().map(|r| r.scenario).collect();
+    scenarios.sort_unstable();
+    scenarios.dedup();
+    scenarios.retain(|name| only.as_deref().is_none_or(|only| only == *name));
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(4)
+        .enable_all()
+        .build()
+        .unwrap();
+    let wrong: Vec<String> = runtime.block_on(async {
+        let turns = Arc::new(Semaphore::new(AT_ONCE));
+        let mut playing = tokio::task::JoinSet::new();
+        for scenario in scenarios {
+            let turns = Arc::clone(&turns);
+            let rows: Vec<&'static Row> = ROWS.iter().filter(|r| r.scenario == scenario).collect();
+            playing.spawn(async move {
+                let _turn = turns.acquire_owned().await.unwrap();
+                let begun = Instant::now();
+                let wrong = play(scenario, rows).await;
+                eprintln!("{scenario}: {:.1} s", begun.elapsed().as_secs_f32());
+                wrong
+            });
+        }
+        playing.join_all().await.into_iter().flatten().collect()
+    });
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
