@@ -11,6 +11,7 @@
 mod being_made;
 mod board;
 mod case;
+mod changes;
 mod context_unreachable;
 mod crd_missing;
 mod engine_silent;

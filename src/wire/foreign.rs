@@ -8,7 +8,11 @@ use crate::domain::want::{Foreign, ForeignObject};
 
 /// Decodes an object of such a kind; `None` when it does not even say what it is called.
 pub fn foreign(what: Foreign, value: &Value) -> Option<ForeignObject> {
-    let meta = meta::of(value)?;
+    let mut meta = meta::of(value)?;
+    if what.doc().many {
+        meta.labels.clear();
+        meta.annotations.clear();
+    }
     let mut body = Value::Object(Map::new());
     for path in what.doc().kept {
         if let Some(found) = read::at(value, path) {
