@@ -21,7 +21,7 @@ pub(super) fn of(view: &InstanceView<'_>, pod: Option<&str>) -> Option<Known> {
         .collect();
     let of = pod.map_or_else(|| view.id.to_string(), str::to_owned);
     (!facts.is_empty()).then(|| Known {
-        of: format!("What changed in {of}, newest first"),
+        of: format!("the changes in {of}, newest first"),
         facts,
     })
 }

@@ -3,8 +3,8 @@
 
 use jiff::Timestamp;
 
-use super::{Evidence, changes};
 use super::words::list;
+use super::{Evidence, changes};
 use crate::domain::engine::{Question, Role, RoleReply, Side, Way};
 use crate::domain::world::EngineRecord;
 use crate::domain::{Compared, InstanceId, InstanceView, NodeId, NodeView, World, text};

@@ -185,7 +185,9 @@ pub fn consumers(world: &World, view: &InstanceView<'_>) -> Consumers {
         for ((whose, node, _), group) in &mut groups {
             if *node == *pod {
                 let ips = list.groups.iter().map(|clients| clients.ip.as_str());
-                let own: BTreeSet<&str> = ips.filter(|ip| made.whose.get(*ip) == Some(whose)).collect();
+                let own: BTreeSet<&str> = ips
+                    .filter(|ip| made.whose.get(*ip) == Some(whose))
+                    .collect();
                 group.addresses = own.len();
             }
         }
@@ -294,10 +296,7 @@ impl<'a> Found<'a> {
             }
         }
         for scope in scopes(context) {
-            match context
-                .on_demand
-                .objects(&context.id, Foreign::Pod, &scope)
-            {
+            match context.on_demand.objects(&context.id, Foreign::Pod, &scope) {
                 Reading::Unread => made.unread.push((context.id.clone(), None)),
                 Reading::Failed(fault, _) => made
                     .unread
@@ -325,7 +324,11 @@ impl<'a> Found<'a> {
             .into_iter()
             .flatten()
             .filter_map(|one| one.get("ip")?.as_str());
-        let shares = pod.body.pointer("/spec/hostNetwork").and_then(Value::as_bool) == Some(true);
+        let shares = pod
+            .body
+            .pointer("/spec/hostNetwork")
+            .and_then(Value::as_bool)
+            == Some(true);
         for ip in text("/status/podIP").into_iter().chain(further) {
             self.note(ip, || match shares {
                 true => {
@@ -370,16 +373,28 @@ impl<'a> Found<'a> {
 
 fn is_local(ip: &str) -> bool {
     ip.is_empty()
-        || ip.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+        || ip
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|ip| ip.is_loopback())
         || !ip.contains(['.', ':'])
 }
 
 fn of_pod(context: &ContextWorld, pod: &Pod) -> Workload {
-    workload(context, &pod.meta.namespace, &pod.meta.name, pod.meta.owner.as_ref())
+    workload(
+        context,
+        &pod.meta.namespace,
+        &pod.meta.name,
+        pod.meta.owner.as_ref(),
+    )
 }
 
 fn of_object(context: &ContextWorld, pod: &ForeignObject) -> Workload {
-    workload(context, &pod.meta.namespace, &pod.meta.name, pod.meta.owner.as_ref())
+    workload(
+        context,
+        &pod.meta.namespace,
+        &pod.meta.name,
+        pod.meta.owner.as_ref(),
+    )
 }
 
 /// What runs a pod, by the name of its owner: a ReplicaSet of a Deployment is called after it, with a hash at the end; a
@@ -542,10 +557,20 @@ mod tests {
                 set,
                 json!({"status": {"podIP": "10.1.0.2", "podIPs": [{"ip": "10.1.0.2"}, {"ip": "fd00::2"}]}}),
             ),
-            pod("jobs", "nightly-29301234-abcde", Some(("Job", "nightly-29301234")), at("10.1.0.3")),
+            pod(
+                "jobs",
+                "nightly-29301234-abcde",
+                Some(("Job", "nightly-29301234")),
+                at("10.1.0.3"),
+            ),
             pod("shop", "bare", None, at("10.1.0.4")),
             // A ReplicaSet of its own, whose name ends in a word.
-            pod("shop", "own-set-1", Some(("ReplicaSet", "own-set")), at("10.1.0.5")),
+            pod(
+                "shop",
+                "own-set-1",
+                Some(("ReplicaSet", "own-set")),
+                at("10.1.0.5"),
+            ),
             // It has ended, and its address went to another.
             pod(
                 "shop",

@@ -97,7 +97,9 @@ pub fn timeline(view: &InstanceView<'_>) -> Vec<Change> {
         let lease = &held.value;
         if let (Some(at), Some(holder)) = (lease.acquired, &lease.holder) {
             // `<pod>_<uuid>`.
-            let pod = holder.split_once('_').map_or(holder.as_str(), |(pod, _)| pod);
+            let pod = holder
+                .split_once('_')
+                .map_or(holder.as_str(), |(pod, _)| pod);
             changes.push(Change {
                 at,
                 precision: Precision::Exactly,
@@ -141,8 +143,14 @@ fn told_by_event(event: &Event, changes: &mut Vec<Change>) {
         "Replication" => (Sort::Role, "event of the operator"),
         "Rollout" => (Sort::Rollout, "event of the operator"),
         "Resources" if note.contains("rollout") => (Sort::Rollout, "event of the operator"),
-        "Killing" | "Evicted" | "Preempted" | "Preempting" | "TaintManagerEviction" | "NodeNotReady"
-        | "OOMKilling" | "BackOff"
+        "Killing"
+        | "Evicted"
+        | "Preempted"
+        | "Preempting"
+        | "TaintManagerEviction"
+        | "NodeNotReady"
+        | "OOMKilling"
+        | "BackOff"
             if is_pod =>
         {
             (Sort::End, "event of the pod")
@@ -226,9 +234,10 @@ fn told_by_pod(pod: &Pod, changes: &mut Vec<Change>) {
         let again = if container.restarts > 0 { " again" } else { "" };
         let text = format!("its process started{again}");
         // A first start that follows at once is told by the making of the pod.
-        let at_once = pod.meta.created.zip(since).is_some_and(|(made, since)| {
-            since.as_second().saturating_sub(made.as_second()) < SAME
-        });
+        let at_once =
+            pod.meta.created.zip(since).is_some_and(|(made, since)| {
+                since.as_second().saturating_sub(made.as_second()) < SAME
+            });
         if container.restarts > 0 || !at_once {
             add(since, Sort::Begin, "status of the container", text);
         }
@@ -495,14 +504,37 @@ mod tests {
                         ago(15),
                     );
                 },
-                &["15 seen orders-1 its pod went; it had 1,000 keys, at offset 8709 [the list of pods]"],
+                &[
+                    "15 seen orders-1 its pod went; it had 1,000 keys, at offset 8709 [the list of pods]",
+                ],
             ),
             (
                 "the operator's word, but not what it says at every turn",
                 |f| {
-                    event(f, ("Dragonfly", "orders"), "Replication", "Updated master instance", 1, 50);
-                    event(f, ("Dragonfly", "orders"), "Replication", "Checked and configured replication", 90, 4);
-                    event(f, ("Dragonfly", "orders"), "Rollout", "Deleting replica", 2, 300);
+                    event(
+                        f,
+                        ("Dragonfly", "orders"),
+                        "Replication",
+                        "Updated master instance",
+                        1,
+                        50,
+                    );
+                    event(
+                        f,
+                        ("Dragonfly", "orders"),
+                        "Replication",
+                        "Checked and configured replication",
+                        90,
+                        4,
+                    );
+                    event(
+                        f,
+                        ("Dragonfly", "orders"),
+                        "Rollout",
+                        "Deleting replica",
+                        2,
+                        300,
+                    );
                 },
                 &[
                     "50 exactly the operator says: Updated master instance [event of the operator]",
@@ -513,11 +545,32 @@ mod tests {
             (
                 "what befell pods, gone ones too, and nothing else that events tell",
                 |f| {
-                    event(f, ("Pod", "orders-1"), "TaintManagerEviction", "Marking for deletion", 1, 80);
+                    event(
+                        f,
+                        ("Pod", "orders-1"),
+                        "TaintManagerEviction",
+                        "Marking for deletion",
+                        1,
+                        80,
+                    );
                     event(f, ("Pod", "orders-7"), "Killing", "", 1, 81);
-                    event(f, ("StatefulSet", "orders"), "SuccessfulDelete", "delete Pod orders-1", 1, 82);
+                    event(
+                        f,
+                        ("StatefulSet", "orders"),
+                        "SuccessfulDelete",
+                        "delete Pod orders-1",
+                        1,
+                        82,
+                    );
                     event(f, ("Pod", "orders-1"), "Pulled", "Container image", 1, 83);
-                    event(f, ("Pod", "carts-1"), "Killing", "Stopping container", 1, 84);
+                    event(
+                        f,
+                        ("Pod", "carts-1"),
+                        "Killing",
+                        "Stopping container",
+                        1,
+                        84,
+                    );
                 },
                 &[
                     "80 exactly orders-1 taint manager eviction: Marking for deletion [event of the pod]",

@@ -13,7 +13,7 @@ const WIDE: usize = 90;
 
 /// How a replica hangs on its master.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct LinkWords {
+pub(in crate::screens) struct LinkWords {
     /// `online`, `full sync`, `link down`.
     pub word: String,
     /// Its tone.
@@ -28,7 +28,7 @@ pub(super) struct LinkWords {
 
 /// How a replica hangs on the node that it follows, by the word of both ends; `None` when it does not say that it is a
 /// replica.
-pub(super) fn link(view: &InstanceView<'_>, node: &NodeView<'_>) -> Option<LinkWords> {
+pub(in crate::screens) fn link(view: &InstanceView<'_>, node: &NodeView<'_>) -> Option<LinkWords> {
     let engine = node.engine?;
     let follower = engine.follower()?;
     let mut masters = view.engine_masters();
@@ -75,7 +75,7 @@ pub(super) fn link(view: &InstanceView<'_>, node: &NodeView<'_>) -> Option<LinkW
 }
 
 /// The node that a replica follows, if it is one of the instance's.
-pub(super) fn leader<'v, 'a>(
+pub(in crate::screens) fn leader<'v, 'a>(
     view: &'v InstanceView<'a>,
     node: &NodeView<'_>,
 ) -> Option<&'v NodeView<'a>> {
