@@ -259,7 +259,7 @@ impl Whose {
                 let names: Vec<String> = all.iter().map(Workload::to_string).collect();
                 names.join(" or ")
             }
-            Whose::Local => "from the pod itself, or a port-forward".to_owned(),
+            Whose::Local => "itself or a port-forward".to_owned(),
             Whose::Nobody(ip) => format!("{ip}, no pod's"),
         }
     }
@@ -608,7 +608,7 @@ mod tests {
                 "shop/own-set (apps) at orders-0: 1 clients of 1 addresses, 0 blocked",
                 "the network of machine worker-1 (apps) at orders-0: 1 clients of 1 addresses, 0 blocked",
                 "shop/orders-1 (infra) at orders-0 admin: 1 clients of 1 addresses, 0 blocked",
-                "from the pod itself, or a port-forward (-) at orders-0 admin: 1 clients of 1 addresses, 0 blocked",
+                "itself or a port-forward (-) at orders-0 admin: 1 clients of 1 addresses, 0 blocked",
             ]
         );
     }

@@ -42,8 +42,8 @@ pub struct ForeignDoc {
     pub words: &'static str,
     /// Paths of what is kept of an object, besides its metadata.
     pub kept: &'static [&'static [&'static str]],
-    /// There are many of them: of their metadata only what names them and their owner is kept, and no labels or
-    /// annotations.
+    /// There are many of them, so they are read page by page rather than from the server's cache, and of their metadata only
+    /// what names them and their owner is kept.
     pub many: bool,
 }
 

@@ -267,9 +267,9 @@ impl Screen for Instance {
 
     fn wants(&self, see: &See<'_>) -> BTreeSet<Want> {
         // Whose an address is, is told by pods of all contexts: they are read while that is looked at.
-        let looks = [Pane::Clients, Pane::SlowLog, Pane::Buffers]
-            .iter()
-            .any(|pane| !self.drawn.get().of(*pane).is_empty());
+        let drawn = self.drawn.get();
+        let looks = Pane::USED.contains(&self.pane)
+            || Pane::USED.iter().any(|pane| !drawn.of(*pane).is_empty());
         match looks {
             true => consumers::wants(see.world),
             false => BTreeSet::new(),
@@ -621,7 +621,8 @@ impl Instance {
                     pane,
                     turns,
                     lists,
-                    usize::from(area.width).saturating_sub(taken + 8),
+                    usize::from(area.width).saturating_sub(taken + 7),
+                    see.sign(Glyph::Ellipsis),
                 )
             }
             _ => match pane {
@@ -699,8 +700,8 @@ fn told_ago(see: &See<'_>, view: &InstanceView<'_>, pane: Pane) -> Vec<Piece> {
 
 /// Panes that take turns, by name, with how much is in each; the one that is shown stands out. Where there is less room
 /// their counts go first.
-fn tabs(shown: Pane, turns: &[Pane], lists: &Lists, room: usize) -> Vec<Piece> {
-    let of = |gap: &str, counts: bool| {
+fn tabs(shown: Pane, turns: &[Pane], lists: &Lists, room: usize, ellipsis: &str) -> Vec<Piece> {
+    let of = |turns: &[Pane], gap: &str, counts: bool| {
         let mut pieces = Vec::new();
         for pane in turns {
             if !pieces.is_empty() {
@@ -718,10 +719,35 @@ fn tabs(shown: Pane, turns: &[Pane], lists: &Lists, room: usize) -> Vec<Piece> {
         }
         pieces
     };
-    let all = [of("  ", true), of("  ", false), of(" ", false)];
+    let all = [
+        of(turns, "  ", true),
+        of(turns, "  ", false),
+        of(turns, " ", false),
+    ];
     let fits = |pieces: &Vec<Piece>| draw::line_width(pieces) <= room;
-    let [widest, wide, narrow] = all;
-    [widest, wide].into_iter().find(fits).unwrap_or(narrow)
+    if let Some(pieces) = all.into_iter().find(fits) {
+        return pieces;
+    }
+    // Its neighbours at least.
+    let some = |from: usize, to: usize| {
+        let mut pieces = of(turns.get(from..to).unwrap_or_default(), " ", false);
+        if from > 0 {
+            pieces.insert(0, Piece::muted(format!("{ellipsis} ")));
+        }
+        if to < turns.len() {
+            pieces.push(Piece::muted(format!(" {ellipsis}")));
+        }
+        pieces
+    };
+    let at = turns.iter().position(|pane| *pane == shown).unwrap_or(0);
+    let (mut from, mut to) = (at, at + 1);
+    loop {
+        let (wider_from, wider_to) = (from.saturating_sub(1), (to + 1).min(turns.len()));
+        if (wider_from, wider_to) == (from, to) || !fits(&some(wider_from, wider_to)) {
+            return some(from, to);
+        }
+        (from, to) = (wider_from, wider_to);
+    }
 }
 
 /// Why a kind cannot be read for this instance; `None` when it can.

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::{meta, read};
+use crate::domain::object::Meta;
 use crate::domain::text;
 use crate::domain::want::{Foreign, ForeignObject};
 
@@ -10,8 +11,12 @@ use crate::domain::want::{Foreign, ForeignObject};
 pub fn foreign(what: Foreign, value: &Value) -> Option<ForeignObject> {
     let mut meta = meta::of(value)?;
     if what.doc().many {
-        meta.labels.clear();
-        meta.annotations.clear();
+        meta = Meta {
+            namespace: meta.namespace,
+            name: meta.name,
+            owner: meta.owner,
+            ..Meta::default()
+        };
     }
     let mut body = Value::Object(Map::new());
     for path in what.doc().kept {

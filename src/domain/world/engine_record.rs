@@ -64,6 +64,21 @@ impl Series {
         })
     }
 
+    /// By how much it grew in a second, over at most the last `seconds` and since it last fell: a full sync begins with
+    /// throwing everything away, and what was there before says nothing of its pace.
+    pub fn climb(&self, seconds: i64) -> Option<f64> {
+        let (newest, to) = *self.0.back()?;
+        let mut first = (newest, to);
+        for (at, figure) in self.0.iter().rev() {
+            if *figure > first.1 || newest.saturating_sub(*at) > seconds.saturating_mul(1_000) {
+                break;
+            }
+            first = (*at, *figure);
+        }
+        let elapsed = newest.saturating_sub(first.0);
+        (elapsed > 0).then(|| (to as f64 - first.1 as f64) * 1_000.0 / elapsed as f64)
+    }
+
     /// By how much it changed in a second, over at most the last `seconds` before its newest figure; negative when it
     /// falls. `None` with fewer than two figures in that time.
     pub fn rate(&self, seconds: i64) -> Option<f64> {

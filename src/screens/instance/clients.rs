@@ -6,10 +6,12 @@ use crate::domain::engine::Question;
 use crate::domain::{InstanceView, NodeView, Role, text};
 use crate::screens::parts::See;
 use crate::settings::{Glyph, Tone};
-use crate::widgets::{Column, Piece, Row};
+use crate::widgets::{Column, Piece, Row, draw};
 
 /// The columns, from left to right.
-pub(super) fn columns() -> Vec<Column> {
+pub(super) fn columns(view: &InstanceView<'_>) -> Vec<Column> {
+    let names = view.nodes.iter().map(|n| draw::width(&n.id.pod)).max();
+    let wide = u16::try_from(names.unwrap_or(0)).unwrap_or(u16::MAX);
     let figure = |id, title, wide, priority| {
         Column::new(id, title)
             .width(wide, wide)
@@ -26,10 +28,14 @@ pub(super) fn columns() -> Vec<Column> {
             .width(7, 24)
             .cut_middle()
             .priority(2),
-        Column::new("node", "NODE").width(8, 32).cut_middle(),
+        Column::new("node", "NODE")
+            .width(8, 32)
+            .holds(wide)
+            .firm(16)
+            .cut_middle(),
         figure("clients", "CLIENTS", 7, 0),
         figure("blocked", "WAITING", 7, 3),
-        Column::new("hurt", "AS A CLIENT").width(11, 34).fill(),
+        Column::new("hurt", "AS A CLIENT").width(11, 34).firm(25),
         figure("subscribed", "LISTEN", 6, 4),
         figure("queued", "QUEUED", 8, 4),
         figure("idle", "IDLE", 6, 5),
@@ -116,7 +122,7 @@ pub(super) fn hurt(view: &InstanceView<'_>, group: &Group) -> (String, Tone) {
         return told("not asked", Tone::Unknown);
     };
     if !node.speaks() {
-        return told("gets no answer, as we", Tone::Unknown);
+        return told("unknown: it is silent", Tone::Unknown);
     }
     let loads = engine
         .persistence
@@ -134,13 +140,13 @@ pub(super) fn hurt(view: &InstanceView<'_>, group: &Group) -> (String, Tone) {
     let role = node.engine_role().map(|known| known.value);
     let masters = view.engine_masters().filter(|n| n.speaks()).count();
     match role {
-        Some(Role::Replica) => told("on a replica: may read only", Tone::Degraded),
+        Some(Role::Replica) => told("reads only, on a replica", Tone::Degraded),
         Some(Role::Master) if masters > 1 && !sends_to(view, node) => {
-            told("on the master it should not use", Tone::Broken)
+            told("on the wrong master", Tone::Broken)
         }
         Some(Role::Master) if masters > 1 => told("on one of several masters", Tone::Broken),
         Some(Role::Master) if !sends_to(view, node) => {
-            told("where the Service does not send", Tone::Degraded)
+            told("where no Service sends", Tone::Degraded)
         }
         Some(Role::Master) => told("served", Tone::Healthy),
         None => told("unknown", Tone::Unknown),
@@ -162,10 +168,18 @@ pub(super) fn notes(made: &Consumers) -> Vec<(String, Row)> {
         let row = Row::new(vec![Piece::new(text.clone(), Tone::Unknown)]).spanning();
         rows.push((text, row));
     };
+    let reading: Vec<&str> = made
+        .unread
+        .iter()
+        .filter(|(_, why)| why.is_none())
+        .map(|(context, _)| context.as_str())
+        .collect();
+    if !reading.is_empty() {
+        add(format!("pods of {} are being read", reading.join(", ")));
+    }
     for (context, why) in &made.unread {
-        match why {
-            None => add(format!("pods of {context} are being read")),
-            Some(why) => add(format!("pods of {context} are not known: {why}")),
+        if let Some(why) = why {
+            add(format!("pods of {context} are not known: {why}"));
         }
     }
     for context in &made.cut {

@@ -79,7 +79,7 @@ pub(super) fn of<'a>(
                 .collect();
             let notes = clients::notes(&worked.consumers);
             shown.extend(notes.into_iter().map(|(_, row)| row));
-            (clients::columns(), made(shown), clients::empty(view))
+            (clients::columns(view), made(shown), clients::empty(view))
         }
         Pane::SlowLog => {
             let shown = slow_log::slowest(view)

@@ -15,6 +15,7 @@ pub fn columns() -> Vec<Column> {
         Column::new("known", "KNOWN").width(7, 7).priority(2),
         Column::new("pod", "NODE")
             .width(8, 40)
+            .firm(14)
             .cut_middle()
             .priority(1),
         Column::new("what", "WHAT CHANGED").width(20, 60).fill(),

@@ -15,10 +15,7 @@ pub(super) fn section<'a>(see: &'a See<'a>, view: &'a InstanceView<'a>) -> Secti
         Column::new("different", "OTHER").width(5, 8).right(),
         Column::new("missing", "MISSING").width(7, 8).right(),
         Column::new("keys", "KEYS").width(6, 8).right().priority(1),
-        Column::new("why", "OF WHICH")
-            .width(12, 60)
-            .fill()
-            .priority(1),
+        Column::new("why", "NOTE").width(12, 60).fill().priority(1),
     ];
     let mut section = Section {
         columns,

@@ -63,7 +63,7 @@ fn columns(names: u16) -> Vec<Column> {
             .cut_middle()
             .pinned(),
         Column::new("link", "LINK").width(11, 26),
-        Column::new("master", "MASTER SAYS").width(14, 34).fill(),
+        Column::new("master", "MASTER SAYS").width(14, 34).firm(16),
         Column::new("replica", "REPLICA SAYS").width(14, 34).fill(),
         Column::new("lag", "LAG rec")
             .width(7, 8)
@@ -286,7 +286,7 @@ pub(super) fn progress(view: &InstanceView<'_>, node: &NodeView<'_>) -> Option<S
         return None;
     }
     let has = engine.keyspace.as_ref()?.value.keys;
-    let rate = engine.keys.rate(LATELY);
+    let rate = engine.keys.climb(LATELY);
     let wants = other_end(view, node)
         .and_then(|master| Some(master.engine?.keyspace.as_ref()?.value.keys))
         .filter(|keys| *keys > 0);

@@ -52,9 +52,7 @@ fn columns(names: u16) -> Vec<Column> {
         figure("keys", "KEYS", 6, 8, 2),
         Column::new("port", "DATA PORT").width(10, 30).priority(1),
         Column::new("since", "ROLE SINCE").width(10, 16).priority(4),
-        Column::new("psync", "PARTIAL SYNCS")
-            .width(8, 14)
-            .priority(5),
+        Column::new("psync", "PSYNCS").width(6, 14).priority(5),
         Column::new("shards", "JOURNAL BY SHARD")
             .width(16, 80)
             .priority(6),
