@@ -372,11 +372,7 @@ impl<'a> Found<'a> {
 }
 
 fn is_local(ip: &str) -> bool {
-    ip.is_empty()
-        || ip
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|ip| ip.is_loopback())
-        || !ip.contains(['.', ':'])
+    ip.starts_with("127.") || ip == "::1" || !ip.contains(['.', ':'])
 }
 
 fn of_pod(context: &ContextWorld, pod: &Pod) -> Workload {

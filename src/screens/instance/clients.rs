@@ -159,15 +159,26 @@ fn sends_to(view: &InstanceView<'_>, node: &NodeView<'_>) -> bool {
 }
 
 /// What could not be read, and so whose clients cannot be named: a row each.
-pub(super) fn notes(made: &Consumers) -> Vec<(String, Row)> {
+pub(super) fn notes(view: &InstanceView<'_>, made: &Consumers) -> Vec<(String, Row)> {
     let mut rows = Vec::new();
-    if made.groups.is_empty() {
-        return rows;
-    }
     let mut add = |text: String| {
         let row = Row::new(vec![Piece::new(text.clone(), Tone::Unknown)]).spanning();
         rows.push((text, row));
     };
+    for node in &view.nodes {
+        let silence = node.engine.and_then(|engine| {
+            let silent = &engine.silent;
+            let why = silent
+                .get(&None)
+                .or(silent.get(&Some(Question::ClientList)));
+            let untold = engine.client_list.is_none();
+            why.map(|(fault, _)| fault).filter(|_| untold)
+        });
+        if let Some(fault) = silence {
+            let pod = &node.id.pod;
+            add(format!("clients of {pod} are not known: {}", fault.message));
+        }
+    }
     let reading: Vec<&str> = made
         .unread
         .iter()

@@ -77,7 +77,7 @@ pub(super) fn of<'a>(
                 .filter(|group| names.contains(&clients::name(group)))
                 .map(|group| clients::cells(see, view, group))
                 .collect();
-            let notes = clients::notes(&worked.consumers);
+            let notes = clients::notes(view, &worked.consumers);
             shown.extend(notes.into_iter().map(|(_, row)| row));
             (clients::columns(view), made(shown), clients::empty(view))
         }

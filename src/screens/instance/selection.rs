@@ -62,7 +62,7 @@ impl Lists {
         };
         let groups = worked.consumers.groups.iter().filter(hurts);
         let groups = groups.filter(|group| shows_row(&clients::cells(see, view, group)));
-        let notes = clients::notes(&worked.consumers).into_iter();
+        let notes = clients::notes(view, &worked.consumers).into_iter();
         lists.put(
             Pane::Clients,
             groups.map(clients::name).chain(notes.map(|(name, _)| name)),

@@ -51,11 +51,16 @@ pub(in crate::screens) fn link(view: &InstanceView<'_>, node: &NodeView<'_>) -> 
     if !follower.link_up {
         return Some(of("link down", Tone::Broken, true));
     }
-    if leader(view, node).is_none() {
+    let Some(leader) = leader(view, node) else {
         let host = &follower.host;
         return Some(of(&format!("follows {host}"), Tone::Degraded, true));
-    }
+    };
     Some(match line {
+        None if leader.engine_on(Question::Replication).is_none()
+            || leader.engine_role().is_none() =>
+        {
+            of("not told by the master", Tone::Unknown, true)
+        }
         None if masters.any(|master| master.engine_on(Question::Replication).is_none()) => {
             of("not told by the master", Tone::Unknown, true)
         }
@@ -418,6 +423,11 @@ mod tests {
                 mute(master(), Some(Question::Stats)),
                 replica().lagging(7),
                 told("online", Tone::Healthy, Some(7)),
+            ),
+            (
+                master().unreachable(crate::domain::FaultKind::Timeout, "no answer"),
+                replica().follows("10.0.0.1"),
+                told("not told by the master", Tone::Unknown, None),
             ),
             (
                 master(),

@@ -72,11 +72,11 @@ fn pair(see: &See<'_>, view: &InstanceView<'_>, node: &NodeView<'_>) -> Option<[
     let stale = !node.speaks() || !view.context.is_live();
     if engine.follower()?.syncing {
         return Some([
-            drawn(format!("{pod} has"), engine.keys.figures(), " keys", stale),
+            drawn(format!("{pod} keys"), engine.keys.figures(), "", stale),
             drawn(
-                format!("{pod} gets"),
+                format!("{pod} gets keys"),
                 engine.keys.growth(),
-                " keys/s",
+                "/s",
                 stale,
             ),
         ]);
@@ -96,9 +96,9 @@ fn pair(see: &See<'_>, view: &InstanceView<'_>, node: &NodeView<'_>) -> Option<[
     Some([
         lag_drawn,
         drawn(
-            format!("{pod} takes"),
+            format!("{pod} takes records"),
             engine.offset.growth(),
-            " rec/s",
+            "/s",
             stale,
         ),
     ])

@@ -85,13 +85,19 @@ fn columns(names: u16) -> Vec<Column> {
     ]
 }
 
-/// Nodes that are, or should be, replicas: all that do not call themselves master, and those that are labelled replica.
+/// Nodes that are, or should be, replicas: all that say so, and those that are labelled so; a node that has said nothing
+/// unless it is labelled master.
 pub(super) fn replicas<'v, 'a>(
     view: &'v InstanceView<'a>,
 ) -> impl Iterator<Item = &'v NodeView<'a>> {
     view.nodes.iter().filter(|node| {
-        let role = node.engine_role().map(|known| known.value);
-        role != Some(Role::Master) || node.label_role() == Some(Role::Replica)
+        let label = node.label_role();
+        match node.engine_role().map(|known| known.value) {
+            Some(Role::Master) => label == Some(Role::Replica),
+            Some(Role::Replica) => true,
+            // Its label is all there is to go by.
+            None => label != Some(Role::Master),
+        }
     })
 }
 
@@ -156,6 +162,7 @@ fn cells(see: &See<'_>, view: &InstanceView<'_>, node: &NodeView<'_>) -> Row {
         let offsets = &master.engine?.offsets.as_ref()?.value;
         (!offsets.shards.is_empty()).then(|| offsets.total())
     });
+    let asked = other.and_then(|master| Some(master.engine?.offsets.as_ref()?.at));
     let there_stands = other.is_some_and(|m| m.engine_on(Question::Offsets).is_some());
     Row::new(vec![
         Piece::new(node.id.pod.to_string(), Tone::Strong),
@@ -165,7 +172,7 @@ fn cells(see: &See<'_>, view: &InstanceView<'_>, node: &NodeView<'_>) -> Row {
         lag,
         io.map_or_else(dash, |s| figure(text::age_of(s), is_told)),
         follows(view, node).map_or_else(dash, |(whom, tone)| Piece::new(whom, tone)),
-        there.map_or_else(dash, |n| figure(n.to_string(), there_stands)),
+        there.map_or_else(dash, |n| figure(as_of(see, n, asked), there_stands)),
         here.map_or_else(dash, |n| figure(n.to_string(), is_told)),
     ])
     .stale(view.node_stale_since(node).is_some())
@@ -275,6 +282,16 @@ fn with_age(see: &See<'_>, word: &str, since: Option<Timestamp>) -> String {
     match since {
         Some(since) => format!("{word} {}", see.age(since)),
         None => word.to_owned(),
+    }
+}
+
+/// `3304 (9s)`: a figure that moves, and how old it is, unless it is as young as those of every round. (The journal is asked
+/// for more seldom than the rest.)
+pub(super) fn as_of(see: &See<'_>, figure: u64, at: Option<Timestamp>) -> String {
+    const YOUNG: i64 = 2;
+    match at.filter(|at| see.is_older(*at, YOUNG)) {
+        Some(at) => format!("{figure} ({})", see.age(at)),
+        None => figure.to_string(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Whose data each node holds, how far it is, what a client finds at it.
 
+use super::links::as_of;
 use crate::domain::data_port::{DataPort, Found};
 use crate::domain::engine::Question;
 use crate::domain::timeline::short;
@@ -95,16 +96,23 @@ fn cells(see: &See<'_>, view: &InstanceView<'_>, node: &NodeView<'_>) -> Row {
             (Question::Replication, offset, Some(&engine.offset))
         }
     };
+    let told = engine
+        .filter(|_| is_master)
+        .and_then(|engine| Some(engine.offsets.as_ref()?.at));
     let grows = series
         .and_then(|series| series.rate(LATELY))
         .map(|rate| format!("{}/s", text::count(rate.max(0.0).round() as u64)));
     let keys = engine.and_then(|e| Some(text::count(e.keyspace.as_ref()?.value.keys)));
     let psync = engine.and_then(|e| {
         let follower = e.follower()?;
-        Some(format!(
-            "{} of {}",
-            follower.psync_successes?, follower.psync_attempts?
-        ))
+        let done = follower.psync_successes?;
+        // Servers up to v1.40 count successes, and tries not at all.
+        Some(
+            match follower.psync_attempts.filter(|tried| *tried >= done) {
+                Some(tried) if tried > 0 => format!("{done} of {tried}"),
+                _ => done.to_string(),
+            },
+        )
     });
     let shards = engine.and_then(|engine| {
         let shards = &engine.offsets.as_ref()?.value.shards;
@@ -122,7 +130,7 @@ fn cells(see: &See<'_>, view: &InstanceView<'_>, node: &NodeView<'_>) -> Row {
         Piece::new(node.id.pod.to_string(), Tone::Strong),
         role(see, node),
         data_set(see, view, node),
-        figure(asked, offset.map(|n| n.to_string())),
+        figure(asked, offset.map(|n| as_of(see, n, told))),
         figure(asked, grows),
         figure(Question::Keyspace, keys),
         engine.and_then(|e| e.data_port.as_ref()).map_or_else(

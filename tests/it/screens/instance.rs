@@ -343,6 +343,13 @@ fn clients_are_told_by_workload_and_how_each_fares() {
     story.press("!");
     story.says("reads only").says_not("billing/worker");
     story.press("!");
+    // Of a node that has never answered nothing is known, and that is said.
+    let mute = super::world::db("infra", "shop", "orders")
+        .node(master().silent("no answer within 2 s", 3))
+        .node(replica());
+    shown(120, 40, &mute)
+        .press("g u")
+        .says("clients of orders-0 are not known: no answer within 2 s");
     let mut lost = gitlab();
     lost = lost.node(replica());
     let mut story = in_view_of(120, 40, &lost);
