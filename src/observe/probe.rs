@@ -395,23 +395,24 @@ impl Node {
             },
         };
         let usual = self.desk.pace.probe_deadline;
-        let questions = [Question::Ping, Question::Replication];
-        let commands = questions.map(Question::command);
         let mut late = None;
-        let ended = engine
-            .ask(&commands, usual * PATIENCE, |place, reply, took| {
-                late.get_or_insert(took >= usual);
-                if let Some(question) = questions.get(place) {
-                    self.suspects.remove(question);
-                    self.tell(*question, &reply, took);
-                }
-            })
-            .await;
-        if matches!(ended, Ended::Answered) {
-            self.engine = Some(engine);
+        // One after the other: replies to what is sent at once may come together, when the last of them is ready.
+        for question in [Question::Ping, Question::Replication] {
+            let ended = engine
+                .ask(&[question.command()], usual * PATIENCE, |_, reply, took| {
+                    late.get_or_insert(took >= usual);
+                    self.suspects.remove(&question);
+                    self.tell(question, &reply, took);
+                })
+                .await;
+            if !matches!(ended, Ended::Answered) {
+                self.slow = late == Some(true);
+                return late.is_some();
+            }
         }
+        self.engine = Some(engine);
         self.slow = late == Some(true);
-        late.is_some()
+        true
     }
 
     /// Every question of the round once, over as many connections as that takes, up to a bound.

@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(80);
 const SAMPLE: usize = 400;
 
 /// Scenarios that a lab must start in: a connection that is open already stays with the process that it reached.
-const STARTED: &[&str] = &["foreign-node", "lost-node"];
+const STARTED: &[&str] = &["foreign-node"];
 
 /// What a state is raised on.
 #[derive(Debug, Clone, Copy)]
