@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use super::case::later;
 use super::{
     ALL, Case, Check, Evidence, Finding, Limits, Since, State, Subject, Verdict,
     context_unreachable, operator_down,
@@ -84,7 +85,8 @@ fn add_up(case: &Case<'_>, checks: &[&Check]) -> Judgement {
     for check in checks {
         let answer = (check.run)(case);
         judgement.applies |= answer.verdict != Verdict::NotApplicable;
-        if let Verdict::Finding(finding) | Verdict::Unknown(finding) = answer.verdict {
+        if let Verdict::Finding(mut finding) | Verdict::Unknown(mut finding) = answer.verdict {
+            finding.since = by_our_clock(case, finding.since);
             judgement.findings.push(finding);
         }
         // A moment that is past would make the loop judge without end.
@@ -102,6 +104,22 @@ fn add_up(case: &Case<'_>, checks: &[&Check]) -> Judgement {
         .findings
         .sort_by_key(|f| std::cmp::Reverse((f.state, f.severity)));
     judgement
+}
+
+/// Since when, by our clock: what the cluster dates is off by as much as its clock is. A moment that is still to come is
+/// a clock that is wrong in a way we do not know; then only our own watching tells.
+fn by_our_clock(case: &Case<'_>, since: Since) -> Since {
+    const LATE: i64 = 2;
+    match since {
+        Since::Seen(at) => Since::Seen(at.min(case.now)),
+        Since::Exactly(at) => {
+            let at = case.context.by_our_clock(at);
+            match at <= later(case.now, LATE) {
+                true => Since::Exactly(at.min(case.now)),
+                false => Since::Seen(case.now),
+            }
+        }
+    }
 }
 
 /// What is a mere consequence of something else becomes evidence of that. A consequence accounts for nothing itself.

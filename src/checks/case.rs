@@ -6,7 +6,7 @@ use super::{Check, Finding, Limits, Severity, Since, Situation, Subject};
 use crate::domain::engine::{Follower, Question, Replication, Role, Side};
 use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::object::{Container, ContainerState};
-use crate::domain::world::{ContextWorld, Known, Source};
+use crate::domain::world::{ContextWorld, EngineRecord, Known, Source};
 use crate::domain::{Access, InstanceView, Kind, Master, NodeView, World};
 
 /// A subject with its facts, at a moment.
@@ -135,6 +135,12 @@ impl<'a> Case<'a> {
         }
     }
 
+    /// Exactly since that moment of *our* clock. What the cluster dates stands as it is written: where its clock is
+    /// wrong, judging puts all of it right at once (see [`super::judge`]).
+    pub fn exactly(&self, ours: Timestamp) -> Since {
+        Since::Exactly(self.context.by_its_clock(ours))
+    }
+
     /// Some seconds after a moment, if that is still to come.
     pub fn still(&self, from: Timestamp, seconds: i64) -> Option<Timestamp> {
         Some(later(from, seconds)).filter(|until| *until > self.now)
@@ -235,10 +241,15 @@ impl<'a> Instance<'a> {
         let nodes: Vec<Node<'a>> = view
             .nodes
             .iter()
-            .map(|node| Node::of(node.clone(), limits, now))
+            .map(|node| Node::of(view.context, node.clone(), limits, now))
             .collect();
         let nodes = with_taken_over(nodes, now);
-        let born = view.dragonfly.value.meta.created;
+        let born = view
+            .dragonfly
+            .value
+            .meta
+            .created
+            .map(|at| view.context.by_our_clock(at));
         Self {
             pods_known: trusted(Kind::Pod),
             endpoints: trusted(Kind::EndpointSlice).then(|| view.endpoints()),
@@ -294,7 +305,7 @@ impl<'a> Instance<'a> {
 }
 
 impl<'a> Node<'a> {
-    fn of(view: NodeView<'a>, limits: &Limits, now: Timestamp) -> Self {
+    fn of(context: &ContextWorld, view: NodeView<'a>, limits: &Limits, now: Timestamp) -> Self {
         let word = word(&view, limits, now);
         let replication = view.engine.and_then(|engine| {
             let known = engine.replication.as_ref()?;
@@ -318,7 +329,7 @@ impl<'a> Node<'a> {
         };
         node.young_until = match node.container().map(|c| &c.state) {
             Some(ContainerState::Running { since: Some(since) }) => {
-                young_until(*since, limits, now)
+                young_until(context.by_our_clock(*since), limits, now)
             }
             _ => young_until(
                 node.view
@@ -326,7 +337,7 @@ impl<'a> Node<'a> {
                     .value
                     .meta
                     .created
-                    .unwrap_or(node.view.pod.first_seen),
+                    .map_or(node.view.pod.first_seen, |at| context.by_our_clock(at)),
                 limits,
                 now,
             ),
@@ -409,6 +420,23 @@ impl<'a> Node<'a> {
         }
     }
 
+    /// What its engine told to that question, while that is believed: the question is not unanswered since, nor the
+    /// answer too old.
+    pub fn told<T>(
+        &self,
+        case: &Case<'_>,
+        question: Question,
+        of: impl Fn(&'a EngineRecord) -> Option<&'a Known<T>>,
+    ) -> Option<&'a Known<T>> {
+        let engine = self.view.engine_on(question)?;
+        of(engine).filter(|known| later(known.at, case.limits.silent_after) > case.now)
+    }
+
+    /// Clients are sent to it, or would be: the Service's endpoint, or a believed master that is not just starting.
+    pub fn serves(&self) -> bool {
+        self.view.is_endpoint || (self.says(Role::Master) && self.runs() && !self.is_starting())
+    }
+
     /// `master_replid`, if it is believed.
     pub fn replid(&self) -> Option<&'a str> {
         self.replication.as_ref()?.value.replid.as_deref()
@@ -454,12 +482,8 @@ pub fn is_followed(source: &Source, limits: &Limits, now: Timestamp) -> bool {
 
 /// The later of PING and INFO persistence tells; a node that does not answer is not known to load.
 fn is_loading(node: &NodeView<'_>) -> bool {
-    let Some(engine) = node.engine.filter(|e| e.speaks()) else {
-        return false;
-    };
-    let ping = engine.ping.as_ref().map(|k| (k.at, k.value.1));
-    let info = engine.persistence.as_ref().map(|k| (k.at, k.value.loading));
-    ping.max(info).is_some_and(|(_, loading)| loading)
+    node.engine
+        .is_some_and(|engine| engine.speaks() && engine.loads())
 }
 
 fn word<'a>(node: &NodeView<'a>, limits: &Limits, now: Timestamp) -> Word<'a> {

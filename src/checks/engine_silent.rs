@@ -30,13 +30,7 @@ const SILENT: Situation = Situation {
     class: State::Unknown,
     rule: "a node whose container runs has not told its role for 30 s, or for 5 s after a question failed; or it tells its role but not INFO replication",
     meaning: "Whether it acts as master, and what it holds, is not known; others may still call it well.",
-    shown: Shown::By(&[
-        "bad-resp",
-        "slow-engine",
-        "bad-resp-huge",
-        "bad-resp-deep",
-        "bad-resp-drip",
-    ]),
+    shown: Shown::By(&["bad-resp-drip"]),
     ..Situation::BASE
 };
 

@@ -8,11 +8,15 @@
 //!
 //! Start with [`Check`], then read any file beside this one. To add a check: write the file, add one line to [`ALL`].
 
+mod answers_garbled;
 mod being_made;
 mod board;
 mod case;
+mod changes;
+mod clocks_differ;
 mod context_unreachable;
 mod crd_missing;
+mod data_port;
 mod diverged;
 mod engine_silent;
 mod explanation;
@@ -28,6 +32,8 @@ mod loading;
 mod no_master;
 mod not_permitted;
 mod operator_down;
+mod operator_stalled;
+mod out_of_memory;
 pub mod pairs;
 mod pods_missing;
 pub mod reference;
@@ -38,19 +44,28 @@ pub mod rights;
 mod role_missing;
 mod roles_disagree;
 mod rollout_waiting;
+mod rss_guard;
+mod save_failed;
+mod saving;
 pub mod schema;
 mod service_elsewhere;
 mod several_masters;
 mod situation;
+mod slow_engine;
+mod snapshot_stale;
 mod source_silent;
+mod stale_master;
 pub mod stored;
 mod stray_replica;
+mod stuck_terminating;
 mod takeover;
 pub mod waiting;
 mod words;
 
 #[cfg(test)]
 pub(crate) mod fixture;
+#[cfg(test)]
+mod recorded;
 
 use std::collections::BTreeMap;
 
@@ -71,6 +86,7 @@ pub const ALL: &[&Check] = &[
     &context_unreachable::CHECK,
     &not_permitted::CHECK,
     &garbled_object::CHECK,
+    &clocks_differ::CHECK,
     &crd_missing::CHECK,
     &operator_down::CHECK,
     &source_silent::CHECK,
@@ -84,7 +100,11 @@ pub const ALL: &[&Check] = &[
     &role_missing::CHECK,
     &foreign_node::CHECK,
     &engine_silent::CHECK,
+    &answers_garbled::CHECK,
+    &slow_engine::CHECK,
     &pods_missing::CHECK,
+    &stuck_terminating::CHECK,
+    &stale_master::CHECK,
     &loading::CHECK,
     &replication_stopped::CHECK,
     &replica_half_way::CHECK,
@@ -94,6 +114,13 @@ pub const ALL: &[&Check] = &[
     &replica_syncing::CHECK,
     &lag_high::CHECK,
     &rollout_waiting::CHECK,
+    &operator_stalled::CHECK,
+    &rss_guard::CHECK,
+    &out_of_memory::CHECK,
+    &data_port::CHECK,
+    &save_failed::CHECK,
+    &snapshot_stale::CHECK,
+    &saving::CHECK,
 ];
 
 /// What a check is about.

@@ -22,7 +22,9 @@ const MISSING: Situation = Situation {
     class: State::Degraded,
     rule: "fewer pods are ready than wanted, more than 60 s after the instance was made",
     meaning: "The nodes that are left serve clients; there are fewer to fail over to.",
-    shown: Shown::By(&["rollout-stuck"]),
+    shown: Shown::Not(
+        "wherever the lab's pods are missing, something that says more is found too and leads",
+    ),
     ..Situation::BASE
 };
 
@@ -130,7 +132,7 @@ fn reason(node: &Node<'_>) -> String {
 }
 
 /// The reason, when it is one that does not pass by itself.
-fn broken(node: &Node<'_>) -> Option<String> {
+pub(super) fn broken(node: &Node<'_>) -> Option<String> {
     let name = node.name();
     let pod = &node.view.pod.value;
     if let Some(scheduled) = pod.condition("PodScheduled")

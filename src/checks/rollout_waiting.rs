@@ -4,8 +4,10 @@
 use jiff::Timestamp;
 
 use super::case::later;
-use super::waiting::{Gate, progress, waiting};
-use super::{Answer, Case, Check, Severity, Shown, Since, Situation, State};
+use super::waiting::{Gate, Waiting, progress, waiting};
+use super::{
+    Answer, Case, Check, Instance, Severity, Shown, Since, Situation, State, pods_missing,
+};
 
 /// The check.
 pub const CHECK: Check = Check {
@@ -16,7 +18,7 @@ pub const CHECK: Check = Check {
     reads: "pods and their revisions, the StatefulSet, status.phase (as the operator itself does), engines",
     next: "see to what it waits for: {kubectl} describe pod {pod} says more; the screen Operator (key 5) says it for every \
            instance.",
-    situations: &[&WAITING],
+    situations: &[&WAITING, &ROLLING],
     run,
 };
 
@@ -24,10 +26,24 @@ const WAITING: Situation = Situation {
     id: "rollout-waiting",
     word: "rollout waits",
     class: State::Degraded,
-    rule: "the phase is RollingUpdate and no pod was made, deleted or became ready for 5 min",
+    rule: "the phase is RollingUpdate and no pod was made, deleted or given a role for 5 min; or for 30 s where the pod that it \
+           waits for has a link that is down; or that pod will not mend by itself (its image, crashes, no machine)",
     meaning: "Clients are served by what runs; the rollout does not end, and waits without end.",
+    accounts_for: &["pods-missing", "replication-retrying", "link-down"],
+    shown: Shown::By(&["rollout-stuck", "rollout-unstable"]),
+    ..Situation::BASE
+};
+
+const ROLLING: Situation = Situation {
+    id: "rolling-update",
+    word: "rolling update",
+    class: State::Syncing,
+    rule: "the phase is RollingUpdate, the revisions of the pods say so too, and it goes on: a pod was made, deleted or given a \
+           role within 5 min",
+    meaning: "Clients are served; there is one node less to fail over to at times, and clients lose their connections once, when \
+              the master is replaced.",
     shown: Shown::Not(
-        "a rollout of the lab would have to stand still for five minutes; until then what it waits for leads",
+        "rollouts of the lab's scenarios stand still; one that goes on is over in seconds there",
     ),
     ..Situation::BASE
 };
@@ -35,6 +51,8 @@ const WAITING: Situation = Situation {
 /// How long a rollout may stand still before it is worth a look, seconds: five minutes, in which a pod is deleted, made,
 /// pulled and synced.
 const STILL: i64 = 300;
+/// The same where what it waits for is a link that is down, seconds.
+const CUT: i64 = 30;
 
 fn run(case: &Case<'_>) -> Answer {
     let Some(instance) = case.judgeable() else {
@@ -47,9 +65,23 @@ fn run(case: &Case<'_>) -> Answer {
         return Answer::NOT_APPLICABLE;
     };
     let moved = progress(instance);
-    let due = later(moved, STILL);
+    let mut waits_for = instance
+        .nodes
+        .iter()
+        .filter(|node| found.about.iter().any(|pod| *pod == node.name()));
+    let still = if waits_for
+        .clone()
+        .any(|node| pods_missing::broken(node).is_some())
+    {
+        0
+    } else if waits_for.any(|node| node.follower().is_some_and(|l| !l.link_up && !l.syncing)) {
+        CUT
+    } else {
+        STILL
+    };
+    let due = later(moved, still);
     if due > case.now {
-        return Answer::PASS.again(Some(due));
+        return goes_on(case, instance, &found).again(Some(due));
     }
     let id = &instance.view.id;
     let at = instance.view.dragonfly.changed;
@@ -74,6 +106,32 @@ fn run(case: &Case<'_>) -> Answer {
         at,
     )
     .about(found.about)
+    .into()
+}
+
+/// A rollout that moves is no illness.
+fn goes_on(case: &Case<'_>, instance: &Instance<'_>, found: &Waiting) -> Answer {
+    let id = &instance.view.id;
+    let step = found.gate.word();
+    case.finding(
+        &CHECK,
+        &ROLLING,
+        Severity::Note,
+        format!(
+            "a rollout of {id} goes on ({step}): it waits for {}",
+            found.sentence
+        ),
+    )
+    .called(step)
+    .next("wait; the screen Operator (key 5) shows each step.")
+    .since(found.since.unwrap_or(Since::Seen(case.now)))
+    .resting_on(step, "the steps of the operator's rollout", case.now)
+    .resting_on(
+        "status.phase is RollingUpdate",
+        format!("Dragonfly {id}"),
+        instance.view.dragonfly.changed,
+    )
+    .about(found.about.iter().cloned())
     .into()
 }
 
@@ -111,7 +169,8 @@ mod tests {
                     &["old", "old", "new"],
                     "RollingUpdate",
                 ),
-                "pass",
+                "note syncing: a rollout of shop/orders goes on (rollout 1/6): it waits for orders-2 to become ready: it is not \
+                 ready",
             ),
             (
                 "old",

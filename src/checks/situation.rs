@@ -76,6 +76,9 @@ mod tests {
     use super::*;
     use std::collections::BTreeSet;
 
+    /// What is worth a word and no illness.
+    const NOTES: &[&str] = &["nobody-to-fail-over", "saving", "clocks-differ"];
+
     #[test]
     fn every_situation_is_told_in_full_and_fits() {
         let all = situations();
@@ -90,7 +93,7 @@ mod tests {
                 situation.word
             );
             assert!(
-                situation.class != State::Healthy || id == "nobody-to-fail-over",
+                situation.class != State::Healthy || NOTES.contains(&id),
                 "{id}"
             );
             assert!(

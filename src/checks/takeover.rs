@@ -49,7 +49,7 @@ const WEDGED: Situation = Situation {
     class: State::NoMaster,
     rule: "a takeover is under way for 60 s, or for 10 s in a rollout, whose takeover the operator lets wait for 10,000 s",
     meaning: "Nobody can write: every client of the old master gets LOADING until the takeover ends, which may take hours.",
-    accounts_for: &["engine-silent", "rollout-waiting"],
+    accounts_for: &["engine-silent", "rollout-waiting", "rolling-update"],
     shown: Shown::By(&["takeover-wedged"]),
 };
 

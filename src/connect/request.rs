@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use http::{Request, Response};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use jiff::Timestamp;
 use kube::Client;
 use kube::client::Body;
 use tokio::time::timeout;
@@ -39,6 +40,37 @@ pub async fn fetch(
         Ok(answer) => answer,
         Err(_) => Err(fault::late(asked, deadline).into()),
     }
+}
+
+/// As [`fetch`], with the moment at which the server says that it answered (its `Date`), where it says so.
+///
+/// # Errors
+/// As of [`fetch`].
+pub async fn fetch_dated(
+    client: &Client,
+    path: &str,
+    asked: &Asked<'_>,
+    deadline: Duration,
+) -> Result<(Vec<u8>, Option<Timestamp>), Refusal> {
+    let whole = async {
+        let response = send(client, path, asked, false).await?;
+        let date = date_of(response.headers());
+        let body = read(response, LONGEST).await?;
+        Ok((body, date))
+    };
+    match timeout(deadline, whole).await {
+        Ok(answer) => answer,
+        Err(_) => Err(fault::late(asked, deadline).into()),
+    }
+}
+
+fn date_of(headers: &http::HeaderMap) -> Option<Timestamp> {
+    let text = headers.get(http::header::DATE)?.to_str().ok()?;
+    // Written with the zone `GMT`, which is UTC.
+    let moment = jiff::fmt::rfc2822::DateTimeParser::new()
+        .relaxed_weekday(true)
+        .parse_timestamp(text.trim());
+    moment.ok()
 }
 
 /// The whole body of a page that a pod serves, through the API server's proxy to it.

@@ -119,6 +119,13 @@ pub enum Fact {
         /// `gitVersion` of the API server.
         version: Option<String>,
     },
+    /// The API server dated an answer: how far its clock is from ours.
+    Dated {
+        /// Which context.
+        context: ContextId,
+        /// Seconds that its clock is ahead of ours; negative when it is behind. Told to the second.
+        ahead: i64,
+    },
     /// A complete list, from which the whole scope is replaced at once.
     Listed {
         /// Which context.
@@ -254,6 +261,7 @@ impl Fact {
             Fact::Opened { context, .. }
             | Fact::Linked { context, .. }
             | Fact::Identified { context, .. }
+            | Fact::Dated { context, .. }
             | Fact::Listed { context, .. }
             | Fact::Seen { context, .. }
             | Fact::Gone { context, .. }

@@ -29,6 +29,9 @@ pub struct World {
     order: Vec<ContextId>,
 }
 
+/// A clock that moved against ours by so much since it was last read was set, or is read for the first time, seconds.
+const CLOCK_SET: u64 = 30;
+
 /// What a fact may have changed, so that only that is judged again.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Touched {
@@ -161,6 +164,14 @@ impl World {
                     touched.links.insert(context.id.clone());
                 }
             }
+            Fact::Dated { ahead, .. } => {
+                // It is told to the second, and jumps by one with every beat; only a clock that was set is news.
+                let before = context.clock.as_ref().map_or(0, |known| known.value);
+                if before.abs_diff(ahead) >= CLOCK_SET {
+                    touched.links.insert(context.id.clone());
+                }
+                context.clock = Some(Known { value: ahead, at });
+            }
             Fact::Listed {
                 kind,
                 scope,
@@ -268,7 +279,18 @@ impl World {
             Fact::Probed { node, uid, probe } => {
                 let before = context.engine(&node.namespace, &node.pod);
                 touched.news = before.is_none_or(|engine| news::is_news(engine, &probe));
-                if context.answered(&node, &uid, probe, at) {
+                let clock = |context: &ContextWorld| {
+                    let engine = context.engine(&node.namespace, &node.pod)?;
+                    engine.clock.as_ref().map(|known| known.value)
+                };
+                let told = clock(context);
+                let answered = context.answered(&node, &uid, probe, at);
+                // Clocks are judged of the context, which is not touched by each answer of each engine.
+                let (before, after) = (told.unwrap_or(0), clock(context).unwrap_or(0));
+                if before.abs_diff(after) >= CLOCK_SET {
+                    touched.links.insert(context.id.clone());
+                }
+                if answered {
                     touched.instances.extend(self.instance_of_node(&node));
                 }
             }

@@ -47,6 +47,12 @@ pub(super) async fn keep(door: &Door, desk: &Desk, line: &watch::Sender<Line>) {
                     changed
                 });
                 tell(desk, Link::Live { rtt: beat.rtt });
+                if let Some(ahead) = beat.ahead {
+                    desk.tell(Fact::Dated {
+                        context: desk.context.clone(),
+                        ahead,
+                    });
+                }
                 wait(desk, jitter.about(pace.heartbeat), true).await;
             }
             Err(fault) => {
@@ -83,6 +89,8 @@ pub(super) async fn keep(door: &Door, desk: &Desk, line: &watch::Sender<Line>) {
 struct Beat {
     client: kube::Client,
     rtt: Duration,
+    /// Seconds that the server's clock is ahead of ours, where it dates its answers.
+    ahead: Option<i64>,
     version: Option<String>,
 }
 
@@ -100,10 +108,18 @@ async fn beat(door: &Door, desk: &Desk) -> Result<Beat, Fault> {
         };
         let began = Instant::now();
         let deadline = desk.pace.heartbeat_deadline;
-        let answer = request::fetch(&client, "/version", &HEARTBEAT, deadline).await;
+        let answer = request::fetch_dated(&client, "/version", &HEARTBEAT, deadline).await;
         let rtt = began.elapsed();
+        let mut ahead = None;
         let version = match answer {
-            Ok(text) => Some(version_of(&text)?),
+            Ok((text, date)) => {
+                // The answer was dated somewhere on its way.
+                let ours = Timestamp::now().checked_sub(rtt / 2).ok();
+                ahead = date
+                    .zip(ours)
+                    .map(|(theirs, ours)| theirs.duration_since(ours).as_secs());
+                Some(version_of(&text)?)
+            }
             Err(refusal) => match (refusal.code, refusal.fault.kind) {
                 (Some(401), _) => {
                     door.shut().await;
@@ -121,6 +137,7 @@ async fn beat(door: &Door, desk: &Desk) -> Result<Beat, Fault> {
         return Ok(Beat {
             client,
             rtt,
+            ahead,
             version: version.flatten(),
         });
     }

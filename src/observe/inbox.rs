@@ -126,6 +126,7 @@ impl Shared {
 enum Slot {
     Link(ContextId),
     Identity(ContextId),
+    Date(ContextId),
     List(ContextId, Kind, Scope),
     Source(ContextId, Kind, Scope),
     Object(ContextId, Kind, Arc<str>, Arc<str>),
@@ -262,6 +263,7 @@ fn slot_of(fact: &Fact) -> Option<Slot> {
         Fact::Opened { .. } => return None,
         Fact::Linked { context, .. } => Slot::Link(context.clone()),
         Fact::Identified { context, .. } => Slot::Identity(context.clone()),
+        Fact::Dated { context, .. } => Slot::Date(context.clone()),
         Fact::Listed {
             context,
             kind,

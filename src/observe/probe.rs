@@ -44,6 +44,12 @@ static KEPT: Semaphore = Semaphore::const_new(256);
 /// that is opened is asked within seconds, and what happens in it meanwhile is not queued behind the asking.
 const APART: Duration = Duration::from_millis(2);
 const AT_ONCE: u32 = 96;
+/// How much longer one waits for an engine that may only be slow.
+const PATIENCE: u32 = 4;
+/// In one of so many rounds in which an engine is mute, that patience is had with it.
+const PATIENT_ROUNDS: u32 = 6;
+/// Rounds in the background after which what hardly ever changes is asked again: five minutes.
+const SELDOM: u32 = 30;
 /// When the first rounds that were let through would all have begun, had they been [`APART`].
 static LET_THROUGH: Mutex<Option<Instant>> = Mutex::new(None);
 
@@ -116,6 +122,16 @@ struct Node {
     asked_in_view: Option<Instant>,
     /// When CLIENT LIST was last asked.
     asked_list: Option<Instant>,
+    /// When what hardly ever changes was last asked.
+    asked_seldom: Option<Instant>,
+    /// Rounds so far.
+    rounds: u32,
+    /// It answers, but later than one waits: it is asked little, with more patience.
+    slow: bool,
+    /// Rounds in a row in which it was mute.
+    mute: u32,
+    /// In this round it took connections and let them time out.
+    timed_out: bool,
     /// What was last told of each way: `None` when it led there.
     ways: BTreeMap<Way, Option<FaultKind>>,
     /// The other ways, where port-forwards are not permitted.
@@ -167,6 +183,11 @@ impl Node {
             suspects: BTreeSet::new(),
             asked_in_view: None,
             asked_list: None,
+            asked_seldom: None,
+            rounds: 0,
+            slow: false,
+            mute: 0,
+            timed_out: false,
             ways: BTreeMap::new(),
             detour: Detour::default(),
             away: false,
@@ -320,15 +341,82 @@ impl Node {
         if in_view && is_due(self.asked_in_view) {
             questions.extend(Question::IN_VIEW);
             (self.asked_in_view, self.asked_list) = (Some(now), Some(now));
-        } else if self.role == Some(Role::Replica) && is_due(self.asked_list) {
+            self.asked_seldom = Some(now);
+        } else if !in_view && self.rounds == 0 {
+            // A whole fleet that is opened is asked for its clocks, but not for its settings at once.
+            questions.push(Question::Time);
+        } else if !in_view
+            && self
+                .asked_seldom
+                .is_none_or(|last| now - last >= every * SELDOM)
+        {
+            questions.extend(Question::SELDOM);
+            self.asked_seldom = Some(now);
+        }
+        self.rounds = self.rounds.saturating_add(1);
+        if !in_view && self.role == Some(Role::Replica) && is_due(self.asked_list) {
             questions.push(Question::ClientList);
             self.asked_list = Some(now);
         }
         questions
     }
 
-    /// Every question of the round once, over as many connections as that takes, up to a bound.
+    /// One round: all questions, or few with more patience where it is known to answer late.
     async fn round(&mut self, client: &kube::Client) -> Round {
+        if std::mem::take(&mut self.slow) {
+            return match self.patiently(client).await {
+                true => Round::Heard,
+                false => {
+                    self.tell_silent(None, mute_engine(self.desk.pace.probe_deadline * PATIENCE));
+                    Round::Silent
+                }
+            };
+        }
+        self.mute = self.mute.saturating_add(1);
+        let round = self.whole_round(client).await;
+        if !matches!(round, Round::Silent) || !std::mem::take(&mut self.timed_out) {
+            self.mute = 0;
+            return round;
+        }
+        // Frozen or slow? Only more patience tells, and that is not asked of every round.
+        match self.mute % PATIENT_ROUNDS == 1 && self.patiently(client).await {
+            true => Round::Heard,
+            false => round,
+        }
+    }
+
+    /// Asks whether it lives and what it is, with more patience than for a whole round. Tells whether it answered.
+    async fn patiently(&mut self, client: &kube::Client) -> bool {
+        let mut engine = match self.engine.take() {
+            Some(engine) => engine,
+            None => match self.open(client).await {
+                Ok(engine) => engine,
+                Err(_) => return false,
+            },
+        };
+        let usual = self.desk.pace.probe_deadline;
+        let mut late = None;
+        // One after the other: replies to what is sent at once may come together, when the last of them is ready.
+        for question in [Question::Ping, Question::Replication] {
+            let ended = engine
+                .ask(&[question.command()], usual * PATIENCE, |_, reply, took| {
+                    late.get_or_insert(took >= usual);
+                    self.suspects.remove(&question);
+                    self.tell(question, &reply, took);
+                })
+                .await;
+            if !matches!(ended, Ended::Answered) {
+                self.slow = late == Some(true);
+                return late.is_some();
+            }
+        }
+        self.engine = Some(engine);
+        self.slow = late == Some(true);
+        true
+    }
+
+    /// Every question of the round once, over as many connections as that takes, up to a bound.
+    async fn whole_round(&mut self, client: &kube::Client) -> Round {
         let (suspects, mut pending): (Vec<Question>, Vec<Question>) = self
             .questions()
             .into_iter()
@@ -388,6 +476,7 @@ impl Node {
             mute += usize::from(answered == 0 && !died_idle);
             if mute >= 2 && !heard {
                 self.tell_silent(None, if late { mute_engine(budget) } else { fault });
+                self.timed_out = late;
                 break;
             }
         }

@@ -12,6 +12,7 @@ pub mod fleet;
 pub mod instance;
 pub mod operator;
 pub mod parts;
+pub mod replication;
 pub mod storage;
 
 use std::collections::BTreeSet;
@@ -29,6 +30,7 @@ pub use parts::{Clock, Filter, See};
 pub const ALL: &[&ScreenDoc] = &[
     &fleet::SCREEN,
     &instance::SCREEN,
+    &replication::SCREEN,
     &storage::SCREEN,
     &operator::SCREEN,
 ];

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::figure::{number, port, short};
 use super::{Undecodable, clients, info, lists, pages};
 use crate::domain::engine::*;
@@ -79,6 +81,7 @@ pub fn answer(question: Question, reply: &Reply, took: Duration) -> Result<Probe
         Question::SlowLog => return lists::slow_log(reply).map(Probe::SlowLog),
         Question::MemoryStats => return lists::memory_stats(reply).map(Probe::MemoryStats),
         Question::Config => return lists::config(reply).map(Probe::Config),
+        Question::Time => return time(reply).map(Probe::Time),
         Question::SlowLogLength => {
             return match reply.number() {
                 Some(length) => Ok(Probe::SlowLogLength(length)),
@@ -115,6 +118,7 @@ pub fn answer(question: Question, reply: &Reply, took: Duration) -> Result<Probe
         | Question::SlowLogLength
         | Question::MemoryStats
         | Question::Config
+        | Question::Time
         | Question::Health => {
             let said = short(&text, 60).unwrap_or_default();
             return Err(unclear(question, format!("'{said}'")));
@@ -161,6 +165,18 @@ pub fn role(reply: &Reply) -> Result<RoleReply, Undecodable> {
             format!("unknown role '{}'", short(other, 60).unwrap_or_default()),
         )),
     }
+}
+
+/// Decodes the reply to `TIME`: seconds of unix time, and microseconds beyond them.
+fn time(reply: &Reply) -> Result<Timestamp, Undecodable> {
+    let seconds = match reply {
+        Reply::List(parts) => parts.first().and_then(Reply::number),
+        _ => None,
+    };
+    seconds
+        .and_then(|seconds| i64::try_from(seconds).ok())
+        .and_then(|seconds| Timestamp::from_second(seconds).ok())
+        .ok_or_else(|| unclear(Question::Time, format!("it is {}", reply.sort())))
 }
 
 fn replica(line: &Reply) -> Option<(String, u16, LinkState)> {

@@ -87,10 +87,16 @@ pub fn snapshots(
     );
     if let Some(known) = told {
         let said = &known.value;
-        snapshots.last = saved_at(said);
+        let ours = |at| engine.map_or(at, |engine| engine.by_our_clock(at));
+        snapshots.last = saved_at(said).map(ours);
         snapshots.file.clone_from(&said.last_file);
-        snapshots.failure = failure(said);
+        snapshots.failure = failure(said).map(|(at, error)| (ours(at), error));
     }
+    // The schedule is kept by the engine's clock, and so are the moments that it tells.
+    let ahead = engine
+        .and_then(|engine| engine.clock.as_ref())
+        .map_or(0, |known| known.value);
+    let there = |at: Timestamp| moved(at, ahead);
     let Some(text) = &snapshots.schedule else {
         return snapshots;
     };
@@ -101,7 +107,7 @@ pub fn snapshots(
             return snapshots;
         }
     };
-    snapshots.next = cron.after(now);
+    snapshots.next = cron.after(there(now)).map(|at| moved(at, -ahead));
     if is_replica && master_only {
         snapshots.next = None;
         snapshots.age = Age::Elsewhere;
@@ -116,10 +122,18 @@ pub fn snapshots(
         .and_then(|server| Some((server.value.uptime?, server.at)));
     let started = uptime.and_then(|(uptime, at)| {
         let seconds = i64::try_from(uptime).ok()?;
-        Timestamp::from_second(at.as_second().checked_sub(seconds)?).ok()
+        Timestamp::from_second(there(at).as_second().checked_sub(seconds)?).ok()
     });
-    snapshots.age = age(&cron, saved_at(&known.value), started, now);
+    snapshots.age = age(&cron, saved_at(&known.value), started, there(now));
     snapshots
+}
+
+/// A moment by a clock that is that many seconds ahead.
+fn moved(at: Timestamp, ahead: i64) -> Timestamp {
+    match ahead.abs() > 2 {
+        true => Timestamp::from_second(at.as_second().saturating_add(ahead)).unwrap_or(at),
+        false => at,
+    }
 }
 
 /// How the schedule that an engine has differs from the one that it should have. The operator sets and clears it at run

@@ -30,7 +30,8 @@ pub(super) fn waiting(instance: &Instance<'_>, version: Version) -> Option<Waiti
                 "its own next look: {} are labelled master, so it takes the role from all of them{then}",
                 list(&names)
             );
-            Some(Waiting::at(Gate::Election, sentence).about(ready.iter().copied()))
+            let waiting = Waiting::at(Gate::Election, sentence).its_own(true);
+            Some(waiting.about(ready.iter().copied()))
         }
         (_, []) => {
             let lost = masters.first();
@@ -56,6 +57,7 @@ pub(super) fn waiting(instance: &Instance<'_>, version: Version) -> Option<Waiti
             };
             Some(
                 Waiting::at(Gate::Election, sentence)
+                    .its_own(elected(instance, version).is_some())
                     .about(lost.copied())
                     .since(since),
             )
@@ -124,5 +126,6 @@ fn promoted(instance: &Instance<'_>, node: &Node<'_>, version: Version) -> Optio
         ),
     };
     // In a rollout it looks at nodes of the new revision only.
-    (!instance.nodes.is_empty()).then(|| Waiting::at(Gate::Election, sentence).about([node]))
+    let waiting = Waiting::at(Gate::Election, sentence).its_own(version >= Version(1, 5, 0));
+    (!instance.nodes.is_empty()).then(|| waiting.about([node]))
 }

@@ -82,6 +82,8 @@ pub struct Waiting {
     pub since: Option<Since>,
     /// When time alone can change it.
     pub again_at: Option<Timestamp>,
+    /// It waits for nobody: it is a step that the operator takes by itself at its next look.
+    pub is_its_own: bool,
 }
 
 impl Waiting {
@@ -92,11 +94,18 @@ impl Waiting {
             about: Vec::new(),
             since: None,
             again_at: None,
+            is_its_own: false,
         }
     }
 
     fn about<'a>(mut self, nodes: impl IntoIterator<Item = &'a Node<'a>>) -> Self {
         self.about = nodes.into_iter().map(|n| n.name().to_owned()).collect();
+        self
+    }
+
+    /// The same, as a step that it takes by itself.
+    fn its_own(mut self, is: bool) -> Self {
+        self.is_its_own = is;
         self
     }
 
@@ -200,7 +209,7 @@ fn with_operator(case: &Case<'_>, instance: &Instance<'_>) -> Waiting {
             }
             Some(_) => "the StatefulSet, which is not there: it makes it anew at its next look",
         };
-        return Waiting::at(Gate::Objects, sentence);
+        return Waiting::at(Gate::Objects, sentence).its_own(true);
     }
     port(case, instance)
         .or_else(|| rollout::waiting(case, instance, version))
@@ -268,6 +277,7 @@ fn role(instance: &Instance<'_>, version: Version) -> Option<Waiting> {
     };
     Some(
         Waiting::at(Gate::Role, sentence)
+            .its_own(fit::for_operator(node, version).is_ok())
             .about([*node])
             .since(node.view.relabelled.map(Since::Seen)),
     )

@@ -54,7 +54,13 @@ pub(super) fn start(instance: &Instance<'_>) -> Option<Waiting> {
             phase.unwrap_or("not set")
         ),
     };
-    Some(Waiting::at(Gate::RolloutStart, sentence).about(old))
+    let phase = instance.view.dragonfly.value.phase.as_deref();
+    let its_own = matches!(phase, Some("Ready" | "ready"));
+    Some(
+        Waiting::at(Gate::RolloutStart, sentence)
+            .its_own(its_own)
+            .about(old),
+    )
 }
 
 /// When the rollout began, by the operator's event.
@@ -204,7 +210,9 @@ fn next(instance: &Instance<'_>, revision: &str, version: Version) -> Waiting {
             "its own next step: it deletes {}, an old replica{all}",
             node.name()
         );
-        return Waiting::at(Gate::Rollout(4), sentence).about([node]);
+        return Waiting::at(Gate::Rollout(4), sentence)
+            .its_own(true)
+            .about([node]);
     }
     if let Some(node) = old(instance, revision).next() {
         let name = node.name();
@@ -227,4 +235,5 @@ fn next(instance: &Instance<'_>, revision: &str, version: Version) -> Waiting {
         Gate::Rollout(6),
         "its own next look: every pod is of the new revision, and only the phase is to be set",
     )
+    .its_own(true)
 }

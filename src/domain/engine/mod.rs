@@ -18,6 +18,8 @@ mod slow_log;
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::fault::Fault;
 
 pub use clients::*;
@@ -70,6 +72,7 @@ pub enum Question {
     SlowLogLength,
     MemoryStats,
     Config,
+    Time,
     Cpu,
     Commands,
     Errors,
@@ -96,6 +99,7 @@ impl Question {
         Question::SlowLogLength,
         Question::MemoryStats,
         Question::Config,
+        Question::Time,
         Question::Cpu,
         Question::Commands,
         Question::Errors,
@@ -127,11 +131,16 @@ impl Question {
         Question::SlowLogLength,
         Question::MemoryStats,
         Question::Config,
+        Question::Time,
         Question::Cpu,
         Question::Commands,
         Question::Errors,
         Question::Tiering,
     ];
+
+    /// Asked of every engine now and then, every few minutes: what hardly ever changes and tells what nothing else does.
+    /// (The schedule of snapshots that a node really has, its guard on resident memory, its clock.)
+    pub const SELDOM: &[Question] = &[Question::Time, Question::Config];
 
     /// Asked over HTTP instead of RESP.
     pub const PAGES: &[Question] = &[Question::Metrics, Question::Health];
@@ -159,6 +168,7 @@ impl Question {
             Question::SlowLogLength => "SLOWLOG LEN",
             Question::MemoryStats => "MEMORY STATS",
             Question::Config => "CONFIG GET *",
+            Question::Time => "TIME",
             Question::Cpu => "INFO CPU",
             Question::Commands => "INFO COMMANDSTATS",
             Question::Errors => "INFO ERRORSTATS",
@@ -192,6 +202,8 @@ pub enum Probe {
     SlowLogLength(u64),
     MemoryStats(MemoryStats),
     Config(Config),
+    /// By its own clock.
+    Time(Timestamp),
     Cpu(Cpu),
     Commands(Commands),
     Errors(Errors),
@@ -219,6 +231,7 @@ impl Probe {
             Probe::SlowLogLength(_) => Question::SlowLogLength,
             Probe::MemoryStats(_) => Question::MemoryStats,
             Probe::Config(_) => Question::Config,
+            Probe::Time(_) => Question::Time,
             Probe::Cpu(_) => Question::Cpu,
             Probe::Commands(_) => Question::Commands,
             Probe::Errors(_) => Question::Errors,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::history::{History, Moment, Turn};
 use super::{EngineRecord, Known, OnDemand, Shelf, Touched};
@@ -43,6 +43,8 @@ pub struct ContextWorld {
     pub opened: Timestamp,
     /// When the API server last answered a heartbeat.
     pub heard: Option<Timestamp>,
+    /// How far the API server's clock is ahead of ours, seconds; negative when it is behind. By the `Date` of its answers.
+    pub clock: Option<Known<i64>>,
     /// Uid of `kube-system`, where readable.
     pub cluster: Option<String>,
     /// Version of the API server.
@@ -65,6 +67,8 @@ pub struct ContextWorld {
     pub slices: Shelf<EndpointSlice>,
     /// Claims, grouped by instance.
     pub pvcs: Shelf<Pvc>,
+    /// Claims in namespaces that have an instance with a claim of its owner's choice.
+    pub existing_pvcs: Shelf<Pvc>,
     /// PodDisruptionBudgets.
     pub pdbs: Shelf<Pdb>,
     /// NetworkPolicies.
@@ -91,6 +95,11 @@ pub struct ContextWorld {
     renewals: HashMap<(Arc<str>, Arc<str>), Timestamp>,
 }
 
+fn moved(at: Timestamp, seconds: i64) -> Timestamp {
+    at.checked_add(SignedDuration::from_secs(seconds))
+        .unwrap_or(at)
+}
+
 impl ContextWorld {
     pub(super) fn new(id: ContextId, namespaces: Vec<Arc<str>>, at: Timestamp) -> Self {
         Self {
@@ -100,6 +109,7 @@ impl ContextWorld {
             link_since: at,
             opened: at,
             heard: None,
+            clock: None,
             cluster: None,
             version: None,
             sources: BTreeMap::new(),
@@ -111,6 +121,7 @@ impl ContextWorld {
             services: Shelf::grouped(|service| service.meta.labels.get("app").map(String::as_str)),
             slices: Shelf::grouped(|slice| Some(slice.service.as_str())),
             pvcs: Shelf::grouped(|pvc| pvc.meta.labels.get("app").map(String::as_str)),
+            existing_pvcs: Shelf::default(),
             pdbs: Shelf::default(),
             policies: Shelf::default(),
             events: Shelf::default(),
@@ -129,6 +140,23 @@ impl ContextWorld {
     /// The heartbeat answers.
     pub fn is_live(&self) -> bool {
         matches!(self.link, Link::Live { .. })
+    }
+
+    /// A moment that the API server or its objects tell, by our clock: what it tells is off by as much as its clock is.
+    /// Differences of less than a minute are left, for the clocks of its machines differ by as much among themselves.
+    pub fn by_our_clock(&self, theirs: Timestamp) -> Timestamp {
+        moved(theirs, -self.ahead())
+    }
+
+    /// A moment of our clock, as the API server would write it.
+    pub fn by_its_clock(&self, ours: Timestamp) -> Timestamp {
+        moved(ours, self.ahead())
+    }
+
+    fn ahead(&self) -> i64 {
+        const SAME: i64 = 60;
+        let ahead = self.clock.as_ref().map_or(0, |known| known.value);
+        if ahead.abs() > SAME { ahead } else { 0 }
     }
 
     /// Since when it stands as it does: how long a live way has been live, or when one that is cut was last heard (when it
@@ -276,9 +304,24 @@ impl ContextWorld {
             .engines
             .get(&(namespace.clone(), pod.meta.name.clone()))
             .filter(|engine| engine.uid == pod.meta.uid);
-        let keys = engine.and_then(|engine| engine.keys.last());
+        // What a process that has just started tells is not what the one before it had, whichever answer came first.
+        let started = engine
+            .and_then(|engine| engine.server.as_ref())
+            .and_then(|known| i64::try_from(known.value.uptime?).ok())
+            .and_then(|uptime| at.checked_sub(SignedDuration::from_secs(uptime)).ok());
+        let had = |engine: &EngineRecord, turn: &Turn| match (turn, started) {
+            (Turn::Restarted, Some(started)) => engine.keys.before(started).or(engine.keys.last()),
+            _ => engine.keys.last(),
+        };
         let offset = engine.and_then(|engine| engine.offset.last());
+        let role = engine
+            .and_then(|engine| engine.engine_role())
+            .map(|known| known.value);
         for turn in turns {
+            let role = match &turn {
+                Turn::Role { from, .. } => Some(*from),
+                _ => role,
+            };
             self.histories
                 .entry((namespace.clone(), Arc::from(app.as_str())))
                 .or_default()
@@ -286,9 +329,11 @@ impl ContextWorld {
                     at,
                     pod: pod.meta.name.clone(),
                     uid: pod.meta.uid.clone(),
+                    keys: engine.and_then(|engine| had(engine, &turn)),
                     turn,
-                    keys,
                     offset,
+                    role,
+                    keys_after: None,
                 });
         }
     }
@@ -304,12 +349,25 @@ impl ContextWorld {
         let Some(engine) = self.engine_of(node, uid) else {
             return false;
         };
+        let told_keys = match &probe {
+            Probe::Keyspace(keyspace) if !engine.loads() => Some(keyspace.keys),
+            _ => None,
+        };
         let turns = engine.answered(probe, at);
         if !turns.is_empty()
             && let Some(pod) = self.pods.get(&node.namespace, &node.pod)
         {
             let pod = pod.value.clone();
             self.note(&pod, turns, at);
+        }
+        if let Some(keys) = told_keys
+            && let Some(pod) = self.pods.get(&node.namespace, &node.pod)
+            && let Some(app) = pod.value.meta.labels.get("app")
+            && let Some(history) = self
+                .histories
+                .get_mut(&(node.namespace.clone(), Arc::from(app.as_str())))
+        {
+            history.told_keys(&node.pod, keys);
         }
         true
     }
@@ -374,8 +432,8 @@ impl ContextWorld {
                     .instances
                     .extend(self.instance_by_object_name(ns, &meta.name)),
             },
-            Object::Pdb(_) | Object::NetworkPolicy(_) => {
-                // A policy may select any instance of its namespace.
+            Object::Pdb(_) | Object::NetworkPolicy(_) | Object::ExistingPvc(_) => {
+                // A policy may select any instance of its namespace, and any of them may have chosen the claim.
                 touched
                     .instances
                     .extend(self.instances().filter(|id| id.namespace == *ns));
@@ -463,6 +521,7 @@ impl ContextWorld {
             Object::Service(o) => self.services.put(o, at),
             Object::EndpointSlice(o) => self.slices.put(o, at),
             Object::Pvc(o) => self.pvcs.put(o, at),
+            Object::ExistingPvc(o) => self.existing_pvcs.put(o, at),
             Object::Pdb(o) => self.pdbs.put(o, at),
             Object::NetworkPolicy(o) => self.policies.put(o, at),
             Object::Event(o) => {
@@ -528,6 +587,10 @@ impl ContextWorld {
                 .remove(namespace, name)
                 .map(Object::EndpointSlice),
             Kind::Pvc => self.pvcs.remove(namespace, name).map(Object::Pvc),
+            Kind::ExistingPvc => self
+                .existing_pvcs
+                .remove(namespace, name)
+                .map(Object::ExistingPvc),
             Kind::Pdb => self.pdbs.remove(namespace, name).map(Object::Pdb),
             Kind::NetworkPolicy => self
                 .policies
@@ -561,6 +624,7 @@ impl ContextWorld {
             Kind::Service => self.services.keys(scope),
             Kind::EndpointSlice => self.slices.keys(scope),
             Kind::Pvc => self.pvcs.keys(scope),
+            Kind::ExistingPvc => self.existing_pvcs.keys(scope),
             Kind::Pdb => self.pdbs.keys(scope),
             Kind::NetworkPolicy => self.policies.keys(scope),
             Kind::Event => self.events.keys(scope),

@@ -47,9 +47,43 @@ impl Series {
             .map(|(at, figure)| (at.div_euclid(1_000), *figure))
     }
 
+    /// The last figure at or before that moment.
+    pub fn before(&self, at: Timestamp) -> Option<u64> {
+        let at = at.as_millisecond();
+        let mut older = self.0.iter().rev().filter(|(when, _)| *when <= at);
+        older.next().map(|(_, figure)| *figure)
+    }
+
     /// The last figure.
     pub fn last(&self) -> Option<u64> {
         self.0.back().map(|(_, figure)| *figure)
+    }
+
+    /// By how much it grew in a second from each figure to the next, by the time of the later one; nothing where it fell, as
+    /// a counter does that began anew.
+    pub fn growth(&self) -> impl Iterator<Item = (i64, u64)> + '_ {
+        let later = self.0.iter().skip(1);
+        self.0.iter().zip(later).filter_map(|(was, is)| {
+            let elapsed = u64::try_from(is.0.checked_sub(was.0)?).ok()?;
+            let grown = is.1.checked_sub(was.1)?;
+            let second = is.0.div_euclid(1_000);
+            Some((second, grown.saturating_mul(1_000).checked_div(elapsed)?))
+        })
+    }
+
+    /// By how much it grew in a second, over at most the last `seconds` and since it last fell: a full sync begins with
+    /// throwing everything away, and what was there before says nothing of its pace.
+    pub fn climb(&self, seconds: i64) -> Option<f64> {
+        let (newest, to) = *self.0.back()?;
+        let mut first = (newest, to);
+        for (at, figure) in self.0.iter().rev() {
+            if *figure > first.1 || newest.saturating_sub(*at) > seconds.saturating_mul(1_000) {
+                break;
+            }
+            first = (*at, *figure);
+        }
+        let elapsed = newest.saturating_sub(first.0);
+        (elapsed > 0).then(|| (to as f64 - first.1 as f64) * 1_000.0 / elapsed as f64)
     }
 
     /// By how much it changed in a second, over at most the last `seconds` before its newest figure; negative when it
@@ -100,6 +134,8 @@ pub struct EngineRecord {
     pub memory_stats: Option<Known<MemoryStats>>,
     /// CONFIG GET, without secrets.
     pub config: Option<Known<Config>>,
+    /// How far its clock is ahead of ours, seconds; negative when it is behind. By TIME, which is asked now and then.
+    pub clock: Option<Known<i64>>,
     /// INFO cpu.
     pub cpu: Option<Known<Cpu>>,
     /// INFO commandstats: the busiest.
@@ -138,6 +174,10 @@ pub struct EngineRecord {
     pub keys: Series,
     /// A replica's `slave_repl_offset`, records.
     pub offset: Series,
+    /// A master's own journal, records: all shards of DFLY REPLICAOFFSET together. Asked of an instance in view only.
+    pub journal: Series,
+    /// On a master: the lag of each replica that it lists as online, by address, records.
+    pub lags: BTreeMap<String, Series>,
 }
 
 impl EngineRecord {
@@ -159,6 +199,7 @@ impl EngineRecord {
             slow_log_length: None,
             memory_stats: None,
             config: None,
+            clock: None,
             cpu: None,
             commands: None,
             errors: None,
@@ -178,6 +219,8 @@ impl EngineRecord {
             lag: Series::default(),
             keys: Series::default(),
             offset: Series::default(),
+            journal: Series::default(),
+            lags: BTreeMap::new(),
         }
     }
 
@@ -238,6 +281,25 @@ impl EngineRecord {
     /// it lost. (Whether an answer is too old is a matter of limits, and so for `checks`.)
     pub fn stands(&self, question: Question) -> bool {
         !self.silent.contains_key(&None) && !self.silent.contains_key(&Some(question))
+    }
+
+    /// It loads: its own snapshot, or its master's data during a full sync. By the later of PING and INFO persistence.
+    pub fn loads(&self) -> bool {
+        let ping = self.ping.as_ref().map(|k| (k.at, k.value.1));
+        let info = self.persistence.as_ref().map(|k| (k.at, k.value.loading));
+        ping.max(info).is_some_and(|(_, loading)| loading)
+    }
+
+    /// A moment that it told by its own clock, by ours.
+    pub fn by_our_clock(&self, theirs: Timestamp) -> Timestamp {
+        let ahead = self.clock.as_ref().map_or(0, |known| known.value);
+        // What is less may be the way of the answer.
+        match ahead.abs() > 2 {
+            true => {
+                Timestamp::from_second(theirs.as_second().saturating_sub(ahead)).unwrap_or(theirs)
+            }
+            false => theirs,
+        }
     }
 
     /// Its half of the replication link, if it says it is a replica.
@@ -328,11 +390,20 @@ impl EngineRecord {
                 keep(&mut self.keyspace, value, at);
             }
             Probe::ClientList(value) => keep(&mut self.client_list, value, at),
-            Probe::Offsets(value) => keep(&mut self.offsets, value, at),
+            Probe::Offsets(value) => {
+                // A replica keeps no journal: it tells zeros.
+                if before == Some(Role::Master) {
+                    self.journal.push(value.total(), at);
+                }
+                keep(&mut self.offsets, value, at);
+            }
             Probe::SlowLog(value) => keep(&mut self.slow_log, value, at),
             Probe::SlowLogLength(value) => keep(&mut self.slow_log_length, value, at),
             Probe::MemoryStats(value) => keep(&mut self.memory_stats, value, at),
             Probe::Config(value) => keep(&mut self.config, value, at),
+            Probe::Time(theirs) => {
+                keep(&mut self.clock, theirs.duration_since(at).as_secs(), at);
+            }
             Probe::Cpu(value) => keep(&mut self.cpu, value, at),
             Probe::Commands(value) => keep(&mut self.commands, value, at),
             Probe::Errors(value) => keep(&mut self.errors, value, at),
@@ -419,6 +490,7 @@ impl EngineRecord {
     fn note_sync(&mut self, replication: &Replication, at: Timestamp) {
         if replication.role() == Role::Replica {
             self.line_since.clear();
+            self.lags.clear();
         }
         if let Side::Replica(follower) = &replication.side {
             follower
@@ -436,6 +508,13 @@ impl EngineRecord {
                 let online = replicas.iter().filter(|r| r.state == LinkState::Online);
                 self.lag
                     .push(online.filter_map(|r| r.lag).max().unwrap_or(0), at);
+                self.lags
+                    .retain(|ip, _| replicas.iter().any(|line| line.ip == *ip));
+                for line in replicas.iter().filter(|r| r.state == LinkState::Online) {
+                    if let Some(lag) = line.lag {
+                        self.lags.entry(line.ip.clone()).or_default().push(lag, at);
+                    }
+                }
                 self.line_since = replicas
                     .iter()
                     .map(|line| {

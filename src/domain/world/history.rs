@@ -53,6 +53,11 @@ pub struct Moment {
     pub keys: Option<u64>,
     /// Its `slave_repl_offset` when last asked before, if it had one.
     pub offset: Option<u64>,
+    /// Its engine's role before, if it ever told.
+    pub role: Option<Role>,
+    /// The keys that the pod of that name told first after it, once it did not load any more. What it tells later may be
+    /// its clients' doing.
+    pub keys_after: Option<u64>,
 }
 
 /// The changes of one instance, oldest first.
@@ -70,6 +75,14 @@ impl History {
         self.0.push_back(moment);
     }
 
+    /// A pod told its keys, and does not load: what is kept of its changes that wait for it learns it.
+    pub(super) fn told_keys(&mut self, pod: &str, keys: u64) {
+        let waiting = self.0.iter_mut().rev().filter(|moment| &*moment.pod == pod);
+        for moment in waiting.take_while(|moment| moment.keys_after.is_none()) {
+            moment.keys_after = Some(keys);
+        }
+    }
+
     /// The changes, oldest first.
     pub fn moments(&self) -> impl DoubleEndedIterator<Item = &Moment> + ExactSizeIterator {
         self.0.iter()
@@ -81,5 +94,37 @@ impl History {
             .iter()
             .rev()
             .find(|moment| &*moment.pod == pod && is(&moment.turn))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn moment(pod: &str) -> Moment {
+        Moment {
+            at: Timestamp::UNIX_EPOCH,
+            pod: Arc::from(pod),
+            uid: Arc::from("u"),
+            turn: Turn::Restarted,
+            keys: None,
+            offset: None,
+            role: None,
+            keys_after: None,
+        }
+    }
+
+    #[test]
+    fn the_first_keys_after_a_change_are_kept_and_later_ones_are_not() {
+        let mut history = History::default();
+        history.note(moment("a"));
+        history.told_keys("b", 9);
+        history.told_keys("a", 5);
+        history.note(moment("a"));
+        history.note(moment("b"));
+        history.told_keys("a", 0);
+        let after: Vec<Option<u64>> = history.moments().map(|m| m.keys_after).collect();
+        assert_eq!(after, [Some(5), Some(0), None]);
     }
 }

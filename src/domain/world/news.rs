@@ -38,6 +38,7 @@ pub(super) fn is_news(record: &EngineRecord, probe: &Probe) -> bool {
         Probe::Stats(_) => record.stats.is_none(),
         Probe::Keyspace(_) => record.keyspace.is_none(),
         Probe::Config(now) => record.config.as_ref().is_none_or(|old| old.value != *now),
+        Probe::Time(_) => record.clock.is_none(),
         Probe::Health(now) => record.health.as_ref().is_none_or(|old| old.value != *now),
         Probe::ClientList(now) => record.client_list.as_ref().is_none_or(|old| {
             // Its ages move; how the link stands does not by itself.

@@ -913,3 +913,67 @@ fn only_what_every_engine_is_asked_counts_as_silence() {
     let hung: Vec<_> = engine(&f).hung().map(|(question, ..)| question).collect();
     assert_eq!(hung, [Question::Replication]);
 }
+
+#[test]
+fn a_clock_that_is_wrong_is_told_once_and_moments_are_put_to_ours() {
+    let mut f = healthy().build();
+    let mut dated = |ahead: i64, seconds: i64| {
+        let context = infra();
+        f.tell(Fact::Dated { context, ahead }, ago(seconds))
+    };
+    assert!(dated(0, 9).is_empty(), "as ours");
+    assert!(dated(1, 8).is_empty(), "told to the second");
+    let wrong = dated(3 * 3_600, 7);
+    assert!(wrong.links.contains(&infra()), "set");
+    assert!(dated(3 * 3_600 - 1, 6).is_empty(), "known already");
+    let context = f.world.context(&infra()).unwrap();
+    let ahead = 3 * 3_600 - 1;
+    assert_eq!(context.by_our_clock(ago(-ahead)), now());
+    assert_eq!(context.by_its_clock(now()), ago(-ahead));
+    // Machines differ by less among themselves.
+    let context = infra();
+    f.tell(Fact::Dated { context, ahead: 59 }, ago(5));
+    let context = f.world.context(&infra()).unwrap();
+    assert_eq!(context.by_our_clock(ago(100)), ago(100));
+    let told = f.answers("orders-0", Probe::Time(ago(7_200)), ago(0));
+    assert!(told.links.contains(&infra()), "an engine's");
+    assert!(
+        f.answers("orders-0", Probe::Time(ago(7_201)), ago(0))
+            .links
+            .is_empty()
+    );
+    let context = f.world.context(&infra()).unwrap();
+    let engine = context.engine("shop", "orders-0").unwrap();
+    assert_eq!(engine.by_our_clock(ago(7_261)), ago(60));
+}
+
+#[test]
+fn a_pace_counts_from_the_last_fall_and_growth_leaves_falls_out() {
+    let series = |figures: &[(i64, u64)]| {
+        let mut f = instance("orders").node(master()).build();
+        for (later, keys) in figures {
+            let keyspace = Keyspace {
+                keys: *keys,
+                ..Keyspace::default()
+            };
+            f.answers("orders-0", Probe::Keyspace(keyspace), ago(-later));
+        }
+        let context = f.world.context(&infra()).unwrap();
+        context.engine("shop", "orders-0").unwrap().keys.clone()
+    };
+    // The fixture itself tells 1,000 keys a second before now.
+    for (figures, climb, growth) in [
+        (&[][..], None, vec![]),
+        (&[(9, 2_000)], Some(100.0), vec![100]),
+        // Thrown away, and coming again.
+        (&[(1, 0), (11, 500)], Some(50.0), vec![50]),
+        (&[(1, 0), (2, 0)], Some(0.0), vec![0]),
+        // What is longer ago than the time that is asked for.
+        (&[(40, 1_000), (50, 2_000)], Some(100.0), vec![0, 100]),
+    ] {
+        let keys = series(figures);
+        assert_eq!(keys.climb(30), climb, "{figures:?}");
+        let grown: Vec<u64> = keys.growth().map(|(_, rate)| rate).collect();
+        assert_eq!(grown, growth, "{figures:?}");
+    }
+}

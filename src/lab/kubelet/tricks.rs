@@ -89,6 +89,8 @@ impl Machines {
         let (there, elsewhere): (Vec<_>, Vec<_>) =
             pods.values().partition(|entry| entry.node == node);
         for engine in there.iter().filter_map(|entry| entry.engine()) {
+            // Connections that are open already end nowhere either.
+            engine.freeze(lost);
             for other in elsewhere.iter().filter_map(|entry| entry.engine()) {
                 let (a, b) = (engine.spec().ip, other.spec().ip);
                 match lost {

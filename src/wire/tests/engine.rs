@@ -337,6 +337,19 @@ fn the_slow_log_keeps_the_slowest_and_no_values() {
 }
 
 #[test]
+fn an_engine_tells_its_clock() {
+    for seconds in [
+        Reply::Number(1_795_300_000),
+        Reply::Text(b"1795300000".to_vec()),
+    ] {
+        let reply = Reply::List(vec![seconds, Reply::Number(123_456)]);
+        let told = answer(Question::Time, &reply, Duration::ZERO);
+        let wanted = jiff::Timestamp::from_second(1_795_300_000).unwrap();
+        assert_eq!(told, Ok(Probe::Time(wanted)));
+    }
+}
+
+#[test]
 fn flags_are_kept_and_secrets_are_not() {
     let config = match situation("healthy").node("a").answer(Question::Config) {
         Some(Probe::Config(config)) => config.clone(),
@@ -545,6 +558,18 @@ fn replies_that_are_none_are_typed_errors() {
             "unknown role 'sentinel'",
         ),
         (Question::Ping, text("QUACK"), "'QUACK'"),
+        (Question::Time, text("now"), "it is a text"),
+        (Question::Time, Reply::List(vec![]), "it is a list"),
+        (
+            Question::Time,
+            Reply::List(vec![text("-5"), text("0")]),
+            "it is a list",
+        ),
+        (
+            Question::Time,
+            Reply::List(vec![text("100000000000000000000"), text("0")]),
+            "it is a list",
+        ),
         (
             Question::Ping,
             error("NOAUTH Authentication required."),

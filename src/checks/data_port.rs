@@ -1,0 +1,237 @@
+//! What a client finds at the data port (6379) of a node that is well by all that its admin port tells: nothing listens,
+//! TLS fails, it hangs, or it lets nobody in.
+//!
+//! Tried only for an instance that somebody looks at. `-NOAUTH` proves that the port is reached and no more: without the
+//! password nobody can tell whether it is usable, and that is no illness.
+
+use jiff::Timestamp;
+
+use super::case::later;
+use super::words::list;
+use super::{Answer, Case, Check, Node, Severity, Shown, Since, Situation, State, Word, rss_guard};
+use crate::domain::data_port::{DataPort, Found};
+
+/// A try is believed for this long, seconds: it is made every ten while the instance is in view.
+const BELIEVED: i64 = 60;
+
+/// The situation.
+pub const UNUSABLE: Situation = Situation {
+    id: "data-port-unusable",
+    word: "port unusable",
+    class: State::Degraded,
+    rule: "while an instance is in view: a try at port 6379 of a node that answers on its admin port is refused, closed at \
+           once, hangs, or fails at TLS (a wanted password is none of these, nor LOADING, nor a way that is not permitted)",
+    meaning: "Clients cannot use it, though its admin port answers and its pod is Ready.",
+    accounts_for: &[],
+    shown: Shown::Not(
+        "the lab's engines serve their data ports whenever they serve at all, but for the RSS guard, which says more",
+    ),
+};
+
+/// The check.
+pub const CHECK: Check = Check {
+    id: "data-port-unusable",
+    title: "Data port not usable",
+    why: "The admin port answers in every state; only the port that clients use tells whether they can.",
+    reads: "a try at port 6379 as a client would, of the nodes of an instance in view",
+    next: "{kubectl} logs {pod} tells what the server says of the connection; {kubectl} get pod {pod} -o yaml shows its TLS \
+           and password settings.",
+    situations: &[&UNUSABLE],
+    run,
+};
+
+fn run(case: &Case<'_>) -> Answer {
+    let Some(instance) = case.judgeable() else {
+        return Answer::NOT_APPLICABLE;
+    };
+    let mut again: Option<Timestamp> = None;
+    let mut tried = false;
+    let mut bad: Vec<(&Node<'_>, &DataPort, Timestamp)> = Vec::new();
+    for node in instance.nodes.iter().filter(|n| n.runs() && !n.is_going()) {
+        let Some(known) = node.view.engine.and_then(|e| e.data_port.as_ref()) else {
+            continue;
+        };
+        let until = later(known.at, BELIEVED);
+        // One that is not heard at all, or that loads, is told elsewhere.
+        let heard = matches!(node.word, Word::Says { .. });
+        if until <= case.now || !heard || node.loading {
+            continue;
+        }
+        tried = true;
+        if is_unusable(&known.value.found) && !rss_guard::holds(case, node) {
+            again = Some(again.map_or(until, |again| again.min(until)));
+            bad.push((node, &known.value, known.at));
+        }
+    }
+    if bad.is_empty() {
+        return match tried {
+            true => Answer::PASS,
+            false => Answer::NOT_APPLICABLE,
+        };
+    }
+    let serves = bad.iter().any(|(node, ..)| node.serves());
+    let told: Vec<String> = bad
+        .iter()
+        .map(|(node, tried, _)| format!("of {}, {}", node.name(), tried.words()))
+        .collect();
+    let mut finding = case
+        .finding(
+            &CHECK,
+            &UNUSABLE,
+            match serves {
+                true => Severity::Critical,
+                false => Severity::Warning,
+            },
+            list(&told),
+        )
+        .about(bad.iter().map(|(node, ..)| node.name()))
+        .since(Since::Seen(case.now));
+    for (node, tried, at) in &bad {
+        finding = finding.resting_on(
+            format!("{}, at the {}", tried.words(), tried.stage.word()),
+            format!("a try at port 6379 of {}", node.name()),
+            *at,
+        );
+        let hint = match &tried.found {
+            Found::Refused(fault) => fault.hint.clone(),
+            _ => String::new(),
+        };
+        finding = finding.next(hint);
+    }
+    Answer::from(finding).again(again)
+}
+
+/// What no client can use, whatever its password.
+fn is_unusable(found: &Found) -> bool {
+    match found {
+        Found::Refused(_) | Found::TimedOut | Found::ClosedAtOnce => true,
+        Found::Usable
+        | Found::Loading
+        | Found::PasswordWanted
+        | Found::WrongPassword
+        | Found::NoWay(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::checks::fixture::*;
+    use crate::domain::data_port::Stage;
+    use crate::domain::fixture::*;
+    use crate::domain::{Fact, Fault, FaultKind, NodeId};
+
+    fn knocked(f: &mut Fixture, pod: &str, found: Found, stage: Stage, seconds: i64) {
+        let tried = DataPort {
+            found,
+            stage,
+            took: Duration::from_millis(3),
+            certificate: None,
+            logged_in: false,
+        };
+        let fact = Fact::Knocked {
+            node: NodeId::new(infra(), "shop", pod),
+            uid: Arc::from(format!("uid-{pod}").as_str()),
+            tried: Box::new(tried),
+        };
+        f.tell(fact, ago(seconds));
+    }
+
+    #[test]
+    fn only_what_no_client_can_use_is_a_finding() {
+        let refused = || Found::Refused(Fault::new(FaultKind::Refused, "connection refused"));
+        let tls = || Found::Refused(Fault::new(FaultKind::Protocol, "bad certificate"));
+        for (name, pod, found, stage, seconds, wanted) in [
+            (
+                "usable",
+                "orders-0",
+                Found::Usable,
+                Stage::Command,
+                3,
+                "pass",
+            ),
+            (
+                "wants a password",
+                "orders-0",
+                Found::PasswordWanted,
+                Stage::Command,
+                3,
+                "pass",
+            ),
+            (
+                "has another password",
+                "orders-0",
+                Found::WrongPassword,
+                Stage::Login,
+                3,
+                "pass",
+            ),
+            (
+                "loading is told elsewhere",
+                "orders-0",
+                Found::Loading,
+                Stage::Command,
+                3,
+                "pass",
+            ),
+            (
+                "may not be tried",
+                "orders-0",
+                Found::NoWay(Fault::new(FaultKind::Forbidden, "no")),
+                Stage::Connection,
+                3,
+                "pass",
+            ),
+            (
+                "nothing listens",
+                "orders-0",
+                refused(),
+                Stage::Connection,
+                3,
+                "critical degraded: of orders-0, its data port fails at the connection: connection refused",
+            ),
+            (
+                "TLS fails, on a replica",
+                "orders-2",
+                tls(),
+                Stage::Tls,
+                3,
+                "warning degraded: of orders-2, its data port fails at the TLS: bad certificate",
+            ),
+            (
+                "hangs",
+                "orders-0",
+                Found::TimedOut,
+                Stage::Command,
+                3,
+                "critical degraded: of orders-0, its data port does not answer in time, at the command",
+            ),
+            (
+                "tried long ago",
+                "orders-0",
+                refused(),
+                Stage::Connection,
+                61,
+                "n/a",
+            ),
+        ] {
+            let mut f = healthy().build();
+            knocked(&mut f, pod, found, stage, seconds);
+            assert_eq!(line(&answer_of(&CHECK, &f)), wanted, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_node_that_is_not_heard_is_told_elsewhere() {
+        let mut f = instance("orders")
+            .node(master().falls_silent(None, 8).heard(10))
+            .node(replica())
+            .build();
+        knocked(&mut f, "orders-0", Found::TimedOut, Stage::Command, 2);
+        assert_eq!(line(&answer_of(&CHECK, &f)), "n/a");
+    }
+}

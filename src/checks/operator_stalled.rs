@@ -1,0 +1,190 @@
+//! The operator leads and does nothing: it renews its Lease, and an instance stands before a step that is the operator's
+//! own and waits for nobody.
+//!
+//! That it is silent is no sign: an operator that has nothing to do says nothing. So it is told only where something is
+//! left undone, and for long (read of operator v1.1 to v1.6: it looks again within seconds; one instance that is slow to
+//! ask holds up all others for some tens of seconds).
+
+use jiff::Timestamp;
+
+use super::case::later;
+use super::leader::{Leader, leader};
+use super::waiting::waiting;
+use super::{Answer, Case, Check, Instance, Severity, Shown, Since, Situation, State};
+
+/// How long a step that is its own may be left undone, seconds.
+const PATIENCE: i64 = 60;
+
+/// The situation.
+pub const STALLED: Situation = Situation {
+    id: "operator-stalled",
+    word: "operator stalled",
+    class: State::Degraded,
+    rule: "the operator's Lease is renewed, and for 60 s it has not done what it does by itself at its next look: elect a master \
+           where a pod can be elected, give a ready pod its role, make the StatefulSet, or take the next step of a rollout",
+    meaning: "What the instance needs is not done, though the operator seems to be at work: no master is elected, no pod gets its \
+              role.",
+    accounts_for: &["role-missing"],
+    shown: Shown::Not(
+        "where the lab's operator stalls, what it leaves undone is worse and leads: no-master shows both",
+    ),
+};
+
+/// The check.
+pub const CHECK: Check = Check {
+    id: "operator-stalled",
+    title: "Operator stalled",
+    why: "An operator that renews its Lease and does no work looks alive everywhere else.",
+    reads: "the operator's Lease, and what it waits for with the instance",
+    next: "the operator's log says what it is doing: the screen Operator (key 5) shows it for this instance. Deleting its leading \
+           pod lets another take over.",
+    situations: &[&STALLED],
+    run,
+};
+
+fn run(case: &Case<'_>) -> Answer {
+    let Some(instance) = case.judgeable() else {
+        return Answer::NOT_APPLICABLE;
+    };
+    if instance.young_until.is_some() {
+        return Answer::NOT_APPLICABLE.again(instance.young_until);
+    }
+    let Leader::Fresh(lease, _) = leader(case.context, case.limits, case.now) else {
+        return Answer::NOT_APPLICABLE;
+    };
+    let all = waiting(case);
+    // With anything else before it, the operator has a reason.
+    let [own] = all.as_slice() else {
+        return Answer::NOT_APPLICABLE;
+    };
+    if !own.is_its_own {
+        return Answer::PASS;
+    }
+    let acquired = lease
+        .value
+        .acquired
+        .map(|at| case.context.by_our_clock(at).min(case.now));
+    let stands = stands_since(case, instance).max(acquired.unwrap_or(Timestamp::MIN));
+    let due = later(stands, PATIENCE);
+    if due > case.now {
+        return Answer::PASS.again(Some(due));
+    }
+    let id = &instance.view.id;
+    case.finding(
+        &CHECK,
+        &STALLED,
+        Severity::Warning,
+        format!(
+            "the operator leads, but does nothing for {id}: {}",
+            own.sentence
+        ),
+    )
+    .since(Since::Seen(stands))
+    .resting_on(
+        format!("left undone: {}", own.gate.word()),
+        "the steps of the operator's controllers",
+        case.now,
+    )
+    .resting_on(
+        "it is being renewed",
+        format!("Lease {}", lease.value.meta.name),
+        lease.changed,
+    )
+    .about(own.about.iter().cloned())
+    .into()
+}
+
+/// Since when the operator could have acted: what it would look at has not changed since, by our clock.
+fn stands_since(case: &Case<'_>, instance: &Instance<'_>) -> Timestamp {
+    let ours = |at: Timestamp| case.context.by_our_clock(at).min(case.now);
+    let nodes = instance.nodes.iter().flat_map(|node| {
+        let pod = &node.view.pod.value;
+        let ready = pod
+            .condition("Ready")
+            .filter(|c| c.status == "True")
+            .and_then(|c| c.since);
+        let told = [pod.meta.created, pod.meta.deleting, pod.role_since, ready];
+        let seen = [
+            node.view.relabelled,
+            node.view.engine.and_then(|e| e.role_changed),
+        ];
+        told.map(|at| at.map(ours))
+            .into_iter()
+            .chain(seen)
+            .flatten()
+    });
+    let dragonfly = &instance.view.dragonfly;
+    let set = instance.view.stateful_set.map(|set| set.changed);
+    nodes
+        .chain(set)
+        .max()
+        .unwrap_or(dragonfly.first_seen)
+        .min(case.now)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::checks::fixture::*;
+    use crate::checks::waiting::tests::operator;
+    use crate::domain::fixture::*;
+    use crate::domain::object::Pod;
+    use crate::domain::{Fact, Object};
+
+    fn told(spec: InstanceSpec, works: bool) -> String {
+        let mut f = spec.build();
+        // Pods that were ready 40 s ago in the fixture have been for as long as they are old.
+        let context = f.world.context(&infra()).unwrap();
+        let pods: Vec<Pod> = context
+            .pods
+            .iter()
+            .map(|held| (*held.value).clone())
+            .collect();
+        for mut pod in pods {
+            for condition in &mut pod.conditions {
+                condition.since = pod.meta.created;
+            }
+            let object = Object::Pod(Arc::new(pod));
+            let context = infra();
+            f.tell(Fact::Seen { context, object }, ago(5));
+        }
+        operator(&mut f, "v1.6.1", works);
+        line(&answer_of(&CHECK, &f))
+    }
+
+    #[test]
+    fn it_is_told_only_where_a_step_of_its_own_is_left_undone_for_long() {
+        let masterless = || {
+            instance("orders")
+                .node(replica().cut_off(90))
+                .node(replica().cut_off(90))
+        };
+        let fresh = instance("orders")
+            .node(replica().cut_off(20))
+            .node(replica().young(20).cut_off(15));
+        for (name, spec, works, wanted) in [
+            ("nothing to do", healthy(), true, "pass".to_owned()),
+            (
+                "nobody is labelled master, and one could be elected",
+                masterless(),
+                true,
+                "warning degraded: the operator leads, but does nothing for shop/orders: its own next look: no pod is labelled \
+                 master, and it would elect orders-0 (the replica with the highest offset, then the lowest ordinal)"
+                    .to_owned(),
+            ),
+            ("since a moment only", fresh, true, "pass".to_owned()),
+            ("it is down, which is told elsewhere", masterless(), false, "n/a".to_owned()),
+            (
+                "it waits for others",
+                instance("orders").node(replica().unready()).node(replica().unready()),
+                true,
+                "pass".to_owned(),
+            ),
+        ] {
+            assert_eq!(told(spec, works), wanted, "{name}");
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! A node holds as much as `maxmemory` allows and may not evict: every command that adds data is refused.
+
+use super::words::list;
+use super::{Answer, Case, Check, Node, Severity, Shown, Since, Situation, State, rss_guard};
+use crate::domain::engine::{Memory, Question};
+use crate::domain::text;
+
+/// The situation.
+pub const FULL: Situation = Situation {
+    id: "out-of-memory",
+    word: "out of memory",
+    class: State::Degraded,
+    rule: "used_memory of a node has reached its maxmemory and its maxmemory_policy is not eviction",
+    meaning: "Writes are refused with -ERR Out of memory; reads and deletes work. The texts differ from Redis', so clients \
+              may take it for another error.",
+    accounts_for: &[],
+    shown: Shown::By(&["oom"]),
+};
+
+/// The check.
+pub const CHECK: Check = Check {
+    id: "out-of-memory",
+    title: "Out of memory",
+    why: "At maxmemory a node refuses writes while probes, links and reads look well.",
+    reads: "INFO memory and INFO stats of every node",
+    next: "delete or expire keys, or raise maxmemory: {kubectl} exec {pod} -c dragonfly -- redis-cli -p 9999 CONFIG SET \
+           maxmemory 2gb holds until the next start; the memory limit of the pod must leave room above it.",
+    situations: &[&FULL],
+    run,
+};
+
+fn run(case: &Case<'_>) -> Answer {
+    let Some(instance) = case.judgeable() else {
+        return Answer::NOT_APPLICABLE;
+    };
+    let full: Vec<&Node<'_>> = instance
+        .nodes
+        .iter()
+        .filter(|node| {
+            let told = node.told(case, Question::Memory, |engine| engine.memory.as_ref());
+            // Where the guard on resident memory acts, writes are refused for that reason.
+            told.is_some_and(|known| is_full(&known.value)) && !rss_guard::holds(case, node)
+        })
+        .collect();
+    if full.is_empty() {
+        return Answer::PASS;
+    }
+    let names: Vec<&str> = full.iter().map(|node| node.name()).collect();
+    let serves = full.iter().any(|node| node.serves());
+    let refuses = super::words::number(names.len(), "has", "have");
+    let mut finding = case
+        .finding(
+            &CHECK,
+            &FULL,
+            match serves {
+                true => Severity::Critical,
+                false => Severity::Warning,
+            },
+            format!("{} {refuses} reached maxmemory", list(&names)),
+        )
+        .about(names.iter().copied())
+        .since(Since::Seen(case.now));
+    if !serves {
+        finding = finding.meaning(
+            "It still takes what its master sends, and would refuse writes if it became master.",
+        );
+    }
+    for node in full {
+        let name = node.name();
+        let Some(engine) = node.view.engine else {
+            continue;
+        };
+        if let Some(known) = &engine.memory {
+            let (used, max) = (known.value.used.unwrap_or(0), known.value.max.unwrap_or(0));
+            finding = finding.resting_on(
+                format!(
+                    "{} used of maxmemory {}",
+                    text::bytes(used),
+                    text::bytes(max)
+                ),
+                format!("INFO memory of {name}"),
+                known.at,
+            );
+        }
+        let refused = engine.stats.as_ref().and_then(|known| {
+            let count = known.value.oom_rejections.filter(|count| *count > 0)?;
+            Some((count, known.at))
+        });
+        if let Some((count, at)) = refused {
+            finding = finding.resting_on(
+                format!("{} commands refused since its start", text::count(count)),
+                format!("INFO stats of {name}"),
+                at,
+            );
+        }
+    }
+    finding.into()
+}
+
+/// At its limit, and not allowed to evict.
+fn is_full(memory: &Memory) -> bool {
+    let (Some(used), Some(max)) = (memory.used, memory.max) else {
+        return false;
+    };
+    max > 0 && used >= max && memory.evicts != Some(true)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+    use crate::checks::fixture::*;
+    use crate::domain::engine::Probe;
+    use crate::domain::fixture::*;
+
+    #[test]
+    fn at_its_limit_a_node_refuses_writes_unless_it_evicts() {
+        for (name, pod, used, max, evicts, wanted) in [
+            ("below", "orders-0", 99, 100, None, "pass"),
+            (
+                "the master",
+                "orders-0",
+                100,
+                100,
+                Some(false),
+                "critical degraded: orders-0 has reached maxmemory",
+            ),
+            (
+                "an old server that does not tell its policy",
+                "orders-0",
+                101,
+                100,
+                None,
+                "critical degraded: orders-0 has reached maxmemory",
+            ),
+            (
+                "a replica",
+                "orders-2",
+                120,
+                100,
+                Some(false),
+                "warning degraded: orders-2 has reached maxmemory",
+            ),
+            (
+                "a cache that evicts",
+                "orders-0",
+                100,
+                100,
+                Some(true),
+                "pass",
+            ),
+            ("no limit", "orders-0", 100, 0, None, "pass"),
+        ] {
+            let mut f = healthy().build();
+            let memory = Memory {
+                used: Some(used),
+                max: Some(max),
+                evicts,
+                ..Memory::default()
+            };
+            f.answers(pod, Probe::Memory(memory), ago(1));
+            assert_eq!(line(&answer_of(&CHECK, &f)), wanted, "{name}");
+        }
+    }
+}

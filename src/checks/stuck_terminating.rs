@@ -1,0 +1,273 @@
+//! A pod is Terminating and does not go: its machine is lost, and nobody there can end it, or its process does not end.
+//! The StatefulSet makes no other in its place until it is gone (op#227, op#302).
+//!
+//! Machines are not among the standing questions, for reading them is a right that few have. The pod itself tells: what it
+//! was evicted for, that it is not ready any more, how long its deletion was asked for, and whether its engine answers.
+
+use super::case::later;
+use super::words::list;
+use super::{Answer, Case, Check, Node, Severity, Shown, Since, Situation, State, Word};
+use crate::domain::Role;
+use crate::domain::text;
+
+/// How long a pod may take to end when nothing says that its machine is lost, seconds: a large snapshot is saved within it.
+const ENDING: i64 = 300;
+
+/// The situation.
+pub const STUCK: Situation = Situation {
+    id: "stuck-terminating",
+    word: "stuck terminating",
+    class: State::Degraded,
+    rule: "a pod's deletion was asked for, and either it was evicted from a machine that does not answer (condition \
+           DisruptionTarget by the taint manager, or reason NodeLost) and its engine is not heard, or that was 5 min ago",
+    meaning: "The node is not replaced until its pod is gone; if it was the master, clients wait for another to be elected.",
+    accounts_for: &["pods-missing", "engine-silent"],
+    shown: Shown::By(&["lost-node"]),
+};
+
+/// The check.
+pub const CHECK: Check = Check {
+    id: "stuck-terminating",
+    title: "Pod stuck Terminating",
+    why: "A pod on a lost machine stays Terminating for ever, and its StatefulSet makes no other in its place.",
+    reads: "deletion, conditions and reason of every pod, and whether its engine answers",
+    next: "{kubectl} get nodes shows whether its machine is gone. If it is for good, delete the Node object. Only when its \
+           process is certainly dead: {kubectl} delete pod {pod} --force --grace-period=0.",
+    situations: &[&STUCK],
+    run,
+};
+
+fn run(case: &Case<'_>) -> Answer {
+    let Some(instance) = case.judgeable() else {
+        return Answer::NOT_APPLICABLE;
+    };
+    let mut again = None;
+    let mut stuck: Vec<(&Node<'_>, Option<String>)> = Vec::new();
+    for node in instance.nodes.iter().filter(|n| n.is_going()) {
+        if let Some(why) = lost(node) {
+            stuck.push((node, Some(why)));
+            continue;
+        }
+        let Some(asked) = asked(case, node) else {
+            continue;
+        };
+        let due = later(asked, ENDING);
+        match due <= case.now {
+            true => stuck.push((node, None)),
+            false => again = [again, Some(due)].into_iter().flatten().min(),
+        }
+    }
+    if stuck.is_empty() {
+        return Answer::PASS.again(again);
+    }
+    let masterless = instance.masters().is_empty()
+        && stuck
+            .iter()
+            .any(|(node, _)| node.view.label_role() == Some(Role::Master));
+    let told: Vec<String> = stuck
+        .iter()
+        .map(|(node, why)| words(node, why.as_deref()))
+        .collect();
+    let since = stuck
+        .iter()
+        .filter_map(|(node, _)| asked(case, node))
+        .min()
+        .map_or(Since::Seen(case.now), |at| case.exactly(at));
+    let mut finding = case
+        .finding(
+            &CHECK,
+            &STUCK,
+            match masterless {
+                true => Severity::Critical,
+                false => Severity::Warning,
+            },
+            list(&told),
+        )
+        .about(stuck.iter().map(|(node, _)| node.name()))
+        .since(since);
+    for (node, _) in &stuck {
+        let pod = &node.view.pod;
+        let name = node.name();
+        for condition in ["DisruptionTarget", "Ready"] {
+            if let Some(c) = pod.value.condition(condition) {
+                let text = format!("{condition}={} {} {}", c.status, c.reason, c.message);
+                finding = finding.resting_on(
+                    text::one_line(&text),
+                    format!("conditions of pod {name}"),
+                    pod.changed,
+                );
+            }
+        }
+        if let Some(machine) = &pod.value.machine {
+            finding = finding.resting_on(
+                format!("it is on {machine}"),
+                format!("pod {name}"),
+                pod.changed,
+            );
+        }
+        if let Word::Silent {
+            why: Some((_, fault)),
+            since,
+            ..
+        } = &node.word
+        {
+            finding = finding.resting_on(
+                fault.message.clone(),
+                format!("our own asking of {name}"),
+                since.unwrap_or(case.now),
+            );
+        }
+    }
+    Answer::from(finding).again(again)
+}
+
+/// When its deletion was asked for, by our clock.
+fn asked(case: &Case<'_>, node: &Node<'_>) -> Option<jiff::Timestamp> {
+    let asked = node.view.pod.value.meta.deleting?;
+    Some(case.context.by_our_clock(asked).min(case.now))
+}
+
+/// What tells that its machine is lost; `None` while its engine is heard, for then somebody there lives.
+fn lost(node: &Node<'_>) -> Option<String> {
+    if matches!(node.word, Word::Says { .. }) {
+        return None;
+    }
+    let pod = &node.view.pod.value;
+    if pod.reason == "NodeLost" {
+        return Some("NodeLost".to_owned());
+    }
+    let evicted = pod
+        .condition("DisruptionTarget")
+        .filter(|c| c.status == "True" && c.reason == "DeletionByTaintManager")?;
+    let unready = pod.condition("Ready").is_some_and(|c| c.status != "True");
+    unready.then(|| evicted.reason.clone())
+}
+
+fn words(node: &Node<'_>, lost: Option<&str>) -> String {
+    let name = node.name();
+    let role = match node.view.label_role() {
+        Some(Role::Master) => ", labelled master,",
+        _ => "",
+    };
+    let machine = node
+        .view
+        .pod
+        .value
+        .machine
+        .as_deref()
+        .unwrap_or("its machine");
+    match lost {
+        Some(why) => format!(
+            "{name}{role} is stuck Terminating: {machine} does not answer and it was evicted from there ({why})"
+        ),
+        None => format!("{name}{role} is stuck Terminating: its process on {machine} does not end"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::checks::fixture::*;
+    use crate::domain::fixture::*;
+    use crate::domain::object::{Condition, Pod};
+    use crate::domain::{Fact, Object};
+
+    /// A fixture in which that pod was changed.
+    fn with(spec: InstanceSpec, pod: &str, change: impl FnOnce(&mut Pod)) -> Fixture {
+        let mut f = spec.build();
+        let context = f.world.context(&infra()).unwrap();
+        let mut new = (*context.pods.get("shop", pod).unwrap().value).clone();
+        change(&mut new);
+        let object = Object::Pod(Arc::new(new));
+        let context = infra();
+        f.tell(Fact::Seen { context, object }, ago(2));
+        f
+    }
+
+    fn evicted(pod: &mut Pod) {
+        pod.machine = Some("worker-1".to_owned());
+        pod.conditions.push(Condition {
+            name: "DisruptionTarget".to_owned(),
+            status: "True".to_owned(),
+            reason: "DeletionByTaintManager".to_owned(),
+            ..Condition::default()
+        });
+    }
+
+    #[test]
+    fn a_pod_that_does_not_go_is_told_with_what_is_known() {
+        let gone = || master().unready().deleting();
+        for (name, fixture, wanted) in [
+            ("healthy", healthy().build(), "pass"),
+            (
+                "just deleted",
+                instance("orders")
+                    .node(master())
+                    .node(replica().deleting())
+                    .build(),
+                "pass",
+            ),
+            (
+                "its machine is lost, and no other master is there",
+                with(
+                    instance("orders")
+                        .node(gone().falls_silent(None, 60).heard(70))
+                        .node(replica()),
+                    "orders-0",
+                    evicted,
+                ),
+                "critical degraded: orders-0, labelled master, is stuck Terminating: worker-1 does not answer and it was evicted \
+                 from there (DeletionByTaintManager)",
+            ),
+            (
+                "its machine is lost, and another master was elected",
+                with(
+                    instance("orders")
+                        .node(gone().unlabelled().unasked())
+                        .node(master())
+                        .node(replica()),
+                    "orders-0",
+                    evicted,
+                ),
+                "warning degraded: orders-0 is stuck Terminating: worker-1 does not answer and it was evicted from there \
+                 (DeletionByTaintManager)",
+            ),
+            (
+                "evicted, but its engine is still heard",
+                with(
+                    instance("orders")
+                        .node(master())
+                        .node(replica().unready().deleting()),
+                    "orders-1",
+                    evicted,
+                ),
+                "pass",
+            ),
+            (
+                "its process does not end",
+                with(
+                    instance("orders")
+                        .node(master())
+                        .node(replica().unready().deleting()),
+                    "orders-1",
+                    |pod| pod.meta.deleting = Some(ago(301)),
+                ),
+                "warning degraded: orders-1 is stuck Terminating: its process on its machine does not end",
+            ),
+        ] {
+            assert_eq!(line(&answer_of(&CHECK, &fixture)), wanted, "{name}");
+        }
+    }
+
+    #[test]
+    fn it_is_looked_at_again_when_it_should_have_ended() {
+        let f = instance("orders")
+            .node(master())
+            .node(replica().deleting())
+            .build();
+        assert_eq!(answer_of(&CHECK, &f).again_at, Some(ago(3 - ENDING)));
+    }
+}
