@@ -79,3 +79,43 @@ fn run(case: &Case<'_>) -> Answer {
     }
     finding.into()
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+    use crate::checks::fixture::*;
+    use crate::domain::fixture::*;
+
+    #[test]
+    fn one_replication_id_is_of_one_process() {
+        table(
+            &CHECK,
+            vec![
+                ("healthy", healthy(), "pass"),
+                (
+                    "two masters of two histories",
+                    instance("orders")
+                        .node(master().replid("one"))
+                        .node(replica().engine_master().replid("other")),
+                    "pass",
+                ),
+                (
+                    "two masters of one",
+                    instance("orders")
+                        .node(master())
+                        .node(replica().engine_master()),
+                    "warning unknown: orders-1 and orders-0 both call themselves master with the same replid, as if they \
+                     were one process",
+                ),
+                (
+                    "a master that is gone is not where the pod is",
+                    instance("orders")
+                        .node(master())
+                        .node(replica().follows("10.7.7.7")),
+                    "pass",
+                ),
+            ],
+        );
+    }
+}

@@ -216,3 +216,92 @@ fn as_master(
         follower.replication.as_ref().map_or(since, |k| k.at),
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+    use crate::checks::fixture::*;
+    use crate::domain::engine::{Follower, Probe, Replication, Side};
+    use crate::domain::fixture::*;
+
+    /// A master that is mute for so long; what its replica's offset was, by how long ago.
+    fn told(mute: i64, offsets: &[(i64, u64)], link_up: bool) -> String {
+        let mut f = instance("orders")
+            .node(master().heard(40).falls_silent(None, mute))
+            .node(replica().heard(40))
+            .build();
+        for (seconds, offset) in offsets {
+            let follower = Follower {
+                host: ip(0),
+                port: 9_999,
+                link_up,
+                last_io: Some(0),
+                offset: Some(*offset),
+                ..Follower::default()
+            };
+            let replication = Replication {
+                replid: Some("c1d276f4".to_owned()),
+                side: Side::Replica(follower),
+            };
+            f.answers("orders-1", Probe::Replication(replication), ago(*seconds));
+        }
+        line(&answer_of(&CHECK, &f))
+    }
+
+    #[test]
+    fn a_master_is_frozen_only_when_its_replica_vouches_for_it() {
+        let frozen = "critical no-master: the master orders-0 is frozen: it takes connections and answers nothing";
+        for (case, mute, offsets, link_up, wanted) in [
+            (
+                "nothing moves",
+                15,
+                &[(12, 70), (6, 70), (1, 70)] as &[_],
+                true,
+                frozen,
+            ),
+            ("mute for a moment", 8, &[(7, 70), (1, 70)], true, "pass"),
+            (
+                "its replica still receives something: it is slow",
+                15,
+                &[(12, 70), (6, 71), (1, 72)],
+                true,
+                "pass",
+            ),
+            (
+                "its replica was heard once since",
+                15,
+                &[(1, 70)],
+                true,
+                "pass",
+            ),
+            (
+                "the link is down: it is gone, or the way to it is",
+                15,
+                &[(12, 70), (6, 70), (1, 70)],
+                false,
+                "pass",
+            ),
+        ] {
+            assert_eq!(told(mute, offsets, link_up), wanted, "{case}");
+        }
+    }
+
+    #[test]
+    fn a_replica_is_frozen_only_when_it_falls_behind() {
+        for (case, lag, wanted) in [
+            (
+                "far behind",
+                2_001,
+                "warning degraded: orders-1 is frozen: it takes connections and answers nothing",
+            ),
+            ("as under load", 1_450, "pass"),
+        ] {
+            let f = instance("orders")
+                .node(master())
+                .node(replica().lagging(lag).heard(40).falls_silent(None, 15))
+                .build();
+            assert_eq!(line(&answer_of(&CHECK, &f)), wanted, "{case}");
+        }
+    }
+}

@@ -409,3 +409,51 @@ fn what_befalls_an_operator_is_told_on_its_instances_at_once() {
         .collect();
     assert_eq!(told, ["no operator was found in infra"]);
 }
+
+/// A known cause takes its mere consequences along, and nothing that it does not speak of.
+#[test]
+fn consequences_become_evidence_of_their_cause() {
+    let ids = |f: &Fixture| -> Vec<&str> {
+        let judged = judgement(f);
+        judged.findings.iter().map(|f| f.situation.id).collect()
+    };
+    for (case, spec, wanted) in [
+        (
+            "the pod that crashes is why there is no master",
+            instance("orders")
+                .node(master().waiting("CrashLoopBackOff"))
+                .node(replica()),
+            vec!["no-master"],
+        ),
+        (
+            "a pod that does not exist is a thing of its own",
+            instance("orders")
+                .node(master().waiting("CrashLoopBackOff"))
+                .node(replica())
+                .wanting(3),
+            vec!["no-master", "pods-missing"],
+        ),
+        (
+            "a node that lags is no consequence of another that is cut off",
+            instance("orders")
+                .node(master())
+                .node(replica().cut_off(30))
+                .node(replica().lagging(20_000)),
+            vec!["link-down", "lag-high"],
+        ),
+    ] {
+        assert_eq!(ids(&spec.build()), wanted, "{case}");
+    }
+    let f = instance("orders")
+        .node(master().waiting("CrashLoopBackOff"))
+        .node(replica())
+        .build();
+    let judged = judgement(&f);
+    let evidence = &judged.findings.first().unwrap().evidence;
+    assert!(
+        evidence
+            .iter()
+            .any(|fact| fact.source == "pods-missing, its consequence"),
+        "{evidence:?}"
+    );
+}

@@ -233,7 +233,10 @@ fn a_frozen_picture_stands_still_and_says_so() {
         .says("─ Topology")
         .says("FROZEN")
         .press("esc");
-    story.press("z").says_not("FROZEN").says("split brain");
+    story
+        .press("z")
+        .says_not("FROZEN")
+        .says("two master labels");
     assert_ne!(body(&story.table()), body(&frozen));
 }
 

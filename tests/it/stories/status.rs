@@ -58,6 +58,7 @@ fn a_healthy_fleet_is_0_in_every_output() {
     assert_eq!(report["verdict"], "well");
     let gitlab = instance(&report, "gitlab");
     assert_eq!(gitlab["state"], "healthy");
+    assert_eq!(gitlab["situation"], "healthy");
     assert_eq!(gitlab["nodes"].as_array().unwrap().len(), 3);
     let masters = gitlab["nodes"]
         .as_array()
@@ -84,9 +85,13 @@ fn findings_are_1_and_name_what_is_so() {
     let report = json_until(&lab, |r, code| {
         code == 1 && instance(r, "gitlab")["state"] == "several-masters"
     });
-    let findings = instance(&report, "gitlab")["findings"].as_array().unwrap();
+    let gitlab = instance(&report, "gitlab");
+    assert_eq!(gitlab["situation"], "several-masters");
+    assert_eq!(gitlab["state_words"], "several masters");
+    let findings = gitlab["findings"].as_array().unwrap();
     let worst = &findings[0];
     assert_eq!(worst["check"], "several-masters");
+    assert_eq!(worst["situation"], "several-masters");
     assert!(!worst["evidence"].as_array().unwrap().is_empty());
     assert!(worst["sentence"].as_str().unwrap().contains("gitlab-0"));
 }
