@@ -221,7 +221,7 @@ fn as_master(
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
-    use crate::checks::fixture::*;
+    use crate::checks::fixture::{self, answer_of};
     use crate::domain::engine::{Follower, Probe, Replication, Side};
     use crate::domain::fixture::*;
 
@@ -246,7 +246,7 @@ mod tests {
             };
             f.answers("orders-1", Probe::Replication(replication), ago(*seconds));
         }
-        line(&answer_of(&CHECK, &f))
+        fixture::line(&answer_of(&CHECK, &f))
     }
 
     #[test]
@@ -256,29 +256,35 @@ mod tests {
             (
                 "nothing moves",
                 15,
-                &[(12, 70), (6, 70), (1, 70)] as &[_],
+                &[(12_i64, 70_u64), (6, 70), (1, 70)][..],
                 true,
                 frozen,
             ),
-            ("mute for a moment", 8, &[(7, 70), (1, 70)], true, "pass"),
+            (
+                "mute for a moment",
+                8,
+                &[(7, 70), (1, 70)][..],
+                true,
+                "pass",
+            ),
             (
                 "its replica still receives something: it is slow",
                 15,
-                &[(12, 70), (6, 71), (1, 72)],
+                &[(12, 70), (6, 71), (1, 72)][..],
                 true,
                 "pass",
             ),
             (
                 "its replica was heard once since",
                 15,
-                &[(1, 70)],
+                &[(1, 70)][..],
                 true,
                 "pass",
             ),
             (
                 "the link is down: it is gone, or the way to it is",
                 15,
-                &[(12, 70), (6, 70), (1, 70)],
+                &[(12, 70), (6, 70), (1, 70)][..],
                 false,
                 "pass",
             ),
@@ -301,7 +307,7 @@ mod tests {
                 .node(master())
                 .node(replica().lagging(lag).heard(40).falls_silent(None, 15))
                 .build();
-            assert_eq!(line(&answer_of(&CHECK, &f)), wanted, "{case}");
+            assert_eq!(fixture::line(&answer_of(&CHECK, &f)), wanted, "{case}");
         }
     }
 }

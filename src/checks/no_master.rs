@@ -29,7 +29,6 @@ const NONE: Situation = Situation {
     meaning: "Clients cannot write; whoever connects through the Service is refused.",
     accounts_for: &["link-down", "pods-missing"],
     shown: Shown::By(&["no-master"]),
-    ..Situation::BASE
 };
 
 const SCALED: Situation = Situation {

@@ -72,7 +72,7 @@ pub fn situations() -> Vec<(&'static Situation, Vec<&'static Check>)> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::panic)]
     use super::*;
     use std::collections::BTreeSet;
 
