@@ -31,7 +31,6 @@ const WAITING: Situation = Situation {
     meaning: "Clients are served by what runs; the rollout does not end, and waits without end.",
     accounts_for: &["pods-missing", "replication-retrying", "link-down"],
     shown: Shown::By(&["rollout-stuck", "rollout-unstable"]),
-    ..Situation::BASE
 };
 
 const ROLLING: Situation = Situation {
