@@ -104,6 +104,21 @@ impl Door {
         }
     }
 
+    /// Looks into the kubeconfig again after the server did not answer at all: whoever makes a cluster anew writes its new
+    /// address there. Tells whether the door leads elsewhere now; if not, nothing is opened anew and no plugin runs.
+    pub async fn look_again(&self) -> bool {
+        let entry = self.entry();
+        let fresh = tokio::task::spawn_blocking(move || {
+            entry.reread().filter(|fresh| !fresh.leads_where(&entry))
+        });
+        let Ok(Some(fresh)) = fresh.await else {
+            return false;
+        };
+        *self.open.lock().await = None;
+        *self.entry.lock().unwrap_or_else(PoisonError::into_inner) = fresh;
+        true
+    }
+
     async fn make(&self) -> Result<Open, Fault> {
         let entry = self.entry();
         let (config, renew_at) = match entry.way.clone()? {

@@ -101,6 +101,19 @@ impl Entry {
         let (found, _) = read_files(files, false);
         found.context(self.id.as_str()).ok().cloned()
     }
+
+    /// Whether the other leads to the same server in the same way, whoever one is there.
+    pub(super) fn leads_where(&self, other: &Entry) -> bool {
+        match (&self.way, &other.way) {
+            (Ok(Way::Kubeconfig { cluster: ours, .. }), Ok(Way::Kubeconfig { cluster, .. })) => {
+                let told = |cluster: &Cluster| serde_json::to_value(cluster).ok();
+                told(ours) == told(cluster)
+            }
+            (Ok(Way::InCluster), Ok(Way::InCluster)) => true,
+            (Err(ours), Err(theirs)) => ours == theirs,
+            _ => false,
+        }
+    }
 }
 
 /// What a client is made from.

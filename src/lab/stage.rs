@@ -323,7 +323,9 @@ impl Stage {
         }
         let machines = &self.infra.machines;
         machines.mend_crashes();
-        machines.undo_tricks();
+        if machines.undo_tricks() {
+            self.infra_api.faults().drop_streams();
+        }
         self.network.mend_all();
         for (_, engine) in machines.engines() {
             engine.heal();

@@ -94,7 +94,8 @@ struct Beat {
     version: Option<String>,
 }
 
-/// One beat. A refused credential is renewed once before it counts as refused.
+/// One beat. A refused credential is renewed once before it counts as refused, and a server that does not answer is looked
+/// for once more where the kubeconfig has it by now.
 async fn beat(door: &Door, desk: &Desk) -> Result<Beat, Fault> {
     let mut renewed = false;
     loop {
@@ -131,6 +132,10 @@ async fn beat(door: &Door, desk: &Desk) -> Result<Beat, Fault> {
                 }
                 // It is there and it knows us; that it says no to this question, or is busy, is no loss of the way.
                 (Some(403 | 429), kind) if kind != FaultKind::Protocol => None,
+                (None, _) if !renewed && door.look_again().await => {
+                    renewed = true;
+                    continue;
+                }
                 _ => return Err(refusal.fault),
             },
         };

@@ -44,6 +44,10 @@ static KEPT: Semaphore = Semaphore::const_new(256);
 /// that is opened is asked within seconds, and what happens in it meanwhile is not queued behind the asking.
 const APART: Duration = Duration::from_millis(2);
 const AT_ONCE: u32 = 96;
+/// A connection is opened anew after this long, for an instance in view and for others: an address may be another pod's by
+/// then, and what an old connection leads to may be gone for everybody else.
+const RENEWED_IN_VIEW: Duration = Duration::from_secs(30);
+const RENEWED: Duration = Duration::from_secs(120);
 /// How much longer one waits for an engine that may only be slow.
 const PATIENCE: u32 = 4;
 /// In one of so many rounds in which an engine is mute, that patience is had with it.
@@ -112,6 +116,8 @@ struct Node {
     target: Target,
     focus: watch::Receiver<Focus>,
     engine: Option<Engine>,
+    /// When the last connection was opened.
+    opened: Option<Instant>,
     /// The right to keep the connection open between rounds.
     kept: Option<SemaphorePermit<'static>>,
     /// The role that it said last.
@@ -178,6 +184,7 @@ impl Node {
             focus: desk.focus.clone(),
             backoff: Backoff::new(desk.pace.retry_least, desk.pace.retry_most, jitter.clone()),
             engine: None,
+            opened: None,
             kept: None,
             role: None,
             suspects: BTreeSet::new(),
@@ -206,6 +213,7 @@ impl Node {
                 return;
             };
             let permit = self.permit().await;
+            self.renew();
             let began = Instant::now();
             let round = self.round(&client).await;
             drop(permit);
@@ -248,6 +256,20 @@ impl Node {
         tokio::select! {
             _ = self.focus.wait_for(|focus| is_in_view(focus, &id, &target)) => {}
             () = sleep(wait) => {}
+        }
+    }
+
+    /// Gives up a connection that is old: what it leads to may long be what nobody else finds under the pod's name any
+    /// more.
+    fn renew(&mut self) {
+        let in_view = is_in_view(&self.focus.borrow(), &self.id, &self.target);
+        let most = match in_view {
+            true => RENEWED_IN_VIEW,
+            false => RENEWED,
+        };
+        let most = self.jitter.about(most);
+        if self.opened.is_some_and(|opened| opened.elapsed() >= most) {
+            (self.engine, self.kept) = (None, None);
         }
     }
 
@@ -294,8 +316,9 @@ impl Node {
             let due = if in_view { focused } else { background };
             let left = due.saturating_sub(began.elapsed());
             if now.nudges != nudges {
-                // Somebody wants to see it now, and all of it.
+                // Somebody wants to see it now, and all of it, as whoever comes anew would.
                 (self.asked_in_view, self.asked_list) = (None, None);
+                (self.engine, self.kept) = (None, None);
                 return;
             }
             if left.is_zero() {
@@ -486,7 +509,7 @@ impl Node {
     /// Opens a connection, or tells why there is none.
     async fn open(&mut self, client: &kube::Client) -> Result<Engine, NoWay> {
         let (namespace, pod) = (&self.id.namespace, &self.id.pod);
-        if let Some((fault, rest)) = self.shared.denials.standing(namespace, Way::PortForward) {
+        if let Some((fault, rest)) = self.denied(Way::PortForward) {
             self.tell_way(Way::PortForward, Some(&fault));
             return Err(NoWay::Forbidden(fault, rest));
         }
@@ -496,6 +519,7 @@ impl Node {
                 self.away = false;
                 self.shared.denials.lift(namespace, Way::PortForward);
                 self.tell_way(Way::PortForward, None);
+                self.opened = Some(Instant::now());
                 Engine::over(way.stream, Some(way.tether), deadline).await
             }
             Err(refusal) => {
@@ -512,12 +536,24 @@ impl Node {
             self.tell_way(Way::PortForward, Some(&fault));
             if fault.kind == FaultKind::Forbidden {
                 let (denials, pace) = (&self.shared.denials, &self.desk.pace);
-                let rest = denials.note(&self.id.namespace, Way::PortForward, &fault, pace);
+                let (namespace, nudges) = (&self.id.namespace, self.nudges());
+                let rest = denials.note(namespace, Way::PortForward, &fault, pace, nudges);
                 return NoWay::Forbidden(fault, rest);
             }
             self.tell_silent(None, fault);
             NoWay::Silent
         })
+    }
+
+    /// That way is not permitted in its namespace, as is believed at present; how long to rest.
+    fn denied(&self, way: Way) -> Option<(Fault, Duration)> {
+        let denials = &self.shared.denials;
+        denials.standing(&self.id.namespace, way, self.nudges())
+    }
+
+    /// How often somebody asked to try again.
+    fn nudges(&self) -> u64 {
+        self.focus.borrow().nudges
     }
 
     fn tell(&mut self, question: Question, reply: &Reply, took: Duration) {

@@ -139,14 +139,15 @@ impl Machines {
         self.0.tricks.leaderless.send_replace(leaderless);
     }
 
-    /// Ends all of it.
-    pub(in crate::lab) fn undo_tricks(&self) {
+    /// Ends all of it. Tells whether pods are reached as others than before.
+    pub(in crate::lab) fn undo_tricks(&self) -> bool {
         let lost: Vec<String> = self.0.tricks.lost.borrow().iter().cloned().collect();
         for node in lost {
             self.lose(&node, false);
         }
-        *self.0.tricks.rest() = Rest::default();
+        let rest = std::mem::take(&mut *self.0.tricks.rest());
         self.leaderless(false);
+        !rest.redirected.is_empty()
     }
 
     /// What a kubelet measures of the pods on its machine: their volumes.

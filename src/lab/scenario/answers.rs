@@ -27,6 +27,8 @@ fn foreign(Scene { stage, .. }: Scene<'_>) -> Result<String, String> {
     let (pod, instead) = (name(cast.last()), name(other.last()));
     let machines = &stage.infra.machines;
     machines.redirect((GITLAB.0, pod), (CACHE.0, instead));
+    // An address that another pod has now has no connection of the former one.
+    stage.infra_api.faults().drop_streams();
     Ok(format!("{instead} answers for {pod}"))
 }
 

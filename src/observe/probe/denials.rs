@@ -27,14 +27,29 @@ struct Denial {
     rest: Duration,
     /// Until when it is believed without being asked for again.
     until: Instant,
+    /// How often somebody had asked to try again when it was noted: it is not believed once they do again.
+    nudges: u64,
+}
+
+impl Denial {
+    fn is_believed(&self, now: Instant, nudges: u64) -> bool {
+        now < self.until && self.nudges == nudges
+    }
 }
 
 impl Denials {
     /// The refusal that is believed at present, and how long to rest.
-    pub(super) fn standing(&self, namespace: &Arc<str>, way: Way) -> Option<(Fault, Duration)> {
+    pub(super) fn standing(
+        &self,
+        namespace: &Arc<str>,
+        way: Way,
+        nudges: u64,
+    ) -> Option<(Fault, Duration)> {
         let denials = self.lock();
         let denial = denials.get(&(namespace.clone(), way))?;
-        (Instant::now() < denial.until).then(|| (denial.fault.clone(), denial.rest))
+        denial
+            .is_believed(Instant::now(), nudges)
+            .then(|| (denial.fault.clone(), denial.rest))
     }
 
     /// Notes a refusal, and tells how long to rest. The first few are doubted, as those of standing questions are;
@@ -45,23 +60,29 @@ impl Denials {
         way: Way,
         fault: &Fault,
         pace: &Pace,
+        nudges: u64,
     ) -> Duration {
         let now = Instant::now();
         let mut denials = self.lock();
         let key = (namespace.clone(), way);
         let before = denials.get(&key);
-        if let Some(denial) = before.filter(|denial| now < denial.until) {
+        if let Some(denial) = before.filter(|denial| denial.is_believed(now, nudges)) {
             return denial.rest;
         }
         let doubted = before.map_or(0, |denial| denial.doubted);
         let doubt = pace.doubt(doubted);
         let rest = doubt.unwrap_or(REST);
         let denial = Denial {
-            fault: fault.clone(),
+            // It is said of every pod of the namespace from here on: the words that name one of them stay behind.
+            fault: Fault {
+                detail: String::new(),
+                ..fault.clone()
+            },
             doubted: doubted + u32::from(doubt.is_some()),
             rest,
             // A little less than the rest, so that the first to wake asks again.
             until: now + rest / 2,
+            nudges,
         };
         denials.insert(key, denial);
         rest

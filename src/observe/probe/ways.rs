@@ -102,7 +102,7 @@ impl Node {
 
     async fn page(&mut self, client: &kube::Client, page: &str) -> Result<Vec<u8>, Refusal> {
         let (namespace, pod) = (self.id.namespace.clone(), self.id.pod.clone());
-        if let Some((fault, _)) = self.shared.denials.standing(&namespace, Way::PodProxy) {
+        if let Some((fault, _)) = self.denied(Way::PodProxy) {
             return Err(fault.into());
         }
         let asked = Asked {
@@ -127,10 +127,9 @@ impl Node {
         match &got {
             Ok(_) => self.shared.denials.lift(&namespace, Way::PodProxy),
             Err(refusal) if refusal.fault.kind == FaultKind::Forbidden => {
-                let pace = &self.desk.pace;
-                self.shared
-                    .denials
-                    .note(&namespace, Way::PodProxy, &refusal.fault, pace);
+                let (denials, pace) = (&self.shared.denials, &self.desk.pace);
+                let nudges = self.nudges();
+                denials.note(&namespace, Way::PodProxy, &refusal.fault, pace, nudges);
             }
             Err(_) => {}
         }
@@ -160,7 +159,7 @@ impl Node {
             return Ok(self.detour.ran_well);
         }
         let (namespace, pod) = (self.id.namespace.clone(), self.id.pod.clone());
-        if let Some((fault, _)) = self.shared.denials.standing(&namespace, Way::Exec) {
+        if let Some((fault, _)) = self.denied(Way::Exec) {
             return Err(fault);
         }
         self.detour.ran = Some(Instant::now());
@@ -183,9 +182,8 @@ impl Node {
             Err(fault) => {
                 match fault.kind {
                     FaultKind::Forbidden => {
-                        self.shared
-                            .denials
-                            .note(&namespace, Way::Exec, &fault, &pace);
+                        let (denials, nudges) = (&self.shared.denials, self.nudges());
+                        denials.note(&namespace, Way::Exec, &fault, &pace, nudges);
                     }
                     FaultKind::NotFound => self.detour.no_client = true,
                     _ => {}

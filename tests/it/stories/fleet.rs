@@ -133,6 +133,23 @@ fn a_cluster_that_dies_becomes_a_row_state_and_its_rows_are_no_longer_live() {
 }
 
 #[test]
+fn a_cluster_that_is_made_anew_is_found_where_the_kubeconfig_has_it_now() {
+    let mut lab = LabProcess::start("healthy");
+    let file = lab.folder().join("mine");
+    std::fs::copy(lab.kubeconfig(), &file).unwrap();
+    let console = Opening::new(["--context", "lab-infra"])
+        .kubeconfig(&file)
+        .open();
+    console.expect_row(&["healthy", "dragonfly-system/gitlab", "2 of 2"]);
+    lab.kill();
+    console.expect_row(&["unreachable", "dragonfly-system/gitlab"]);
+    let next = LabProcess::seeded("two-masters", 2);
+    std::fs::copy(next.kubeconfig(), &file).unwrap();
+    console.expect_row(&["several masters", "dragonfly-system/gitlab"]);
+    console.quit();
+}
+
+#[test]
 fn two_consoles_look_at_the_same_lab() {
     let lab = LabProcess::start("healthy");
     let one = open(&lab);
