@@ -167,7 +167,7 @@ fn every_recorded_situation_of_replication_is_judged_as_what_it_is() {
             "full-sync-v1.40",
             three(m(), r(), r()),
             LONG,
-            "full sync 0%: full-sync",
+            "full sync 4%: full-sync",
         ),
         (
             "partial-sync",
