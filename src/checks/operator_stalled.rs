@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use super::case::later;
 use super::leader::{Leader, leader};
 use super::waiting::waiting;
-use super::{Answer, Case, Check, Instance, Severity, Shown, Since, Situation, State};
+use super::{Answer, Case, Check, Instance, Severity, Shown, Situation, State};
 
 /// How long a step that is its own may be left undone, seconds.
 const PATIENCE: i64 = 60;
@@ -79,7 +79,7 @@ fn run(case: &Case<'_>) -> Answer {
             own.sentence
         ),
     )
-    .since(Since::Seen(stands))
+    .since(case.exactly(stands))
     .resting_on(
         format!("left undone: {}", own.gate.word()),
         "the steps of the operator's controllers",

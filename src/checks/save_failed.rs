@@ -102,24 +102,28 @@ fn trouble<'a, 'b>(
     node: &'b Node<'a>,
     full: &[(String, String, u64, Timestamp)],
 ) -> Option<Trouble<'a, 'b>> {
-    let told = node
+    let failed = node
         .told(case, Question::Persistence, |e| e.persistence.as_ref())
-        .is_some();
+        .is_some_and(|known| known.value.last_save_failed());
+    let full = full.iter().find(|(pod, ..)| pod == node.name());
+    if !failed && full.is_none() {
+        return None;
+    }
     let Snapshots { failure, last, .. } = snapshots(view, Some(&node.view), case.now);
     let one = Trouble {
         node,
-        failure: failure.filter(|_| told),
+        failure: failure.filter(|_| failed),
         saved: last,
-        full: full
-            .iter()
-            .find(|(pod, ..)| pod == node.name())
-            .map(|(_, claim, percent, at)| (claim.clone(), *percent, *at)),
+        full: full.map(|(_, claim, percent, at)| (claim.clone(), *percent, *at)),
     };
     (one.failure.is_some() || one.full.is_some()).then_some(one)
 }
 
 /// Volumes that are as good as full, by what was read of them: pod, claim, percent, and when.
 fn full_volumes(case: &Case<'_>, view: &InstanceView<'_>) -> Vec<(String, String, u64, Timestamp)> {
+    if !case.context.on_demand.knows_volumes() {
+        return Vec::new();
+    }
     let namespace = &view.id.namespace;
     places(view)
         .into_iter()

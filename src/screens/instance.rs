@@ -244,7 +244,8 @@ impl Screen for Instance {
             ("claim", !view.pvcs.is_empty()),
             ("event", !lists.of_pane(Pane::Events).is_empty()),
             ("change", !lists.of_pane(Pane::History).is_empty()),
-            ("client", !lists.of_pane(Pane::Clients).is_empty()),
+            // What is not known of clients is told there, too.
+            ("client", true),
             ("rows", !lists.of_pane(self.pane).is_empty()),
         ]
         .into_iter()

@@ -91,7 +91,7 @@ impl Screen for Replication {
             ("instance", true),
             ("node", self.sheet.pane() <= NODES && !view.nodes.is_empty()),
             ("finding", judged.is_some_and(|j| !j.findings.is_empty())),
-            ("ill", links::ill(&view).next().is_some()),
+            ("ill", links::ill(&view, see.limits.lag).next().is_some()),
             ("master", view.engine_masters().next().is_some()),
             ("change", !self.changes.is_empty()),
             ("rows", here.is_some_and(|section| section.len > 0)),
@@ -204,7 +204,7 @@ fn act(
         Command::Pane(turn) => sheet.turn(*turn),
         Command::Scroll(side) => sheet.scroll(*side, links::COLUMNS),
         Command::Find(turn) => {
-            let found = find_ill(*turn, view, sheet, sections);
+            let found = find_ill(*turn, see, view, sheet, sections);
             if found.is_some() {
                 sheet.focus(LINKS);
                 sheet.choose(LINKS, found);
@@ -246,6 +246,7 @@ fn act(
 /// The next replica whose link is not well, or the one before.
 fn find_ill(
     turn: Turn,
+    see: &See<'_>,
     view: &InstanceView<'_>,
     sheet: &Sheet<5>,
     sections: &[Section<'_>],
@@ -259,7 +260,7 @@ fn find_ill(
             Turn::Previous => (at + len - step) % len,
         })
         .map(|at| (section.name)(at))
-        .find(|name| links::ill(view).any(|node| *node.id.pod == **name))
+        .find(|name| links::ill(view, see.limits.lag).any(|node| *node.id.pod == **name))
 }
 
 fn copy(

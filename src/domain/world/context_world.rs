@@ -83,7 +83,9 @@ pub struct ContextWorld {
     pub leases: Shelf<Lease>,
     /// What was read because somebody needed it.
     pub on_demand: OnDemand,
-    engines: HashMap<(Arc<str>, Arc<str>), EngineRecord>,
+    /// Boxed: a record is some kilobytes, and the table keeps free places for half as many again, and for twice as many
+    /// when pods have come and gone.
+    engines: HashMap<(Arc<str>, Arc<str>), Box<EngineRecord>>,
     /// When the `role` label of a pod was seen to change; nothing for one that has had its label since we look.
     relabelled: HashMap<(Arc<str>, Arc<str>), Timestamp>,
     /// The last comparison of each instance that was asked for, by namespace and name.
@@ -261,7 +263,9 @@ impl ContextWorld {
 
     /// What is known of an engine.
     pub fn engine(&self, namespace: &str, pod: &str) -> Option<&EngineRecord> {
-        self.engines.get(&(Arc::from(namespace), Arc::from(pod)))
+        self.engines
+            .get(&(Arc::from(namespace), Arc::from(pod)))
+            .map(Box::as_ref)
     }
 
     /// When the `role` label of a pod was seen to change, by our clock.
@@ -668,7 +672,7 @@ impl ContextWorld {
         Some(
             self.engines
                 .entry(key)
-                .or_insert_with(|| EngineRecord::new(uid.clone())),
+                .or_insert_with(|| Box::new(EngineRecord::new(uid.clone()))),
         )
     }
 }

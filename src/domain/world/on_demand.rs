@@ -79,6 +79,14 @@ impl OnDemand {
         }
     }
 
+    /// How full volumes are was read of some machine, and is kept.
+    pub fn knows_volumes(&self) -> bool {
+        self.0.values().any(|looked| {
+            let found = looked.found.as_ref().map(|known| &known.value);
+            matches!(found, Some(Found::Volumes(_)))
+        })
+    }
+
     /// How full a claim's volume is, and when that was learned.
     pub fn volume(&self, namespace: &str, claim: &str) -> Option<(&Volume, Timestamp)> {
         let key = (Arc::from(namespace), Arc::from(claim));

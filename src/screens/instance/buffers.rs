@@ -26,11 +26,14 @@ pub(super) fn columns() -> Vec<Column> {
             .pinned(),
         figure("bytes", "BYTES", 8, 0),
         Column::new("what", "WHAT WAITS").width(20, 60).fill(),
-        figure("unread", "UNREAD", 6, 1),
+        figure("unread", "UNREAD", 6, 2),
         figure("queued", "QUEUED", 6, 3),
         figure("idle", "IDLE", 6, 4),
         Column::new("phase", "PHASE").width(7, 12).priority(4),
-        Column::new("client", "CLIENT").width(12, 40).priority(2),
+        Column::new("client", "CLIENT")
+            .width(12, 40)
+            .firm(22)
+            .priority(1),
         Column::new("name", "CALLED").width(8, 24).priority(5),
         figure("id", "ID", 6, 6),
     ]
@@ -166,6 +169,7 @@ fn of_node(see: &See<'_>, node: &NodeView<'_>, engine: &EngineRecord) -> Option<
             },
             Piece::muted(words),
         ])
+        .spanning()
         .stale(node.engine_on(Question::Memory).is_none()),
     })
 }

@@ -48,14 +48,18 @@ pub(super) fn columns() -> Vec<Column> {
         Column::new("key", "KEY").width(10, 48).fill(),
         Column::new("node", "NODE")
             .width(8, 32)
+            .firm(14)
             .cut_middle()
-            .priority(1),
+            .priority(3),
         Column::new("ago", "AGE").width(6, 6).right().priority(2),
         Column::new("arguments", "ARGS")
             .width(5, 5)
             .right()
             .priority(4),
-        Column::new("client", "BY").width(12, 40).priority(2),
+        Column::new("client", "BY")
+            .width(12, 40)
+            .firm(20)
+            .priority(1),
         Column::new("name", "CALLED").width(8, 24).priority(5),
     ]
 }

@@ -23,7 +23,7 @@ pub(super) fn section<'a>(see: &'a See<'a>, view: &'a InstanceView<'a>) -> Secti
     let mut rows = Vec::new();
     for node in replicas(view) {
         let row = cells(see, view, node);
-        let is_ill = ill(view).any(|other| other.id == node.id);
+        let is_ill = ill(view, see.limits.lag).any(|other| other.id == node.id);
         if (see.ill_only && !is_ill) || !see.filter.shows(&Plain::of(&row)) {
             continue;
         }
@@ -35,7 +35,7 @@ pub(super) fn section<'a>(see: &'a See<'a>, view: &'a InstanceView<'a>) -> Secti
         }
     }
     let all = replicas(view).count();
-    let well = all - ill(view).count();
+    let well = all - ill(view, see.limits.lag).count();
     let tone = match well == all {
         true => Tone::Muted,
         false => Tone::Degraded,
@@ -102,12 +102,15 @@ pub(super) fn replicas<'v, 'a>(
 }
 
 /// Replicas whose link is not well.
-pub(super) fn ill<'v, 'a>(view: &'v InstanceView<'a>) -> impl Iterator<Item = &'v NodeView<'a>> {
-    replicas(view).filter(|node| verdict(view, node).1 != Tone::Healthy)
+pub(super) fn ill<'v, 'a>(
+    view: &'v InstanceView<'a>,
+    lag: u64,
+) -> impl Iterator<Item = &'v NodeView<'a>> {
+    replicas(view).filter(move |node| verdict(view, node, lag).1 != Tone::Healthy)
 }
 
-/// Both ends taken together, in a word or a few.
-fn verdict(view: &InstanceView<'_>, node: &NodeView<'_>) -> (String, Tone) {
+/// Both ends taken together, in a word or a few; more than `lag` records behind is lagging.
+fn verdict(view: &InstanceView<'_>, node: &NodeView<'_>, lag: u64) -> (String, Tone) {
     let told = |word: &str, tone| (word.to_owned(), tone);
     let Some(engine) = node.engine else {
         return told("not asked", Tone::Unknown);
@@ -121,6 +124,9 @@ fn verdict(view: &InstanceView<'_>, node: &NodeView<'_>) -> (String, Tone) {
         _ => {}
     }
     match topology::link(view, node) {
+        Some(link) if link.lag.is_some_and(|behind| behind > lag) => {
+            told("lagging", Tone::Degraded)
+        }
         Some(link) => (link.word, link.tone),
         None => told("calls itself master", Tone::Broken),
     }
@@ -128,7 +134,7 @@ fn verdict(view: &InstanceView<'_>, node: &NodeView<'_>) -> (String, Tone) {
 
 fn cells(see: &See<'_>, view: &InstanceView<'_>, node: &NodeView<'_>) -> Row {
     let dash = || Piece::muted(see.sign(Glyph::Dash));
-    let (word, tone) = verdict(view, node);
+    let (word, tone) = verdict(view, node, see.limits.lag);
     let sign = see.sign(match tone {
         Tone::Healthy => Glyph::Healthy,
         Tone::Syncing => Glyph::Syncing,
@@ -342,7 +348,7 @@ mod tests {
     /// The verdict on the last node's link, with its tone.
     fn told(f: &Fixture) -> (String, Tone) {
         let view = f.world.instance(&f.id).unwrap();
-        verdict(&view, view.nodes.last().unwrap())
+        verdict(&view, view.nodes.last().unwrap(), 10_000)
     }
 
     #[test]
@@ -387,6 +393,7 @@ mod tests {
                 ("silent", Tone::Unknown),
             ),
             (None, replica().unasked(), ("not asked", Tone::Unknown)),
+            (None, replica().lagging(10_001), ("lagging", Tone::Degraded)),
             (
                 None,
                 replica().engine_master(),

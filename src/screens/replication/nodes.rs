@@ -47,7 +47,7 @@ fn columns(names: u16) -> Vec<Column> {
             .cut_middle()
             .pinned(),
         Column::new("role", "ROLE").width(8, 18),
-        Column::new("data", "DATA SET").width(9, 18),
+        Column::new("data", "DATA SET").width(9, 26),
         figure("offset", "OFFSET", 11, 20, 1),
         figure("grows", "GROWS", 8, 8, 2),
         figure("keys", "KEYS", 6, 8, 2),
@@ -188,7 +188,7 @@ fn data_set(see: &See<'_>, view: &InstanceView<'_>, node: &NodeView<'_>) -> Piec
     let is_master = node.engine_role().map(|k| k.value) == Some(Role::Master);
     match leader {
         Some(leader) if leader != own => {
-            Piece::new(format!("{} not its", short(own)), Tone::Broken)
+            Piece::new(format!("{} not the master's", short(own)), Tone::Broken)
         }
         None if is_master && others.into_iter().any(|other| other != own) => {
             Piece::new(format!("{} its own", short(own)), Tone::Broken)

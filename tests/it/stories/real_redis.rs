@@ -60,7 +60,12 @@ impl Kubelet for RealServer {
     }
 }
 
-struct Redis(Child, u16);
+/// Its process, its port, and the folder that it may write to.
+struct Redis(
+    Child,
+    u16,
+    #[expect(dead_code, reason = "kept for as long as the process")] tempfile::TempDir,
+);
 
 impl Redis {
     fn start() -> Option<Self> {
@@ -76,7 +81,9 @@ impl Redis {
 
     /// One on that port, with more arguments.
     fn at(program: &std::path::Path, port: u16, more: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
         let child = Command::new(program)
+            .current_dir(folder.path())
             .args([
                 "--port",
                 &port.to_string(),
@@ -93,7 +100,7 @@ impl Redis {
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
-        let redis = Self(child, port);
+        let redis = Self(child, port, folder);
         let begun = std::time::Instant::now();
         while redis.command(&["PING"]).as_deref() != Some("+PONG") {
             assert!(

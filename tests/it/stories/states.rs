@@ -10,6 +10,7 @@ use darner::checks::{Finding, Judgement, Shown, Subject, situations};
 use darner::cli::args::Reach;
 use darner::cli::fleet::{Fleet, choose};
 use darner::cli::gather::Gathering;
+use darner::domain::world::EngineRecord;
 use darner::domain::{ContextId, InstanceId};
 use darner::lab::{Lab, LabOptions, SCENARIOS, Use};
 use darner::observe::{Focus, inbox};
@@ -361,4 +362,46 @@ fn each_scenario_raises_exactly_its_state() {
         playing.join_all().await.into_iter().flatten().collect()
     });
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+/// An old server, and one that wants TLS and a password, are odd and not ill: asked for all there is, data port included.
+#[test]
+fn what_is_odd_is_no_illness() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    for (scenario, namespace, name) in [
+        ("old-server", "archive", "legacy"),
+        ("tls", "payments", "secure"),
+    ] {
+        runtime.block_on(async {
+            let mut watched = Watched::start(scenario).await;
+            let subject = subject(On::Instance(namespace, name));
+            let Subject::Instance(id) = &subject else {
+                unreachable!()
+            };
+            let id = id.clone();
+            watched
+                .focus
+                .send_modify(|focus| focus.instance = Some(id.clone()));
+            let deadline = Instant::now() + PATIENCE;
+            // Whether the data port can be used is known of every node.
+            while !watched.gathering.world.instance(&id).is_some_and(|view| {
+                let known = |engine: &EngineRecord| engine.data_port.is_some();
+                !view.nodes.is_empty() && view.nodes.iter().all(|n| n.engine.is_some_and(known))
+            }) {
+                let left = deadline.saturating_duration_since(Instant::now());
+                let change = timeout(left, watched.gathering.change()).await;
+                assert!(change.is_ok(), "{scenario}: {:?}", watched.judged(&subject));
+            }
+            let well = watched
+                .until(&subject, |j| j.findings.is_empty() && j.applies)
+                .await;
+            assert_eq!(well, Ok(()), "{scenario}");
+            watched.stop().await;
+        });
+    }
 }
