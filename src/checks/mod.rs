@@ -63,8 +63,6 @@ mod words;
 
 #[cfg(test)]
 pub(crate) mod fixture;
-#[cfg(test)]
-mod recorded;
 
 use std::collections::BTreeMap;
 

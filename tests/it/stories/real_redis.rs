@@ -61,7 +61,11 @@ impl Kubelet for RealServer {
 }
 
 /// Its process, its port, and the folder that it may write to.
-struct Redis(Child, u16, tempfile::TempDir);
+struct Redis(
+    Child,
+    u16,
+    #[expect(dead_code, reason = "removed when it is dropped")] tempfile::TempDir,
+);
 
 impl Redis {
     fn start() -> Option<Self> {
