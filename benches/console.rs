@@ -1,8 +1,8 @@
 //! The promises that a person feels, measured on the real binary in a pseudo-terminal, the clusters served by other
 //! processes: first frame, first complete row, key to frame, event to cell, frames and processor time when idle, memory.
 //!
-//! `cargo bench --bench console` prints one line a figure; `-- --quick` takes fewer samples; `-- start`, `-- idle` and
-//! `-- many` each measure a part; `-- idle --show` prints the lines that each idle frame changed. What is measured is the console; what it looks at is the lab, a simulation. The labs
+//! `cargo bench --bench console` prints one line a figure; `-- --quick` takes fewer samples; `-- start`, `-- idle`, `-- fleet`
+//! and `-- many` each measure a part; `-- idle --show` prints the lines that each idle frame changed. What is measured is the console; what it looks at is the lab, a simulation. The labs
 //! run on the same cores: what they and the console take of them is printed beside the figure.
 #![allow(
     clippy::unwrap_used,
@@ -38,6 +38,9 @@ fn main() {
     if wanted("idle") {
         let show = args.iter().any(|arg| arg == "--show");
         idle_and_memory(if quick { 10 } else { 60 }, show);
+    }
+    if wanted("fleet") {
+        one_fleet(if quick { 10 } else { 60 });
     }
     if wanted("many") {
         many_contexts(if quick { 2 } else { 20 }, if quick { 10 } else { 200 });
@@ -102,6 +105,40 @@ fn idle_and_memory(seconds: u64, show: bool) {
         frames.different as f64 / took,
         frames.equal as f64 / took,
         cpu / took * 100.0
+    );
+}
+
+/// Two hundred nodes in one context, probed at the pace of the background, while nothing is pressed: what it costs.
+fn one_fleet(seconds: u64) {
+    const INSTANCES: usize = 67;
+    // Three instances are there anyway; with `scale:N` there are N more of three pods each.
+    let lab = [LabProcess::seeded(&format!("scale:{}", INSTANCES - 3), 1)];
+    let (_folder, kubeconfig, names) = merged(&lab);
+    let console = Opening::new(["--context".to_owned(), names[0].clone()])
+        .kubeconfig(&kubeconfig)
+        .size(200, 60)
+        .open();
+    let wanted = format!("{INSTANCES} instances");
+    console.wait(&wanted, |screen| screen.contains(&wanted));
+    console.wait("nothing unknown", |screen| {
+        !screen.contains("unknown") && !screen.contains("syncing")
+    });
+    // The first round of all engines is over, and every connection open, when a round of ten seconds has passed.
+    std::thread::sleep(Duration::from_secs(15));
+    let shares = Shares::of(console.pid(), &lab);
+    let (seen, begun) = (console.bytes().len(), Instant::now());
+    std::thread::sleep(Duration::from_secs(seconds));
+    let took = begun.elapsed().as_secs_f64();
+    shares.print(&format!(
+        "{INSTANCES} instances with {} nodes, each probed every 10 s",
+        INSTANCES * 3 - 1
+    ));
+    let frames = frames(&console.bytes(), seen, (60, 200), false);
+    println!(
+        "the same: resident {:.1} MiB, {:.2} frames/s in which a cell differed, {:.2} in which none did",
+        resident(console.pid()) as f64 / 1024.0,
+        frames.different as f64 / took,
+        frames.equal as f64 / took
     );
 }
 

@@ -1,5 +1,5 @@
-//! What drawing and taking facts in costs at 700 instances with 2,000 pods: the pure rooms alone, without a terminal, a
-//! network or a lab. `cargo bench --bench screens`.
+//! What drawing, judging and taking facts in costs at 700 instances with 2,000 pods: the pure rooms alone, without a
+//! terminal, a network or a lab. `cargo bench --bench screens`.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -11,8 +11,11 @@
 #[allow(dead_code)]
 mod world;
 
+use std::hint::black_box;
 use std::time::Instant;
 
+use darner::checks::{self, Board, Limits, State, Subject};
+use darner::domain::{InstanceId, Touched};
 use darner::msg::Msg;
 use world::*;
 
@@ -89,6 +92,58 @@ fn main() {
     measured("the palette", 50, &mut || {
         story.press(": c a 1").press("esc");
     });
+    judging(&story, &infra, &measured);
     story.press("g g enter");
     measured("view of Instance", 300, &mut || story.draw());
+}
+
+/// One instance, the whole board, and what is judged again when little was touched.
+fn judging(story: &Story, infra: &[Db], measured: &dyn Fn(&str, usize, &mut dyn FnMut())) {
+    let (world, limits, now) = (story.state.world(), Limits::default(), story.now);
+    let judge =
+        |id: &InstanceId| checks::judge(world, &Subject::Instance(id.clone()), &limits, now);
+    let ill = |id: &InstanceId| judge(id).state.is_ill();
+    let of = |wanted: bool| {
+        infra
+            .iter()
+            .map(Db::id)
+            .find(|id| ill(id) == wanted)
+            .unwrap()
+    };
+    let (well, bad) = (of(false), of(true));
+    assert_eq!(judge(&well).state, State::Healthy);
+    for (what, id) in [
+        ("a healthy instance of 3 pods judged", &well),
+        ("one with two masters judged", &bad),
+    ] {
+        measured(what, 500, &mut || {
+            black_box(judge(black_box(id)));
+        });
+    }
+    let touching = |instances: &[Db]| Touched {
+        instances: instances.iter().map(Db::id).collect(),
+        ..Touched::default()
+    };
+    let everything = Touched {
+        links: world.contexts().map(|context| context.id.clone()).collect(),
+        ..Touched::default()
+    };
+    let mut board = Board::default();
+    board.update(world, &everything, &limits, now);
+    measured("the whole board judged", 30, &mut || {
+        board.update(world, &everything, &limits, now);
+    });
+    for count in [0, 1, 10] {
+        let touched = touching(&infra[..count]);
+        measured(
+            &format!("the board, {count} instances touched"),
+            300,
+            &mut || {
+                board.update(world, &touched, &limits, now);
+            },
+        );
+    }
+    measured("the attention list", 100, &mut || {
+        black_box(board.attention(world).len());
+    });
 }

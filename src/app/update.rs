@@ -101,8 +101,7 @@ fn judge(state: &mut State, touched: Touched, now: Timestamp) {
     state.bar_is_old |= judged || !touched.links.is_empty() || !touched.operators.is_empty();
     state.bar_is_old |= touched.shown;
     for desk in &mut state.desks {
-        desk.fresh.judged |= judged;
-        desk.fresh.touched.merge(touched.clone());
+        desk.fresh.hear(&touched, judged);
     }
 }
 

@@ -18,6 +18,8 @@ pub const WORDS: &[Word] = &[
     word("master", "no node is known to act as master"),
     word("claim", "the instance has no PVC"),
     word("event", "there is no event"),
+    word("change", "nothing is known to have changed"),
+    word("client", "clients are shown with an instance"),
     word("rows", "there is nothing to select"),
     word("columns", "rows here are not sorted by columns"),
     word("past", "there is no screen before this one"),

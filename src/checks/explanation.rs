@@ -208,6 +208,8 @@ mod tests {
             "{lines:?}"
         );
         let heads: Vec<_> = lines.iter().filter(|l| l.starts_with("# ")).collect();
-        assert_eq!(heads, [&format!("# {}", node.pod)]);
+        let pod = &node.pod;
+        let changes = format!("# the changes in {pod}, newest first");
+        assert_eq!(heads, [&format!("# {pod}"), &changes]);
     }
 }

@@ -3,8 +3,8 @@
 
 use jiff::Timestamp;
 
-use super::Evidence;
 use super::words::list;
+use super::{Evidence, changes};
 use crate::domain::engine::{Question, Role, RoleReply, Side, Way};
 use crate::domain::world::EngineRecord;
 use crate::domain::{Compared, InstanceId, InstanceView, NodeId, NodeView, World, text};
@@ -25,6 +25,7 @@ pub(super) fn of_instance(world: &World, id: &InstanceId) -> Vec<Known> {
     };
     let mut known = vec![whole(&view)];
     known.extend(view.nodes.iter().map(|node| one(&view, node)));
+    known.extend(changes::of(&view, None));
     known
 }
 
@@ -36,7 +37,10 @@ pub(super) fn of_node(world: &World, id: &InstanceId, node: &NodeId) -> Vec<Know
     view.nodes
         .iter()
         .filter(|n| n.id == *node)
-        .map(|n| one(&view, n))
+        .flat_map(|n| {
+            let changed = changes::of(&view, Some(&n.id.pod));
+            std::iter::once(one(&view, n)).chain(changed)
+        })
         .collect()
 }
 

@@ -12,6 +12,7 @@ mod answers_garbled;
 mod being_made;
 mod board;
 mod case;
+mod changes;
 mod clocks_differ;
 mod context_unreachable;
 mod crd_missing;

@@ -161,6 +161,7 @@ fn lost(kind: Kind) -> &'static str {
         Kind::Service => "whether the master Service exists",
         Kind::EndpointSlice => "where the Service sends traffic",
         Kind::Pvc => "what storage they have",
+        Kind::ExistingPvc => "what stands behind the claims that their owners chose",
         Kind::Pdb => "whether they are protected from evictions",
         Kind::NetworkPolicy => "who may reach them",
         Kind::Event => "what happened to them lately",

@@ -2,6 +2,7 @@
 
 use super::case::later;
 use super::links::evidence;
+use super::loading::is_in_full_sync;
 use super::words::{are, list};
 use super::{Answer, Case, Check, Instance, Node, Severity, Shown, Since, Situation, State, Word};
 use crate::domain::Role;
@@ -197,7 +198,7 @@ fn run(case: &Case<'_>) -> Answer {
             );
         }
         if let Some(keyspace) = node.view.engine.and_then(|e| e.keyspace.as_ref())
-            && node.follower().is_some()
+            && node.says(Role::Replica)
         {
             finding = finding.resting_on(
                 format!("{} keys", text::count(keyspace.value.keys)),
@@ -217,7 +218,9 @@ fn doing(
     node: &Node<'_>,
 ) -> (Option<Doing>, Option<jiff::Timestamp>) {
     let Some(f) = node.follower() else {
-        return (None, None);
+        // Where INFO replication is not told, ROLE may be.
+        let by_role = node.replication.is_none() && is_in_full_sync(node);
+        return (by_role.then_some(Doing::FullSync), None);
     };
     let state = line(instance, node).map(|(_, line)| &line.state);
     if super::links::is_elsewhere(instance, node) {

@@ -55,12 +55,12 @@ pub async fn run(reach: &Reach, looks: &Looks, address: Option<&str>) -> color_e
             } else {
                 searched.join(", ")
             };
-            println!(
-                "There is no kubeconfig (looked at KUBECONFIG, {places}, and for a pod's service account)."
-            );
-            println!(
-                "Press l to try darner on its lab, two simulated clusters on this machine; any other key leaves."
-            );
+            // Lines that fit the narrowest usual terminal, where it would break them within a word.
+            println!("There is no kubeconfig. Looked at:");
+            println!("  KUBECONFIG, {places},");
+            println!("  and for a pod's service account.");
+            println!("Press l to try darner on its lab: two simulated clusters on this machine.");
+            println!("Any other key leaves.");
             std::io::stdout().flush()?;
             match pressed_l().await? {
                 Answer::Lab => lab::console(&lab::Beginning::default(), reach, looks).await,

@@ -138,6 +138,11 @@ fn sources_answered(context: &ContextWorld, confines: &[Arc<str>]) -> bool {
         Kind::Pdb | Kind::NetworkPolicy | Kind::Event => context
             .instances()
             .all(|instance| within(kind, &instance.namespace)),
+        Kind::ExistingPvc => context.dragonflies.iter().all(|held| {
+            let snapshot = held.value.snapshot.as_ref();
+            let names_one = snapshot.is_some_and(|snapshot| snapshot.existing_claim.is_some());
+            !names_one || within(kind, &held.value.meta.namespace)
+        }),
         _ => match access(kind, Scope::Cluster) {
             // Refused for the whole cluster: then it is asked for namespace by namespace.
             Some(Access::Denied(_)) => confines.iter().all(|namespace| within(kind, namespace)),

@@ -103,6 +103,9 @@ pub enum Kind {
     EndpointSlice,
     /// Claims of Dragonfly pods.
     Pvc,
+    /// Claims in namespaces that have an instance with a claim of its owner's choice (`existingPersistentVolumeClaimName`,
+    /// operator v1.4.0 and later): they carry no label of the operator's.
+    ExistingPvc,
     /// PodDisruptionBudgets in namespaces that have an instance.
     Pdb,
     /// NetworkPolicies in namespaces that have an instance.
@@ -127,6 +130,7 @@ impl Kind {
         Kind::Service,
         Kind::EndpointSlice,
         Kind::Pvc,
+        Kind::ExistingPvc,
         Kind::Pdb,
         Kind::NetworkPolicy,
         Kind::Event,
@@ -144,7 +148,7 @@ impl Kind {
             Kind::StatefulSet => "statefulsets",
             Kind::Service => "services",
             Kind::EndpointSlice => "endpointslices",
-            Kind::Pvc => "persistentvolumeclaims",
+            Kind::Pvc | Kind::ExistingPvc => "persistentvolumeclaims",
             Kind::Pdb => "poddisruptionbudgets",
             Kind::NetworkPolicy => "networkpolicies",
             Kind::Event => "events",
@@ -158,7 +162,12 @@ impl Kind {
         match self {
             Kind::Crd => "apiextensions.k8s.io",
             Kind::Dragonfly => "dragonflydb.io",
-            Kind::Pod | Kind::OperatorPod | Kind::Service | Kind::Pvc | Kind::Event => "",
+            Kind::Pod
+            | Kind::OperatorPod
+            | Kind::Service
+            | Kind::Pvc
+            | Kind::ExistingPvc
+            | Kind::Event => "",
             Kind::StatefulSet | Kind::OperatorDeployment => "apps",
             Kind::EndpointSlice => "discovery.k8s.io",
             Kind::Pdb => "policy",
@@ -177,6 +186,7 @@ impl Kind {
             Kind::Service => "Services",
             Kind::EndpointSlice => "EndpointSlices",
             Kind::Pvc => "PVCs",
+            Kind::ExistingPvc => "existing PVCs",
             Kind::Pdb => "PodDisruptionBudgets",
             Kind::NetworkPolicy => "NetworkPolicies",
             Kind::Event => "events",

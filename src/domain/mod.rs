@@ -9,6 +9,7 @@
 
 pub mod address;
 pub mod comparison;
+pub mod consumers;
 pub mod cron;
 pub mod data_port;
 pub mod engine;
@@ -22,6 +23,7 @@ pub mod log;
 pub mod object;
 pub mod selector;
 pub mod text;
+pub mod timeline;
 pub mod version;
 pub mod view;
 pub mod want;

@@ -204,13 +204,21 @@ impl<'a> InstanceView<'a> {
                 .iter()
                 .any(|n| selector.selects(&n.pod.value.meta.labels))
         };
+        // A claim that carries the operator's labels as well is among its own.
+        let existing = dragonfly
+            .value
+            .snapshot
+            .as_ref()
+            .and_then(|snapshot| snapshot.existing_claim.as_deref())
+            .and_then(|claim| context.existing_pvcs.get(ns, claim))
+            .filter(|held| held.value.meta.labels.get("app").map(String::as_str) != Some(name));
         Some(Self {
             id: id.clone(),
             context,
             dragonfly,
             stateful_set: context.stateful_sets.get(ns, name),
             service: context.services.get(ns, service_name),
-            pvcs: context.pvcs.group(ns, name).collect(),
+            pvcs: context.pvcs.group(ns, name).chain(existing).collect(),
             pdbs: context
                 .pdbs
                 .in_namespace(ns)

@@ -21,6 +21,7 @@ use super::object::Meta;
 pub enum Foreign {
     ClusterRole,
     ClusterRoleBinding,
+    Pod,
     Role,
     RoleBinding,
     StorageClass,
@@ -41,6 +42,9 @@ pub struct ForeignDoc {
     pub words: &'static str,
     /// Paths of what is kept of an object, besides its metadata.
     pub kept: &'static [&'static [&'static str]],
+    /// There are many of them, so they are read page by page rather than from the server's cache, and of their metadata only
+    /// what names them and their owner is kept.
+    pub many: bool,
 }
 
 impl Foreign {
@@ -48,6 +52,7 @@ impl Foreign {
     pub const ALL: &[Foreign] = &[
         Foreign::ClusterRole,
         Foreign::ClusterRoleBinding,
+        Foreign::Pod,
         Foreign::Role,
         Foreign::RoleBinding,
         Foreign::StorageClass,
@@ -68,6 +73,7 @@ impl Foreign {
                 namespaced,
                 words,
                 kept,
+                many: false,
             }
         }
         const RULES: &[&[&str]] = &[&["rules"]];
@@ -89,10 +95,28 @@ impl Foreign {
                 &["volumeBindingMode"],
                 &["reclaimPolicy"],
             ],
+            many: false,
+        };
+        // Whose a client's address is.
+        const POD: ForeignDoc = ForeignDoc {
+            group: "",
+            versions: &["v1"],
+            resource: "pods",
+            namespaced: true,
+            words: "pods",
+            kept: &[
+                &["status", "podIP"],
+                &["status", "podIPs"],
+                &["status", "phase"],
+                &["spec", "nodeName"],
+                &["spec", "hostNetwork"],
+            ],
+            many: true,
         };
         match self {
             Foreign::ClusterRole => &CLUSTER_ROLE,
             Foreign::ClusterRoleBinding => &CLUSTER_BINDING,
+            Foreign::Pod => &POD,
             Foreign::Role => &ROLE,
             Foreign::RoleBinding => &BINDINGS,
             Foreign::StorageClass => &STORAGE_CLASS,

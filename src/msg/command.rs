@@ -137,6 +137,10 @@ pub enum Target {
     Event,
     /// The worst finding.
     Finding,
+    /// The newest change.
+    Change,
+    /// The clients.
+    Client,
 }
 
 /// A command that is written as it stands.
@@ -341,6 +345,16 @@ pub const COMMANDS: &[CommandDoc] = &[
         "jump finding",
         Command::Jump(Target::Finding),
         "jump to the worst finding",
+    ),
+    doc(
+        "jump change",
+        Command::Jump(Target::Change),
+        "jump to the newest change of roles, data sets and processes",
+    ),
+    doc(
+        "jump client",
+        Command::Jump(Target::Client),
+        "jump to the workloads that use it",
     ),
     doc("notices", Command::Notices, "show notices and problems"),
     doc(

@@ -113,37 +113,30 @@ async fn cover(desk: Desk, kind: Kind, confined: bool, namespaces: Vec<Arc<str>>
 /// Answers for the kinds that are asked about only where an instance is, as instances come and go.
 async fn in_namespaces(desk: Desk) {
     let mut roster = desk.roster.subscribe();
-    let mut handles: BTreeMap<Arc<str>, AbortHandle> = BTreeMap::new();
+    let mut handles: BTreeMap<(Arc<str>, Kind), AbortHandle> = BTreeMap::new();
     let mut running: FuturesUnordered<BoxFuture<'static, ()>> = FuturesUnordered::new();
     loop {
-        let wanted = roster.borrow_and_update().namespaces();
-        handles.retain(|namespace, handle| {
-            let stays = wanted.contains(namespace);
+        let wanted = roster.borrow_and_update().questions();
+        handles.retain(|question, handle| {
+            let stays = wanted.contains(question);
             if !stays {
                 handle.abort();
-                for kind in standing::PER_NAMESPACE {
-                    desk.tell(Fact::Unwatched {
-                        context: desk.context.clone(),
-                        kind: *kind,
-                        scope: Scope::Namespace(namespace.clone()),
-                    });
-                }
+                let (namespace, kind) = question;
+                desk.tell(Fact::Unwatched {
+                    context: desk.context.clone(),
+                    kind: *kind,
+                    scope: Scope::Namespace(namespace.clone()),
+                });
             }
             stays
         });
-        for namespace in wanted {
-            handles.entry(namespace.clone()).or_insert_with(|| {
+        for question in wanted {
+            handles.entry(question).or_insert_with_key(|question| {
+                let (namespace, kind) = question.clone();
                 let (handle, registration) = AbortHandle::new_pair();
-                let desk = desk.clone();
-                let all = async move {
-                    let scope = Scope::Namespace(namespace);
-                    join_all(standing::PER_NAMESPACE.iter().map(|kind| {
-                        let mut watch = Watch::new(desk.clone(), *kind, scope.clone());
-                        async move { watch.run(false).await }
-                    }))
-                    .await;
-                };
-                running.push(Abortable::new(all, registration).map(|_| ()).boxed());
+                let mut watch = Watch::new(desk.clone(), kind, Scope::Namespace(namespace));
+                let run = async move { watch.run(false).await };
+                running.push(Abortable::new(run, registration).map(|_| ()).boxed());
                 handle
             });
         }

@@ -252,7 +252,10 @@ impl Reader {
             .unwrap_or_default();
         let path = format!("{root}{place}/{}", doc.resource);
         let (mut objects, mut more) = (Vec::new(), false);
-        let mut query = format!("limit={PAGE}&resourceVersion=0");
+        // From its cache a server may give all of a list at once, whatever limit it is told (before 1.34): of what there
+        // are many, pages are worth more than the cache.
+        let cache = if doc.many { "" } else { "&resourceVersion=0" };
+        let mut query = format!("limit={PAGE}{cache}");
         loop {
             let path = format!("{path}?{query}");
             let deadline = self.desk.pace.request_deadline;

@@ -4,8 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::standing;
 use crate::domain::fact::Scope;
-use crate::domain::object::{ContainerState, Pod};
+use crate::domain::object::{ContainerState, Dragonfly, Pod};
 use crate::domain::{Fact, Kind, Object, Role};
 
 type Key = (Arc<str>, Arc<str>);
@@ -19,11 +20,19 @@ pub(super) struct Target {
     pub(super) instance: Arc<str>,
 }
 
+/// What is to be known of an instance before its objects are asked about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Traits {
+    /// Its data port speaks TLS.
+    speaks_tls: bool,
+    /// It stores on a claim that its owner chose.
+    names_claim: bool,
+}
+
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Roster {
-    /// Whether the data port of each speaks TLS.
-    instances: BTreeMap<Key, bool>,
+    instances: BTreeMap<Key, Traits>,
     targets: BTreeMap<Key, Target>,
     /// The role that each pod's label says.
     labels: BTreeMap<Key, Option<Role>>,
@@ -34,15 +43,26 @@ pub(super) struct Roster {
 }
 
 impl Roster {
-    /// Namespaces that have an instance.
-    pub(super) fn namespaces(&self) -> BTreeSet<Arc<str>> {
-        self.instances.keys().map(|(ns, _)| ns.clone()).collect()
+    /// Kinds that are asked about namespace by namespace, each with where.
+    pub(super) fn questions(&self) -> BTreeSet<(Arc<str>, Kind)> {
+        let mut questions = BTreeSet::new();
+        for ((namespace, _), traits) in &self.instances {
+            let named: &[Kind] = match traits.names_claim {
+                true => standing::WHERE_NAMED,
+                false => &[],
+            };
+            let kinds = standing::PER_NAMESPACE.iter().chain(named);
+            questions.extend(kinds.map(|kind| (namespace.clone(), *kind)));
+        }
+        questions
     }
 
     /// The data port of that instance speaks TLS, by its Dragonfly object.
     pub(super) fn speaks_tls(&self, namespace: &Arc<str>, instance: &Arc<str>) -> bool {
         let key = (namespace.clone(), instance.clone());
-        self.instances.get(&key).is_some_and(|tls| *tls)
+        self.instances
+            .get(&key)
+            .is_some_and(|traits| traits.speaks_tls)
     }
 
     /// Pods to ask, by namespace and name.
@@ -86,11 +106,10 @@ impl Roster {
             } => {
                 let mut instances = self.instances.clone();
                 instances.retain(|(ns, _), _| !scope.covers(ns));
-                instances.extend(
-                    objects
-                        .iter()
-                        .map(|object| (key(object), speaks_tls(object))),
-                );
+                instances.extend(objects.iter().filter_map(|object| match object {
+                    Object::Dragonfly(dragonfly) => Some((key(object), traits(dragonfly))),
+                    _ => None,
+                }));
                 replace(&mut self.instances, instances)
             }
             Fact::Listed {
@@ -125,9 +144,9 @@ impl Roster {
                 true
             }
             Fact::Seen { object, .. } => match object {
-                Object::Dragonfly(_) => {
-                    let tls = speaks_tls(object);
-                    self.instances.insert(key(object), tls) != Some(tls)
+                Object::Dragonfly(dragonfly) => {
+                    let traits = traits(dragonfly);
+                    self.instances.insert(key(object), traits) != Some(traits)
                 }
                 Object::Pod(pod) => {
                     let changed = match target(pod) {
@@ -182,8 +201,12 @@ fn replace<T: PartialEq>(old: &mut T, new: T) -> bool {
     changed
 }
 
-fn speaks_tls(object: &Object) -> bool {
-    matches!(object, Object::Dragonfly(dragonfly) if dragonfly.tls)
+fn traits(dragonfly: &Dragonfly) -> Traits {
+    let snapshot = dragonfly.snapshot.as_ref();
+    Traits {
+        speaks_tls: dragonfly.tls,
+        names_claim: snapshot.is_some_and(|snapshot| snapshot.existing_claim.is_some()),
+    }
 }
 
 fn key(object: &Object) -> Key {
@@ -209,6 +232,45 @@ fn target(pod: &Pod) -> Option<Target> {
 mod tests {
     use super::*;
     use crate::domain::ContextId;
+    use crate::domain::object::Snapshot;
+
+    #[test]
+    fn claims_are_asked_about_only_where_one_is_named() {
+        let seen = |namespace: &str, claim: Option<&str>| {
+            let mut dragonfly = Dragonfly::default();
+            dragonfly.meta.namespace = Arc::from(namespace);
+            dragonfly.meta.name = Arc::from("orders");
+            dragonfly.snapshot = Some(Snapshot {
+                existing_claim: claim.map(str::to_owned),
+                ..Snapshot::default()
+            });
+            Fact::Seen {
+                context: ContextId::new("c"),
+                object: Object::Dragonfly(Arc::new(dragonfly)),
+            }
+        };
+        let mut roster = Roster::default();
+        let asked = |roster: &Roster| -> Vec<String> {
+            let questions = roster.questions();
+            let named = questions
+                .iter()
+                .filter(|(_, kind)| standing::WHERE_NAMED.contains(kind));
+            named.map(|(namespace, _)| namespace.to_string()).collect()
+        };
+        for (namespace, claim, wanted) in [
+            ("shop", None, vec![]),
+            ("mine", Some("disk"), vec!["mine"]),
+            ("shop", Some("disk"), vec!["mine", "shop"]),
+            ("mine", None, vec!["shop"]),
+        ] {
+            roster.note(&seen(namespace, claim));
+            assert_eq!(asked(&roster), wanted);
+        }
+        assert_eq!(
+            roster.questions().len(),
+            2 * standing::PER_NAMESPACE.len() + 1
+        );
+    }
 
     #[test]
     fn a_role_label_that_changes_stirs_its_instance_and_no_other() {

@@ -33,6 +33,9 @@ pub(super) const WIDE: &[Kind] = &[
 /// Kinds asked about only in namespaces that have an instance: they carry no label to ask by.
 pub(super) const PER_NAMESPACE: &[Kind] = &[Kind::Event, Kind::Pdb, Kind::NetworkPolicy];
 
+/// Kinds asked about only in namespaces that have an instance which names an object of them: they carry no label either.
+pub(super) const WHERE_NAMED: &[Kind] = &[Kind::ExistingPvc];
+
 /// Whether the kind lives in namespaces.
 pub(super) fn is_namespaced(kind: Kind) -> bool {
     kind != Kind::Crd
@@ -80,7 +83,9 @@ pub(super) fn selector(kind: Kind) -> String {
         }
         // The one label that pods of the bundle and of the chart share, and other operators' pods with them.
         Kind::OperatorPod => "labelSelector=control-plane%3Dcontroller-manager".to_owned(),
-        Kind::Dragonfly | Kind::Event | Kind::Pdb | Kind::NetworkPolicy => String::new(),
+        Kind::Dragonfly | Kind::Event | Kind::Pdb | Kind::NetworkPolicy | Kind::ExistingPvc => {
+            String::new()
+        }
     }
 }
 
@@ -129,7 +134,7 @@ mod tests {
     #[test]
     fn every_kind_has_one_place() {
         for kind in Kind::ALL {
-            let places = [WIDE, PER_NAMESPACE]
+            let places = [WIDE, PER_NAMESPACE, WHERE_NAMED]
                 .iter()
                 .filter(|list| list.contains(kind))
                 .count();

@@ -1,27 +1,33 @@
 //! Instance: one `Dragonfly` and all that belongs to it: where traffic goes, who is what by whose word, storage,
-//! findings, events, charts.
+//! findings, events, charts, who uses it, what was slow, where bytes wait, and what changed.
 
+mod buffers;
 mod charts;
+mod clients;
 mod content;
 mod events;
-mod head;
+pub(super) mod head;
 mod layout;
 mod nodes;
 mod selection;
+mod slow_log;
 mod storage;
-mod topology;
+pub(super) mod topology;
 
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::fleet::evidence_text;
-use super::parts::{See, moved};
+use super::parts::{See, changes, moved, row_in_full};
 use super::{Fresh, Intent, Screen, ScreenDoc};
 use crate::checks::Subject;
-use crate::domain::{Access, InstanceId, InstanceView, Kind};
+use crate::domain::consumers::{self, Consumers, consumers};
+use crate::domain::timeline::{Change, timeline};
+use crate::domain::{Access, InstanceId, InstanceView, Kind, Want};
 use crate::msg::Command;
 use crate::msg::command::{Copied, Motion, Side, Target, Turn};
 use crate::settings::{Glyph, Tone};
@@ -33,7 +39,7 @@ use selection::Lists;
 pub const SCREEN: ScreenDoc = ScreenDoc {
     id: "instance",
     title: "Instance",
-    doc: "one instance: topology, nodes, storage, findings, events, charts",
+    doc: "one instance: topology, nodes, storage, findings, events, charts, clients, slow log, history",
     about_instance: true,
     make: || Box::new(Instance::default()),
 };
@@ -47,6 +53,10 @@ enum Pane {
     Storage,
     Events,
     Charts,
+    Clients,
+    SlowLog,
+    Buffers,
+    History,
 }
 
 impl Pane {
@@ -56,7 +66,39 @@ impl Pane {
         Pane::Storage,
         Pane::Events,
         Pane::Charts,
+        Pane::Clients,
+        Pane::SlowLog,
+        Pane::Buffers,
+        Pane::History,
     ];
+    /// Those that take turns where there is no room for all.
+    const LOWER: &[Pane] = &[
+        Pane::Findings,
+        Pane::Storage,
+        Pane::Events,
+        Pane::Charts,
+        Pane::Clients,
+        Pane::SlowLog,
+        Pane::Buffers,
+        Pane::History,
+    ];
+    /// Those at the bottom of a wide screen.
+    const BOTTOM: &[Pane] = &[
+        Pane::Events,
+        Pane::Clients,
+        Pane::SlowLog,
+        Pane::Buffers,
+        Pane::History,
+    ];
+    /// What happened.
+    const HAPPENED: &[Pane] = &[Pane::Events, Pane::History];
+    /// Who uses it, and how that goes.
+    const USED: &[Pane] = &[Pane::Clients, Pane::SlowLog, Pane::Buffers];
+
+    /// Its place in [`Pane::ALL`].
+    fn index(self) -> usize {
+        self as usize
+    }
 
     fn title(self) -> &'static str {
         match self {
@@ -65,6 +107,25 @@ impl Pane {
             Pane::Storage => "Storage",
             Pane::Events => "Events",
             Pane::Charts => "Charts",
+            Pane::Clients => "Clients",
+            Pane::SlowLog => "Slow log",
+            Pane::Buffers => "Buffers",
+            Pane::History => "History",
+        }
+    }
+
+    /// The word for it among tabs.
+    fn tab(self) -> &'static str {
+        match self {
+            Pane::Nodes => "nodes",
+            Pane::Findings => "findings",
+            Pane::Storage => "storage",
+            Pane::Events => "events",
+            Pane::Charts => "charts",
+            Pane::Clients => "clients",
+            Pane::SlowLog => "slow",
+            Pane::Buffers => "buffers",
+            Pane::History => "history",
         }
     }
 
@@ -74,7 +135,9 @@ impl Pane {
             Pane::Nodes | Pane::Charts => Some(Kind::Pod),
             Pane::Storage => Some(Kind::Pvc),
             Pane::Events => Some(Kind::Event),
-            Pane::Findings => None,
+            // Of engines each row says itself how old it is.
+            Pane::Findings | Pane::Clients | Pane::SlowLog | Pane::Buffers => None,
+            Pane::History => Some(Kind::Pod),
         }
     }
 
@@ -94,55 +157,44 @@ impl Pane {
 struct Instance {
     id: Option<InstanceId>,
     pane: Pane,
-    /// The lower pane that is shown where only one can be.
-    tab: Option<Pane>,
-    chosen: Chosen,
-    windows: [Window; 4],
+    /// The lower panes that had the keyboard, the last one first: where only one can be shown it is the first of these.
+    recent: Vec<Pane>,
+    /// What is selected in each pane, by name.
+    chosen: [Option<String>; Pane::ALL.len()],
+    windows: [Window; Pane::ALL.len()],
     shift: usize,
+    worked: Worked,
     drawn: Cell<Places>,
 }
 
-/// What is selected in each list, by name.
+/// What is worked out when something changed, rather than for each frame.
 #[derive(Debug, Default)]
-struct Chosen {
-    node: Option<String>,
-    finding: Option<String>,
-    object: Option<String>,
-    event: Option<String>,
-}
-
-impl Chosen {
-    fn of(&self, pane: Pane) -> Option<&str> {
-        match pane {
-            Pane::Nodes => self.node.as_deref(),
-            Pane::Findings => self.finding.as_deref(),
-            Pane::Storage => self.object.as_deref(),
-            Pane::Events => self.event.as_deref(),
-            Pane::Charts => None,
-        }
-    }
-
-    fn set(&mut self, pane: Pane, name: Option<String>) {
-        match pane {
-            Pane::Nodes => self.node = name,
-            Pane::Findings => self.finding = name,
-            Pane::Storage => self.object = name,
-            Pane::Events => self.event = name,
-            Pane::Charts => {}
-        }
-    }
+struct Worked {
+    consumers: Consumers,
+    changes: Vec<Change>,
 }
 
 impl Screen for Instance {
     fn refresh(&mut self, see: &See<'_>, fresh: &Fresh) -> bool {
-        // Everything is worked out when it is drawn: it is one instance only.
         let Some(id) = &self.id else { return true };
-        fresh.everything
+        let Some(view) = see.world.instance(id) else {
+            return true;
+        };
+        let differs = fresh.everything
             || fresh.sieved
             || fresh.judged
+            || fresh.touched.shown
             || fresh.touched.instances.contains(id)
-            || fresh.touched.links.contains(&id.context)
-            || see.world.instance(id).is_none()
+            || !fresh.touched.links.is_empty()
+            || fresh.touched.operators.contains(&id.context);
+        // The rest is worked out when it is drawn: it is one instance only.
+        if differs {
+            self.worked = Worked {
+                consumers: consumers(see.world, &view),
+                changes: timeline(&view),
+            };
+        }
+        differs
     }
 
     fn on(&mut self, command: &Command, see: &See<'_>) -> Vec<Intent> {
@@ -152,13 +204,15 @@ impl Screen for Instance {
         let Some(view) = see.world.instance(&id) else {
             return Vec::new();
         };
-        let lists = Lists::of(see, &view);
+        let lists = Lists::of(see, &view, &self.worked);
         match command {
             Command::Move(motion) => self.move_by(*motion, &lists),
             Command::Pane(turn) => self.turn_pane(*turn),
             Command::Scroll(side) => self.scroll(*side),
             Command::Find(turn) => self.find_ill(*turn, see, &view),
-            Command::Open | Command::Explain => return self.explain(command, &id, &view, &lists),
+            Command::Open | Command::Explain => {
+                return self.explain(command, see, &id, &view, &lists);
+            }
             Command::Copy(copied) => return self.copy(*copied, see, &id, &lists),
             Command::Jump(target) => self.jump(*target, &view, &lists),
             Command::Sort(_) => {
@@ -173,11 +227,14 @@ impl Screen for Instance {
         let Some(view) = self.id.as_ref().and_then(|id| see.world.instance(id)) else {
             return Vec::new();
         };
-        let lists = Lists::of(see, &view);
+        let lists = Lists::of(see, &view, &self.worked);
         let judged = see.board.instance(&view.id);
         [
             ("instance", true),
-            ("node", self.pane == Pane::Nodes && !lists.nodes.is_empty()),
+            (
+                "node",
+                self.pane == Pane::Nodes && !lists.of_pane(Pane::Nodes).is_empty(),
+            ),
             ("finding", judged.is_some_and(|j| !j.findings.is_empty())),
             (
                 "ill",
@@ -185,7 +242,10 @@ impl Screen for Instance {
             ),
             ("master", view.engine_masters().next().is_some()),
             ("claim", !view.pvcs.is_empty()),
-            ("event", !lists.events.is_empty()),
+            ("event", !lists.of_pane(Pane::Events).is_empty()),
+            ("change", !lists.of_pane(Pane::History).is_empty()),
+            // What is not known of clients is told there, too.
+            ("client", true),
             ("rows", !lists.of_pane(self.pane).is_empty()),
         ]
         .into_iter()
@@ -206,9 +266,20 @@ impl Screen for Instance {
         }
     }
 
+    fn wants(&self, see: &See<'_>) -> BTreeSet<Want> {
+        // Whose an address is, is told by pods of all contexts: they are read while that is looked at.
+        let drawn = self.drawn.get();
+        let looks = Pane::USED.contains(&self.pane)
+            || Pane::USED.iter().any(|pane| !drawn.of(*pane).is_empty());
+        match looks {
+            true => consumers::wants(see.world),
+            false => BTreeSet::new(),
+        }
+    }
+
     fn select_node(&mut self, pod: &str) {
         self.focus(Pane::Nodes);
-        self.chosen.set(Pane::Nodes, Some(pod.to_owned()));
+        self.choose(Pane::Nodes, Some(pod.to_owned()));
     }
 
     fn click(&mut self, column: u16, row: u16, see: &See<'_>) -> Vec<Intent> {
@@ -224,10 +295,10 @@ impl Screen for Instance {
         let line = usize::from(row - drawn.of(pane).y).checked_sub(above);
         let view = self.id.as_ref().and_then(|id| see.world.instance(id));
         if let (Some(line), Some(view), Some(window)) = (line, view, self.window(pane)) {
-            let lists = Lists::of(see, &view);
+            let lists = Lists::of(see, &view, &self.worked);
             let at = window.row_at(line);
             if let Some(name) = at.and_then(|at| lists.of_pane(pane).get(at)) {
-                self.chosen.set(pane, Some(name.clone()));
+                self.choose(pane, Some(name.clone()));
             }
         }
         Vec::new()
@@ -246,24 +317,44 @@ impl Instance {
     fn focus(&mut self, pane: Pane) {
         self.pane = pane;
         if pane != Pane::Nodes {
-            self.tab = Some(pane);
+            self.recent.retain(|other| *other != pane);
+            self.recent.insert(0, pane);
         }
     }
 
-    /// The lower pane that is shown where only one can be: the one last used, else findings where there are any.
-    fn tab(&self, see: &See<'_>) -> Pane {
-        self.tab.unwrap_or_else(|| {
-            let judged = self.id.as_ref().and_then(|id| see.board.instance(id));
-            match judged {
-                Some(j) if j.findings.is_empty() => Pane::Events,
-                _ => Pane::Findings,
-            }
-        })
+    /// Which of some panes is shown where only one can be: the one last used; else findings where there are any, else
+    /// events, where these are among them.
+    fn turn(&self, of: &[Pane], see: &See<'_>) -> Pane {
+        let recent = self.recent.iter().find(|pane| of.contains(pane));
+        let judged = self.id.as_ref().and_then(|id| see.board.instance(id));
+        let usual = match judged {
+            Some(j) if j.findings.is_empty() => Pane::Events,
+            _ => Pane::Findings,
+        };
+        let usual = of.iter().find(|pane| **pane == usual);
+        recent
+            .or(usual)
+            .or_else(|| of.first())
+            .copied()
+            .unwrap_or_default()
     }
 
+    fn chosen(&self, pane: Pane) -> Option<&str> {
+        self.chosen.get(pane.index())?.as_deref()
+    }
+
+    fn choose(&mut self, pane: Pane, name: Option<String>) {
+        if let Some(chosen) = self.chosen.get_mut(pane.index()) {
+            *chosen = name;
+        }
+    }
+
+    /// Where a pane is scrolled to; charts are not.
     fn window(&self, pane: Pane) -> Option<&Window> {
-        let at = Pane::ALL.iter().position(|p| *p == pane)?;
-        self.windows.get(at)
+        match pane {
+            Pane::Charts => None,
+            pane => self.windows.get(pane.index()),
+        }
     }
 
     fn turn_pane(&mut self, turn: Turn) {
@@ -296,16 +387,16 @@ impl Instance {
         let Some(window) = self.window(self.pane) else {
             return;
         };
-        let at = position(names, self.chosen.of(self.pane)).unwrap_or(0);
+        let at = position(names, self.chosen(self.pane)).unwrap_or(0);
         let to = moved(at, motion, window.page(), names.len());
-        self.chosen.set(self.pane, names.get(to).cloned());
+        self.choose(self.pane, names.get(to).cloned());
     }
 
     fn find_ill(&mut self, turn: Turn, see: &See<'_>, view: &InstanceView<'_>) {
         self.focus(Pane::Nodes);
         let len = view.nodes.len();
         let names: Vec<String> = view.nodes.iter().map(|n| n.id.pod.to_string()).collect();
-        let at = position(&names, self.chosen.of(Pane::Nodes)).unwrap_or(0);
+        let at = position(&names, self.chosen(Pane::Nodes)).unwrap_or(0);
         let found = (1..=len)
             .map(|step| match turn {
                 Turn::Next => (at + step) % len,
@@ -314,18 +405,34 @@ impl Instance {
             .filter_map(|i| view.nodes.get(i))
             .find(|node| nodes::is_ill(see, view, node));
         if let Some(node) = found {
-            self.chosen.set(Pane::Nodes, Some(node.id.pod.to_string()));
+            self.choose(Pane::Nodes, Some(node.id.pod.to_string()));
         }
     }
 
     fn explain(
         &self,
         command: &Command,
+        see: &See<'_>,
         id: &InstanceId,
         view: &InstanceView<'_>,
         lists: &Lists,
     ) -> Vec<Intent> {
         let chosen = self.selected_name(lists);
+        let told = match (self.pane, command) {
+            (Pane::History, Command::Open) => self
+                .worked
+                .changes
+                .iter()
+                .find(|change| chosen == Some(changes::name(change).as_str()))
+                .map(|change| changes::in_full(see, change)),
+            (Pane::Clients | Pane::SlowLog | Pane::Buffers, Command::Open) => {
+                chosen.and_then(|name| self.row_in_full(name, see, view, lists))
+            }
+            _ => None,
+        };
+        if let Some(told) = told {
+            return vec![Intent::Tell(told)];
+        }
         if self.pane == Pane::Events && *command == Command::Open {
             // The row has no room for a long note.
             let events = view.events();
@@ -347,9 +454,22 @@ impl Instance {
         vec![Intent::Explain(Subject::Instance(id.clone()), first)]
     }
 
+    /// Every cell of a row with its heading: columns that have no room are told so.
+    fn row_in_full(
+        &self,
+        name: &str,
+        see: &See<'_>,
+        view: &InstanceView<'_>,
+        lists: &Lists,
+    ) -> Option<String> {
+        let at = position(lists.of_pane(self.pane), Some(name))?;
+        let (columns, rows, _) = content::of(self.pane, see, view, lists, &self.worked);
+        Some(row_in_full(see, &columns, &rows(at)))
+    }
+
     fn selected_name<'a>(&self, lists: &'a Lists) -> Option<&'a str> {
         let names = lists.of_pane(self.pane);
-        let at = position(names, self.chosen.of(self.pane)).unwrap_or(0);
+        let at = position(names, self.chosen(self.pane)).unwrap_or(0);
         names.get(at).map(String::as_str)
     }
 
@@ -359,7 +479,7 @@ impl Instance {
         let kind = match self.pane {
             Pane::Nodes => Some("pod"),
             Pane::Storage => name.and_then(|name| lists.kind_of(name)),
-            Pane::Findings | Pane::Events | Pane::Charts => None,
+            _ => None,
         };
         let (what, text) = match copied {
             Copied::Evidence => (
@@ -376,7 +496,7 @@ impl Instance {
             Copied::Kubectl => {
                 let text = match (kind, name, self.pane) {
                     (Some(kind), Some(name), _) => format!("{here} get {kind} {name} -o yaml"),
-                    (_, _, Pane::Events) => {
+                    (_, _, Pane::Events | Pane::History) => {
                         format!("{here} get events --sort-by=.lastTimestamp")
                     }
                     _ => format!("{here} get dragonfly {} -o yaml", id.name),
@@ -392,37 +512,33 @@ impl Instance {
             Target::Master => {
                 self.focus(Pane::Nodes);
                 let master = view.engine_masters().next();
-                self.chosen
-                    .set(Pane::Nodes, master.map(|n| n.id.pod.to_string()));
+                self.choose(Pane::Nodes, master.map(|n| n.id.pod.to_string()));
             }
-            Target::Claim => {
-                self.focus(Pane::Storage);
-                self.chosen
-                    .set(Pane::Storage, lists.storage.first().cloned());
-            }
-            Target::Event => {
-                self.focus(Pane::Events);
-                self.chosen.set(Pane::Events, lists.events.first().cloned());
-            }
-            Target::Finding => {
-                self.focus(Pane::Findings);
-                self.chosen
-                    .set(Pane::Findings, lists.findings.first().cloned());
-            }
+            Target::Claim => self.to_first(Pane::Storage, lists),
+            Target::Event => self.to_first(Pane::Events, lists),
+            Target::Finding => self.to_first(Pane::Findings, lists),
+            Target::Change => self.to_first(Pane::History, lists),
+            Target::Client => self.to_first(Pane::Clients, lists),
         }
+    }
+
+    /// Gives a pane the keyboard, and selects its first row.
+    fn to_first(&mut self, pane: Pane, lists: &Lists) {
+        self.focus(pane);
+        self.choose(pane, lists.of_pane(pane).first().cloned());
     }
 
     fn view_instance(&self, see: &See<'_>, view: &InstanceView<'_>, area: Rect, buf: &mut Buffer) {
         let head = head::lines(see, view, usize::from(area.width));
         let wide = usize::from(layout::topology_width(area.width));
         let drawing = topology::lines(see, view, wide);
-        let lists = Lists::of(see, view);
+        let lists = Lists::of(see, view, &self.worked);
         let rows = |n: usize| u16::try_from(n).unwrap_or(u16::MAX);
-        let findings = lists.findings.len().max(1);
+        let findings = lists.of_pane(Pane::Findings).len().max(1);
         let wants = Wants {
             head: rows(head.len()),
             topology: rows(topology::wrapped(&drawing, wide).len()),
-            nodes: rows(lists.nodes.len()),
+            nodes: rows(lists.of_pane(Pane::Nodes).len()),
             findings: match findings > usize::from(area.height) {
                 true => area.height,
                 // As it will be where panes stand side by side, too.
@@ -430,9 +546,10 @@ impl Instance {
                     rows(table.wanted(layout::findings_width(area.width)).max(1))
                 }),
             },
-            storage: rows(lists.storage.len()),
+            storage: rows(lists.of_pane(Pane::Storage).len()),
         };
-        let places = places(area, wants, self.pane, self.tab(see), see.zoomed);
+        let turn = |of: &[Pane]| self.turn(of, see);
+        let places = places(area, wants, self.pane, &turn, see.zoomed);
         self.drawn.set(places);
         head::view(see, view, &head, places.head, buf);
         if !places.topology.is_empty() {
@@ -451,7 +568,7 @@ impl Instance {
         for pane in Pane::ALL {
             let place = places.of(*pane);
             if !place.is_empty() {
-                self.view_pane(*pane, places.tabbed, see, view, &lists, place, buf);
+                self.view_pane(*pane, places.turns(*pane), see, view, &lists, place, buf);
             }
         }
     }
@@ -463,7 +580,7 @@ impl Instance {
     fn view_pane(
         &self,
         pane: Pane,
-        tabbed: bool,
+        turns: &[Pane],
         see: &See<'_>,
         view: &InstanceView<'_>,
         lists: &Lists,
@@ -472,26 +589,18 @@ impl Instance {
     ) {
         let focused = self.pane == pane && see.has_keyboard;
         let inner = Panel::inside(area);
-        let mut right = Vec::new();
-        if tabbed && pane == self.tab(see) {
-            right = tabs(pane, lists);
-        } else if pane == Pane::Charts {
-            let node = charts::charted(view).map(|n| n.id.pod.to_string());
-            right = vec![Piece::muted(node.unwrap_or_default())];
-        }
+        let mut age = Vec::new();
         if let Some(kind) = pane.rests_on() {
-            let mut age = as_of(see, view, kind);
-            if !age.is_empty() && !right.is_empty() {
-                age.push(Piece::text("  "));
-            }
-            right.splice(0..0, age);
+            age = as_of(see, view, kind);
+        } else if matches!(pane, Pane::Clients | Pane::SlowLog | Pane::Buffers) {
+            age = told_ago(see, view, pane);
         }
         let mut place = None;
         if pane == Pane::Charts {
             charts::view(see, view, inner, buf);
         } else if let Some(window) = self.window(pane) {
             let names = lists.of_pane(pane);
-            let at = position(names, self.chosen.of(pane)).or((!names.is_empty()).then_some(0));
+            let at = position(names, self.chosen(pane)).or((!names.is_empty()).then_some(0));
             self.with_pane(pane, see, view, lists, |table| {
                 table
                     .selected(at.filter(|_| self.pane == pane))
@@ -500,6 +609,36 @@ impl Instance {
             });
             place = window.place(names.len(), see.sign(Glyph::Dash));
         }
+        let is_turn = pane == self.turn(turns, see) || see.zoomed;
+        let mut right = match turns {
+            [_, ..] if is_turn => {
+                let taken = draw::width(pane.title())
+                    + place.as_deref().map_or(0, |place| draw::width(place) + 2)
+                    + match age.is_empty() {
+                        true => 0,
+                        false => draw::line_width(&age) + 2,
+                    };
+                tabs(
+                    pane,
+                    turns,
+                    lists,
+                    usize::from(area.width).saturating_sub(taken + 7),
+                    see.sign(Glyph::Ellipsis),
+                )
+            }
+            _ => match pane {
+                Pane::Charts => {
+                    let node = charts::charted(view).map(|n| n.id.pod.to_string());
+                    vec![Piece::muted(node.unwrap_or_default())]
+                }
+                Pane::Clients => clients::summary(view, &self.worked.consumers),
+                _ => Vec::new(),
+            },
+        };
+        if !age.is_empty() && !right.is_empty() {
+            age.push(Piece::text("  "));
+        }
+        right.splice(0..0, age);
         Panel::new(pane.title())
             .focused(focused)
             .right(right)
@@ -516,16 +655,14 @@ impl Instance {
         lists: &Lists,
         then: impl FnOnce(Table<'_>) -> T,
     ) -> T {
-        let (columns, rows, empty) = content::of(pane, see, view, lists);
+        let (columns, rows, empty) = content::of(pane, see, view, lists, &self.worked);
         let row = |at: usize| rows(at);
         let table = Table::new(&columns, lists.of_pane(pane).len(), &row).when_empty(&empty);
         then(match pane {
             Pane::Nodes => table.shifted(self.shift).marking(see.filter.words()),
             // No filter hides findings, so none marks anything in them.
             Pane::Findings => table.without_header().wrapped(3),
-            Pane::Storage | Pane::Events | Pane::Charts => {
-                table.wrapped(2).marking(see.filter.words())
-            }
+            _ => table.wrapped(2).marking(see.filter.words()),
         })
     }
 }
@@ -538,26 +675,80 @@ fn as_of(see: &See<'_>, view: &InstanceView<'_>, kind: Kind) -> Vec<Piece> {
         .collect()
 }
 
-/// The lower panes by name, with how much is in each; the one that is shown stands out.
-fn tabs(shown: Pane, lists: &Lists) -> Vec<Piece> {
-    let mut pieces = Vec::new();
-    for pane in Pane::ALL.iter().skip(1) {
-        if !pieces.is_empty() {
-            pieces.push(Piece::muted("  "));
+/// How long ago the nodes last told what a pane shows, when that is longer than it should be.
+fn told_ago(see: &See<'_>, view: &InstanceView<'_>, pane: Pane) -> Vec<Piece> {
+    let oldest = view
+        .nodes
+        .iter()
+        .filter_map(|node| {
+            let engine = node.engine?;
+            match pane {
+                Pane::SlowLog => engine.slow_log.as_ref().map(|known| known.at),
+                Pane::Buffers => engine.memory.as_ref().map(|known| known.at),
+                _ => engine.client_list.as_ref().map(|known| known.at),
+            }
+        })
+        .min();
+    oldest
+        .filter(|at| see.is_older(*at, see.period()))
+        .map(|at| {
+            let text = format!("in part as of {} ago", see.age(at));
+            Piece::new(text, Tone::Stale)
+        })
+        .into_iter()
+        .collect()
+}
+
+/// Panes that take turns, by name, with how much is in each; the one that is shown stands out. Where there is less room
+/// their counts go first.
+fn tabs(shown: Pane, turns: &[Pane], lists: &Lists, room: usize, ellipsis: &str) -> Vec<Piece> {
+    let of = |turns: &[Pane], gap: &str, counts: bool| {
+        let mut pieces = Vec::new();
+        for pane in turns {
+            if !pieces.is_empty() {
+                pieces.push(Piece::muted(gap));
+            }
+            let tone = match *pane == shown {
+                true => Tone::Accent,
+                false => Tone::Muted,
+            };
+            let count = match (pane, counts) {
+                (Pane::Charts, _) | (_, false) => String::new(),
+                (pane, true) => format!(" {}", lists.of_pane(*pane).len()),
+            };
+            pieces.push(Piece::new(format!("{}{count}", pane.tab()), tone));
         }
-        let tone = if *pane == shown {
-            Tone::Accent
-        } else {
-            Tone::Muted
-        };
-        let count = match pane {
-            Pane::Charts => String::new(),
-            pane => format!(" {}", lists.of_pane(*pane).len()),
-        };
-        let text = format!("{}{count}", pane.title().to_lowercase());
-        pieces.push(Piece::new(text, tone));
+        pieces
+    };
+    let all = [
+        of(turns, "  ", true),
+        of(turns, "  ", false),
+        of(turns, " ", false),
+    ];
+    let fits = |pieces: &Vec<Piece>| draw::line_width(pieces) <= room;
+    if let Some(pieces) = all.into_iter().find(fits) {
+        return pieces;
     }
-    pieces
+    // Its neighbours at least.
+    let some = |from: usize, to: usize| {
+        let mut pieces = of(turns.get(from..to).unwrap_or_default(), " ", false);
+        if from > 0 {
+            pieces.insert(0, Piece::muted(format!("{ellipsis} ")));
+        }
+        if to < turns.len() {
+            pieces.push(Piece::muted(format!(" {ellipsis}")));
+        }
+        pieces
+    };
+    let at = turns.iter().position(|pane| *pane == shown).unwrap_or(0);
+    let (mut from, mut to) = (at, at + 1);
+    loop {
+        let (wider_from, wider_to) = (from.saturating_sub(1), (to + 1).min(turns.len()));
+        if (wider_from, wider_to) == (from, to) || !fits(&some(wider_from, wider_to)) {
+            return some(from, to);
+        }
+        (from, to) = (wider_from, wider_to);
+    }
 }
 
 /// Why a kind cannot be read for this instance; `None` when it can.

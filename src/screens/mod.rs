@@ -12,6 +12,7 @@ pub mod fleet;
 pub mod instance;
 pub mod operator;
 pub mod parts;
+pub mod replication;
 pub mod storage;
 
 use std::collections::BTreeSet;
@@ -29,6 +30,7 @@ pub use parts::{Clock, Filter, See};
 pub const ALL: &[&ScreenDoc] = &[
     &fleet::SCREEN,
     &instance::SCREEN,
+    &replication::SCREEN,
     &storage::SCREEN,
     &operator::SCREEN,
 ];
@@ -94,11 +96,27 @@ pub struct Fresh {
 }
 
 impl Fresh {
+    /// Most touched instances that are told apart: more than a large fleet has.
+    const INSTANCES: usize = 2_000;
+
     /// Look at everything.
     pub fn everything() -> Self {
         Self {
             everything: true,
             ..Self::default()
+        }
+    }
+
+    /// Takes in what a batch of facts touched. A screen that is not shown for a day hears of more instances than there
+    /// are, under names that nobody has any more: past a bound it looks at everything instead.
+    pub fn hear(&mut self, touched: &Touched, judged: bool) {
+        self.judged |= judged;
+        if !self.everything {
+            self.touched.merge(touched.clone());
+            self.everything = self.touched.instances.len() > Self::INSTANCES;
+        }
+        if self.everything {
+            self.touched = Touched::default();
         }
     }
 
@@ -147,4 +165,29 @@ impl Screen for Blank {
     }
 
     fn view(&self, _: &See<'_>, _: Rect, _: &mut Buffer) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ContextId;
+
+    #[test]
+    fn a_screen_that_nobody_opens_keeps_no_names_without_end() {
+        let touched = |n: usize| Touched {
+            instances: [InstanceId::new(ContextId::new("a"), "b", format!("c-{n}"))].into(),
+            ..Touched::default()
+        };
+        let mut fresh = Fresh::default();
+        fresh.hear(&touched(0), true);
+        assert!(fresh.judged && !fresh.everything);
+        assert_eq!(fresh.touched, touched(0));
+        for n in 0..=Fresh::INSTANCES {
+            fresh.hear(&touched(n), false);
+        }
+        // Nothing is overlooked by it, and nothing more is kept.
+        assert!(fresh.everything && !fresh.is_empty());
+        fresh.hear(&touched(7), false);
+        assert_eq!(fresh.touched, Touched::default());
+    }
 }

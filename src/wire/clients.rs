@@ -49,7 +49,8 @@ pub fn client_list(text: &str) -> Result<ClientList, Undecodable> {
         }
         let blocked = u64::from(row.flags.contains('b'));
         list.blocked += blocked;
-        list.subscribed += u64::from(row.flags.contains('P'));
+        let subscribed = u64::from(row.flags.contains('P'));
+        list.subscribed += subscribed;
         if row.is_slow() {
             list.slow.push(row.slow());
             if list.slow.len() >= 2 * ClientList::SLOW {
@@ -64,6 +65,7 @@ pub fn client_list(text: &str) -> Result<ClientList, Undecodable> {
         let group = groups.entry(key).or_insert_with_key(GroupKey::group);
         group.count += 1;
         group.blocked += blocked;
+        group.subscribed += subscribed;
         group.idle = group.idle.max(row.idle);
         group.oldest = group.oldest.max(row.age);
         group.youngest = [group.youngest, row.age].into_iter().flatten().min();

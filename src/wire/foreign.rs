@@ -3,12 +3,21 @@
 use serde_json::{Map, Value};
 
 use super::{meta, read};
+use crate::domain::object::Meta;
 use crate::domain::text;
 use crate::domain::want::{Foreign, ForeignObject};
 
 /// Decodes an object of such a kind; `None` when it does not even say what it is called.
 pub fn foreign(what: Foreign, value: &Value) -> Option<ForeignObject> {
-    let meta = meta::of(value)?;
+    let mut meta = meta::of(value)?;
+    if what.doc().many {
+        meta = Meta {
+            namespace: meta.namespace,
+            name: meta.name,
+            owner: meta.owner,
+            ..Meta::default()
+        };
+    }
     let mut body = Value::Object(Map::new());
     for path in what.doc().kept {
         if let Some(found) = read::at(value, path) {

@@ -104,6 +104,7 @@ pub fn decode(kind: Kind, value: &Value) -> Result<Object, Undecodable> {
         Kind::Service => Object::Service(Arc::new(traffic::service(meta, value))),
         Kind::EndpointSlice => Object::EndpointSlice(Arc::new(traffic::slice(meta, value))),
         Kind::Pvc => Object::Pvc(Arc::new(claim::pvc(meta, value))),
+        Kind::ExistingPvc => Object::ExistingPvc(Arc::new(claim::pvc(meta, value))),
         Kind::Pdb => Object::Pdb(Arc::new(policy::pdb(meta, value))),
         Kind::NetworkPolicy => Object::NetworkPolicy(Arc::new(policy::network_policy(meta, value))),
         Kind::Event => Object::Event(Arc::new(event::event(meta, value))),

@@ -247,7 +247,10 @@ pub fn drift(context: &ContextWorld, place: &Place<'_>) -> Vec<String> {
     let Some(held) = place.pvc else {
         let known = context
             .source(
-                Kind::Pvc,
+                match place.is_shared {
+                    true => Kind::ExistingPvc,
+                    false => Kind::Pvc,
+                },
                 place.node.as_ref().map_or("", |n| &n.id.namespace),
             )
             .is_some_and(|source| source.listed.is_some());

@@ -232,6 +232,51 @@ fn what_drifted_apart_is_told() {
 }
 
 #[test]
+fn a_claim_of_ones_own_carries_no_label_of_the_operators() {
+    let unlabelled = Pvc {
+        meta: Meta {
+            namespace: Arc::from("shop"),
+            name: Arc::from("mine"),
+            ..Meta::default()
+        },
+        ..claim("mine", GIB, GIB, "fast")
+    };
+    for (listed, wanted, shown) in [
+        (None, "orders-0 mine: ", 0),
+        (Some(vec![]), "orders-0 mine: PVC mine is not there", 0),
+        (Some(vec![unlabelled]), "orders-0 mine: ", 1),
+    ] {
+        let mut f = stored(
+            |dragonfly| {
+                dragonfly.snapshot = Some(Snapshot {
+                    existing_claim: Some("mine".to_owned()),
+                    ..Snapshot::default()
+                });
+            },
+            &[],
+            vec![],
+            None,
+        );
+        if let Some(claims) = listed {
+            let objects = claims
+                .into_iter()
+                .map(|pvc| Object::ExistingPvc(Arc::new(pvc)));
+            f.tell(
+                Fact::Listed {
+                    context: infra(),
+                    kind: Kind::ExistingPvc,
+                    scope: Scope::Namespace(Arc::from("shop")),
+                    objects: objects.collect(),
+                },
+                ago(9),
+            );
+        }
+        assert_eq!(told(&f), wanted);
+        assert_eq!(f.world.instance(&f.id).unwrap().pvcs.len(), shown);
+    }
+}
+
+#[test]
 fn a_class_that_may_not_be_read_is_not_absent() {
     let fault = Fault::new(FaultKind::Forbidden, "may not list storageclasses");
     for (classes, wanted) in [

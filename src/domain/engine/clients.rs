@@ -55,6 +55,8 @@ pub struct ClientGroup {
     pub count: u64,
     /// Of them, how many wait in BLPOP and its like.
     pub blocked: u64,
+    /// Of them, how many are subscribed (`flags` has `P`).
+    pub subscribed: u64,
     /// Longest `idle`, seconds.
     pub idle: Option<u64>,
     /// Longest `age`, seconds.

@@ -67,6 +67,8 @@ pub struct ContextWorld {
     pub slices: Shelf<EndpointSlice>,
     /// Claims, grouped by instance.
     pub pvcs: Shelf<Pvc>,
+    /// Claims in namespaces that have an instance with a claim of its owner's choice.
+    pub existing_pvcs: Shelf<Pvc>,
     /// PodDisruptionBudgets.
     pub pdbs: Shelf<Pdb>,
     /// NetworkPolicies.
@@ -81,7 +83,9 @@ pub struct ContextWorld {
     pub leases: Shelf<Lease>,
     /// What was read because somebody needed it.
     pub on_demand: OnDemand,
-    engines: HashMap<(Arc<str>, Arc<str>), EngineRecord>,
+    /// Boxed: a record is some kilobytes, and the table keeps free places for half as many again, and for twice as many
+    /// when pods have come and gone.
+    engines: HashMap<(Arc<str>, Arc<str>), Box<EngineRecord>>,
     /// When the `role` label of a pod was seen to change; nothing for one that has had its label since we look.
     relabelled: HashMap<(Arc<str>, Arc<str>), Timestamp>,
     /// The last comparison of each instance that was asked for, by namespace and name.
@@ -119,6 +123,7 @@ impl ContextWorld {
             services: Shelf::grouped(|service| service.meta.labels.get("app").map(String::as_str)),
             slices: Shelf::grouped(|slice| Some(slice.service.as_str())),
             pvcs: Shelf::grouped(|pvc| pvc.meta.labels.get("app").map(String::as_str)),
+            existing_pvcs: Shelf::default(),
             pdbs: Shelf::default(),
             policies: Shelf::default(),
             events: Shelf::default(),
@@ -258,7 +263,9 @@ impl ContextWorld {
 
     /// What is known of an engine.
     pub fn engine(&self, namespace: &str, pod: &str) -> Option<&EngineRecord> {
-        self.engines.get(&(Arc::from(namespace), Arc::from(pod)))
+        self.engines
+            .get(&(Arc::from(namespace), Arc::from(pod)))
+            .map(Box::as_ref)
     }
 
     /// When the `role` label of a pod was seen to change, by our clock.
@@ -429,8 +436,8 @@ impl ContextWorld {
                     .instances
                     .extend(self.instance_by_object_name(ns, &meta.name)),
             },
-            Object::Pdb(_) | Object::NetworkPolicy(_) => {
-                // A policy may select any instance of its namespace.
+            Object::Pdb(_) | Object::NetworkPolicy(_) | Object::ExistingPvc(_) => {
+                // A policy may select any instance of its namespace, and any of them may have chosen the claim.
                 touched
                     .instances
                     .extend(self.instances().filter(|id| id.namespace == *ns));
@@ -518,6 +525,7 @@ impl ContextWorld {
             Object::Service(o) => self.services.put(o, at),
             Object::EndpointSlice(o) => self.slices.put(o, at),
             Object::Pvc(o) => self.pvcs.put(o, at),
+            Object::ExistingPvc(o) => self.existing_pvcs.put(o, at),
             Object::Pdb(o) => self.pdbs.put(o, at),
             Object::NetworkPolicy(o) => self.policies.put(o, at),
             Object::Event(o) => {
@@ -583,6 +591,10 @@ impl ContextWorld {
                 .remove(namespace, name)
                 .map(Object::EndpointSlice),
             Kind::Pvc => self.pvcs.remove(namespace, name).map(Object::Pvc),
+            Kind::ExistingPvc => self
+                .existing_pvcs
+                .remove(namespace, name)
+                .map(Object::ExistingPvc),
             Kind::Pdb => self.pdbs.remove(namespace, name).map(Object::Pdb),
             Kind::NetworkPolicy => self
                 .policies
@@ -616,6 +628,7 @@ impl ContextWorld {
             Kind::Service => self.services.keys(scope),
             Kind::EndpointSlice => self.slices.keys(scope),
             Kind::Pvc => self.pvcs.keys(scope),
+            Kind::ExistingPvc => self.existing_pvcs.keys(scope),
             Kind::Pdb => self.pdbs.keys(scope),
             Kind::NetworkPolicy => self.policies.keys(scope),
             Kind::Event => self.events.keys(scope),
@@ -659,7 +672,7 @@ impl ContextWorld {
         Some(
             self.engines
                 .entry(key)
-                .or_insert_with(|| EngineRecord::new(uid.clone())),
+                .or_insert_with(|| Box::new(EngineRecord::new(uid.clone()))),
         )
     }
 }

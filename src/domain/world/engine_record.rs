@@ -59,6 +59,33 @@ impl Series {
         self.0.back().map(|(_, figure)| *figure)
     }
 
+    /// By how much it grew in a second from each figure to the next, by the time of the later one; nothing where it fell, as
+    /// a counter does that began anew.
+    pub fn growth(&self) -> impl Iterator<Item = (i64, u64)> + '_ {
+        let later = self.0.iter().skip(1);
+        self.0.iter().zip(later).filter_map(|(was, is)| {
+            let elapsed = u64::try_from(is.0.checked_sub(was.0)?).ok()?;
+            let grown = is.1.checked_sub(was.1)?;
+            let second = is.0.div_euclid(1_000);
+            Some((second, grown.saturating_mul(1_000).checked_div(elapsed)?))
+        })
+    }
+
+    /// By how much it grew in a second, over at most the last `seconds` and since it last fell: a full sync begins with
+    /// throwing everything away, and what was there before says nothing of its pace.
+    pub fn climb(&self, seconds: i64) -> Option<f64> {
+        let (newest, to) = *self.0.back()?;
+        let mut first = (newest, to);
+        for (at, figure) in self.0.iter().rev() {
+            if *figure > first.1 || newest.saturating_sub(*at) > seconds.saturating_mul(1_000) {
+                break;
+            }
+            first = (*at, *figure);
+        }
+        let elapsed = newest.saturating_sub(first.0);
+        (elapsed > 0).then(|| (to as f64 - first.1 as f64) * 1_000.0 / elapsed as f64)
+    }
+
     /// By how much it changed in a second, over at most the last `seconds` before its newest figure; negative when it
     /// falls. `None` with fewer than two figures in that time.
     pub fn rate(&self, seconds: i64) -> Option<f64> {
@@ -147,6 +174,10 @@ pub struct EngineRecord {
     pub keys: Series,
     /// A replica's `slave_repl_offset`, records.
     pub offset: Series,
+    /// A master's own journal, records: all shards of DFLY REPLICAOFFSET together. Asked of an instance in view only.
+    pub journal: Series,
+    /// On a master: the lag of each replica that it lists as online, by address, records.
+    pub lags: BTreeMap<String, Series>,
 }
 
 impl EngineRecord {
@@ -188,6 +219,8 @@ impl EngineRecord {
             lag: Series::default(),
             keys: Series::default(),
             offset: Series::default(),
+            journal: Series::default(),
+            lags: BTreeMap::new(),
         }
     }
 
@@ -357,7 +390,13 @@ impl EngineRecord {
                 keep(&mut self.keyspace, value, at);
             }
             Probe::ClientList(value) => keep(&mut self.client_list, value, at),
-            Probe::Offsets(value) => keep(&mut self.offsets, value, at),
+            Probe::Offsets(value) => {
+                // A replica keeps no journal: it tells zeros.
+                if before == Some(Role::Master) {
+                    self.journal.push(value.total(), at);
+                }
+                keep(&mut self.offsets, value, at);
+            }
             Probe::SlowLog(value) => keep(&mut self.slow_log, value, at),
             Probe::SlowLogLength(value) => keep(&mut self.slow_log_length, value, at),
             Probe::MemoryStats(value) => keep(&mut self.memory_stats, value, at),
@@ -451,6 +490,7 @@ impl EngineRecord {
     fn note_sync(&mut self, replication: &Replication, at: Timestamp) {
         if replication.role() == Role::Replica {
             self.line_since.clear();
+            self.lags.clear();
         }
         if let Side::Replica(follower) = &replication.side {
             follower
@@ -468,6 +508,13 @@ impl EngineRecord {
                 let online = replicas.iter().filter(|r| r.state == LinkState::Online);
                 self.lag
                     .push(online.filter_map(|r| r.lag).max().unwrap_or(0), at);
+                self.lags
+                    .retain(|ip, _| replicas.iter().any(|line| line.ip == *ip));
+                for line in replicas.iter().filter(|r| r.state == LinkState::Online) {
+                    if let Some(lag) = line.lag {
+                        self.lags.entry(line.ip.clone()).or_default().push(lag, at);
+                    }
+                }
                 self.line_since = replicas
                     .iter()
                     .map(|line| {

@@ -946,3 +946,34 @@ fn a_clock_that_is_wrong_is_told_once_and_moments_are_put_to_ours() {
     let engine = context.engine("shop", "orders-0").unwrap();
     assert_eq!(engine.by_our_clock(ago(7_261)), ago(60));
 }
+
+#[test]
+fn a_pace_counts_from_the_last_fall_and_growth_leaves_falls_out() {
+    let series = |figures: &[(i64, u64)]| {
+        let mut f = instance("orders").node(master()).build();
+        for (later, keys) in figures {
+            let keyspace = Keyspace {
+                keys: *keys,
+                ..Keyspace::default()
+            };
+            f.answers("orders-0", Probe::Keyspace(keyspace), ago(-later));
+        }
+        let context = f.world.context(&infra()).unwrap();
+        context.engine("shop", "orders-0").unwrap().keys.clone()
+    };
+    // The fixture itself tells 1,000 keys a second before now.
+    for (figures, climb, growth) in [
+        (&[][..], None, vec![]),
+        (&[(9, 2_000)], Some(100.0), vec![100]),
+        // Thrown away, and coming again.
+        (&[(1, 0), (11, 500)], Some(50.0), vec![50]),
+        (&[(1, 0), (2, 0)], Some(0.0), vec![0]),
+        // What is longer ago than the time that is asked for.
+        (&[(40, 1_000), (50, 2_000)], Some(100.0), vec![0, 100]),
+    ] {
+        let keys = series(figures);
+        assert_eq!(keys.climb(30), climb, "{figures:?}");
+        let grown: Vec<u64> = keys.growth().map(|(_, rate)| rate).collect();
+        assert_eq!(grown, growth, "{figures:?}");
+    }
+}

@@ -14,7 +14,11 @@ use crate::widgets::{Panel, Piece, draw};
 const LINES: usize = 4;
 
 /// What stands beneath the title, for so many columns: the worst finding, and what the instance is.
-pub(super) fn lines(see: &See<'_>, view: &InstanceView<'_>, columns: usize) -> Vec<Vec<Piece>> {
+pub(in crate::screens) fn lines(
+    see: &See<'_>,
+    view: &InstanceView<'_>,
+    columns: usize,
+) -> Vec<Vec<Piece>> {
     let judged = see.board.instance(&view.id);
     let first = if view.context.is_live() {
         match judged.and_then(|j| j.findings.first()) {
@@ -46,7 +50,7 @@ pub(super) fn lines(see: &See<'_>, view: &InstanceView<'_>, columns: usize) -> V
 }
 
 /// Title and state, and the lines beneath.
-pub(super) fn view(
+pub(in crate::screens) fn view(
     see: &See<'_>,
     view: &InstanceView<'_>,
     lines: &[Vec<Piece>],
@@ -129,7 +133,7 @@ fn what(see: &See<'_>, view: &InstanceView<'_>, columns: usize) -> Vec<Piece> {
 }
 
 /// The instance is not there (any more).
-pub(super) fn gone(see: &See<'_>, id: &InstanceId, area: Rect, buf: &mut Buffer) {
+pub(in crate::screens) fn gone(see: &See<'_>, id: &InstanceId, area: Rect, buf: &mut Buffer) {
     let title = format!("{}  {id}", id.context);
     let inner = Panel::new(title).render(&see.look, area, buf);
     let (text, tone) = match see.world.context(&id.context) {

@@ -7,6 +7,8 @@ use crate::widgets::draw;
 
 /// Columns from which panes stand side by side.
 const WIDE: u16 = 140;
+/// Columns from which what happened stands beside who uses it.
+const HALVES: u16 = 180;
 /// Columns of the topology beside the charts: its lines are no longer.
 const DRAWING: u16 = 110;
 /// Columns of the storage pane beside the findings: its rows are no longer.
@@ -19,39 +21,66 @@ const LOWER: u16 = 6;
 pub(super) struct Places {
     pub head: Rect,
     pub topology: Rect,
-    pub nodes: Rect,
-    pub findings: Rect,
-    pub storage: Rect,
-    pub events: Rect,
-    pub charts: Rect,
-    /// The lower panes share one place, and take turns in it.
-    pub tabbed: bool,
+    panes: [Rect; Pane::ALL.len()],
+    shared: Shared,
+}
+
+/// Which panes take turns in one place.
+#[derive(Debug, Clone, Copy, Default)]
+enum Shared {
+    /// None.
+    #[default]
+    Nothing,
+    /// All lower panes.
+    Lower,
+    /// All that stand at the bottom of a wide screen.
+    Bottom,
+    /// What happened, and beside it who uses it, at the bottom of a very wide screen.
+    Halves,
 }
 
 impl Places {
     /// The place of a pane.
     pub fn of(&self, pane: Pane) -> Rect {
-        match pane {
-            Pane::Nodes => self.nodes,
-            Pane::Findings => self.findings,
-            Pane::Storage => self.storage,
-            Pane::Events => self.events,
-            Pane::Charts => self.charts,
-        }
+        self.panes.get(pane.index()).copied().unwrap_or_default()
+    }
+
+    /// The panes that take turns in the place of this one; none where it has its own.
+    pub fn turns(&self, pane: Pane) -> &'static [Pane] {
+        let groups: &[&[Pane]] = match self.shared {
+            Shared::Nothing => &[],
+            Shared::Lower => &[Pane::LOWER],
+            Shared::Bottom => &[Pane::BOTTOM],
+            Shared::Halves => &[Pane::HAPPENED, Pane::USED],
+        };
+        let found = groups.iter().find(|group| group.contains(&pane));
+        found.copied().unwrap_or_default()
     }
 
     /// As many lower panes as there is room for, one beneath the other; the chosen one is always among them.
     fn stack(&mut self, area: Rect, wants: Wants, tab: Pane) {
         /// Rows from which a pane is worth showing beside others.
         const WORTH: u16 = 7;
-        let room = usize::from(area.height / WORTH).clamp(1, 4);
+        let all = Pane::LOWER.len();
+        let room = usize::from(area.height / WORTH).clamp(1, all);
         let mut shown: Vec<Pane> = vec![tab];
-        for pane in [Pane::Findings, Pane::Events, Pane::Charts, Pane::Storage] {
+        for pane in [
+            Pane::Findings,
+            Pane::Events,
+            Pane::Charts,
+            Pane::Storage,
+            Pane::Clients,
+            Pane::History,
+            Pane::SlowLog,
+            Pane::Buffers,
+        ] {
             if shown.len() < room && !shown.contains(&pane) {
                 shown.push(pane);
             }
         }
-        self.tabbed = shown.len() < 4;
+        if shown.len() < all {
+            self.shared = Shared::Lower;
+        }
         let mut rest = area;
         let mut left = u16::try_from(shown.len()).unwrap_or(1);
         // In the order of the tabs, so that a pane that comes in does not turn the others round.
@@ -59,7 +88,7 @@ impl Places {
             let wanted = match pane {
                 Pane::Findings => wants.findings.saturating_add(1),
                 Pane::Storage => wants.storage.saturating_add(2),
-                Pane::Nodes | Pane::Events | Pane::Charts => u16::MAX,
+                _ => u16::MAX,
             };
             left -= 1;
             let most = rest.height.saturating_sub(left * WORTH);
@@ -68,8 +97,8 @@ impl Places {
                 rest.height
             } else {
                 wanted.max(3).min(most.max(share)).min(match pane {
-                    Pane::Events | Pane::Charts => share.max(WORTH),
-                    _ => u16::MAX,
+                    Pane::Findings | Pane::Storage | Pane::Nodes => u16::MAX,
+                    _ => share.max(WORTH),
                 })
             };
             let (place, below) = split(rest, rows);
@@ -79,12 +108,8 @@ impl Places {
     }
 
     fn put(&mut self, pane: Pane, area: Rect) {
-        match pane {
-            Pane::Nodes => self.nodes = area,
-            Pane::Findings => self.findings = area,
-            Pane::Storage => self.storage = area,
-            Pane::Events => self.events = area,
-            Pane::Charts => self.charts = area,
+        if let Some(place) = self.panes.get_mut(pane.index()) {
+            *place = area;
         }
     }
 }
@@ -99,8 +124,14 @@ pub(super) struct Wants {
     pub storage: u16,
 }
 
-/// Lays everything out. `tab` is the lower pane that is shown where only one can be.
-pub(super) fn places(area: Rect, wants: Wants, pane: Pane, tab: Pane, zoomed: bool) -> Places {
+/// Lays everything out. `turn` says which of some panes is shown where only one can be.
+pub(super) fn places(
+    area: Rect,
+    wants: Wants,
+    pane: Pane,
+    turn: &dyn Fn(&[Pane]) -> Pane,
+    zoomed: bool,
+) -> Places {
     // The title, and what stands beneath it.
     let (head, rest) = split(area, wants.head.saturating_add(1));
     let mut places = Places {
@@ -109,7 +140,9 @@ pub(super) fn places(area: Rect, wants: Wants, pane: Pane, tab: Pane, zoomed: bo
     };
     if zoomed {
         places.put(pane, rest);
-        places.tabbed = pane != Pane::Nodes;
+        if pane != Pane::Nodes {
+            places.shared = Shared::Lower;
+        }
         return places;
     }
     // A pane's heading and its table's headings take rows of their own.
@@ -128,8 +161,8 @@ pub(super) fn places(area: Rect, wants: Wants, pane: Pane, tab: Pane, zoomed: bo
         let (top, below) = split(rest, topology);
         let (middle, lower) = split(below, nodes);
         places.topology = top;
-        places.nodes = middle;
-        places.stack(lower, wants, tab);
+        places.put(Pane::Nodes, middle);
+        places.stack(lower, wants, turn(Pane::LOWER));
         return places;
     }
     let nodes = nodes.min(room / 2 + 1).min(rest.height);
@@ -145,14 +178,26 @@ pub(super) fn places(area: Rect, wants: Wants, pane: Pane, tab: Pane, zoomed: bo
         .max(wants.storage.saturating_add(2));
     // One free row parts them from the events.
     let side = side.saturating_add(1).max(6).min(lower.height / 2);
-    let (side, events) = split(lower, side);
+    let (side, bottom) = split(lower, side);
     let (findings, storage) = beside(side, findings_width(area.width));
     places.topology = left;
-    places.charts = right;
-    places.nodes = middle;
-    places.findings = findings;
-    places.storage = storage;
-    places.events = events;
+    for (pane, place) in [
+        (Pane::Charts, right),
+        (Pane::Nodes, middle),
+        (Pane::Findings, findings),
+        (Pane::Storage, storage),
+    ] {
+        places.put(pane, place);
+    }
+    if area.width < HALVES {
+        places.shared = Shared::Bottom;
+        places.put(turn(Pane::BOTTOM), bottom);
+    } else {
+        places.shared = Shared::Halves;
+        let (left, right) = beside(bottom, area.width / 2 - 1);
+        places.put(turn(Pane::HAPPENED), left);
+        places.put(turn(Pane::USED), right);
+    }
     places
 }
 
@@ -212,13 +257,12 @@ mod tests {
                             findings: 3,
                             storage: 5,
                         };
-                        let tab = if *pane == Pane::Nodes {
-                            Pane::Events
-                        } else {
-                            *pane
+                        let turn = |of: &[Pane]| match of.contains(pane) {
+                            true => *pane,
+                            false => of.first().copied().unwrap_or_default(),
                         };
                         for zoomed in [false, true] {
-                            let places = places(area, wants, *pane, tab, zoomed);
+                            let places = places(area, wants, *pane, &turn, zoomed);
                             let mut all = vec![places.head, places.topology];
                             all.extend(Pane::ALL.iter().map(|pane| places.of(*pane)));
                             all.retain(|place| !place.is_empty());

@@ -52,8 +52,11 @@ pub(super) fn lines(see: &See<'_>, view: &InstanceView<'_>) -> Vec<Line> {
         row: policy(see, &held.value).stale(stale),
     }));
     // A right that is missing takes its lines away, and says so.
-    let unread = [Kind::Pvc, Kind::Pdb, Kind::NetworkPolicy]
+    let snapshot = view.dragonfly.value.snapshot.as_ref();
+    let names_claim = snapshot.is_some_and(|snapshot| snapshot.existing_claim.is_some());
+    let unread = [Kind::Pvc, Kind::ExistingPvc, Kind::Pdb, Kind::NetworkPolicy]
         .into_iter()
+        .filter(|kind| names_claim || *kind != Kind::ExistingPvc)
         .filter_map(|kind| Some((kind, super::unread(view, kind)?)));
     lines.extend(unread.map(|(kind, why)| Line {
         name: kind.words().to_owned(),

@@ -13,7 +13,7 @@ const WIDE: usize = 90;
 
 /// How a replica hangs on its master.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct LinkWords {
+pub(in crate::screens) struct LinkWords {
     /// `online`, `full sync`, `link down`.
     pub word: String,
     /// Its tone.
@@ -28,7 +28,7 @@ pub(super) struct LinkWords {
 
 /// How a replica hangs on the node that it follows, by the word of both ends; `None` when it does not say that it is a
 /// replica.
-pub(super) fn link(view: &InstanceView<'_>, node: &NodeView<'_>) -> Option<LinkWords> {
+pub(in crate::screens) fn link(view: &InstanceView<'_>, node: &NodeView<'_>) -> Option<LinkWords> {
     let engine = node.engine?;
     let follower = engine.follower()?;
     let mut masters = view.engine_masters();
@@ -51,11 +51,16 @@ pub(super) fn link(view: &InstanceView<'_>, node: &NodeView<'_>) -> Option<LinkW
     if !follower.link_up {
         return Some(of("link down", Tone::Broken, true));
     }
-    if leader(view, node).is_none() {
+    let Some(leader) = leader(view, node) else {
         let host = &follower.host;
         return Some(of(&format!("follows {host}"), Tone::Degraded, true));
-    }
+    };
     Some(match line {
+        None if leader.engine_on(Question::Replication).is_none()
+            || leader.engine_role().is_none() =>
+        {
+            of("not told by the master", Tone::Unknown, true)
+        }
         None if masters.any(|master| master.engine_on(Question::Replication).is_none()) => {
             of("not told by the master", Tone::Unknown, true)
         }
@@ -75,7 +80,7 @@ pub(super) fn link(view: &InstanceView<'_>, node: &NodeView<'_>) -> Option<LinkW
 }
 
 /// The node that a replica follows, if it is one of the instance's.
-pub(super) fn leader<'v, 'a>(
+pub(in crate::screens) fn leader<'v, 'a>(
     view: &'v InstanceView<'a>,
     node: &NodeView<'_>,
 ) -> Option<&'v NodeView<'a>> {
@@ -418,6 +423,11 @@ mod tests {
                 mute(master(), Some(Question::Stats)),
                 replica().lagging(7),
                 told("online", Tone::Healthy, Some(7)),
+            ),
+            (
+                master().unreachable(crate::domain::FaultKind::Timeout, "no answer"),
+                replica().follows("10.0.0.1"),
+                told("not told by the master", Tone::Unknown, None),
             ),
             (
                 master(),

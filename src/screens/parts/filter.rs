@@ -9,6 +9,7 @@ use regex_automata::{Input, MatchError, nfa::thompson, util::syntax};
 
 use crate::checks::State;
 use crate::settings::problem::suggestion;
+use crate::widgets::Row;
 
 /// What a row can be asked for by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -336,6 +337,32 @@ fn build(pattern: &str) -> Result<dense::DFA<Vec<u32>>, String> {
         )
         .build(pattern)
         .map_err(|_| format!("`/{pattern}/` is not a pattern that can be read"))
+}
+
+/// A row that has words only.
+#[derive(Debug)]
+pub struct Plain(String);
+
+impl Plain {
+    /// The words of a row's cells.
+    pub fn of(row: &Row) -> Self {
+        let texts: Vec<&str> = row.cells.iter().map(|cell| cell.text.as_str()).collect();
+        Self(texts.join(" ").to_lowercase())
+    }
+}
+
+impl Sieved for Plain {
+    fn text(&self) -> &str {
+        &self.0
+    }
+
+    fn field(&self, _: Field) -> &str {
+        &self.0
+    }
+
+    fn figure(&self, _: Measure) -> Option<f64> {
+        None
+    }
 }
 
 #[cfg(test)]

@@ -16,6 +16,9 @@ const WORTH: u16 = 4;
 /// Rows beyond which a pane is not given more before every other has what it needs.
 const FAIR: u16 = 11;
 
+/// Draws the inside of a pane, and the rows that it would like to have.
+pub type Drawing<'a> = (u16, Box<dyn Fn(Rect, &mut Buffer) + 'a>);
+
 /// What a pane shows now.
 pub struct Section<'a> {
     /// Its title.
@@ -36,8 +39,12 @@ pub struct Section<'a> {
     pub empty: String,
     /// Without the headings of its columns.
     pub headless: bool,
+    /// A sentence takes up to so many lines where there is room.
+    pub lines: usize,
     /// With nothing chosen the last row is selected, and stays so as more come.
     pub follows: bool,
+    /// It is drawn by this instead of rows, which it then has none of.
+    pub drawn: Option<Drawing<'a>>,
     /// What is selected matters to other panes, so it is marked though another pane has the keyboard.
     pub leads: bool,
 }
@@ -62,13 +69,23 @@ impl<'a> Section<'a> {
             row: Box::new(move |at| rows.get(at).map(|(_, row)| row.clone()).unwrap_or_default()),
             empty: String::new(),
             headless: false,
+            lines: 1,
             follows: false,
+            drawn: None,
             leads: false,
         }
     }
 
+    /// Every cell of a row with its heading: columns that have no room are told so.
+    pub fn in_full(&self, see: &See<'_>, at: usize) -> String {
+        row_in_full(see, &self.columns, &(self.row)(at))
+    }
+
     /// Rows of the screen that it would like to have.
     fn wants(&self) -> u16 {
+        if let Some((rows, _)) = &self.drawn {
+            return rows.saturating_add(1);
+        }
         let headings = if self.headless { 1 } else { 2 };
         u16::try_from(self.len.max(1))
             .unwrap_or(u16::MAX)
@@ -219,6 +236,10 @@ impl<const N: usize> Sheet<N> {
                 false => section.right.clone(),
             });
             let inner = panel.render(&see.look, area, buf);
+            if let Some((_, draw)) = &section.drawn {
+                draw(inner, buf);
+                continue;
+            }
             let Some(window) = self.windows.get(pane) else {
                 continue;
             };
@@ -229,6 +250,7 @@ impl<const N: usize> Sheet<N> {
             let table = Table::new(&section.columns, section.len, &row)
                 .selected(selected)
                 .focused(focused)
+                .wrapped(section.lines)
                 .shifted(self.shifts.get(pane).copied().unwrap_or(0))
                 .when_empty(&section.empty);
             match section.headless {
@@ -297,6 +319,25 @@ impl<const N: usize> Sheet<N> {
     }
 }
 
+/// Every cell of a row with its heading, but for those that are empty.
+pub fn row_in_full(see: &See<'_>, columns: &[Column], row: &Row) -> String {
+    if row.spans {
+        return row
+            .cells
+            .last()
+            .map(|cell| cell.text.trim().to_owned())
+            .unwrap_or_default();
+    }
+    let dash = see.sign(crate::settings::Glyph::Dash);
+    let told: Vec<String> = columns
+        .iter()
+        .zip(&row.cells)
+        .filter(|(_, cell)| cell.text != dash && !cell.text.is_empty())
+        .map(|(column, cell)| format!("{} {}", column.title.to_lowercase(), cell.text))
+        .collect();
+    told.join(", ")
+}
+
 /// The lower panes by name, with how much is in each; those that are shown stand out.
 fn tabs(sections: &[Section<'_>], places: &[Rect]) -> Vec<Piece> {
     let mut pieces = Vec::new();
@@ -308,7 +349,11 @@ fn tabs(sections: &[Section<'_>], places: &[Rect]) -> Vec<Piece> {
             true => Tone::Muted,
             false => Tone::Accent,
         };
-        pieces.push(Piece::new(format!("{} {}", section.tab, section.len), tone));
+        let count = match section.drawn {
+            Some(_) => String::new(),
+            None => format!(" {}", section.len),
+        };
+        pieces.push(Piece::new(format!("{}{count}", section.tab), tone));
     }
     pieces
 }

@@ -163,7 +163,11 @@ fn in_full(fault: &Fault) -> String {
 fn usage(view: &InstanceView<'_>, place: &Place<'_>) -> Usage {
     let context = view.context;
     let (Some(claim), Some(_)) = (place.claim.as_deref(), place.pvc) else {
-        return match (&place.claim, denied(context, Kind::Pvc)) {
+        let kind = match place.is_shared {
+            true => Kind::ExistingPvc,
+            false => Kind::Pvc,
+        };
+        return match (&place.claim, denied(context, kind)) {
             (Some(_), Some(fault)) => Usage::Unknown(fault.message.clone()),
             _ => Usage::None,
         };

@@ -319,3 +319,150 @@ fn jumps_go_to_what_they_name() {
     story.press("tab tab tab tab").says("─ Nodes");
     story.says_not("▸gitlab-2");
 }
+
+/// The same, as it is asked while it is in view.
+fn in_view_of(columns: u16, rows: u16, db: &Db) -> Story {
+    let mut story = shown(columns, rows, db);
+    story.told(in_view(db)).told(consumers());
+    story
+}
+
+#[test]
+fn clients_are_told_by_workload_and_how_each_fares() {
+    let mut story = in_view_of(120, 40, &dragonfly());
+    story.press("g u");
+    story
+        .says("─ Clients")
+        .says("shop/orders-api")
+        .says("reads only, on a replica")
+        .says("10.77.0.9, no pod's");
+    assert_snapshot!(story.screen());
+    // With columns that have no room here.
+    story.press("enter").says("context apps, node dragonfly-0");
+    // Only those who are hurt.
+    story.press("!");
+    story.says("reads only").says_not("billing/worker");
+    story.press("!");
+    // Of a node that has never answered nothing is known, and that is said.
+    let mute = super::world::db("infra", "shop", "orders")
+        .node(master().silent("no answer within 2 s", 3))
+        .node(replica());
+    shown(120, 40, &mute)
+        .press("g u")
+        .says("clients of orders-0 are not known: no answer within 2 s");
+    let mut lost = gitlab();
+    lost = lost.node(replica());
+    let mut story = in_view_of(120, 40, &lost);
+    story.press("g u").says("on one of several masters");
+}
+
+#[test]
+fn whose_clients_they_are_is_asked_only_while_they_are_looked_at() {
+    let wanted = |story: &mut Story| {
+        let effects = story.take_effects().into_iter().rev();
+        effects.into_iter().find_map(|effect| match effect {
+            Effect::Want(wants) => Some(wants.len()),
+            _ => None,
+        })
+    };
+    let mut story = shown(80, 24, &dragonfly());
+    story.told(in_view(&dragonfly()));
+    assert_eq!(wanted(&mut story), None);
+    story.press("g u").draw();
+    story.after(1);
+    story.says("pods of infra, apps are being read");
+    assert_eq!(wanted(&mut story), Some(2), "the pods of both contexts");
+    story.press("1").draw();
+    story.after(1);
+    assert_eq!(wanted(&mut story), Some(0));
+}
+
+#[test]
+fn what_was_slow_shows_no_value_and_what_waits_says_who() {
+    let mut story = in_view_of(120, 40, &dragonfly());
+    story.press("g u l");
+    story
+        .says("─ Slow log")
+        .says("842 ms")
+        .says("HGETALL")
+        .says("orders:by-customer")
+        .says("shop/orders-api");
+    assert_snapshot!(story.screen());
+    story.press("l");
+    story
+        .says("─ Buffers")
+        .says("does not read its replies: it holds up a takeover")
+        .says("billing/worker")
+        .says("all buffers: clients 3.2 MiB");
+    assert_snapshot!(story.screen());
+}
+
+#[test]
+fn what_changed_is_listed_newest_first_with_its_source() {
+    let db = dragonfly();
+    let mut story = shown(120, 40, &db);
+    story.after(20);
+    let other = super::world::db("infra", "dragonfly-system", "dragonfly")
+        .node(replica())
+        .node(master())
+        .node(replica());
+    story.told(other.answers());
+    story.told(vec![event(
+        &db,
+        ("Dragonfly", "dragonfly"),
+        "Replication",
+        "Updated master instance",
+        7,
+    )]);
+    story.press("t");
+    story
+        .says("─ History")
+        .says("calls itself master, before that replica")
+        .says("the operator says: Updated master instance")
+        .says("exactly")
+        .says("seen");
+    assert_snapshot!(story.screen());
+    story.press("enter").says("told by");
+}
+
+#[test]
+fn who_is_hurt_stands_beside_what_happened_where_there_is_room() {
+    let story = in_view_of(200, 60, &gitlab());
+    assert_snapshot!(story.screen());
+}
+
+#[test]
+fn every_lower_pane_has_its_tab_where_it_is_narrow() {
+    let mut story = in_view_of(80, 24, &dragonfly());
+    for says in [
+        "─ Findings",
+        "─ Storage",
+        "─ Events",
+        "─ Charts",
+        "─ Clients",
+        "─ Slow log",
+        "─ Buffers",
+        "─ History",
+    ] {
+        story.press("tab").says(says).says("history");
+    }
+    story.press("shift-tab shift-tab shift-tab");
+    assert_snapshot!(story.screen());
+    // The terminal that has letters only.
+    let mut story = Story::with(80, 24, GlyphSet::Ascii, Vec::new(), None);
+    show_plainly(&mut story);
+    for _ in 0..9 {
+        story.press("tab").draw();
+    }
+}
+
+fn show_plainly(story: &mut Story) {
+    let db = gitlab();
+    fleet(story, std::slice::from_ref(&db), &[cache()]);
+    story.told(in_view(&db)).told(consumers());
+    story
+        .press(":")
+        .type_text(&format!("show {}", db.id()))
+        .press("enter")
+        .says("- Topology");
+}

@@ -12,5 +12,6 @@ mod fleet;
 mod flows;
 mod instance;
 mod operator;
+mod replication;
 mod storage;
 mod world;

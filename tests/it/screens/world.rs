@@ -8,6 +8,7 @@ use darner::app::{State, update, view, vocabulary};
 use darner::domain::engine::*;
 use darner::domain::object::*;
 use darner::domain::selector::Selector;
+use darner::domain::want::ForeignObject;
 use darner::domain::*;
 use darner::msg::{Effect, Msg};
 use darner::settings::{GlyphSet, KeyPress, Keymap, Settings, Theme};
@@ -554,6 +555,30 @@ impl Db {
         objects
     }
 
+    /// The engine of that ordinal answers that, too.
+    pub fn also(&self, at: usize, probe: Probe) -> Fact {
+        Fact::Probed {
+            node: NodeId::new(ctx(self.context), &self.namespace, self.pod(at)),
+            uid: Arc::from(format!("uid-{}-{}", self.namespace, self.pod(at)).as_str()),
+            probe,
+        }
+    }
+
+    /// Its data port was tried, and that came of it.
+    pub fn knocked(&self, at: usize, found: data_port::Found) -> Fact {
+        Fact::Knocked {
+            node: NodeId::new(ctx(self.context), &self.namespace, self.pod(at)),
+            uid: Arc::from(format!("uid-{}-{}", self.namespace, self.pod(at)).as_str()),
+            tried: Box::new(DataPort {
+                found,
+                stage: data_port::Stage::Command,
+                took: Duration::from_millis(2),
+                certificate: None,
+                logged_in: false,
+            }),
+        }
+    }
+
     /// What its engines answer.
     pub fn answers(&self) -> Vec<Fact> {
         let mut facts = Vec::new();
@@ -771,6 +796,143 @@ pub fn event(db: &Db, about: (&str, &str), reason: &str, note: &str, seconds_ago
             ..Event::default()
         })),
     }
+}
+
+/// What an instance in view is asked besides: who is connected, what was slow, where bytes wait, offsets.
+pub fn in_view(db: &Db) -> Vec<Fact> {
+    let group = |ip: &str, name: &str, count, port| ClientGroup {
+        ip: ip.to_owned(),
+        name: (!name.is_empty()).then(|| name.to_owned()),
+        library: Some("redis-py 6.4.0".to_owned()),
+        port: Some(port),
+        phase: Phase::Reading,
+        count,
+        idle: Some(4),
+        oldest: Some(86_400),
+        youngest: Some(30),
+        ..ClientGroup::default()
+    };
+    let master = ClientList {
+        total: 12,
+        groups: vec![
+            group("10.4.0.1", "orders-api", 4, 6_379),
+            group("10.4.0.2", "orders-api", 2, 6_379),
+            ClientGroup {
+                blocked: 2,
+                queued_bytes: 3 << 20,
+                ..group("10.4.0.3", "worker", 3, 6_379)
+            },
+            ClientGroup {
+                subscribed: 1,
+                ..group("10.77.0.9", "", 1, 6_379)
+            },
+            group("127.0.0.1", "", 2, 9_999),
+        ],
+        slow: vec![SlowClient {
+            id: Some(412),
+            addr: "10.4.0.3:40112".to_owned(),
+            name: Some("worker".to_owned()),
+            phase: Phase::Sending,
+            send_wait: Some(42),
+            queued: Some(480),
+            queued_bytes: Some(3 << 20),
+            idle: Some(42),
+        }],
+        ..ClientList::default()
+    };
+    let replica = ClientList {
+        total: 1,
+        groups: vec![group("10.4.0.2", "orders-api", 1, 6_379)],
+        upstream: Some(Upstream {
+            addr: "10.0.0.1:9999".to_owned(),
+            phase: LinkPhase::StableSync,
+            age: Some(7_200),
+            idle: Some(0),
+        }),
+        ..ClientList::default()
+    };
+    let slow = SlowLog {
+        slowest: vec![
+            SlowEntry {
+                id: Some(7),
+                at: Some((start() - SignedDuration::from_secs(300)).as_second()),
+                micros: 842_000,
+                command: "HGETALL".to_owned(),
+                key: Some("orders:by-customer".to_owned()),
+                arguments: 1,
+                client: Some("10.4.0.1:40001".to_owned()),
+                name: Some("orders-api".to_owned()),
+            },
+            SlowEntry {
+                id: Some(3),
+                at: Some((start() - SignedDuration::from_secs(9_000)).as_second()),
+                micros: 12_400,
+                command: "ACL".to_owned(),
+                key: None,
+                arguments: 3,
+                client: None,
+                name: None,
+            },
+        ],
+        told: 2,
+        newest: None,
+    };
+    vec![
+        db.also(0, Probe::ClientList(master)),
+        db.also(1, Probe::ClientList(replica)),
+        db.also(0, Probe::SlowLog(slow)),
+        db.also(
+            0,
+            Probe::MemoryStats(MemoryStats {
+                connections: Some(3_400_000),
+                replication: Some(12_000),
+                ..MemoryStats::default()
+            }),
+        ),
+        db.also(
+            0,
+            Probe::Offsets(Offsets {
+                shards: vec![290_300_137, 290_300_138, 290_300_137],
+            }),
+        ),
+        db.knocked(0, data_port::Found::Usable),
+        db.knocked(1, data_port::Found::PasswordWanted),
+    ]
+}
+
+/// The pods of the other cluster, by whose addresses clients are told.
+pub fn consumers() -> Vec<Fact> {
+    let pod = |namespace: &str, name: &str, owner: (&str, &str), ip: &str| ForeignObject {
+        meta: Meta {
+            namespace: Arc::from(namespace),
+            name: Arc::from(name),
+            owner: Some(Owner {
+                kind: owner.0.to_owned(),
+                name: owner.1.to_owned(),
+                uid: String::new(),
+            }),
+            ..Meta::default()
+        },
+        body: serde_json::json!({"status": {"podIP": ip}}),
+    };
+    let set = ("ReplicaSet", "orders-api-6f7d8c9b4c");
+    let apps = vec![
+        pod("shop", "orders-api-6f7d8c9b4c-x2x4z", set, "10.4.0.1"),
+        pod("shop", "orders-api-6f7d8c9b4c-q8q8q", set, "10.4.0.2"),
+        pod("billing", "worker-0", ("StatefulSet", "worker"), "10.4.0.3"),
+    ];
+    let fetched = |context: &str, objects: Vec<ForeignObject>| Fact::Fetched {
+        want: Want::Objects {
+            context: ctx(context),
+            what: Foreign::Pod,
+            scope: Scope::Cluster,
+        },
+        answer: Ok(Fetched::Objects {
+            objects: objects.into(),
+            more: false,
+        }),
+    };
+    vec![fetched("infra", Vec::new()), fetched("apps", apps)]
 }
 
 /// A healthy shared database.

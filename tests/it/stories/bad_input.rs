@@ -276,3 +276,66 @@ fn broken_settings_and_keymaps_are_told_with_their_line_and_stop_nothing() {
         .expect("settings.toml:4");
     console.quit();
 }
+
+/// Resident memory, KiB, where the system tells.
+fn resident(pid: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+#[test]
+fn an_engine_that_answers_beyond_measure_is_named_costs_little_and_stops_nothing() {
+    for (scenario, words) in [
+        ("bad-resp", "answered with something that is not RESP"),
+        (
+            "bad-resp-huge",
+            "announces a text of 2147483648 bytes; more than 24 MiB are not read",
+        ),
+        ("bad-resp-deep", "nests arrays more than 8 deep"),
+        (
+            "bad-resp-drip",
+            "takes connections and answers nothing within 2 s",
+        ),
+    ] {
+        let lab = LabProcess::start(scenario);
+        let console = Opening::new(["--context", "lab-infra"])
+            .kubeconfig(&lab.kubeconfig())
+            .size(200, 40)
+            .open();
+        console
+            .expect_row(&["unknown", "dragonfly-system/gitlab", "3/3"])
+            .expect_row(&["healthy", "harbor/cache", "1 of 1"]);
+        console.wait(words, |screen| screen.contains(words));
+        // Others are followed meanwhile.
+        let later = r#"{"apiVersion":"dragonflydb.io/v1alpha1","kind":"Dragonfly","metadata":{"name":"later","namespace":"harbor"},"spec":{"replicas":0}}"#;
+        lab.api(
+            "POST",
+            "/apis/dragonflydb.io/v1alpha1/namespaces/harbor/dragonflies",
+            later,
+        );
+        console.expect("harbor/later");
+        console.expect_row(&["healthy", "harbor/cache", "1 of 1"]);
+        // What it announces is not what is kept. (Only where the system tells.)
+        if let Some(kib) = resident(console.pid()) {
+            assert!(kib < 150 << 10, "{scenario}: {kib} KiB");
+        }
+        console.quit();
+    }
+}
+
+#[test]
+fn absurd_figures_leave_the_figures_beside_them_as_they_are() {
+    let lab = LabProcess::start("bad-info");
+    let console = Opening::new(["--context", "lab-infra"])
+        .kubeconfig(&lab.kubeconfig())
+        .size(200, 40)
+        .open();
+    console
+        .expect_row(&["dragonfly-system/gitlab", "gitlab-0", "3/3"])
+        .expect_row(&["healthy", "harbor/cache", "1 of 1"])
+        .expect_row(&["healthy", "dragonfly-system/dragonfly", "2 of 2"]);
+    console.quit();
+}

@@ -7,6 +7,7 @@ mod operator;
 mod picture;
 mod real_api;
 mod real_redis;
+mod replication;
 mod scenarios;
 mod states;
 mod status;

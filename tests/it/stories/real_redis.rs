@@ -64,7 +64,7 @@ impl Kubelet for RealServer {
 struct Redis(
     Child,
     u16,
-    #[expect(dead_code, reason = "removed when it is dropped")] tempfile::TempDir,
+    #[expect(dead_code, reason = "kept for as long as the process")] tempfile::TempDir,
 );
 
 impl Redis {

@@ -1,0 +1,93 @@
+//! The last comparison of the nodes' data, and its age: the only thing that tells silent divergence.
+
+use crate::domain::{Compared, InstanceView, text};
+use crate::screens::parts::{Section, See};
+use crate::settings::{Glyph, Tone};
+use crate::widgets::{Column, Piece, Row};
+
+/// The pane.
+pub(super) fn section<'a>(see: &'a See<'a>, view: &'a InstanceView<'a>) -> Section<'a> {
+    let id = &view.id;
+    let columns = vec![
+        Column::new("node", "NODE").width(8, 40).cut_middle(),
+        Column::new("verdict", "DATA").width(10, 26),
+        Column::new("equal", "EQUAL").width(6, 8).right(),
+        Column::new("different", "OTHER").width(5, 8).right(),
+        Column::new("missing", "MISSING").width(7, 8).right(),
+        Column::new("keys", "KEYS").width(6, 8).right().priority(1),
+        Column::new("why", "NOTE").width(12, 60).fill().priority(1),
+    ];
+    let mut section = Section {
+        columns,
+        empty: "never compared: i c compares 200 keys of the nodes; it alone tells whether they hold the same data".to_owned(),
+        ..Section::of("compared", "Data compared", Vec::new())
+    };
+    let Some(known) = view.context.comparison(&id.namespace, &id.name) else {
+        return section;
+    };
+    let age = see.age(known.at);
+    match &known.value {
+        Err(fault) => section.empty = format!("could not be compared {age} ago: {}", fault.message),
+        Ok(made) => {
+            let mut rows = vec![(
+                made.master.to_string(),
+                sampled(made.sampled, made.too_large, &made.master, made.keys),
+            )];
+            rows.extend(
+                made.nodes
+                    .iter()
+                    .map(|node| (node.pod.to_string(), cells(see, node))),
+            );
+            let of = Section::of("compared", "", rows);
+            section.len = of.len;
+            section.name = of.name;
+            section.row = of.row;
+        }
+    }
+    section.right = vec![Piece::muted(format!("{age} ago"))];
+    section
+}
+
+/// The node whose keys were sampled.
+fn sampled(keys: usize, too_large: usize, master: &str, all: Option<u64>) -> Row {
+    let left_out = match too_large {
+        0 => String::new(),
+        n => format!(", {n} more too large to be read"),
+    };
+    Row::new(vec![
+        Piece::new(master, Tone::Strong),
+        Piece::muted("sampled"),
+        Piece::text(keys.to_string()),
+        Piece::muted(""),
+        Piece::muted(""),
+        Piece::text(all.map(text::count).unwrap_or_default()),
+        Piece::muted(format!("keys taken at random from it{left_out}")),
+    ])
+}
+
+fn cells(see: &See<'_>, node: &Compared) -> Row {
+    let ill = node.different + node.missing > 0;
+    let (sign, word, tone) = match (&node.fault, ill) {
+        (_, true) => (Glyph::Broken, "diverged", Tone::Broken),
+        (Some(_), false) => (Glyph::Unknown, "not to the end", Tone::Unknown),
+        (None, false) => (Glyph::Healthy, "the same", Tone::Healthy),
+    };
+    let count = |n: usize, tone: Tone| match n {
+        0 => Piece::muted("0"),
+        n => Piece::new(n.to_string(), tone),
+    };
+    let why = match (&node.fault, node.names.as_slice()) {
+        (Some(fault), _) => fault.message.clone(),
+        (None, []) => String::new(),
+        (None, names) => names.join(", "),
+    };
+    Row::new(vec![
+        Piece::new(node.pod.to_string(), Tone::Strong),
+        Piece::new(format!("{} {word}", see.sign(sign)), tone),
+        Piece::text(node.equal.to_string()),
+        count(node.different, Tone::Broken),
+        count(node.missing, Tone::Broken),
+        Piece::text(node.keys.map(text::count).unwrap_or_default()),
+        Piece::muted(why),
+    ])
+}
