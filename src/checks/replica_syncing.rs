@@ -6,7 +6,7 @@ use super::loading::is_in_full_sync;
 use super::words::{are, list};
 use super::{Answer, Case, Check, Instance, Node, Severity, Shown, Since, Situation, State, Word};
 use crate::domain::Role;
-use crate::domain::engine::{LinkState, ReplicaLine};
+use crate::domain::engine::{Follower, LinkState, ReplicaLine};
 use crate::domain::text;
 
 /// The check.
@@ -240,13 +240,18 @@ fn doing(
         (Some(Doing::Resuming), until)
     } else if !f.link_up {
         (Some(Doing::Connecting), until)
-    } else if f.offset.is_none() || state == Some(&LinkState::Preparation) {
+    } else if lacks_offset(f, state) || state == Some(&LinkState::Preparation) {
         (Some(Doing::Preparing), until)
     } else if state == Some(&LinkState::Connecting) {
         (Some(Doing::Connecting), until)
     } else {
         (None, None)
     }
+}
+
+/// It tells no offset where it should have one. Servers before v1.22 tell none at all: there its master's word counts.
+fn lacks_offset(f: &Follower, state: Option<&LinkState>) -> bool {
+    f.offset.is_none() && state != Some(&LinkState::Online)
 }
 
 /// When a replica whose link is down or in preparation counts as cut off; `None` while it does not apply.
@@ -259,7 +264,8 @@ pub(super) fn cut_off_at(
     if f.syncing {
         return None;
     }
-    let down = (!f.link_up || f.offset.is_none())
+    let state = line(instance, node).map(|(_, line)| &line.state);
+    let down = (!f.link_up || lacks_offset(f, state))
         .then(|| node.view.engine.and_then(|e| e.unsynced_since))
         .flatten();
     let preparing = line(instance, node).and_then(|(master, line)| {

@@ -2,6 +2,8 @@
 //! `tests/fixtures/engine/README.md`).
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod recorded;
+
 use std::collections::BTreeSet;
 
 use super::fixture::judgement;
