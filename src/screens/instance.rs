@@ -514,16 +514,16 @@ impl Instance {
                 let master = view.engine_masters().next();
                 self.choose(Pane::Nodes, master.map(|n| n.id.pod.to_string()));
             }
-            Target::Claim => self.to_first(Pane::Storage, lists),
-            Target::Event => self.to_first(Pane::Events, lists),
-            Target::Finding => self.to_first(Pane::Findings, lists),
-            Target::Change => self.to_first(Pane::History, lists),
-            Target::Client => self.to_first(Pane::Clients, lists),
+            Target::Claim => self.go_first(Pane::Storage, lists),
+            Target::Event => self.go_first(Pane::Events, lists),
+            Target::Finding => self.go_first(Pane::Findings, lists),
+            Target::Change => self.go_first(Pane::History, lists),
+            Target::Client => self.go_first(Pane::Clients, lists),
         }
     }
 
     /// Gives a pane the keyboard, and selects its first row.
-    fn to_first(&mut self, pane: Pane, lists: &Lists) {
+    fn go_first(&mut self, pane: Pane, lists: &Lists) {
         self.focus(pane);
         self.choose(pane, lists.of_pane(pane).first().cloned());
     }
