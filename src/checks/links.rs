@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::replica_syncing::{cut_off_at, line};
 use super::words::list;
 use super::{Answer, Case, Check, Finding, Instance, Node, Severity, Since, Situation};
-use crate::domain::engine::{Follower, LinkPhase, LinkState, Question, Role};
+use crate::domain::engine::{Follower, LinkPhase, LinkState, Question, Role, RoleReply};
 use crate::domain::view::Oddity;
 use crate::domain::{InstanceId, Version};
 
@@ -305,6 +305,13 @@ pub(super) fn evidence(
         );
         let source = format!("INFO replication of {name}");
         facts.push((text, source, replication.at));
+    }
+    if let (None, Some(engine)) = (&node.replication, node.view.engine)
+        && let Some(role) = &engine.role
+        && let RoleReply::Replica { host, state, .. } = &role.value
+    {
+        let text = format!("master {host}, link {}", state.word());
+        facts.push((text, format!("ROLE of {name}"), role.at));
     }
     if let Some(upstream) = node.view.engine.and_then(|e| e.upstream()) {
         let text = format!("its link to its master is {}", upstream.value.phase.word());

@@ -143,7 +143,7 @@ fn run(case: &Case<'_>) -> Answer {
 }
 
 /// It loads what its master sends. INFO replication tells, or ROLE where that was answered alone.
-fn is_in_full_sync(node: &Node<'_>) -> bool {
+pub(super) fn is_in_full_sync(node: &Node<'_>) -> bool {
     let role = node.view.engine.and_then(|engine| engine.role.as_ref());
     let by_role = matches!(
         role.map(|known| &known.value),

@@ -64,8 +64,6 @@ mod words;
 
 #[cfg(test)]
 pub(crate) mod fixture;
-#[cfg(test)]
-mod recorded;
 
 use std::collections::BTreeMap;
 

@@ -21,7 +21,7 @@ pub const STALLED: Situation = Situation {
     word: "operator stalled",
     class: State::Degraded,
     rule: "the operator's Lease is renewed, and for 60 s it has not done what it does by itself at its next look: elect a master \
-           where a pod can be elected, give a ready pod its role, make the StatefulSet, or take the next step of a rollout",
+           where a pod can be elected, give a ready pod its role, or take the next step of a rollout",
     meaning: "What the instance needs is not done, though the operator seems to be at work: no master is elected, no pod gets its \
               role.",
     accounts_for: &["role-missing"],

@@ -2,10 +2,11 @@
 
 use super::case::later;
 use super::links::evidence;
+use super::loading::is_in_full_sync;
 use super::words::{are, list};
 use super::{Answer, Case, Check, Instance, Node, Severity, Shown, Since, Situation, State, Word};
 use crate::domain::Role;
-use crate::domain::engine::{LinkState, ReplicaLine};
+use crate::domain::engine::{Follower, LinkState, ReplicaLine};
 use crate::domain::text;
 
 /// The check.
@@ -197,7 +198,7 @@ fn run(case: &Case<'_>) -> Answer {
             );
         }
         if let Some(keyspace) = node.view.engine.and_then(|e| e.keyspace.as_ref())
-            && node.follower().is_some()
+            && node.says(Role::Replica)
         {
             finding = finding.resting_on(
                 format!("{} keys", text::count(keyspace.value.keys)),
@@ -217,7 +218,9 @@ fn doing(
     node: &Node<'_>,
 ) -> (Option<Doing>, Option<jiff::Timestamp>) {
     let Some(f) = node.follower() else {
-        return (None, None);
+        // Where INFO replication is not told, ROLE may be.
+        let by_role = node.replication.is_none() && is_in_full_sync(node);
+        return (by_role.then_some(Doing::FullSync), None);
     };
     let state = line(instance, node).map(|(_, line)| &line.state);
     if super::links::is_elsewhere(instance, node) {
@@ -237,13 +240,18 @@ fn doing(
         (Some(Doing::Resuming), until)
     } else if !f.link_up {
         (Some(Doing::Connecting), until)
-    } else if f.offset.is_none() || state == Some(&LinkState::Preparation) {
+    } else if lacks_offset(f, state) || state == Some(&LinkState::Preparation) {
         (Some(Doing::Preparing), until)
     } else if state == Some(&LinkState::Connecting) {
         (Some(Doing::Connecting), until)
     } else {
         (None, None)
     }
+}
+
+/// It tells no offset where it should have one. Servers before v1.22 tell none at all: there its master's word counts.
+fn lacks_offset(f: &Follower, state: Option<&LinkState>) -> bool {
+    f.offset.is_none() && state != Some(&LinkState::Online)
 }
 
 /// When a replica whose link is down or in preparation counts as cut off; `None` while it does not apply.
@@ -256,7 +264,8 @@ pub(super) fn cut_off_at(
     if f.syncing {
         return None;
     }
-    let down = (!f.link_up || f.offset.is_none())
+    let state = line(instance, node).map(|(_, line)| &line.state);
+    let down = (!f.link_up || lacks_offset(f, state))
         .then(|| node.view.engine.and_then(|e| e.unsynced_since))
         .flatten();
     let preparing = line(instance, node).and_then(|(master, line)| {

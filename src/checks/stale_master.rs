@@ -91,7 +91,7 @@ fn run(case: &Case<'_>) -> Answer {
     else {
         return Answer::PASS;
     };
-    let situation = match keys < loss.before / 100 {
+    let situation = match keys == 0 || keys < loss.before / 100 {
         true => &EMPTY,
         false => &STALE,
     };

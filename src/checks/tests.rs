@@ -2,6 +2,8 @@
 //! `tests/fixtures/engine/README.md`).
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod recorded;
+
 use std::collections::BTreeSet;
 
 use super::fixture::judgement;
@@ -162,12 +164,12 @@ fn every_recorded_situation_of_replication_is_judged_as_what_it_is() {
             LONG,
             "full sync 14%: full-sync",
         ),
-        // Its ROLE says that it follows; whom, and whether it syncs, was not recorded.
+        // Told by ROLE alone: its INFO replication was not recorded.
         (
             "full-sync-v1.40",
             three(m(), r(), r()),
             LONG,
-            "not heard: engine-silent",
+            "full sync 4%: full-sync",
         ),
         (
             "partial-sync",

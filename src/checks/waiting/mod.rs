@@ -209,7 +209,7 @@ fn with_operator(case: &Case<'_>, instance: &Instance<'_>) -> Waiting {
             }
             Some(_) => "the StatefulSet, which is not there: it makes it anew at its next look",
         };
-        return Waiting::at(Gate::Objects, sentence).its_own(true);
+        return Waiting::at(Gate::Objects, sentence);
     }
     port(case, instance)
         .or_else(|| rollout::waiting(case, instance, version))

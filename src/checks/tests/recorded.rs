@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::fixture::judgement;
+use crate::checks::fixture::judgement;
 use crate::domain::engine::{Probe, Server};
 use crate::domain::fixture::*;
 use crate::domain::object::Snapshot;
