@@ -109,8 +109,8 @@ fn plain(id: &InstanceId, outcome: &Result<Comparison, Fault>) -> String {
         Ok(made) => made,
         Err(fault) => {
             let mut out = format!("{id} could not be compared: {}\n", fault.message);
-            if !fault.hint.is_empty() {
-                out.push_str(&format!("  {}\n", fault.hint));
+            if let Some(hint) = fault.hint_in(&id.context) {
+                out.push_str(&format!("  {hint}\n"));
             }
             return out;
         }

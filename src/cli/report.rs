@@ -364,14 +364,14 @@ fn context_of(
         Link::Unreachable { fault, .. } => (
             "unreachable",
             vec![fault.message.clone()],
-            hint(&fault.hint),
+            fault.hint_in(&context.id),
         ),
         Link::LoginNeeded { fault, .. } => (
             "login-needed",
             vec![fault.message.clone()],
-            hint(&fault.hint),
+            fault.hint_in(&context.id),
         ),
-        Link::Unusable { fault } => ("unusable", vec![fault.message.clone()], hint(&fault.hint)),
+        Link::Unusable { fault } => ("unusable", vec![fault.message.clone()], fault.hint_in(&context.id)),
     };
     let mut findings = findings_of(board, &Subject::Context(context.id.clone()));
     // What cuts the whole context off is said once.
@@ -401,10 +401,6 @@ fn context_of(
         operator: operator_of(context, limits, now),
         findings,
     }
-}
-
-fn hint(hint: &str) -> Option<String> {
-    (!hint.is_empty()).then(|| hint.to_owned())
 }
 
 fn rights_missing(context: &ContextWorld) -> Vec<String> {

@@ -56,10 +56,10 @@ impl Asked<'_> {
         };
         match self.namespace {
             Some(namespace) => format!(
-                "the right is missing: kubectl -n {namespace} create role darner --verb={verbs} --resource={resource}, and bind it"
+                "the right is missing: kubectl --context {{context}} -n {namespace} create role darner --verb={verbs} --resource={resource}, and bind it"
             ),
             None => format!(
-                "the right is missing: kubectl create clusterrole darner --verb={verbs} --resource={resource}, and bind it"
+                "the right is missing: kubectl --context {{context}} create clusterrole darner --verb={verbs} --resource={resource}, and bind it"
             ),
         }
     }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::id::ContextId;
+
 /// What sort of trouble, which decides how it is shown and what is offered next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum FaultKind {
@@ -51,7 +53,8 @@ pub struct Fault {
     pub message: String,
     /// The whole chain of causes as the library told it; shown one key away, may be empty.
     pub detail: String,
-    /// What the reader can do about it; may be empty.
+    /// What the reader can do about it; may be empty. `{context}` stands for the context that it happened in, see
+    /// [`Fault::in_full`].
     pub hint: String,
 }
 
@@ -78,6 +81,20 @@ impl Fault {
     pub fn with_hint(mut self, hint: impl AsRef<str>) -> Self {
         self.hint = super::text::one_line(hint.as_ref());
         self
+    }
+
+    /// What the reader can do about it, ready to be copied; `None` when there is nothing.
+    pub fn hint_in(&self, context: &ContextId) -> Option<String> {
+        let context = super::text::shell_word(context.as_str());
+        (!self.hint.is_empty()).then(|| self.hint.replace("{context}", &context))
+    }
+
+    /// What happened, with what can be done about it.
+    pub fn in_full(&self, context: &ContextId) -> String {
+        match self.hint_in(context) {
+            None => self.message.clone(),
+            Some(hint) => format!("{} ({hint})", self.message),
+        }
     }
 }
 

@@ -598,11 +598,8 @@ fn unread(view: &InstanceView<'_>, kind: Kind) -> Option<String> {
     let source = view.context.source(kind, &view.id.namespace);
     match source.and_then(|source| source.access.as_ref()) {
         Some(Access::Denied(fault) | Access::Broken(fault)) => {
-            let hint = match fault.hint.as_str() {
-                "" => String::new(),
-                hint => format!(" ({hint})"),
-            };
-            Some(format!("{}: {}{hint}", kind.words(), fault.message))
+            let fault = fault.in_full(&view.id.context);
+            Some(format!("{}: {fault}", kind.words()))
         }
         Some(Access::Absent) => Some(format!("{}: the API server has none", kind.words())),
         Some(Access::Live) => None,

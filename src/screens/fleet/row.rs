@@ -333,10 +333,7 @@ fn absence(see: &See<'_>, context: &ContextWorld) -> Absence {
         return of(standing.sign, standing.tone, standing.word, rank, sentence);
     }
     if let Some(fault) = denied(context, Kind::Dragonfly) {
-        let sentence = match fault.hint.as_str() {
-            "" => fault.message.clone(),
-            hint => format!("{}; {hint}", fault.message),
-        };
+        let sentence = fault.in_full(&context.id);
         let word = fault.kind.word();
         return of(
             Glyph::Unknown,

@@ -119,7 +119,7 @@ fn empty(log: Option<&LogId>, looked: Option<&Looked>, narrow: bool) -> String {
     };
     match &looked.fault {
         Some((fault, _)) if fault.kind == FaultKind::Forbidden => {
-            format!("{} ({})", fault.message, fault.hint)
+            fault.in_full(&log.context)
         }
         Some((fault, _)) => format!("the log of {} cannot be read: {}", log.pod, fault.message),
         None if narrow => "nothing in it speaks of this instance so far".to_owned(),

@@ -130,11 +130,11 @@ fn row(see: &See<'_>, view: &InstanceView<'_>, place: Place<'_>) -> StoreRow {
     row
 }
 
-fn class_words(class: &Class<'_>) -> String {
+fn class_words(context: &ContextWorld, class: &Class<'_>) -> String {
     match class {
         Class::Unnamed => "of no class".to_owned(),
         Class::Unread => "which is being read".to_owned(),
-        Class::Untold(fault) => format!("which cannot be read: {}", in_full(fault)),
+        Class::Untold(fault) => format!("which cannot be read: {}", fault.in_full(&context.id)),
         Class::Absent => "which is not there (any more)".to_owned(),
         Class::There { expands, reclaim } => {
             let grows = if *expands {
@@ -148,14 +148,6 @@ fn class_words(class: &Class<'_>) -> String {
             };
             format!("{grows} and {end}")
         }
-    }
-}
-
-/// A fault with what can be done about it.
-fn in_full(fault: &Fault) -> String {
-    match fault.hint.as_str() {
-        "" => fault.message.clone(),
-        hint => format!("{} ({hint})", fault.message),
     }
 }
 
@@ -199,7 +191,7 @@ fn usage(view: &InstanceView<'_>, place: &Place<'_>) -> Usage {
         Some(looked) => match &looked.fault {
             Some((fault, _)) => Usage::Unknown(format!(
                 "no engine tells it, and the kubelet of {machine} cannot be asked: {}",
-                in_full(fault)
+                fault.in_full(&context.id)
             )),
             None => Usage::Unknown(format!(
                 "the kubelet of {machine} does not measure this volume"
