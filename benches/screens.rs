@@ -97,8 +97,11 @@ fn main() {
     measured("view of Instance", 300, &mut || story.draw());
 }
 
+/// Measures what it is given, so many times, and prints it.
+type Measure = dyn Fn(&str, usize, &mut dyn FnMut());
+
 /// One instance, the whole board, and what is judged again when little was touched.
-fn judging(story: &Story, infra: &[Db], measured: &dyn Fn(&str, usize, &mut dyn FnMut())) {
+fn judging(story: &Story, infra: &[Db], measured: &Measure) {
     let (world, limits, now) = (story.state.world(), Limits::default(), story.now);
     let judge =
         |id: &InstanceId| checks::judge(world, &Subject::Instance(id.clone()), &limits, now);

@@ -54,8 +54,11 @@ fn every_target_takes_every_recording_whole_and_damaged() {
     }
 }
 
-/// Every target, by name.
-const TARGETS: [(&str, fn(&[u8])); 5] = [
+/// A target and its name.
+type Target = (&'static str, fn(&[u8]));
+
+/// Every target.
+const TARGETS: [Target; 5] = [
     ("info", targets::info),
     ("lists", targets::lists),
     ("pages", targets::pages),
