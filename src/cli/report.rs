@@ -371,7 +371,11 @@ fn context_of(
             vec![fault.message.clone()],
             fault.hint_in(&context.id),
         ),
-        Link::Unusable { fault } => ("unusable", vec![fault.message.clone()], fault.hint_in(&context.id)),
+        Link::Unusable { fault } => (
+            "unusable",
+            vec![fault.message.clone()],
+            fault.hint_in(&context.id),
+        ),
     };
     let mut findings = findings_of(board, &Subject::Context(context.id.clone()));
     // What cuts the whole context off is said once.

@@ -118,9 +118,7 @@ fn empty(log: Option<&LogId>, looked: Option<&Looked>, narrow: bool) -> String {
         return format!("the log of {} is being opened", log.pod);
     };
     match &looked.fault {
-        Some((fault, _)) if fault.kind == FaultKind::Forbidden => {
-            fault.in_full(&log.context)
-        }
+        Some((fault, _)) if fault.kind == FaultKind::Forbidden => fault.in_full(&log.context),
         Some((fault, _)) => format!("the log of {} cannot be read: {}", log.pod, fault.message),
         None if narrow => "nothing in it speaks of this instance so far".to_owned(),
         None => "nothing has been written so far".to_owned(),

@@ -138,7 +138,12 @@ fn of_deployment(deployment: &Deployment, version: Option<Version>) -> Vec<Line>
 fn crd(context: &ContextWorld, version: Option<Version>) -> Line {
     let Some(held) = context.crds.iter().next() else {
         return match denied(context, Kind::Crd) {
-            Some(fault) => said("CRD", Glyph::Unknown, Tone::Unknown, fault.in_full(&context.id)),
+            Some(fault) => said(
+                "CRD",
+                Glyph::Unknown,
+                Tone::Unknown,
+                fault.in_full(&context.id),
+            ),
             None if !context.has_listed(Kind::Crd) => {
                 said("CRD", Glyph::Syncing, Tone::Syncing, "not listed yet")
             }
@@ -211,7 +216,10 @@ fn given(context: &ContextWorld, deployment: &Deployment, version: Option<Versio
             "rights",
             Glyph::Unknown,
             Tone::Unknown,
-            format!("not known: {what} cannot be read: {}", fault.in_full(&context.id)),
+            format!(
+                "not known: {what} cannot be read: {}",
+                fault.in_full(&context.id)
+            ),
         ),
         rights::Rights::Complete => said(
             "rights",

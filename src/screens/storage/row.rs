@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::checks::stored::{self, Age, Class, Place, Snapshots};
-use crate::domain::{Fault, InstanceId, InstanceView, Kind};
+use crate::domain::{ContextId, InstanceId, InstanceView, Kind};
 use crate::screens::parts::{Field, Measure, See, Sieved, denied};
 
 /// See the module.
@@ -104,7 +104,10 @@ fn row(see: &See<'_>, view: &InstanceView<'_>, place: Place<'_>) -> StoreRow {
         asked: pvc.and_then(|pvc| pvc.requested),
         real: pvc.and_then(|pvc| pvc.capacity),
         class: pvc.and_then(|pvc| pvc.class.clone()),
-        class_words: class.as_ref().map(class_words).unwrap_or_default(),
+        class_words: class
+            .as_ref()
+            .map(|class| class_words(&view.id.context, class))
+            .unwrap_or_default(),
         class_is_odd: matches!(class, Some(Class::Absent)),
         directory: snapshot.and_then(|snapshot| snapshot.dir.clone()),
         piles_up: stored::files_pile_up(view),
@@ -130,11 +133,11 @@ fn row(see: &See<'_>, view: &InstanceView<'_>, place: Place<'_>) -> StoreRow {
     row
 }
 
-fn class_words(context: &ContextWorld, class: &Class<'_>) -> String {
+fn class_words(context: &ContextId, class: &Class<'_>) -> String {
     match class {
         Class::Unnamed => "of no class".to_owned(),
         Class::Unread => "which is being read".to_owned(),
-        Class::Untold(fault) => format!("which cannot be read: {}", fault.in_full(&context.id)),
+        Class::Untold(fault) => format!("which cannot be read: {}", fault.in_full(context)),
         Class::Absent => "which is not there (any more)".to_owned(),
         Class::There { expands, reclaim } => {
             let grows = if *expands {
