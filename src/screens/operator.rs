@@ -24,6 +24,7 @@ use crate::domain::world::ContextWorld;
 use crate::domain::{ContextId, InstanceId, Want};
 use crate::msg::Command;
 use crate::msg::command::Copied;
+use crate::widgets::Row;
 
 /// Operator.
 pub const SCREEN: ScreenDoc = ScreenDoc {
@@ -41,6 +42,9 @@ const PODS: usize = 2;
 const VERSIONS: usize = 3;
 const LOG: usize = 5;
 
+/// Lines that a sentence takes at the most, where there is room.
+const SENTENCE: usize = 6;
+
 /// The screen.
 #[derive(Debug, Default)]
 struct Operator {
@@ -49,6 +53,10 @@ struct Operator {
     context: Option<ContextId>,
     /// What is waited for with each instance of that context.
     waits: BTreeMap<InstanceId, Vec<Waiting>>,
+    /// The instances that are shown of these.
+    waiting: Vec<InstanceId>,
+    /// The rows in which versions are compared: the name of each, and its instance.
+    compared: Vec<(String, InstanceId)>,
     /// The log is shown as far as it speaks of this instance.
     about: Option<InstanceId>,
     /// The log as it is shown.
@@ -91,6 +99,11 @@ impl Screen for Operator {
                 None => self.waits.remove(&id),
             };
         }
+        self.waiting = waits::shown(see, &self.waits);
+        self.compared = match self.context(see) {
+            Some(context) => versions::shown(see, context),
+            None => Vec::new(),
+        };
         self.read_log(see);
         true
     }
@@ -110,7 +123,7 @@ impl Screen for Operator {
 
     fn words(&self, see: &See<'_>) -> Vec<&'static str> {
         let judged = self
-            .subject()
+            .subject_here()
             .and_then(|subject| see.board.subject(&subject));
         let sections = self.sections(see);
         let here = sections.get(self.sheet.pane());
@@ -125,10 +138,14 @@ impl Screen for Operator {
     }
 
     fn selected(&self) -> Option<InstanceId> {
-        let section = waits::names(&self.waits);
-        let name = self.sheet.name(WAITS, &section)?;
-        let found = self.waits.keys().find(|id| id.to_string() == name);
-        found.cloned()
+        // Of panes that have no instances of their own, the one that is marked beside them.
+        self.under(
+            &self.sheet,
+            match self.sheet.pane() {
+                VERSIONS => VERSIONS,
+                _ => WAITS,
+            },
+        )
     }
 
     fn turn_to(&mut self, instance: &InstanceId) {
@@ -199,6 +216,34 @@ impl Operator {
         self.context.clone().map(Subject::Operator)
     }
 
+    /// The instance that is selected in a pane.
+    fn under(&self, sheet: &Sheet<6>, pane: usize) -> Option<InstanceId> {
+        let rows: Vec<(String, &InstanceId)> = match pane {
+            WAITS => {
+                let shown = self.waiting.iter();
+                shown.map(|id| (id.to_string(), id)).collect()
+            }
+            VERSIONS => {
+                let shown = self.compared.iter();
+                shown.map(|(name, id)| (name.clone(), id)).collect()
+            }
+            _ => return None,
+        };
+        let names = rows.iter().map(|(name, _)| (name.clone(), Row::default()));
+        let at = sheet.at(pane, &Section::of("", "", names.collect()))?;
+        rows.get(at).map(|(_, id)| (*id).clone())
+    }
+
+    /// What the row under the cursor is about: its instance, or the operator.
+    fn subject_here(&self) -> Option<Subject> {
+        self.subject_under(&self.sheet)
+    }
+
+    fn subject_under(&self, sheet: &Sheet<6>) -> Option<Subject> {
+        let instance = self.under(sheet, sheet.pane());
+        instance.map(Subject::Instance).or_else(|| self.subject())
+    }
+
     fn read_log(&mut self, see: &See<'_>) {
         self.lines.clear();
         self.first = 0;
@@ -260,30 +305,29 @@ impl Operator {
                 Command::Sort(_) => {
                     vec![Intent::Tell("rows here stand in a fixed order".to_owned())]
                 }
-                Command::Explain => self.explain(&sheet, &sections),
+                Command::Explain => {
+                    let subject = self.subject_under(&sheet).into_iter();
+                    subject.map(|it| Intent::Explain(it, None)).collect()
+                }
                 Command::Copy(copied) => self.copy(*copied, see, &sheet, &sections),
                 Command::Open if pane != WAITS => self.open(see, &sheet, &sections),
                 _ => Vec::new(),
             }
         };
-        let name = match command {
-            Command::Open if pane == WAITS => sheet.name(WAITS, &waits::names(&self.waits)),
+        let narrowed = match command {
+            Command::Open if pane == WAITS => self.under(&sheet, WAITS),
             _ => None,
         };
         self.sheet = sheet;
-        if let Some(name) = name {
-            return self.narrow(&name);
+        match narrowed {
+            Some(id) => self.narrow(id),
+            None => intents,
         }
-        intents
     }
 
     /// Shows the log of one instance only, or all of it again.
-    fn narrow(&mut self, name: &str) -> Vec<Intent> {
-        let found = self.waits.keys().find(|id| id.to_string() == name).cloned();
-        self.about = match (&self.about, found) {
-            (Some(before), Some(id)) if *before == id => None,
-            (_, found) => found,
-        };
+    fn narrow(&mut self, id: InstanceId) -> Vec<Intent> {
+        self.about = (self.about.as_ref() != Some(&id)).then_some(id);
         self.sheet.choose(LOG, None);
         // The row has no room for all of it.
         let told = self.about.as_ref().and_then(|id| {
@@ -319,21 +363,6 @@ impl Operator {
         told.map(Intent::Tell).into_iter().collect()
     }
 
-    fn explain(&self, sheet: &Sheet<6>, sections: &[Section<'_>]) -> Vec<Intent> {
-        let instance = matches!(sheet.pane(), WAITS | VERSIONS)
-            .then(|| {
-                let section = sections.get(WAITS)?;
-                let name = sheet.name(WAITS, section)?;
-                self.waits.keys().find(|id| id.to_string() == name).cloned()
-            })
-            .flatten();
-        let subject = instance.map(Subject::Instance).or_else(|| self.subject());
-        subject
-            .map(|subject| Intent::Explain(subject, None))
-            .into_iter()
-            .collect()
-    }
-
     fn copy(
         &self,
         copied: Copied,
@@ -354,10 +383,17 @@ impl Operator {
         let home = deployment.map_or("", |meta| &*meta.namespace);
         let (what, text) = match copied {
             Copied::Evidence => {
-                let subject = Subject::Operator(context.id.clone());
-                (Arc::from("evidence"), evidence_text(see, &subject))
+                let subject = self.subject_under(sheet);
+                let text = subject.map(|subject| evidence_text(see, &subject));
+                (Arc::from("evidence"), text.unwrap_or_default())
             }
-            Copied::Name => (Arc::from(name.as_str()), name),
+            Copied::Name => {
+                let name = match self.under(sheet, pane) {
+                    Some(id) => id.to_string(),
+                    None => name,
+                };
+                (Arc::from(name.as_str()), name)
+            }
             Copied::Kubectl => {
                 let text = match pane {
                     PODS => format!("{kubectl} -n {home} get pod {name} -o yaml"),
@@ -368,10 +404,12 @@ impl Operator {
                         ),
                         None => return vec![Intent::Tell("no log is followed".to_owned())],
                     },
-                    WAITS | VERSIONS => match name.split_once('/') {
-                        Some((namespace, name)) => {
-                            let name = name.split(' ').next().unwrap_or(name);
-                            format!("{kubectl} -n {namespace} get dragonfly {name} -o yaml")
+                    WAITS | VERSIONS => match self.under(sheet, pane) {
+                        Some(id) => {
+                            format!(
+                                "{kubectl} -n {} get dragonfly {} -o yaml",
+                                id.namespace, id.name
+                            )
                         }
                         None => format!("{kubectl} get dragonflies -A"),
                     },

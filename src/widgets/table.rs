@@ -140,7 +140,8 @@ impl<'a> Table<'a> {
         self
     }
 
-    /// A sentence takes up to so many lines, as long as every row can be seen; the first rows have the first claim.
+    /// A sentence takes up to so many lines, as long as every row can be seen. Where not all sentences have room, each
+    /// gets a second line before any gets a third; the first rows have the first claim.
     #[must_use]
     pub fn wrapped(mut self, lines: usize) -> Self {
         self.lines = lines.max(1);
@@ -200,15 +201,14 @@ impl<'a> Table<'a> {
             }
             return;
         }
-        let mut spare = usize::from(body.height).saturating_sub(self.len);
+        let spare = usize::from(body.height).saturating_sub(self.len);
+        let most = self.shares(&rows, &placed, inside.width, spare);
         let mut rest = body;
         let mut lines = Vec::new();
-        for (index, row) in rows {
-            let most = self.lines.min(spare + 1);
+        for ((index, row), most) in rows.into_iter().zip(most) {
             let ellipsis = look.glyph(Glyph::Ellipsis);
             let sentence = self.sentence(&row, &placed, inside.width, most, ellipsis);
             let high = sentence.len().max(1);
-            spare = spare.saturating_sub(high - 1);
             let place = Rect {
                 height: u16::try_from(high).unwrap_or(1).min(rest.height),
                 ..rest
@@ -225,6 +225,33 @@ impl<'a> Table<'a> {
             self.cells(&row, &sentence, &placed, look, inside, buf);
         }
         window.note_lines(lines);
+    }
+
+    /// How many lines the sentence of each row may take, when so many lines are left over.
+    fn shares(
+        &self,
+        rows: &[(usize, Row)],
+        placed: &[Placed],
+        width: u16,
+        mut spare: usize,
+    ) -> Vec<usize> {
+        if self.lines == 1 || spare == 0 {
+            return vec![1; rows.len()];
+        }
+        let wanted: Vec<usize> = rows
+            .iter()
+            .map(|(_, row)| self.sentence(row, placed, width, self.lines, "").len())
+            .collect();
+        let mut shares = vec![1; rows.len()];
+        for lines in 2..=self.lines {
+            for (share, wanted) in shares.iter_mut().zip(&wanted) {
+                if *wanted >= lines && spare > 0 {
+                    *share = lines;
+                    spare -= 1;
+                }
+            }
+        }
+        shares
     }
 
     fn mark_selected(&self, look: &Look<'_>, area: Rect, buf: &mut Buffer) {
@@ -265,7 +292,10 @@ impl<'a> Table<'a> {
     ) -> Vec<String> {
         let is_sentence = |place: &&Placed| match row.spans {
             true => place.column + 1 == row.cells.len(),
-            false => self.columns.get(place.column).is_some_and(|c| c.fill),
+            false => self
+                .columns
+                .get(place.column)
+                .is_some_and(Column::is_sentence),
         };
         let place = placed.iter().find(is_sentence);
         let Some((place, cell)) = place.and_then(|p| Some((p, row.cells.get(p.column)?))) else {
@@ -358,7 +388,7 @@ impl<'a> Table<'a> {
             };
             let tone = if row.stale { Tone::Stale } else { cell.tone };
             let spans = row.spans && place.column + 1 == row.cells.len();
-            if spans || column.fill && !row.spans {
+            if spans || column.is_sentence() && !row.spans {
                 let rest = draw::right_of(area, place.x);
                 let width = if spans {
                     rest.width

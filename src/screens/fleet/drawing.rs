@@ -14,6 +14,9 @@ use crate::widgets::{Panel, Piece, Table, draw};
 /// Columns left of the sentence about a context that shows no instance, about.
 const BEFORE_SENTENCE: usize = 45;
 
+/// Lines that a sentence in the attention list takes at the most, where there is room.
+const SENTENCE: usize = 6;
+
 impl Fleet {
     /// The areas of the table and of the attention list, headings included.
     pub(super) fn layout(&self, see: &See<'_>, area: Rect) -> (Rect, Rect) {
@@ -37,7 +40,7 @@ impl Fleet {
         let table = rows(self.order.len().max(1) + long).saturating_add(3 + hint);
         let wanted = match self.notices.len() > usize::from(area.height) {
             true => area.height,
-            false => self.with_attention(see, |table| rows(table.wanted(area.width))),
+            false => self.with_attention(see, 2, |table| rows(table.wanted(area.width))),
         };
         let list = wanted
             .saturating_add(1)
@@ -178,7 +181,7 @@ impl Fleet {
         let selected = (self.pane == Pane::Attention)
             .then(|| self.notice_position())
             .flatten();
-        self.with_attention(see, |table| {
+        self.with_attention(see, SENTENCE, |table| {
             table.selected(selected).focused(focused).render(
                 &self.attention,
                 &see.look,
@@ -195,8 +198,13 @@ impl Fleet {
         inner
     }
 
-    /// Does something with the table of what needs attention.
-    fn with_attention<T>(&self, see: &See<'_>, then: impl FnOnce(Table<'_>) -> T) -> T {
+    /// Does something with the table of what needs attention, whose sentences take up to so many lines.
+    fn with_attention<T>(
+        &self,
+        see: &See<'_>,
+        lines: usize,
+        then: impl FnOnce(Table<'_>) -> T,
+    ) -> T {
         let columns = attention::columns(&self.notices);
         let row = |at: usize| {
             let notice = self.notices.get(at);
@@ -211,7 +219,7 @@ impl Fleet {
         then(
             Table::new(&columns, self.notices.len(), &row)
                 .without_header()
-                .wrapped(2)
+                .wrapped(lines)
                 .when_empty(empty),
         )
     }

@@ -77,6 +77,7 @@ pub(super) fn section<'a>(see: &See<'_>, context: &ContextWorld) -> Section<'a> 
             Column::new("how", "HOW").width(30, 60).fill(),
         ],
         headless: true,
+        lines: super::SENTENCE,
         ..Section::of("set-up", "Set-up", rows)
     }
 }

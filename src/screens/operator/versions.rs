@@ -18,11 +18,26 @@ struct Cell {
     sentence: String,
 }
 
-/// The pane.
-pub(super) fn section<'a>(see: &'a See<'a>, context: &ContextWorld) -> Section<'a> {
+impl Cell {
+    /// The name by which its selection is kept.
+    fn name(&self) -> String {
+        format!("{} {} {}", self.id, self.server, self.reference)
+    }
+}
+
+/// The names of the rows that are shown, each with the instance that it is about.
+pub(super) fn shown(see: &See<'_>, context: &ContextWorld) -> Vec<(String, InstanceId)> {
+    let cells = cells(see, context).into_iter();
+    cells.map(|cell| (cell.name(), cell.id)).collect()
+}
+
+fn tag(context: &ContextWorld) -> Option<&str> {
     let deployment = context.operators.iter().next();
-    let tag = deployment.and_then(|held| held.value.version());
-    let operator = tag.and_then(Version::parse);
+    deployment.and_then(|held| held.value.version())
+}
+
+fn cells(see: &See<'_>, context: &ContextWorld) -> Vec<Cell> {
+    let operator = tag(context).and_then(Version::parse);
     let mut cells: Vec<Cell> = Vec::new();
     for id in context.instances() {
         if let Some(view) = InstanceView::of(context, &id) {
@@ -37,6 +52,14 @@ pub(super) fn section<'a>(see: &'a See<'a>, context: &ContextWorld) -> Section<'
         !(see.ill_only && cell.tone == Tone::Healthy)
             && see.filter.words().all(|w| text.contains(w))
     });
+    cells
+}
+
+/// The pane.
+pub(super) fn section<'a>(see: &'a See<'a>, context: &ContextWorld) -> Section<'a> {
+    let tag = tag(context);
+    let operator = tag.and_then(Version::parse);
+    let cells = cells(see, context);
     let title = match (operator, tag) {
         (Some(version), _) => format!("Operator {version} with each server"),
         (None, Some(tag)) => format!("Operator of an unknown version ({tag}) with each server"),
@@ -56,11 +79,8 @@ pub(super) fn section<'a>(see: &'a See<'a>, context: &ContextWorld) -> Section<'
             Column::new("why", "WHAT GOES WRONG").width(20, 60).fill(),
         ],
         len,
-        name: Box::new(move |at| {
-            let cell = named.get(at);
-            cell.map(|c| format!("{} {} {}", c.id, c.server, c.reference))
-                .unwrap_or_default()
-        }),
+        lines: super::SENTENCE,
+        name: Box::new(move |at| named.get(at).map(Cell::name).unwrap_or_default()),
         row: Box::new(move |at| cells.get(at).map(|cell| row(see, cell)).unwrap_or_default()),
         empty: "no instance to be compared".to_owned(),
         ..Section::of("versions", title, Vec::new())

@@ -45,6 +45,7 @@ pub(super) fn section<'a>(
             Column::new("phase", "PHASE").width(13, 16).priority(4),
         ],
         len,
+        lines: super::SENTENCE,
         leads: true,
         name: Box::new(move |at| named.get(at).cloned().unwrap_or_default()),
         row: Box::new(move |at| {
@@ -58,13 +59,13 @@ pub(super) fn section<'a>(
     }
 }
 
-/// The names alone, in the order in which they are shown.
-pub(super) fn names<'a>(waits: &BTreeMap<InstanceId, Vec<Waiting>>) -> Section<'a> {
-    let rows = waits
-        .keys()
-        .map(|id| (id.to_string(), Row::default()))
-        .collect();
-    Section::of("waits", "", rows)
+/// The instances that are shown, in their order.
+pub(super) fn shown(see: &See<'_>, waits: &BTreeMap<InstanceId, Vec<Waiting>>) -> Vec<InstanceId> {
+    waits
+        .iter()
+        .filter(|(id, waits)| shows(see, id, waits))
+        .map(|(id, _)| id.clone())
+        .collect()
 }
 
 fn empty(context: &ContextWorld, none: bool) -> String {

@@ -81,7 +81,7 @@ impl<'a> Section<'a> {
         row_in_full(see, &self.columns, &(self.row)(at))
     }
 
-    /// Rows of the screen that it would like to have.
+    /// Rows of the screen that it needs to show each of its rows.
     fn wants(&self) -> u16 {
         if let Some((rows, _)) = &self.drawn {
             return rows.saturating_add(1);
@@ -90,6 +90,20 @@ impl<'a> Section<'a> {
         u16::try_from(self.len.max(1))
             .unwrap_or(u16::MAX)
             .saturating_add(headings)
+    }
+
+    /// Rows of the screen that it would take, were there no end of them: sentences want more than one line.
+    fn wishes(&self, area: Rect) -> u16 {
+        let wants = self.wants();
+        if self.drawn.is_some() || self.lines == 1 || wants > area.height {
+            return wants;
+        }
+        let row = |at: usize| (self.row)(at);
+        let table = Table::new(&self.columns, self.len, &row).wrapped(self.lines);
+        // At the edge a column may be kept for the sign that there are more.
+        let lines = table.wanted(area.width.saturating_sub(1));
+        let more = u16::try_from(lines.saturating_sub(self.len)).unwrap_or(u16::MAX);
+        wants.saturating_add(more)
     }
 }
 
@@ -209,9 +223,9 @@ impl<const N: usize> Sheet<N> {
         let top = drawn.get(pane).map_or(0, |area| area.y);
         let above = if section.headless { 1 } else { 2 };
         let line = usize::from(row - top).checked_sub(above);
-        let offset = self.windows.get(pane).map_or(0, Window::offset);
+        let window = self.windows.get(pane);
         if let Some(at) = line
-            .map(|line| offset + line)
+            .and_then(|line| window?.row_at(line))
             .filter(|at| *at < section.len)
         {
             self.choose(pane, Some((section.name)(at)));
@@ -221,7 +235,11 @@ impl<const N: usize> Sheet<N> {
     /// Draws the panes.
     pub fn view(&self, see: &See<'_>, sections: &[Section<'_>], area: Rect, buf: &mut Buffer) {
         let wants: Vec<u16> = sections.iter().map(Section::wants).collect();
-        let places = self.places(area, &wants, see.zoomed);
+        let wishes: Vec<u16> = sections
+            .iter()
+            .map(|section| section.wishes(area))
+            .collect();
+        let places = self.places(area, &wants, &wishes, see.zoomed);
         self.drawn.set(places);
         let hidden = places.iter().filter(|area| area.is_empty()).count() > 0;
         for (pane, (section, area)) in sections.iter().zip(places).enumerate() {
@@ -261,8 +279,9 @@ impl<const N: usize> Sheet<N> {
         }
     }
 
-    /// Where each pane stands; an empty rectangle is not shown.
-    fn places(&self, area: Rect, wants: &[u16], zoomed: bool) -> [Rect; N] {
+    /// Where each pane stands; an empty rectangle is not shown. What is left over when each pane that is shown has what
+    /// it wants goes to their wishes.
+    fn places(&self, area: Rect, wants: &[u16], wishes: &[u16], zoomed: bool) -> [Rect; N] {
         let mut places = [Rect::ZERO; N];
         let mut put = |pane: usize, area: Rect| {
             if let Some(place) = places.get_mut(pane) {
@@ -274,6 +293,7 @@ impl<const N: usize> Sheet<N> {
             return places;
         }
         let want = |pane: usize| wants.get(pane).copied().unwrap_or(0);
+        let wish = |pane: usize| wishes.get(pane).copied().unwrap_or(0);
         let top = want(0).min(area.height.saturating_sub(WORTH).max(area.height / 3));
         let top = match N {
             0 | 1 => area.height,
@@ -303,7 +323,7 @@ impl<const N: usize> Sheet<N> {
             let more = match Some(pane) == last {
                 true => rest.height,
                 false => {
-                    let more = want(pane).saturating_sub(need(pane)).min(spare / 2);
+                    let more = wish(pane).saturating_sub(need(pane)).min(spare / 2);
                     spare -= more;
                     need(pane) + more
                 }
@@ -372,7 +392,7 @@ mod tests {
                         let mut sheet = Sheet::<5>::default();
                         sheet.focus(pane);
                         let area = Rect::new(2, 3, 80, height);
-                        let places = sheet.places(area, &wants, zoomed);
+                        let places = sheet.places(area, &wants, &wants, zoomed);
                         for (i, place) in places.iter().enumerate() {
                             assert_eq!(place.intersection(area).area(), place.area(), "{places:?}");
                             for other in places.iter().skip(i + 1) {

@@ -142,6 +142,11 @@ impl Column {
         self.cut(Cut::Middle)
     }
 
+    /// It holds sentences, which are wrapped and cut between words; names are cut where [`Column::cut`] says.
+    pub fn is_sentence(&self) -> bool {
+        self.fill && self.cut == Cut::End
+    }
+
     /// The columns that it wants when it has shown something so wide.
     fn wanted(&self, shown: u16) -> u16 {
         shown.max(self.holds).clamp(self.min, self.most)

@@ -377,6 +377,39 @@ fn the_log_is_narrowed_to_one_instance_and_widened_again() {
 }
 
 #[test]
+fn what_is_done_is_done_about_the_row_under_the_cursor() {
+    // Keys from the first pane on, with both instances in each pane, and what is explained then.
+    let mut wrong = Vec::new();
+    for (keys, says) in [
+        ("", "Why: operator"),
+        ("tab", "Why: dragonfly-system/dragonfly"),
+        ("tab j", "Why: dragonfly-system/gitlab"),
+        ("tab j tab", "Why: operator"),
+        ("tab j tab tab", "Why: dragonfly-system/dragonfly"),
+        ("tab tab tab j", "Why: dragonfly-system/gitlab"),
+        ("tab tab tab j k", "Why: dragonfly-system/dragonfly"),
+        ("tab j tab tab tab", "Why: operator"),
+        ("tab j tab tab tab tab", "Why: operator"),
+    ] {
+        let mut story = shown(120, 40);
+        story.press(keys).press("x");
+        if !story.screen().contains(says) {
+            wrong.push(format!("{keys}: not {says}"));
+        }
+    }
+    // What the filter hides is not under the cursor either.
+    let mut story = shown(120, 40);
+    story.press("/").type_text("gitlab").press("enter tab x");
+    if !story.screen().contains("Why: dragonfly-system/gitlab") {
+        wrong.push("filtered: not gitlab".to_owned());
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    // Other commands take the same row.
+    let mut story = shown(120, 40);
+    story.press("tab j tab tab 2").says("dragonfly-system/dragonfly");
+}
+
+#[test]
 fn only_what_is_shown_is_wanted() {
     let mut story = Story::new(120, 40);
     well(&mut story);
