@@ -50,7 +50,12 @@ fn lists_told(it: &Followed) -> Vec<usize> {
 #[tokio::test]
 async fn what_is_asked_is_narrow_and_never_a_secret() {
     let api = Api::start(|asked| match asked.path.as_str() {
-        DRAGONFLIES if !asked.is_watch() => list("1", vec![dragonfly("ns", "a", "1")]),
+        DRAGONFLIES if !asked.is_watch() => {
+            // With a claim of its own, so that every question arises.
+            let mut one = dragonfly("ns", "a", "1");
+            one["spec"]["snapshot"]["existingPersistentVolumeClaimName"] = "mine".into();
+            list("1", vec![one])
+        }
         _ => empty(asked),
     })
     .await;
@@ -78,7 +83,7 @@ async fn what_is_asked_is_narrow_and_never_a_secret() {
     let (in_namespaces, wide): (Vec<_>, Vec<_>) = watches
         .iter()
         .partition(|(path, _)| path.contains("/namespaces/ns/"));
-    assert_eq!(in_namespaces.len(), 3, "{in_namespaces:?}");
+    assert_eq!(in_namespaces.len(), 4, "{in_namespaces:?}");
     // Both questions about pods share a path.
     assert!(wide.len() <= 12, "{wide:?}");
     for (path, selects) in wide {

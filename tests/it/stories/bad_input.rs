@@ -306,7 +306,7 @@ fn an_engine_that_answers_beyond_measure_is_named_costs_little_and_stops_nothing
             .size(200, 40)
             .open();
         console
-            .expect_row(&["unknown", "dragonfly-system/gitlab", "3/3"])
+            .expect_row(&["? ", "dragonfly-system/gitlab", "3/3"])
             .expect_row(&["healthy", "harbor/cache", "1 of 1"]);
         console.wait(words, |screen| screen.contains(words));
         // Others are followed meanwhile.
