@@ -95,7 +95,7 @@ fn run(case: &Case<'_>) -> Answer {
 }
 
 /// Since when the operator could have acted: what it would look at has not changed since, by our clock.
-fn stands_since(case: &Case<'_>, instance: &Instance<'_>) -> Timestamp {
+pub(super) fn stands_since(case: &Case<'_>, instance: &Instance<'_>) -> Timestamp {
     let ours = |at: Timestamp| case.context.by_our_clock(at).min(case.now);
     let nodes = instance.nodes.iter().flat_map(|node| {
         let pod = &node.view.pod.value;

@@ -197,13 +197,6 @@ impl Storage {
     }
 
     fn sections_of<'a>(&'a self, see: &'a See<'a>, sheet: &Sheet<2>) -> Vec<Section<'a>> {
-        let ill = self
-            .known
-            .values()
-            .flatten()
-            .filter(|row| row.is_ill())
-            .count();
-        let all = self.known.values().map(Vec::len).sum();
         let claims = Section {
             row: Box::new(|at| {
                 let found = self.row(at);
@@ -211,7 +204,7 @@ impl Storage {
                     .map(|(id, row)| table::cells(see, id, row))
                     .unwrap_or_default()
             }),
-            ..table::section(see, self.names(), all, ill)
+            ..table::section(see, self.names(), &self.known)
         };
         let chosen = sheet.at(CLAIMS, &claims).and_then(|at| self.row(at));
         let about = about::section(see, chosen, self.width.get());

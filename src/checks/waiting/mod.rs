@@ -13,7 +13,7 @@ pub(super) mod tests;
 
 use super::case::{Case, Instance, Node, Word, is_followed};
 use super::words::{bracketed, list};
-use super::{Since, Subject, Verdict, operator_down};
+use super::{Since, Subject, Verdict, operator_down, operator_stalled};
 use crate::domain::engine::Question;
 use crate::domain::{FaultKind, Kind, Version};
 use jiff::Timestamp;
@@ -213,7 +213,14 @@ fn with_operator(case: &Case<'_>, instance: &Instance<'_>) -> Waiting {
     }
     port(case, instance)
         .or_else(|| rollout::waiting(case, instance, version))
-        .or_else(|| election::waiting(instance, version))
+        .or_else(|| {
+            let waiting = election::waiting(instance, version)?;
+            // Where no condition tells it: it has stood so for as long as nothing moved before our eyes.
+            let first_seen = instance.view.dragonfly.first_seen;
+            let stands = operator_stalled::stands_since(case, instance).max(first_seen);
+            let since = waiting.since.unwrap_or(Since::Seen(stands.min(case.now)));
+            Some(waiting.since(Some(since)))
+        })
         .or_else(|| role(instance, version))
         .or_else(|| pods(instance))
         .or_else(|| rollout::start(instance))

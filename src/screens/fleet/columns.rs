@@ -53,7 +53,7 @@ pub(super) fn columns(fit: Fit) -> Vec<Column> {
     };
     vec![
         Column::new("state", "STATE").width(17, 19).pinned(),
-        figure("since", "SINCE", 6, 4),
+        figure("since", "SINCE", 6, 3),
         context,
         instance,
         Column::new("master", "MASTER")

@@ -6,7 +6,7 @@ use crate::checks::leader::{Leader, leader};
 use crate::domain::log::{LogLine, LogTail, Loudness};
 use crate::domain::world::{ContextWorld, Found, Looked};
 use crate::domain::{FaultKind, InstanceId, LogId, Want};
-use crate::screens::parts::{Field, Measure, Section, See, Sieved};
+use crate::screens::parts::{Field, Measure, Section, See, Sieved, as_of};
 use crate::settings::{Glyph, Tone};
 use crate::widgets::{Column, Piece, Row};
 
@@ -81,7 +81,7 @@ pub(super) fn section<'a>(
             ),
             Tone::Degraded,
         )],
-        None => Vec::new(),
+        None => as_of(see, context),
     };
     Section {
         right,
@@ -103,18 +103,29 @@ pub(super) fn section<'a>(
                 .map(|line| row(see, line, narrow))
                 .unwrap_or_default()
         }),
-        empty: empty(log.as_ref(), looked, narrow),
+        empty: empty(context, log.as_ref(), looked, narrow),
         headless: true,
         follows: true,
         ..Section::of("log", title, Vec::new())
     }
 }
 
-fn empty(log: Option<&LogId>, looked: Option<&Looked>, narrow: bool) -> String {
+fn empty(
+    context: &ContextWorld,
+    log: Option<&LogId>,
+    looked: Option<&Looked>,
+    narrow: bool,
+) -> String {
     let Some(log) = log else {
         return "there is no pod whose log could be followed".to_owned();
     };
     let Some(looked) = looked else {
+        if !context.is_live() {
+            return format!(
+                "the log of {} is not followed, for {} is not",
+                log.pod, context.id
+            );
+        }
         return format!("the log of {} is being opened", log.pod);
     };
     match &looked.fault {

@@ -4,7 +4,7 @@ use crate::checks::leader::leader;
 use crate::domain::Kind;
 use crate::domain::object::{Container, ContainerState, Pod};
 use crate::domain::world::{ContextWorld, Held};
-use crate::screens::parts::{Section, See, denied};
+use crate::screens::parts::{Section, See, as_of, denied};
 use crate::settings::{Glyph, Tone};
 use crate::widgets::{Column, Piece, Row};
 
@@ -22,6 +22,7 @@ pub(super) fn section<'a>(see: &See<'_>, context: &ContextWorld) -> Section<'a> 
         })
         .collect();
     Section {
+        right: as_of(see, context),
         columns: vec![
             Column::new("pod", "POD").width(20, 60).fill().cut_middle(),
             Column::new("state", "STATE").width(18, 22),

@@ -4,7 +4,7 @@ use crate::checks::{rights, schema};
 use crate::domain::object::Deployment;
 use crate::domain::world::ContextWorld;
 use crate::domain::{Kind, Version};
-use crate::screens::parts::{Section, See, denied};
+use crate::screens::parts::{Section, See, as_of, denied};
 use crate::settings::{Glyph, Tone};
 use crate::widgets::{Column, Piece, Row};
 
@@ -72,6 +72,7 @@ pub(super) fn section<'a>(see: &See<'_>, context: &ContextWorld) -> Section<'a> 
         })
         .collect();
     Section {
+        right: as_of(see, context),
         columns: vec![
             Column::new("what", "WHAT").width(13, 13),
             Column::new("how", "HOW").width(30, 60).fill(),
@@ -145,6 +146,12 @@ fn crd(context: &ContextWorld, version: Option<Version>) -> Line {
                 Tone::Unknown,
                 fault.in_full(&context.id),
             ),
+            None if !context.has_listed(Kind::Crd) && !context.is_live() => said(
+                "CRD",
+                Glyph::Unknown,
+                Tone::Unknown,
+                format!("not known: {} is not followed", context.id),
+            ),
             None if !context.has_listed(Kind::Crd) => {
                 said("CRD", Glyph::Syncing, Tone::Syncing, "not listed yet")
             }
@@ -212,6 +219,12 @@ fn given(context: &ContextWorld, deployment: &Deployment, version: Option<Versio
     let account = deployment.service_account.as_deref().unwrap_or("default");
     let version = version.unwrap_or(Version(1, 6, 1));
     match rights::of(context, deployment, version) {
+        rights::Rights::Unread if !context.is_live() => said(
+            "rights",
+            Glyph::Unknown,
+            Tone::Unknown,
+            format!("not known: {} is not followed", context.id),
+        ),
         rights::Rights::Unread => said("rights", Glyph::Syncing, Tone::Syncing, "being read"),
         rights::Rights::Untold(what, fault) => said(
             "rights",

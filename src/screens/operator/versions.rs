@@ -3,7 +3,7 @@
 use crate::checks::pairs::{Pair, Standing, servers, standing};
 use crate::domain::world::ContextWorld;
 use crate::domain::{InstanceId, InstanceView, Version};
-use crate::screens::parts::{Section, See};
+use crate::screens::parts::{Section, See, as_of};
 use crate::settings::{Glyph, Tone};
 use crate::widgets::{Column, Piece, Row};
 
@@ -69,6 +69,7 @@ pub(super) fn section<'a>(see: &'a See<'a>, context: &ContextWorld) -> Section<'
     let cells = std::rc::Rc::new(cells);
     let named = cells.clone();
     Section {
+        right: as_of(see, context),
         columns: vec![
             Column::new("instance", "INSTANCE")
                 .width(14, 27)

@@ -6,7 +6,7 @@ use crate::checks::Since;
 use crate::checks::waiting::{Gate, Waiting};
 use crate::domain::world::ContextWorld;
 use crate::domain::{InstanceId, Kind};
-use crate::screens::parts::{Field, Measure, Section, See, Sieved, denied};
+use crate::screens::parts::{Field, Measure, Section, See, Sieved, as_of, denied};
 use crate::settings::{Glyph, Tone};
 use crate::widgets::{Column, Piece, Row};
 
@@ -26,12 +26,17 @@ pub(super) fn section<'a>(
         .filter(|waits| waits.iter().any(|one| one.gate != Gate::Nothing));
     let named: Vec<String> = shown.iter().map(|(id, _)| id.to_string()).collect();
     let len = shown.len();
-    Section {
-        right: vec![Piece::muted(format!(
+    let right = match context.is_live() {
+        true => vec![Piece::muted(format!(
             "{} of {}; enter: log of one",
             busy.count(),
             waits.len()
         ))],
+        // Nothing can be told of any, so they are not counted.
+        false => as_of(see, context),
+    };
+    Section {
+        right,
         columns: vec![
             Column::new("instance", "INSTANCE")
                 .width(14, 27)
@@ -71,6 +76,9 @@ pub(super) fn shown(see: &See<'_>, waits: &BTreeMap<InstanceId, Vec<Waiting>>) -
 fn empty(context: &ContextWorld, none: bool) -> String {
     match denied(context, Kind::Dragonfly) {
         Some(fault) => format!("{}: {}", Kind::Dragonfly.words(), fault.message),
+        None if !context.has_listed(Kind::Dragonfly) && !context.is_live() => {
+            format!("what is there is not known: {} is not followed", context.id)
+        }
         None if !context.has_listed(Kind::Dragonfly) => {
             "Dragonfly objects are being listed".to_owned()
         }

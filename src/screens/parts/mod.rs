@@ -12,6 +12,6 @@ pub use list::moved;
 pub use see::{Clock, See};
 pub use sheet::{Section, Sheet, row_in_full};
 pub use words::{
-    Counts, Standing, denied, finding_sign, finding_tone, memory_words, missing, operator_words,
-    standing, state_sign, state_tone,
+    Counts, Standing, as_of, denied, finding_sign, finding_tone, memory_words, missing,
+    operator_words, standing, state_sign, state_tone,
 };

@@ -5,6 +5,7 @@ use crate::checks::{Finding, Judgement, Leader, Severity, State, Subject, leader
 use crate::domain::world::ContextWorld;
 use crate::domain::{Access, Fault, FaultKind, Kind, Link, Scope, text};
 use crate::settings::{Glyph, Tone};
+use crate::widgets::Piece;
 
 /// The sign of a state of an instance.
 pub fn state_sign(state: State) -> Glyph {
@@ -181,6 +182,14 @@ pub fn standing(see: &See<'_>, context: &ContextWorld) -> Standing {
             of(sign, tone, word, why)
         }
     }
+}
+
+/// How old what is known of a context is, for the heading of a pane; nothing while it is followed.
+pub fn as_of(see: &See<'_>, context: &ContextWorld) -> Vec<Piece> {
+    let at = context.heard.filter(|_| !context.is_live());
+    at.map(|at| Piece::new(format!("as of {} ago", see.age(at)), Tone::Stale))
+        .into_iter()
+        .collect()
 }
 
 /// The worst finding about a context or its operator that a strip marks. That an operator cannot be looked for is told in

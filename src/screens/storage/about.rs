@@ -4,7 +4,7 @@ use super::row::{StoreRow, Usage};
 use super::table;
 use crate::checks::stored::Age;
 use crate::domain::{InstanceId, text};
-use crate::screens::parts::{Section, See};
+use crate::screens::parts::{Section, See, as_of};
 use crate::settings::{Glyph, Tone};
 use crate::widgets::{Column, Piece, Row, draw};
 
@@ -49,7 +49,11 @@ pub(super) fn section<'a>(
         (pod, Some(claim)) => format!("{id}: {claim} of {pod}"),
         (pod, None) => format!("{id}: {pod}"),
     };
+    let context = see.world.context(&id.context);
     Section {
+        right: context
+            .map(|context| as_of(see, context))
+            .unwrap_or_default(),
         columns: vec![Column::new("text", "").width(20, 200).fill()],
         headless: true,
         ..Section::of("about", title, rows)

@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 
 use crate::checks::stored::{self, Age, Class, Place, Snapshots};
-use crate::domain::{ContextId, InstanceId, InstanceView, Kind};
+use crate::domain::world::ContextWorld;
+use crate::domain::{InstanceId, InstanceView, Kind};
 use crate::screens::parts::{Field, Measure, See, Sieved, denied};
 
 /// See the module.
@@ -106,7 +107,7 @@ fn row(see: &See<'_>, view: &InstanceView<'_>, place: Place<'_>) -> StoreRow {
         class: pvc.and_then(|pvc| pvc.class.clone()),
         class_words: class
             .as_ref()
-            .map(|class| class_words(&view.id.context, class))
+            .map(|class| class_words(view.context, class))
             .unwrap_or_default(),
         class_is_odd: matches!(class, Some(Class::Absent)),
         directory: snapshot.and_then(|snapshot| snapshot.dir.clone()),
@@ -133,11 +134,14 @@ fn row(see: &See<'_>, view: &InstanceView<'_>, place: Place<'_>) -> StoreRow {
     row
 }
 
-fn class_words(context: &ContextId, class: &Class<'_>) -> String {
+fn class_words(context: &ContextWorld, class: &Class<'_>) -> String {
     match class {
         Class::Unnamed => "of no class".to_owned(),
+        Class::Unread if !context.is_live() => {
+            format!("of which nothing is known: {} is not followed", context.id)
+        }
         Class::Unread => "which is being read".to_owned(),
-        Class::Untold(fault) => format!("which cannot be read: {}", fault.in_full(context)),
+        Class::Untold(fault) => format!("which cannot be read: {}", fault.in_full(&context.id)),
         Class::Absent => "which is not there (any more)".to_owned(),
         Class::There { expands, reclaim } => {
             let grows = if *expands {
@@ -190,6 +194,10 @@ fn usage(view: &InstanceView<'_>, place: &Place<'_>) -> Usage {
         .on_demand
         .get(&stored::volumes(&context.id, machine));
     match looked {
+        None if !context.is_live() => Usage::Unknown(format!(
+            "{} is not followed, so no kubelet is asked",
+            context.id
+        )),
         None => Usage::Unknown(format!("the kubelet of {machine} is being asked")),
         Some(looked) => match &looked.fault {
             Some((fault, _)) => Usage::Unknown(format!(

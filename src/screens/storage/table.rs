@@ -1,11 +1,14 @@
 //! The claims, one a row.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::row::{StoreRow, Usage, is_full};
 use crate::checks::stored::Age;
-use crate::domain::{InstanceId, Kind, text};
-use crate::screens::parts::{Section, See, denied};
+use crate::domain::world::ContextWorld;
+use crate::domain::{ContextId, InstanceId, Kind, text};
+use crate::screens::parts::{Section, See, as_of, denied};
 use crate::settings::{Glyph, Tone};
-use crate::widgets::{Column, Piece, Row};
+use crate::widgets::{Column, Piece, Row, draw};
 
 /// Columns that may be scrolled away.
 pub(super) const COLUMNS: usize = 10;
@@ -14,9 +17,9 @@ pub(super) const COLUMNS: usize = 10;
 pub(super) fn section<'a>(
     see: &See<'_>,
     names: Section<'a>,
-    all: usize,
-    ill: usize,
+    known: &BTreeMap<InstanceId, Vec<StoreRow>>,
 ) -> Section<'a> {
+    let rows = || known.values().flatten();
     let several = see.world.shown_contexts().count() > 1;
     let mut columns = Vec::new();
     if several {
@@ -25,9 +28,16 @@ pub(super) fn section<'a>(
     columns.extend([
         Column::new("instance", "INSTANCE")
             .width(12, 30)
+            .holds(longest(known.keys().map(ToString::to_string)))
+            .firm(18)
             .cut_middle(),
-        Column::new("pod", "POD").width(10, 26).fill().cut_middle(),
-        Column::new("state", "VOLUME").width(11, 14),
+        // Pods of an instance differ at their ends alone.
+        Column::new("pod", "POD")
+            .width(10, 40)
+            .holds(longest(rows().map(|row| row.pod.clone())))
+            .firm(20)
+            .cut_middle(),
+        Column::new("state", "VOLUME").width(11, 18),
         Column::new("wanted", "WANTED")
             .width(8, 8)
             .right()
@@ -35,33 +45,80 @@ pub(super) fn section<'a>(
         Column::new("template", "TEMPLATE")
             .width(8, 8)
             .right()
-            .priority(4),
+            .priority(5),
         Column::new("asked", "ASKED")
             .width(8, 8)
             .right()
-            .priority(3),
-        Column::new("real", "REAL").width(8, 8).right(),
-        Column::new("used", "USED").width(10, 14).right(),
+            .priority(4),
+        Column::new("real", "REAL").width(8, 8).right().priority(1),
+        // `100% 1023 MiB`.
+        Column::new("used", "USED").width(13, 13).right(),
         Column::new("growth", "GROWTH")
-            .width(10, 16)
+            .width(10, 20)
             .right()
-            .priority(5),
-        Column::new("class", "CLASS").width(8, 16).priority(5),
+            .priority(6),
+        Column::new("class", "CLASS").width(8, 24).priority(6),
         Column::new("schedule", "SNAPSHOTS")
-            .width(12, 16)
+            .width(12, 20)
             .priority(3),
-        Column::new("saved", "LAST SAVE").width(10, 14).priority(1),
+        // `✖ save failed`.
+        Column::new("saved", "LAST SAVE").width(13, 14),
         Column::new("drift", "DRIFT").width(5, 5).right(),
     ]);
-    let parts = if all == 1 { "volume" } else { "volumes" };
     Section {
         leads: true,
         title: "Storage".to_owned(),
-        right: vec![Piece::muted(format!("{all} {parts}, {ill} ill"))],
+        right: summary(see, known),
         columns,
-        empty: empty(see, all),
+        empty: empty(see, rows().count()),
         ..names
     }
+}
+
+fn longest(names: impl Iterator<Item = String>) -> u16 {
+    let longest = names.map(|name| draw::width(&name)).max().unwrap_or(0);
+    u16::try_from(longest).unwrap_or(u16::MAX)
+}
+
+/// `6 volumes, 2 pods without, 1 ill`, and of when that is where a context is not followed.
+fn summary(see: &See<'_>, known: &BTreeMap<InstanceId, Vec<StoreRow>>) -> Vec<Piece> {
+    let rows = || known.values().flatten();
+    // Pods may share one.
+    let volumes: BTreeSet<(&ContextId, &str, &str)> = known
+        .iter()
+        .flat_map(|(id, rows)| rows.iter().map(move |row| (id, row)))
+        .filter_map(|(id, row)| Some((&id.context, &*id.namespace, row.claim.as_deref()?)))
+        .collect();
+    let mut text = match volumes.len() {
+        1 => "1 volume".to_owned(),
+        n => format!("{n} volumes"),
+    };
+    match rows().filter(|row| row.claim.is_none()).count() {
+        0 => {}
+        1 => text.push_str(", 1 pod without"),
+        n => text.push_str(&format!(", {n} pods without")),
+    }
+    let ill = rows().filter(|row| row.is_ill()).count();
+    text.push_str(&format!(", {ill} ill"));
+    let mut pieces = vec![Piece::muted(text)];
+    let dark: Vec<&ContextWorld> = see
+        .world
+        .shown_contexts()
+        .filter(|context| !context.is_live() && known.keys().any(|id| id.context == context.id))
+        .collect();
+    match dark.as_slice() {
+        [] => {}
+        [one] => {
+            let age = as_of(see, one).into_iter();
+            pieces
+                .extend(age.map(|age| Piece::new(format!(", {} {}", one.id, age.text), age.tone)));
+        }
+        several => {
+            let text = format!(", {} contexts not followed", several.len());
+            pieces.push(Piece::new(text, Tone::Stale));
+        }
+    }
+    pieces
 }
 
 fn empty(see: &See<'_>, all: usize) -> String {
@@ -72,6 +129,9 @@ fn empty(see: &See<'_>, all: usize) -> String {
     match context.map(|context| (context, denied(context, Kind::Dragonfly))) {
         None => see.hint.unwrap_or("no context is open").to_owned(),
         Some((_, Some(fault))) => fault.message.clone(),
+        Some((context, None)) if !context.has_listed(Kind::Dragonfly) && !context.is_live() => {
+            format!("what is there is not known: {} is not followed", context.id)
+        }
         Some((context, None)) if !context.has_listed(Kind::Dragonfly) => {
             "Dragonfly objects are being listed".to_owned()
         }

@@ -406,7 +406,9 @@ fn what_is_done_is_done_about_the_row_under_the_cursor() {
     assert!(wrong.is_empty(), "{wrong:#?}");
     // Other commands take the same row.
     let mut story = shown(120, 40);
-    story.press("tab j tab tab 2").says("dragonfly-system/dragonfly");
+    story
+        .press("tab j tab tab 2")
+        .says("dragonfly-system/dragonfly");
 }
 
 #[test]
