@@ -42,6 +42,11 @@ impl History {
         &self.here
     }
 
+    /// The reader is at the first screen.
+    pub fn is_first(&self) -> bool {
+        self.here == Self::default().here
+    }
+
     /// There is nothing to go back to.
     pub fn is_root(&self) -> bool {
         self.past.is_empty()

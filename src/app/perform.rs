@@ -182,7 +182,7 @@ fn close(state: &mut State) {
         set_filter(state, "");
         return;
     }
-    if state.history.back() {
+    if !state.history.is_first() && state.history.back() {
         arrived(state);
     }
 }
@@ -192,7 +192,8 @@ fn back(state: &mut State) {
     if state.over.pop().is_some() {
         return;
     }
-    if state.history.back() {
+    // The first screen is the top, by whatever way one came back to it; `[` retraces every step.
+    if !state.history.is_first() && state.history.back() {
         arrived(state);
     } else {
         open(state, Over::Ask);

@@ -46,6 +46,19 @@ pub fn update(state: &mut State, msg: Msg, now: Timestamp) -> Vec<Effect> {
 fn take_in(state: &mut State, facts: Vec<Fact>, now: Timestamp) {
     let mut touched = Touched::default();
     for fact in facts {
+        if let Fact::Compared { instance, outcome } = &fact {
+            match outcome {
+                Ok(made) => {
+                    let told = format!("{instance} is compared: {}", made.answer());
+                    state.notices.tell(told, now);
+                }
+                Err(fault) => {
+                    let told = format!("{instance} could not be compared: {fault}");
+                    state.notices.problem(told, now);
+                }
+            }
+            state.dirty = true;
+        }
         touched.merge(state.world.apply(fact, now));
     }
     if !touched.is_empty() {

@@ -11,7 +11,7 @@ pub const CHECK: Check = Check {
     title: "Pods missing or not ready",
     why: "Every pod that is missing is a replica that cannot take over.",
     reads: "spec.replicas, pods with their conditions and container states",
-    next: "{kubectl} describe pod {pod} says why; {kubectl} logs {pod} --previous how its last run ended.",
+    next: "{kubectl} describe pod {pod} says why.",
     situations: &[&MISSING],
     run,
 };
@@ -28,6 +28,8 @@ const MISSING: Situation = Situation {
     ..Situation::BASE
 };
 
+/// What to do where a container has run before: what never ran has no former log.
+const ENDED: &str = "{kubectl} describe pod {pod} says why; {kubectl} logs {pod} --previous how its last run ended.";
 /// What to do where pods do not even exist.
 const ABSENT: &str = "{kubectl} describe statefulset {name} says why they are not made.";
 
@@ -77,7 +79,11 @@ fn run(case: &Case<'_>) -> Answer {
             severity,
             format!("{ready} of {wanted} pods are ready: {}", told.join(", ")),
         )
-        .next(if ill.is_empty() { ABSENT } else { "" })
+        .next(match ill.first() {
+            None => ABSENT,
+            Some(first) if !last_end(first).is_empty() => ENDED,
+            Some(_) => "",
+        })
         .about(
             ill.iter()
                 .map(|n| n.name().to_owned())

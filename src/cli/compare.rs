@@ -115,15 +115,11 @@ fn plain(id: &InstanceId, outcome: &Result<Comparison, Fault>) -> String {
             return out;
         }
     };
-    let answer = match (made.is_diverged(), made.is_complete()) {
-        (true, _) => "its nodes hold different data",
-        (false, _) if made.sampled == 0 => "there was no key to compare",
-        (false, true) => "its nodes hold the same data, as far as was sampled",
-        (false, false) => "not every node could be compared",
-    };
     let mut out = format!(
-        "{id}: {answer}\n{} keys sampled on {}",
-        made.sampled, made.master
+        "{id}: {}\n{} keys sampled on {}",
+        made.answer(),
+        made.sampled,
+        made.master
     );
     if made.too_large > 0 {
         out.push_str(&format!(", {} left out as too large", made.too_large));

@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout_at};
 use super::args::{ExplainArgs, Told};
 use super::gather::Gathering;
 use super::report::Overall;
-use super::status::is_read;
+use super::status::unread;
 use super::{USAGE, fleet};
 use crate::checks::{self, Evidence, Explanation, Since, State, Subject, Topic};
 use crate::domain::{ContextId, InstanceId, NodeId, World, address, text};
@@ -80,19 +80,13 @@ fn tell(args: &ExplainArgs, gathering: &Gathering, complete: bool) -> color_eyre
     let topics = match topics(&args.subject, world) {
         Ok(topics) => topics,
         Err(sentence) => {
-            let unread: Vec<&str> = world
-                .contexts()
-                .filter(|context| !is_read(context))
-                .map(|context| context.id.as_str())
-                .collect();
-            if unread.is_empty() {
+            let Some(unread) = unread(world) else {
                 eprintln!("darner: {sentence}");
                 return Ok(USAGE);
-            }
+            };
             eprintln!(
-                "darner: whether there is {} cannot be told: {} could not be read",
-                text::one_line(&args.subject),
-                text::one_line(&unread.join(", "))
+                "darner: whether there is {} cannot be told: {unread} could not be read",
+                text::one_line(&args.subject)
             );
             return Ok(Overall::Unjudged.code());
         }

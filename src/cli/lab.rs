@@ -46,7 +46,11 @@ impl Default for Beginning {
 pub async fn run(args: &LabArgs, reach: &Reach, looks: &Looks) -> color_eyre::Result<u8> {
     match &args.command {
         Some(LabVerb::List) => {
-            list(&mut io::stdout().lock())?;
+            match list(&mut io::stdout().lock()) {
+                // Whoever reads has read enough (`| head`).
+                Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error.into()),
+                _ => {}
+            }
             return Ok(0);
         }
         Some(LabVerb::Fault { name, lab }) => return fault(name, *lab).await,

@@ -9,6 +9,7 @@ use super::args::{Output, StatusArgs};
 use super::gather::Gathering;
 use super::report::{Context, Finding, Instance, Overall, Report, report};
 use super::{USAGE, elsewhere, fleet};
+use crate::domain::World;
 use crate::domain::world::ContextWorld;
 use crate::domain::{Access, InstanceId, Kind};
 use crate::domain::{address, text};
@@ -39,20 +40,13 @@ pub async fn run(args: &StatusArgs, fleet: fleet::Fleet) -> color_eyre::Result<u
         match address::find(&gathering.world, address) {
             Ok(found) => wanted.extend(found.into_iter().map(|place| place.instance)),
             Err(sentence) => {
-                let unread: Vec<&str> = gathering
-                    .world
-                    .contexts()
-                    .filter(|context| !is_read(context))
-                    .map(|context| context.id.as_str())
-                    .collect();
-                if unread.is_empty() {
+                let Some(unread) = unread(&gathering.world) else {
                     eprintln!("darner: {sentence}");
                     return Ok(USAGE);
-                }
+                };
                 // It may well be there: what was not read cannot tell.
                 eprintln!(
-                    "darner: whether there is an instance or a pod {address} cannot be told: {} could not be read",
-                    text::one_line(&unread.join(", "))
+                    "darner: whether there is an instance or a pod {address} cannot be told: {unread} could not be read"
                 );
                 return Ok(Overall::Unjudged.code());
             }
@@ -92,6 +86,20 @@ pub(super) fn is_read(context: &ContextWorld) -> bool {
         && sources.peek().is_some()
         && sources
             .any(|(_, source)| source.listed.is_some() || source.access == Some(Access::Absent))
+}
+
+/// The contexts of which it is not known what is in them, each with the reason where there is one:
+/// `infra (connection refused), apps`; `None` when there is none.
+pub(super) fn unread(world: &World) -> Option<String> {
+    let unread: Vec<String> = world
+        .contexts()
+        .filter(|context| !is_read(context))
+        .map(|context| match context.link.fault() {
+            Some(fault) => format!("{} ({})", context.id, fault.message),
+            None => context.id.to_string(),
+        })
+        .collect();
+    (!unread.is_empty()).then(|| text::one_line(&unread.join(", ")))
 }
 
 /// Prints again whenever something that is said has changed, until nobody reads it any more.

@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::args::WaitArgs;
 use super::gather::Gathering;
-use super::status::is_read;
+use super::status::unread;
 use super::{USAGE, fleet};
 use crate::checks::{State, Subject};
 use crate::domain::{InstanceId, InstanceView, Master, address, figures, text};
@@ -277,16 +277,9 @@ fn stand(goals: &[Goal], gathering: &Gathering, id: Option<&InstanceId>, absent:
 
 /// The instance is not known: is it not there, or could that not be read?
 fn missing(gathering: &Gathering, absent: &str) -> Stand {
-    let unread: Vec<&str> = gathering
-        .world
-        .contexts()
-        .filter(|context| !is_read(context))
-        .map(|context| context.id.as_str())
-        .collect();
-    if unread.is_empty() {
-        Stand::NotYet(absent.to_owned())
-    } else {
-        Stand::Untold(format!("{} could not be read", unread.join(", ")))
+    match unread(&gathering.world) {
+        None => Stand::NotYet(absent.to_owned()),
+        Some(unread) => Stand::Untold(format!("{unread} could not be read")),
     }
 }
 

@@ -52,6 +52,16 @@ impl Comparison {
     /// How many names of keys are kept of each node.
     pub const NAMES: usize = 5;
 
+    /// What came of it, in a few words.
+    pub fn answer(&self) -> &'static str {
+        match (self.is_diverged(), self.is_complete()) {
+            (true, _) => "its nodes hold different data",
+            (false, _) if self.sampled == 0 => "there was no key to compare",
+            (false, true) => "its nodes hold the same data, as far as was sampled",
+            (false, false) => "not every node could be compared",
+        }
+    }
+
     /// At least one node holds other data than the master.
     pub fn is_diverged(&self) -> bool {
         self.nodes.iter().any(|n| n.different + n.missing > 0)

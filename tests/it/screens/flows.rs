@@ -86,6 +86,11 @@ fn q_goes_back_and_asks_only_at_the_root() {
     let mut story = story();
     story.press("enter q").says("─ Fleet").says_not("Quit");
     story.press("enter ? esc q q").says("Quit darner?");
+    // The first screen is the top, whatever was visited before; `[` retraces the steps.
+    let mut story = self::story();
+    story.press("enter 4 5 1 esc").says("─ Fleet");
+    story.press("q").says("Quit darner?").press("n");
+    story.press("[").says_not("─ Fleet");
 }
 
 #[test]
