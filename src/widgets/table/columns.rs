@@ -271,7 +271,8 @@ fn gaps(kept: &[Kept<'_>]) -> u32 {
     u32::try_from(kept.len().saturating_sub(1)).unwrap_or(0) * u32::from(GAP)
 }
 
-/// Everybody's least, then what each wants in the order of their priority, then to sentences what they need.
+/// Everybody's least, then what tells rows apart, then what each wants in the order of their priority, then to sentences
+/// what they need.
 fn widths(kept: &[Kept<'_>], width: u16) -> Vec<u16> {
     let mut widths: Vec<u16> = kept.iter().map(|kept| kept.column.min).collect();
     let spare = u32::from(width).saturating_sub(least(kept));
@@ -283,11 +284,16 @@ fn widths(kept: &[Kept<'_>], width: u16) -> Vec<u16> {
             (column.firm == 0, column.priority)
         })
     });
-    for i in order {
-        if let (Some(kept), Some(wide)) = (kept.get(i), widths.get_mut(i)) {
-            let more = kept.wanted().saturating_sub(*wide).min(spare);
-            *wide += more;
-            spare -= more;
+    // Before one that tells rows apart gets all that it wants, each of them gets what it must have.
+    let must = |kept: &Kept<'_>| kept.wanted().min(kept.column.firm);
+    let wants = |kept: &Kept<'_>| kept.wanted();
+    for goal in [&must as &dyn Fn(&Kept<'_>) -> u16, &wants] {
+        for i in &order {
+            if let (Some(kept), Some(wide)) = (kept.get(*i), widths.get_mut(*i)) {
+                let more = goal(kept).saturating_sub(*wide).min(spare);
+                *wide += more;
+                spare -= more;
+            }
         }
     }
     let mut sentences = kept.iter().filter(|kept| kept.column.fill).count();
