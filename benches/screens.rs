@@ -58,6 +58,8 @@ fn main() {
         );
     };
     measured("view of Fleet", 300, &mut || story.draw());
+    // Before minutes pass below without an answer, after which nothing is known of anything.
+    judging(&story, &infra, &measured);
     let mut at = 0;
     measured("one instance's figures taken in", 300, &mut || {
         at += 1;
@@ -92,7 +94,6 @@ fn main() {
     measured("the palette", 50, &mut || {
         story.press(": c a 1").press("esc");
     });
-    judging(&story, &infra, &measured);
     story.press("g g enter");
     measured("view of Instance", 300, &mut || story.draw());
 }
