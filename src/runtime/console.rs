@@ -4,13 +4,13 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossterm::event::{Event, EventStream, KeyEventKind, MouseButton, MouseEventKind};
-use futures::{FutureExt, StreamExt};
+use crossterm::event::{Event, KeyEventKind, MouseButton, MouseEventKind};
 use jiff::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
+use super::keys::Keys;
 use super::supervisor::Supervisor;
 use super::terminal::Screen;
 use crate::app::{self, State};
@@ -67,7 +67,7 @@ pub async fn run(
     desk.draw(&mut state, &mut screen)?;
     start(&mut supervisor);
 
-    let mut keys = EventStream::new();
+    let mut keys = Keys::read();
     let mut facts: Vec<Fact> = Vec::new();
     let mut facts_come = true;
     // When the first of the facts that wait was noticed.
@@ -92,18 +92,21 @@ pub async fn run(
             },
             event = keys.next() => {
                 // Everything that is typed already is answered by one frame.
-                let mut next = Some(event);
+                let mut next = event;
+                // The terminal is gone, as after SIGHUP.
+                if next.is_none() {
+                    desk.ended = Some(Ended::Quit);
+                }
                 while let Some(event) = next {
                     match event {
-                        Some(Ok(event)) => {
+                        Ok(event) => {
                             if let Some(msg) = message_of(event) {
                                 desk.take(&mut state, &mut screen, msg)?;
                             }
                         }
-                        // The terminal is gone, as after SIGHUP.
-                        Some(Err(_)) | None => desk.ended = Some(Ended::Quit),
+                        Err(_) => desk.ended = Some(Ended::Quit),
                     }
-                    next = if desk.ended.is_some() { None } else { keys.next().now_or_never() };
+                    next = if desk.ended.is_some() { None } else { keys.waiting() };
                 }
             },
             () = desk.frames.due() => {
@@ -129,6 +132,7 @@ pub async fn run(
             () = at(wake) => desk.take(&mut state, &mut screen, Msg::Tick)?,
         }
     }
+    keys.stop().await;
     supervisor.stop().await;
     Ok(desk.ended.unwrap_or(Ended::Quit))
 }

@@ -8,6 +8,7 @@
 //! Start with [`console::run`].
 
 pub mod console;
+mod keys;
 pub mod log;
 pub mod supervisor;
 pub mod terminal;
