@@ -27,7 +27,7 @@ const MISSING: Situation = Situation {
     class: State::Degraded,
     rule: "the CRD is listed as not there where an operator is or the settings expect one, is not established, or does not serve v1alpha1",
     meaning: "No instance can exist there, or none can be read.",
-    shown: Shown::Not("every cluster of the lab that has an operator has the CRD"),
+    shown: Shown::By(&["crd-missing"]),
     ..Situation::BASE
 };
 

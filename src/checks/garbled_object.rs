@@ -18,9 +18,9 @@ const GARBLED: Situation = Situation {
     id: "garbled-object",
     word: "not understood",
     class: State::Degraded,
-    rule: "a watched object came that cannot be decoded",
+    rule: "a watched object came that does not say its name, or is no object at all; a field that is missing or odd leaves only itself out",
     meaning: "It is left out of everything that is shown and judged.",
-    shown: Shown::Not("the API server of the lab sends no object that its own schema forbids"),
+    shown: Shown::By(&["nameless-object"]),
     ..Situation::BASE
 };
 

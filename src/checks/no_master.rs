@@ -37,7 +37,7 @@ const SCALED: Situation = Situation {
     class: State::Degraded,
     rule: "no pods are wanted and there are none",
     meaning: "Nobody is served, as wanted.",
-    shown: Shown::Not("every instance of the lab wants pods"),
+    shown: Shown::By(&["scaled-to-zero"]),
     ..Situation::BASE
 };
 

@@ -34,7 +34,7 @@ const LESS: Situation = Situation {
     class: State::Degraded,
     rule: "the API server refuses the watch of any other kind, or of the whole cluster where namespaces may be read",
     meaning: "One panel shows less for each missing right; what is shown is true.",
-    shown: Shown::Not("forbidden-lists shows it once namespaces are named with -n"),
+    shown: Shown::By(&["fewer-rights"]),
     ..Situation::BASE
 };
 

@@ -23,9 +23,7 @@ const DISAGREE: Situation = Situation {
     class: State::RolesDisagree,
     rule: "the role label of a pod and the word of its engine differ for more than 5 s, and the engine was asked since; not on a node that is a second master",
     meaning: "Clients that the label leads there are served by a node in another role.",
-    shown: Shown::Not(
-        "the operator of the lab mends labels at once, and while it is stalled the engines that differ are second masters",
-    ),
+    shown: Shown::By(&["failover-by-hand"]),
     ..Situation::BASE
 };
 

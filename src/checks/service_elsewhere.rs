@@ -25,7 +25,7 @@ const ELSEWHERE: Situation = Situation {
     class: State::ServiceElsewhere,
     rule: "the ready endpoints of the master Service name a node that is not the one master, or none though there is one, for more than 5 s; or an endpoint says replica while the master is not heard",
     meaning: "Clients that reach a replica cannot write (READONLY) and may read old values; without an endpoint they are refused.",
-    shown: Shown::Not("the EndpointSlices of the lab follow labels and readiness at once"),
+    shown: Shown::By(&["service-elsewhere"]),
     ..Situation::BASE
 };
 
@@ -35,7 +35,7 @@ const ABSENT: Situation = Situation {
     class: State::ServiceElsewhere,
     rule: "the Services of its namespace are followed, and the master Service is not among them",
     meaning: "Clients that use its name reach nothing.",
-    shown: Shown::Not("the operator of the lab makes the Service again at once"),
+    shown: Shown::By(&["service-deleted"]),
     ..Situation::BASE
 };
 

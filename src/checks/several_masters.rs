@@ -47,10 +47,8 @@ const LABELS: Situation = Situation {
     class: State::SeveralMasters,
     rule: "two or more pods are labelled master for more than 5 s, while at most one engine says so",
     meaning: "The Service may send clients to either; a replica refuses their writes with READONLY.",
-    shown: Shown::Not(
-        "the operator of the lab takes the old label away before it sets the new one, and no scenario sets two over one master",
-    ),
-    ..Situation::BASE
+    accounts_for: &["service-elsewhere", "roles-disagree"],
+    shown: Shown::By(&["two-master-labels"]),
 };
 
 /// A role change on its way, whoever notices it.
