@@ -1,7 +1,10 @@
 //! Objects of a watched kind that could not be understood: named here, so that they are never silently missing.
 
+use std::sync::Arc;
+
 use super::words::list;
 use super::{Answer, Case, Check, Severity, Shown, Situation, State, Subject};
+use crate::domain::Kind;
 
 /// The check.
 pub const CHECK: Check = Check {
@@ -44,6 +47,8 @@ fn run(case: &Case<'_>) -> Answer {
             format!("{} {name}", kind.resource())
         })
         .collect();
+    // Of several, the first: what is wrong with one is mostly wrong with all.
+    let shown = garbled.keys().next().map_or(String::new(), look_at);
     let mut finding = case.finding(
         &CHECK,
         &GARBLED,
@@ -53,6 +58,7 @@ fn run(case: &Case<'_>) -> Answer {
             n => format!("{n} objects in {id} cannot be understood: {}", list(&names)),
         },
     );
+    finding = finding.next(shown);
     for ((kind, namespace, name), problem) in garbled {
         finding = finding.resting_on(
             problem.clone(),
@@ -61,6 +67,23 @@ fn run(case: &Case<'_>) -> Answer {
         );
     }
     finding.into()
+}
+
+/// How to look at such an object as it is.
+fn look_at((kind, namespace, name): &(Kind, Arc<str>, Arc<str>)) -> String {
+    let place = match &**namespace {
+        "" => "-A".to_owned(),
+        namespace => format!("-n {namespace}"),
+    };
+    let named = match &**name {
+        "" => String::new(),
+        name => format!(" {name}"),
+    };
+    format!(
+        "{{kubectl}} {place} get {}{named} -o yaml shows it as it comes. What stands before the API server (a gateway, \
+         a proxy) may have stripped it.",
+        kind.resource()
+    )
 }
 
 #[cfg(test)]

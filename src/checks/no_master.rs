@@ -41,6 +41,10 @@ const SCALED: Situation = Situation {
     ..Situation::BASE
 };
 
+/// How it is brought back, and with what: its pods load what lies on their volumes.
+const SCALE_UP: &str = "{kubectl} edit dragonfly {name} brings it back, with spec.replicas above 0. Its pods then load the last \
+                        snapshot, if it has any; else it comes back empty.";
+
 fn run(case: &Case<'_>) -> Answer {
     let Some(instance) = case.judgeable() else {
         return Answer::NOT_APPLICABLE;
@@ -57,6 +61,7 @@ fn run(case: &Case<'_>) -> Answer {
         let sentence = format!("{id} is scaled to nothing: it has no pods, as wanted");
         return case
             .finding(&CHECK, &SCALED, Severity::Note, sentence)
+            .next(SCALE_UP)
             .into();
     }
     let nowhere = instance.endpoints.as_deref() == Some(&[]);
