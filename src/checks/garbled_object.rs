@@ -62,7 +62,10 @@ fn run(case: &Case<'_>) -> Answer {
     for ((kind, namespace, name), problem) in garbled {
         finding = finding.resting_on(
             problem.clone(),
-            format!("{} {namespace}/{name}", kind.resource()),
+            match &**name {
+                "" => format!("list of {}", kind.resource()),
+                name => format!("{} {namespace}/{name}", kind.resource()),
+            },
             case.now,
         );
     }
@@ -116,6 +119,19 @@ mod tests {
             line(&answer_about(&CHECK, &f, &about)),
             "warning degraded: 2 objects in infra cannot be understood: dragonflies x and dragonflies without a name in \
              shop"
+        );
+        let answer = answer_about(&CHECK, &f, &about);
+        let crate::checks::Verdict::Finding(finding) = answer.verdict else {
+            panic!()
+        };
+        let sources: Vec<&str> = finding.evidence.iter().map(|e| &*e.source).collect();
+        assert_eq!(sources, ["dragonflies /x", "list of dragonflies"]);
+        assert!(
+            finding
+                .next_step()
+                .starts_with("kubectl --context infra -A get dragonflies x -o yaml shows"),
+            "{}",
+            finding.next_step()
         );
     }
 }

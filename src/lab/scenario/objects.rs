@@ -84,10 +84,13 @@ async fn failover_by_hand(scene: Scene<'_>) -> Result<String, String> {
             );
         }
     })?;
-    let others = cast.replicas.iter().chain([&cast.master]);
-    for pod in others.filter(|pod| name(pod) != heir_name) {
+    let all = cast.replicas.iter().chain([&cast.master]);
+    let others: Vec<&Value> = all.filter(|pod| name(pod) != heir_name).collect();
+    for pod in &others {
+        stage.engine(pod)?.replica_of(&heir_ip, ADMIN_PORT).await?;
+    }
+    for pod in others {
         let engine = stage.engine(pod)?;
-        engine.replica_of(&heir_ip, ADMIN_PORT).await?;
         let follows = || matches!(engine.role(), EngineRole::Replica { in_sync: true, .. });
         let what = format!("{} follows {heir_name}", name(pod));
         stage.wait(&what, follows).await?;
