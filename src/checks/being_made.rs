@@ -20,9 +20,7 @@ const MADE: Situation = Situation {
     class: State::Syncing,
     rule: "the Dragonfly object is younger than 60 s, and pods are not ready, no node is master, or the Service has no endpoint",
     meaning: "It cannot be used yet.",
-    shown: Shown::Not(
-        "the instances of the lab are complete when it opens; a Dragonfly object that is applied there shows it for a minute",
-    ),
+    shown: Shown::By(&["new-instance"]),
     ..Situation::BASE
 };
 

@@ -259,13 +259,18 @@ impl<'a> Instance<'a> {
         }
     }
 
-    /// Nodes whose engines run and are believed to be masters, but for those that are starting. A pod that is being
-    /// deleted counts for as long as its engine answers.
+    /// Nodes whose engines run and are believed to be masters, but for those that are starting, and those that nobody
+    /// has claimed yet while another is master. A pod that is being deleted counts for as long as its engine answers.
     pub fn masters(&self) -> Vec<&Node<'a>> {
-        self.nodes
+        let (unclaimed, claimed): (Vec<_>, Vec<_>) = self
+            .nodes
             .iter()
             .filter(|n| n.says(Role::Master) && n.runs() && !n.is_starting() && !n.taken_over)
-            .collect()
+            .partition(|n| n.is_unclaimed());
+        match claimed.is_empty() {
+            true => unclaimed,
+            false => claimed,
+        }
     }
 
     /// The one believed master, if there is exactly one.
@@ -402,6 +407,18 @@ impl<'a> Node<'a> {
             && !promoted
             && !unlabelled
             && self.followers() == 0
+    }
+
+    /// A master that nobody has given a role, and that has nothing: a new pod whose operator does not come. It is empty,
+    /// nobody sends to it or follows it, and its pod had no role label as long as we watch: it has taken no writes, so it
+    /// is no second data set, however long it waits.
+    fn is_unclaimed(&self) -> bool {
+        let keys = self.view.engine.and_then(|e| e.keyspace.as_ref());
+        self.view.label_role().is_none()
+            && self.view.relabelled.is_none()
+            && !self.view.is_endpoint
+            && self.followers() == 0
+            && keys.is_some_and(|known| known.value.keys == 0)
     }
 
     /// Number of replicas that it lists as a master.

@@ -27,7 +27,7 @@ const MISSING: Situation = Situation {
     class: State::Degraded,
     rule: "the CRD is listed as not there where an operator is or the settings expect one, is not established, or does not serve v1alpha1",
     meaning: "No instance can exist there, or none can be read.",
-    shown: Shown::Not("every cluster of the lab that has an operator has the CRD"),
+    shown: Shown::By(&["crd-missing"]),
     ..Situation::BASE
 };
 
@@ -56,9 +56,20 @@ fn run(case: &Case<'_>) -> Answer {
                 .into();
         }
         let sentence = format!("{id} has an operator, but not the CRD dragonflies.dragonflydb.io");
-        return critical(case, sentence)
-            .meaning("No instance can exist there; the operator fails to start.")
-            .into();
+        let mut finding = critical(case, sentence)
+            .meaning(
+                "No instance can exist there. The operator does nothing: it gives up and restarts two minutes after each \
+                 start.",
+            )
+            .resting_on("it is not among them", "list of CustomResourceDefinitions", case.now);
+        for held in context.operators.iter() {
+            finding = finding.resting_on(
+                "it is there",
+                format!("Deployment {}", held.value.meta.name),
+                held.changed,
+            );
+        }
+        return finding.into();
     };
     let crd = &held.value;
     if !crd.established {

@@ -1,7 +1,10 @@
 //! Objects of a watched kind that could not be understood: named here, so that they are never silently missing.
 
+use std::sync::Arc;
+
 use super::words::list;
 use super::{Answer, Case, Check, Severity, Shown, Situation, State, Subject};
+use crate::domain::Kind;
 
 /// The check.
 pub const CHECK: Check = Check {
@@ -18,9 +21,9 @@ const GARBLED: Situation = Situation {
     id: "garbled-object",
     word: "not understood",
     class: State::Degraded,
-    rule: "a watched object came that cannot be decoded",
+    rule: "a watched object came that does not say its name, or is no object at all; a field that is missing or odd leaves only itself out",
     meaning: "It is left out of everything that is shown and judged.",
-    shown: Shown::Not("the API server of the lab sends no object that its own schema forbids"),
+    shown: Shown::By(&["nameless-object"]),
     ..Situation::BASE
 };
 
@@ -44,6 +47,8 @@ fn run(case: &Case<'_>) -> Answer {
             format!("{} {name}", kind.resource())
         })
         .collect();
+    // Of several, the first: what is wrong with one is mostly wrong with all.
+    let shown = garbled.keys().next().map_or(String::new(), look_at);
     let mut finding = case.finding(
         &CHECK,
         &GARBLED,
@@ -53,14 +58,35 @@ fn run(case: &Case<'_>) -> Answer {
             n => format!("{n} objects in {id} cannot be understood: {}", list(&names)),
         },
     );
+    finding = finding.next(shown);
     for ((kind, namespace, name), problem) in garbled {
         finding = finding.resting_on(
             problem.clone(),
-            format!("{} {namespace}/{name}", kind.resource()),
+            match &**name {
+                "" => format!("list of {}", kind.resource()),
+                name => format!("{} {namespace}/{name}", kind.resource()),
+            },
             case.now,
         );
     }
     finding.into()
+}
+
+/// How to look at such an object as it is.
+fn look_at((kind, namespace, name): &(Kind, Arc<str>, Arc<str>)) -> String {
+    let place = match &**namespace {
+        "" => "-A".to_owned(),
+        namespace => format!("-n {namespace}"),
+    };
+    let named = match &**name {
+        "" => String::new(),
+        name => format!(" {name}"),
+    };
+    format!(
+        "{{kubectl}} {place} get {}{named} -o yaml shows it as it comes. What stands before the API server (a gateway, \
+         a proxy) may have stripped it.",
+        kind.resource()
+    )
 }
 
 #[cfg(test)]
@@ -93,6 +119,19 @@ mod tests {
             line(&answer_about(&CHECK, &f, &about)),
             "warning degraded: 2 objects in infra cannot be understood: dragonflies x and dragonflies without a name in \
              shop"
+        );
+        let answer = answer_about(&CHECK, &f, &about);
+        let crate::checks::Verdict::Finding(finding) = answer.verdict else {
+            panic!()
+        };
+        let sources: Vec<&str> = finding.evidence.iter().map(|e| &*e.source).collect();
+        assert_eq!(sources, ["dragonflies /x", "list of dragonflies"]);
+        assert!(
+            finding
+                .next_step()
+                .starts_with("kubectl --context infra -A get dragonflies x -o yaml shows"),
+            "{}",
+            finding.next_step()
         );
     }
 }

@@ -37,9 +37,13 @@ const SCALED: Situation = Situation {
     class: State::Degraded,
     rule: "no pods are wanted and there are none",
     meaning: "Nobody is served, as wanted.",
-    shown: Shown::Not("every instance of the lab wants pods"),
+    shown: Shown::By(&["scaled-to-zero"]),
     ..Situation::BASE
 };
+
+/// How it is brought back, and with what: its pods load what lies on their volumes.
+const SCALE_UP: &str = "{kubectl} edit dragonfly {name} brings it back, with spec.replicas above 0. Its pods then load the last \
+                        snapshot, if it has any; else it comes back empty.";
 
 fn run(case: &Case<'_>) -> Answer {
     let Some(instance) = case.judgeable() else {
@@ -57,6 +61,7 @@ fn run(case: &Case<'_>) -> Answer {
         let sentence = format!("{id} is scaled to nothing: it has no pods, as wanted");
         return case
             .finding(&CHECK, &SCALED, Severity::Note, sentence)
+            .next(SCALE_UP)
             .into();
     }
     let nowhere = instance.endpoints.as_deref() == Some(&[]);

@@ -34,7 +34,7 @@ const LESS: Situation = Situation {
     class: State::Degraded,
     rule: "the API server refuses the watch of any other kind, or of the whole cluster where namespaces may be read",
     meaning: "One panel shows less for each missing right; what is shown is true.",
-    shown: Shown::Not("forbidden-lists shows it once namespaces are named with -n"),
+    shown: Shown::By(&["fewer-rights"]),
     ..Situation::BASE
 };
 
@@ -65,32 +65,44 @@ fn run(case: &Case<'_>) -> Answer {
     };
     let mut kinds: Vec<Kind> = denied.iter().map(|(kind, ..)| *kind).collect();
     kinds.dedup();
-    let names: Vec<String> = kinds
+    let places_of = |kind: &Kind| -> Vec<&str> {
+        let of_kind = denied.iter().filter(|(k, ..)| k == kind);
+        of_kind
+            .filter_map(|(_, scope, ..)| match scope {
+                Scope::Cluster => None,
+                Scope::Namespace(ns) => Some(&**ns),
+            })
+            .collect()
+    };
+    // Kinds that are missing in the same places stand together.
+    let mut by_places: Vec<(Vec<&str>, Vec<&str>)> = Vec::new();
+    for kind in &kinds {
+        let places = places_of(kind);
+        match by_places.iter_mut().find(|(known, _)| *known == places) {
+            Some((_, names)) => names.push(named(*kind)),
+            None => by_places.push((places, vec![named(*kind)])),
+        }
+    }
+    let names: Vec<String> = by_places
         .iter()
-        .map(|kind| {
-            let places: Vec<&str> = denied
-                .iter()
-                .filter(|(k, ..)| k == kind)
-                .filter_map(|(_, scope, ..)| match scope {
-                    Scope::Cluster => None,
-                    Scope::Namespace(ns) => Some(&**ns),
-                })
-                .collect();
-            if places.is_empty() {
-                named(*kind).to_owned()
-            } else {
-                format!("{} in {}", named(*kind), list(&places))
-            }
+        .map(|(places, names)| match places.as_slice() {
+            [] => list(names),
+            places => format!("{} in {}", list(names), list(places)),
         })
         .collect();
     let rest: Vec<&str> = elsewhere.iter().map(|(kind, ..)| named(*kind)).collect();
     let outside = outside(case.context);
+    // Where some of several kinds share a place, `and` would leave open which.
+    let is_plain = by_places.iter().all(|(_, names)| names.len() == 1) || by_places.len() == 1;
+    let told = match is_plain {
+        true => list(&names),
+        false => names.join("; "),
+    };
     let sentence = match (names.as_slice(), rest.as_slice()) {
-        (names, []) => format!("in {id} we may not read {}", list(names)),
+        (_, []) => format!("in {id} we may not read {told}"),
         ([], rest) => format!("in {id}, {outside}, we may not read {}", list(rest)),
-        (names, rest) => format!(
-            "in {id} we may not read {}; nor, {outside}, {}",
-            list(names),
+        (_, rest) => format!(
+            "in {id} we may not read {told}; nor, {outside}, {}",
             list(rest)
         ),
     };
@@ -185,7 +197,7 @@ mod tests {
         let mut f = healthy().build();
         let about = Subject::Context(infra());
         assert_eq!(line(&answer_about(&CHECK, &f, &about)), "pass");
-        let mut deny = |kind, scope| {
+        let deny = |f: &mut Fixture, kind, scope| {
             f.tell(
                 Fact::Watched {
                     context: infra(),
@@ -196,12 +208,19 @@ mod tests {
                 ago(9),
             );
         };
-        deny(Kind::Event, Scope::Namespace(Arc::from("shop")));
-        deny(Kind::Event, Scope::Namespace(Arc::from("harbor")));
-        deny(Kind::Pdb, Scope::Cluster);
+        let within = |namespace: &str| Scope::Namespace(Arc::from(namespace));
+        deny(&mut f, Kind::Event, within("shop"));
+        deny(&mut f, Kind::Event, within("harbor"));
+        deny(&mut f, Kind::Pdb, Scope::Cluster);
         assert_eq!(
             line(&answer_about(&CHECK, &f, &about)),
             "note degraded: in infra we may not read PodDisruptionBudgets and events in harbor and shop"
+        );
+        deny(&mut f, Kind::NetworkPolicy, within("shop"));
+        deny(&mut f, Kind::NetworkPolicy, within("harbor"));
+        assert_eq!(
+            line(&answer_about(&CHECK, &f, &about)),
+            "note degraded: in infra we may not read PodDisruptionBudgets; NetworkPolicies and events in harbor and shop"
         );
         f.tell(
             Fact::Watched {
@@ -213,14 +232,14 @@ mod tests {
             ago(9),
         );
         let answer = answer_about(&CHECK, &f, &about);
-        assert!(
-            line(&answer).starts_with("warning unknown: in infra we may not read Dragonfly pods, ")
-        );
+        assert!(line(&answer).starts_with(
+            "warning unknown: in infra we may not read Dragonfly pods and PodDisruptionBudgets; "
+        ));
         let super::super::Verdict::Unknown(finding) = answer.verdict else {
             panic!()
         };
         assert_eq!(finding.since, Since::Seen(ago(9)));
-        assert_eq!(finding.evidence.len(), 4);
+        assert_eq!(finding.evidence.len(), 6);
         // What is not judged by the missing right stays judged.
         assert_eq!(line(&answer_of(&CHECK, &f)), "n/a");
     }

@@ -76,9 +76,7 @@ const UNTOLD: Situation = Situation {
     class: State::Unknown,
     rule: "neither Deployments nor pods of an operator may be read, or none was found in the namespaces that may be",
     meaning: "Whether a lost master would be replaced is not known; instances are judged all the same.",
-    shown: Shown::Not(
-        "the user of the lab may list Deployments and pods, at least within namespaces",
-    ),
+    shown: Shown::By(&["forbidden-lists"]),
     ..Situation::BASE
 };
 

@@ -22,9 +22,7 @@ const MISSING: Situation = Situation {
     class: State::Degraded,
     rule: "fewer pods are ready than wanted, more than 60 s after the instance was made",
     meaning: "The nodes that are left serve clients; there are fewer to fail over to.",
-    shown: Shown::Not(
-        "wherever the lab's pods are missing, something that says more is found too and leads",
-    ),
+    shown: Shown::By(&["no-room"]),
     ..Situation::BASE
 };
 

@@ -23,9 +23,7 @@ const MISSING: Situation = Situation {
     class: State::Degraded,
     rule: "a pod is ready and has had no role label for more than 60 s",
     meaning: "The operator has not configured it: it is not counted on in a failover.",
-    shown: Shown::Not(
-        "the operator of the lab gives every ready pod a role; while it is stalled none is new",
-    ),
+    shown: Shown::By(&["pod-unconfigured"]),
     ..Situation::BASE
 };
 
@@ -35,7 +33,7 @@ const COMING: Situation = Situation {
     class: State::Syncing,
     rule: "a pod is ready and has had no role label for less than 60 s",
     meaning: "It is not counted on in a failover until it has one.",
-    shown: Shown::Not("it passes within seconds wherever a pod of the lab becomes ready"),
+    shown: Shown::By(&["pod-unconfigured"]),
     ..Situation::BASE
 };
 

@@ -22,10 +22,9 @@ const DISAGREE: Situation = Situation {
     word: "roles disagree",
     class: State::RolesDisagree,
     rule: "the role label of a pod and the word of its engine differ for more than 5 s, and the engine was asked since; not on a node that is a second master",
-    meaning: "Clients that the label leads there are served by a node in another role.",
-    shown: Shown::Not(
-        "the operator of the lab mends labels at once, and while it is stalled the engines that differ are second masters",
-    ),
+    meaning: "Clients that the label leads there are served by a node in another role. An operator from v1.5.0 goes by the label: \
+              at its next look it makes the node that is labelled master one.",
+    shown: Shown::By(&["failover-by-hand"]),
     ..Situation::BASE
 };
 

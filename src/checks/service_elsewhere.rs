@@ -25,7 +25,7 @@ const ELSEWHERE: Situation = Situation {
     class: State::ServiceElsewhere,
     rule: "the ready endpoints of the master Service name a node that is not the one master, or none though there is one, for more than 5 s; or an endpoint says replica while the master is not heard",
     meaning: "Clients that reach a replica cannot write (READONLY) and may read old values; without an endpoint they are refused.",
-    shown: Shown::Not("the EndpointSlices of the lab follow labels and readiness at once"),
+    shown: Shown::By(&["service-elsewhere"]),
     ..Situation::BASE
 };
 
@@ -35,7 +35,7 @@ const ABSENT: Situation = Situation {
     class: State::ServiceElsewhere,
     rule: "the Services of its namespace are followed, and the master Service is not among them",
     meaning: "Clients that use its name reach nothing.",
-    shown: Shown::Not("the operator of the lab makes the Service again at once"),
+    shown: Shown::By(&["service-deleted"]),
     ..Situation::BASE
 };
 
@@ -57,7 +57,7 @@ fn run(case: &Case<'_>) -> Answer {
                 Severity::Critical,
                 format!("the Service {name} of {} does not exist", instance.view.id),
             )
-            .next(next(name))
+            .next(REMADE)
             .resting_on(format!("no Service {name}"), "list of Services", case.now);
         return finding.into();
     }
@@ -71,6 +71,10 @@ fn run(case: &Case<'_>) -> Answer {
         [] => without_master(case, instance, endpoints),
     }
 }
+
+/// What to do where the Service is gone.
+const REMADE: &str = "an operator at work makes it again at once; enter on the operator's finding in the Fleet tells how the \
+                      operator is. {kubectl} get services shows those that there are.";
 
 fn service_is_absent(case: &Case<'_>, instance: &Instance<'_>) -> bool {
     instance.view.service.is_none()
@@ -131,8 +135,9 @@ fn against(
         let strangers_words = list(&described(instance, &strangers));
         let sentence = if strangers.len() == endpoints.len() {
             format!(
-                "the Service {service} sends to {strangers_words}, but the master is {}",
-                master.name()
+                "the Service {service} sends to {strangers_words}, but the master is {}{}",
+                master.name(),
+                why_not_an_endpoint(instance.view.service, master)
             )
         } else {
             format!(
@@ -205,6 +210,19 @@ fn finding(
         .meaning(meaning)
         .next(next(&instance.view.dragonfly.value.service))
         .since(since);
+    if let Some(service) = instance.view.service {
+        let selector: Vec<String> = service
+            .value
+            .selector
+            .iter()
+            .map(|(key, value)| format!("{key}={value}"))
+            .collect();
+        finding = finding.resting_on(
+            format!("it selects {}", selector.join(",")),
+            format!("Service {}", service.value.meta.name),
+            service.changed,
+        );
+    }
     for slice in &instance.view.slices {
         let names: Vec<String> = slice
             .value
@@ -252,6 +270,7 @@ fn described(instance: &Instance<'_>, endpoints: &[&String]) -> Vec<String> {
         .collect()
 }
 
+/// What keeps the master from being an endpoint, as far as pod and Service tell; nothing where they do not.
 fn why_not_an_endpoint(service: Option<&Held<Service>>, master: &Node<'_>) -> String {
     let labels = &master.view.pod.value.meta.labels;
     if !master.is_ready() {

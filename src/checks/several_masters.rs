@@ -47,10 +47,8 @@ const LABELS: Situation = Situation {
     class: State::SeveralMasters,
     rule: "two or more pods are labelled master for more than 5 s, while at most one engine says so",
     meaning: "The Service may send clients to either; a replica refuses their writes with READONLY.",
-    shown: Shown::Not(
-        "the operator of the lab takes the old label away before it sets the new one, and no scenario sets two over one master",
-    ),
-    ..Situation::BASE
+    accounts_for: &["service-elsewhere", "roles-disagree"],
+    shown: Shown::By(&["two-master-labels"]),
 };
 
 /// A role change on its way, whoever notices it.
@@ -298,6 +296,7 @@ fn by_label(
             ),
         )
         .about(names)
+        .next(RELABEL)
         .since(written.map_or(Since::Seen(case.now), Since::Exactly));
     for node in labels {
         finding = finding.resting_on(
@@ -309,6 +308,11 @@ fn by_label(
     finding
 }
 
+/// What to do where only the labels are wrong: no data is at stake yet.
+const RELABEL: &str = "{kubectl} get pods -l app={name} -L role shows the labels; a pod whose engine is a replica should be \
+                       labelled role=replica. An operator at work takes the role from all that are labelled master and \
+                       elects anew.";
+
 fn label(node: &Node<'_>) -> &'static str {
     node.view.label_role().map_or("with no role", Role::word)
 }
@@ -319,7 +323,7 @@ mod tests {
     use super::*;
     use crate::checks::fixture::*;
     use crate::domain::Master;
-    use crate::domain::engine::Probe;
+    use crate::domain::engine::{Keyspace, Probe};
     use crate::domain::fixture::*;
 
     #[test]
@@ -411,6 +415,50 @@ mod tests {
                 ),
             ],
         );
+    }
+
+    #[test]
+    fn an_empty_pod_that_never_had_a_role_is_no_second_master() {
+        let keyspace = |keys| {
+            Probe::Keyspace(Keyspace {
+                keys,
+                ..Keyspace::default()
+            })
+        };
+        let spec = || {
+            instance("gitlab")
+                .node(master())
+                .node(replica().unlabelled().engine_master())
+        };
+        let told = |f: &Fixture| line(&answer_of(&CHECK, f));
+        let mut f = spec().build();
+        f.answers("gitlab-1", keyspace(0), ago(1));
+        assert_eq!(told(&f), "pass");
+        assert_eq!(judgement(&f).master, Master::One("gitlab-0".to_owned()));
+        // What it holds it was written, or loaded: a data set.
+        f.answers("gitlab-1", keyspace(1), ago(0));
+        assert!(
+            told(&f).starts_with("critical several-masters"),
+            "{}",
+            told(&f)
+        );
+        // A label that it lost is a role that it had; its clients may be there still.
+        let mut f = spec().build();
+        f.relabel("gitlab-1", Some(Role::Replica), ago(40));
+        f.relabel("gitlab-1", None, ago(30));
+        f.answers("gitlab-1", keyspace(0), ago(1));
+        assert!(
+            told(&f).starts_with("critical several-masters"),
+            "{}",
+            told(&f)
+        );
+        // Where nobody else is master, it is one.
+        let mut f = instance("gitlab")
+            .node(master().unlabelled().endpoint(false))
+            .node(replica())
+            .build();
+        f.answers("gitlab-0", keyspace(0), ago(1));
+        assert_eq!(judgement(&f).master, Master::One("gitlab-0".to_owned()));
     }
 
     #[test]

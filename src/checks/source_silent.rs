@@ -23,7 +23,7 @@ const SILENT: Situation = Situation {
     class: State::Unknown,
     rule: "the watch of its pods, of its EndpointSlices or of Dragonfly objects is refused, not answered yet, or broken for more than 5 s",
     meaning: "Until then the instance is neither well nor ill.",
-    shown: Shown::Not("the watches of the lab break for a moment only, or with the whole context"),
+    shown: Shown::By(&["watch-broken"]),
     ..Situation::BASE
 };
 

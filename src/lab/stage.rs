@@ -11,7 +11,7 @@ use super::engine::{Attendant, Engine, EngineRole, LabClock, Network};
 use super::furnish::{consumers, infra::story_plans};
 use super::json::{set, text};
 use super::operator::owned::ADMIN_PORT;
-use super::operator::{MANAGER, MASTER_ANNOTATION};
+use super::operator::{MANAGER, MASTER_ANNOTATION, NAMESPACE};
 use super::redis::ask;
 use super::resources::{DRAGONFLIES, PODS};
 use super::store::Writer;
@@ -135,6 +135,13 @@ impl Stage {
         let labels = [("app", app), ("app.kubernetes.io/part-of", "dragonfly")];
         let found = self.infra.store.labelled(PODS, Some(namespace), &labels);
         found.iter().map(|pod| pod.value()).collect()
+    }
+
+    /// How many pods the operator has, also such as are going.
+    pub(in crate::lab) fn operator_pods(&self) -> usize {
+        let labels = [("control-plane", "controller-manager")];
+        let found = self.infra.store.labelled(PODS, Some(NAMESPACE), &labels);
+        found.len()
     }
 
     /// The server that runs in a pod.

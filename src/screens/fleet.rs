@@ -16,7 +16,7 @@ use ratatui::layout::Rect;
 use super::parts::{See, moved};
 use super::{Fresh, Intent, Screen, ScreenDoc};
 use crate::checks::Subject;
-use crate::domain::InstanceId;
+use crate::domain::{ContextId, InstanceId};
 use crate::msg::Command;
 use crate::msg::command::{Copied, Motion, Side, Sorting, Target, Turn};
 use crate::settings::problem::suggestion;
@@ -88,8 +88,11 @@ impl Screen for Fleet {
         let mut changed = if fresh.everything {
             self.rebuild(see)
         } else {
-            let links = &fresh.touched.links;
-            let reworked = !links.is_empty() && self.rework_contexts(see, links);
+            let mut contexts = fresh.touched.links.clone();
+            // The row of a context without instances tells whether there is an operator.
+            let told = |id: &&ContextId| self.rows.contains_key(&RowKey::Context((*id).clone()));
+            contexts.extend(fresh.touched.operators.iter().filter(told).cloned());
+            let reworked = !contexts.is_empty() && self.rework_contexts(see, &contexts);
             self.rework(see, &fresh.touched.instances) || reworked
         };
         if fresh.judged {

@@ -33,8 +33,7 @@ pub(super) async fn answer(desk: Arc<Desk>, request: Request<Incoming>) -> Reply
         Ok(Route::Objects(target)) => Some(target),
         Ok(Route::Other(parts)) => return other(&desk, &user, &request, &parts).await,
         Err(status) => match trouble(&desk, &user, None).await {
-            Trouble::None => return reply::failure(&status),
-            Trouble::Halve => return reply::halved(reply::failure(&status)).await,
+            Trouble::After(harm) => return harm.done_to(reply::failure(&status)).await,
             Trouble::Instead(answer) => return answer,
         },
     };
@@ -64,10 +63,9 @@ pub(super) async fn answer(desk: Arc<Desk>, request: Request<Incoming>) -> Reply
         heads,
     };
     let attempt = call.attempt();
-    let halve = match trouble(&desk, &call.user, Some(&attempt)).await {
-        Trouble::None => false,
-        Trouble::Halve => true,
+    let harm = match trouble(&desk, &call.user, Some(&attempt)).await {
         Trouble::Instead(answer) => return answer,
+        Trouble::After(harm) => harm,
     };
     let allowed = desk.rights.check(&call.user, &attempt);
     let answer = match allowed {
@@ -75,11 +73,7 @@ pub(super) async fn answer(desk: Arc<Desk>, request: Request<Incoming>) -> Reply
         Err(status) => Err(status),
     };
     let answer = answer.unwrap_or_else(|status| reply::failure(&status));
-    if halve {
-        reply::halved(answer).await
-    } else {
-        answer
-    }
+    harm.done_to(answer).await
 }
 
 impl Call {
@@ -101,14 +95,33 @@ impl Call {
 }
 
 enum Trouble {
-    None,
-    Halve,
+    /// The request is answered, and this is done to the answer.
+    After(Harm),
     Instead(Reply),
+}
+
+/// What is done to an answer on its way.
+#[derive(Default)]
+struct Harm {
+    halve: bool,
+    nameless: bool,
+}
+
+impl Harm {
+    async fn done_to(&self, mut answer: Reply) -> Reply {
+        if self.nameless {
+            answer = reply::nameless(answer).await;
+        }
+        match self.halve {
+            true => reply::halved(answer).await,
+            false => answer,
+        }
+    }
 }
 
 /// Lets a request meet the faults that are switched on.
 async fn trouble(desk: &Desk, user: &User, attempt: Option<&Attempt<'_>>) -> Trouble {
-    let mut halve = false;
+    let mut harm = Harm::default();
     for effect in desk.faults.meet(user, attempt) {
         let answer = match effect {
             Effect::Delay(time) => {
@@ -120,7 +133,11 @@ async fn trouble(desk: &Desk, user: &User, attempt: Option<&Attempt<'_>>) -> Tro
                 continue;
             }
             Effect::CloseHalfway => {
-                halve = true;
+                harm.halve = true;
+                continue;
+            }
+            Effect::Nameless => {
+                harm.nameless = true;
                 continue;
             }
             Effect::Forbid => {
@@ -163,15 +180,14 @@ async fn trouble(desk: &Desk, user: &User, attempt: Option<&Attempt<'_>>) -> Tro
         };
         return Trouble::Instead(answer);
     }
-    if halve { Trouble::Halve } else { Trouble::None }
+    Trouble::After(harm)
 }
 
 /// Discovery, version, health, OpenAPI.
 async fn other(desk: &Desk, user: &User, request: &Request<Incoming>, parts: &[String]) -> Reply {
-    let halve = match trouble(desk, user, None).await {
-        Trouble::None => false,
-        Trouble::Halve => true,
+    let harm = match trouble(desk, user, None).await {
         Trouble::Instead(answer) => return answer,
+        Trouble::After(harm) => harm,
     };
     let heads = Heads::read(request.headers());
     let words: Vec<&str> = parts.iter().map(String::as_str).collect();
@@ -185,11 +201,7 @@ async fn other(desk: &Desk, user: &User, request: &Request<Incoming>, parts: &[S
     if !reads && answer.status() != StatusCode::NOT_FOUND {
         answer = reply::failure(&Status::method_not_allowed());
     }
-    if halve {
-        reply::halved(answer).await
-    } else {
-        answer
-    }
+    harm.done_to(answer).await
 }
 
 /// Everything about objects, once it is allowed.

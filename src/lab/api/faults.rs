@@ -27,6 +27,8 @@ pub enum Effect {
     Expired,
     /// 502 with a page of HTML, as a load balancer answers.
     BadGateway,
+    /// The last object of a list comes without its name, as through a gateway that filters what it does not know.
+    Nameless,
     /// Half an answer, then the connection ends.
     CloseHalfway,
     /// No answer until the fault is taken away. Streams that run already fall silent too.

@@ -105,6 +105,35 @@ pub(super) async fn halved(reply: Reply) -> Reply {
     Response::from_parts(head, body)
 }
 
+/// The same answer, but for the name of its last object; what is no list stays as it is.
+pub(super) async fn nameless(reply: Reply) -> Reply {
+    let (mut head, body) = reply.into_parts();
+    if body.size_hint().exact().is_none() {
+        return Response::from_parts(head, body);
+    }
+    // The bodies of the lab's own answers are in memory: reading one cannot fail.
+    let whole = body
+        .collect()
+        .await
+        .map(|whole| whole.to_bytes())
+        .unwrap_or_default();
+    let mut list: Value = serde_json::from_slice(&whole).unwrap_or_default();
+    let last = list
+        .get_mut("items")
+        .and_then(Value::as_array_mut)
+        .and_then(|items| items.last_mut());
+    let meta = last.and_then(|item| item.get_mut("metadata")?.as_object_mut());
+    let text = match meta.and_then(|meta| meta.remove("name")) {
+        Some(_) => Bytes::from(list.to_string()),
+        None => whole,
+    };
+    head.headers.remove(CONTENT_LENGTH);
+    let body = Full::new(text)
+        .map_err(|never| match never {})
+        .boxed_unsync();
+    Response::from_parts(head, body)
+}
+
 fn with(code: u16, content_type: &'static str, body: Body) -> Reply {
     let mut reply = Response::new(body);
     *reply.status_mut() =

@@ -174,7 +174,8 @@ impl Furnisher<'_> {
     }
 }
 
-fn deployment() -> Value {
+/// Its Deployment.
+pub(in crate::lab) fn deployment() -> Value {
     let labels = json!({"app.kubernetes.io/component": "manager", "app.kubernetes.io/created-by": "dragonfly-operator",
         "app.kubernetes.io/instance": "controller-manager", "app.kubernetes.io/managed-by": "kustomize",
         "app.kubernetes.io/name": "deployment", "app.kubernetes.io/part-of": "dragonfly-operator",

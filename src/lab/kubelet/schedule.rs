@@ -77,6 +77,14 @@ pub(in crate::lab) fn choose(
     ))
 }
 
+/// The scheduler's sentence where no machine has the memory that a pod requests.
+pub(in crate::lab) fn no_memory(nodes: usize) -> String {
+    format!(
+        "0/{nodes} nodes are available: {nodes} Insufficient memory. preemption: 0/{nodes} nodes are available: {nodes} No \
+         preemption victims found for incoming pod."
+    )
+}
+
 /// What a pod belongs to, for spreading.
 pub(in crate::lab) fn application(pod: &Value) -> &str {
     text(pod, "/metadata/labels/app")

@@ -1,4 +1,5 @@
-//! What scenarios do to machines: lost ones, patient probes, slow loads, wrong backends, full volumes, nobody leading.
+//! What scenarios do to machines: lost ones, patient probes, slow loads and pulls, wrong backends, full volumes
+//! and machines, nobody leading.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -35,6 +36,10 @@ struct Rest {
     loads: BTreeMap<Key, Duration>,
     /// Pods in whose place another one answers.
     redirected: BTreeMap<Key, Key>,
+    /// How long the first pull of the image of these pods takes.
+    pulls: BTreeMap<Key, Duration>,
+    /// Machines have no memory left for pods that are not there yet.
+    is_full: bool,
     /// How full a claim's volume is, where that is not what its files say: 0 to 1.
     filled: BTreeMap<Key, f64>,
 }
@@ -61,6 +66,16 @@ impl Tricks {
 
     pub(super) fn load_takes(&self, namespace: &str, pod: &str) -> Option<Duration> {
         self.rest().loads.get(&key(namespace, pod)).copied()
+    }
+
+    /// How long the image of a pod takes to be pulled; from the second time on it is there.
+    pub(super) fn pull_takes(&self, namespace: &str, pod: &str) -> Option<Duration> {
+        self.rest().pulls.remove(&key(namespace, pod))
+    }
+
+    /// Whether no machine has memory left.
+    pub(super) fn is_full(&self) -> bool {
+        self.rest().is_full
     }
 
     /// The pod that answers in place of another.
@@ -119,6 +134,20 @@ impl Machines {
             .insert(key(namespace, pod), takes);
     }
 
+    /// Lets the first pull of the image of a pod take so long.
+    pub(in crate::lab) fn pull_takes(&self, namespace: &str, pod: &str, takes: Duration) {
+        self.0
+            .tricks
+            .rest()
+            .pulls
+            .insert(key(namespace, pod), takes);
+    }
+
+    /// Leaves no memory on any machine for pods that come from now on.
+    pub(in crate::lab) fn fill_machines(&self) {
+        self.0.tricks.rest().is_full = true;
+    }
+
     /// Lets whoever asks for a pod through the API reach another one.
     pub(in crate::lab) fn redirect(&self, pod: (&str, &str), to: (&str, &str)) {
         let (pod, to) = (key(pod.0, pod.1), key(to.0, to.1));
@@ -147,6 +176,12 @@ impl Machines {
         }
         let rest = std::mem::take(&mut *self.0.tricks.rest());
         self.leaderless(false);
+        if rest.is_full {
+            // The scheduler tries again what waits.
+            for entry in self.0.pods().values() {
+                let _ = entry.words.send(Word::Look);
+            }
+        }
         !rest.redirected.is_empty()
     }
 

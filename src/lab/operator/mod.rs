@@ -43,6 +43,24 @@ pub(in crate::lab) const DEPLOYMENT: &str = "dragonfly-operator-controller-manag
 /// Its field manager: the name of its binary.
 pub(in crate::lab) const MANAGER: &str = "manager";
 
+/// Why a manager ends that led until now.
+const LEASE_LOST: &str = "leader election lost";
+/// Why one ends whose cluster does not serve the kind that it is there for.
+const NO_CACHE: &str = "failed to wait for Dragonfly caches to sync: timed out waiting for cache to be synced for Kind *v1alpha1.Dragonfly";
+/// How long controller-runtime waits for that.
+const CACHE_SYNC: std::time::Duration = std::time::Duration::from_secs(120);
+
+/// It says what it waits for every 10 s, and looks as often as at its Lease, every 2 s.
+const SAID_EACH: u32 = 5;
+
+/// Whether the cluster serves `Dragonfly` objects, as far as a leading manager is concerned.
+#[derive(Clone, Copy)]
+enum Kind {
+    Served,
+    /// It does not, and has not since it began to lead; so often it has looked.
+    Missing(std::time::Instant, u32),
+}
+
 /// One running manager.
 #[derive(Clone)]
 pub(in crate::lab) struct Operator {
@@ -79,12 +97,12 @@ pub(in crate::lab) fn start(shared: Arc<Shared>, pod: &Value, restarts: u32, pro
     let (tasks, exit) = (process.tasks().clone(), process.exit());
     process.tasks().spawn(async move {
         let ended = tasks.clone();
-        operator.lead(&me, &tasks).await;
+        let error = operator.lead(&me, &tasks).await;
         operator.say(
             "ERROR",
             "setup",
             "problem running manager",
-            &json!({"error": "leader election lost"}),
+            &json!({"error": error}),
         );
         exit.send_replace(Some(1));
         ended.end();
@@ -92,8 +110,9 @@ pub(in crate::lab) fn start(shared: Arc<Shared>, pod: &Value, restarts: u32, pro
 }
 
 impl Operator {
-    /// Campaigns for the Lease, works while holding it, and returns when it is lost.
-    async fn lead(&self, me: &str, tasks: &super::tasks::Tasks) {
+    /// Campaigns for the Lease and works while holding it. Returns why it ends: the Lease is lost, or the kind that it is
+    /// there for is not served.
+    async fn lead(&self, me: &str, tasks: &super::tasks::Tasks) -> &'static str {
         self.say("INFO", "setup", "starting manager", &json!({}));
         let line = format!(
             "attempting to acquire leader lease {}/{}...",
@@ -108,12 +127,13 @@ impl Operator {
         let patience =
             jiff::SignedDuration::try_from(self.shared.scaled(duration)).unwrap_or_default();
         let mut leading = false;
+        let mut kind = Kind::Served;
         // Patience is counted by a clock that nobody moves.
         let mut seen = (String::new(), std::time::Instant::now());
         loop {
             if self.shared.is_cut_off(&self.node) {
                 if leading {
-                    return;
+                    return LEASE_LOST;
                 }
                 self.refused_lease();
                 tokio::time::sleep(self.shared.scaled(lease::RETRY)).await;
@@ -168,14 +188,48 @@ impl Operator {
                     if !warm {
                         self.became_leader(name, me);
                     }
-                    tasks.spawn(work::keep(instances::Instances(self.clone()), warm));
-                    tasks.spawn(work::keep(pods::Pods(self.clone()), warm));
+                    match self.store.resource(DRAGONFLIES) {
+                        Some(_) => self.work(tasks, warm),
+                        None => kind = Kind::Missing(std::time::Instant::now(), 0),
+                    }
                 }
-                (true, false) => return,
+                (true, false) => return LEASE_LOST,
                 _ => {}
+            }
+            if let Kind::Missing(since, looks) = kind {
+                if self.store.resource(DRAGONFLIES).is_some() {
+                    kind = Kind::Served;
+                    self.work(tasks, false);
+                } else if since.elapsed() > self.shared.scaled(CACHE_SYNC) {
+                    let fields = json!({"controller": "Dragonfly", "error": NO_CACHE});
+                    self.say("ERROR", "", "Could not wait for Cache to sync", &fields);
+                    return NO_CACHE;
+                } else {
+                    kind = Kind::Missing(since, looks + 1);
+                    if looks.is_multiple_of(SAID_EACH) {
+                        self.misses_its_kind();
+                    }
+                }
             }
             tokio::time::sleep(self.shared.scaled(lease::RETRY)).await;
         }
+    }
+
+    /// Starts the controllers.
+    fn work(&self, tasks: &super::tasks::Tasks, warm: bool) {
+        tasks.spawn(work::keep(instances::Instances(self.clone()), warm));
+        tasks.spawn(work::keep(pods::Pods(self.clone()), warm));
+    }
+
+    /// What controller-runtime says while the definition of a kind that it is to watch is not installed.
+    fn misses_its_kind(&self) {
+        let error = "no matches for kind \"Dragonfly\" in version \"dragonflydb.io/v1alpha1\"";
+        self.say(
+            "ERROR",
+            "controller-runtime.source.Kind",
+            "if kind is a CRD, it should be installed before calling Start",
+            &json!({"kind": "Dragonfly.dragonflydb.io", "error": error}),
+        );
     }
 
     /// What client-go says each time it may not read the Lease.

@@ -7,6 +7,7 @@
 
 mod faults;
 mod lives;
+mod places;
 mod signatures;
 
 use std::time::Instant;

@@ -6,12 +6,15 @@ mod answers;
 mod clusters;
 mod copies;
 mod frozen;
+mod lists;
 mod loading;
 mod machines;
 mod masters;
 mod memory;
 mod names;
+mod objects;
 mod operators;
+mod population;
 pub mod reference;
 mod rollouts;
 mod snapshots;
@@ -69,6 +72,14 @@ pub const SCENARIOS: &[Scenario] = &[
     operators::ABSENT,
     operators::NOT_LEADING,
     machines::LOST_NODE,
+    population::NEW_INSTANCE,
+    population::SCALED_TO_ZERO,
+    population::NO_ROOM,
+    objects::POD_UNCONFIGURED,
+    objects::FAILOVER_BY_HAND,
+    objects::TWO_MASTER_LABELS,
+    objects::SERVICE_ELSEWHERE,
+    objects::SERVICE_DELETED,
     answers::FOREIGN_NODE,
     answers::SLOW_ENGINE,
     answers::BAD_RESP,
@@ -80,12 +91,16 @@ pub const SCENARIOS: &[Scenario] = &[
     ways::ONLY_EXEC,
     ways::FORBIDDEN,
     ways::FORBIDDEN_LISTS,
+    lists::FEWER_RIGHTS,
     ways::TLS,
     ways::OLD_SERVER,
     clusters::UNREACHABLE,
     clusters::HANGS,
     clusters::SLOW_API,
     clusters::WATCH_EXPIRED,
+    lists::WATCH_BROKEN,
+    lists::NAMELESS_OBJECT,
+    lists::CRD_MISSING,
     clusters::CLOCK_SKEW,
     start::SCALE,
     start::HEAL,

@@ -60,7 +60,8 @@ pub(super) const ABSENT: Scenario = Scenario {
     ..Scenario::BASE
 };
 
-fn absent(scene: Scene<'_>) -> Result<String, String> {
+/// Scales the operator to zero, until everything is made well.
+pub(super) fn absent(scene: Scene<'_>) -> Result<String, String> {
     let Scene { stage, lasting } = scene;
     let store = stage.infra.store.clone();
     let found = store.get(DEPLOYMENTS, NAMESPACE, DEPLOYMENT);

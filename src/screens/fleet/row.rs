@@ -344,6 +344,17 @@ fn absence(see: &See<'_>, context: &ContextWorld) -> Absence {
         );
     }
     let crd_is_there = context.crds.iter().next().is_some();
+    let has_operator = !context.operators.is_empty() || !context.operator_pods.is_empty();
+    if context.has_listed(Kind::Crd) && !crd_is_there && has_operator {
+        let sentence = "the CRD dragonflies.dragonflydb.io is not installed, though an operator is";
+        return of(
+            Glyph::Warning,
+            Tone::Degraded,
+            "no CRD",
+            State::Degraded,
+            sentence.to_owned(),
+        );
+    }
     if context.has_listed(Kind::Crd) && !crd_is_there {
         let sentence =
             "the CRD dragonflies.dragonflydb.io is not installed, so there can be no instance";

@@ -221,7 +221,12 @@ pub fn missing(context: &ContextWorld) -> Vec<String> {
         match &source.access {
             Some(Access::Denied(_)) if !denied.contains(&what) => denied.push(what),
             Some(Access::Broken(fault)) => {
-                words.push(format!("{what} {}", fault.kind.word()));
+                let word = match fault.kind {
+                    // The server answered, but with a trouble of its own: nobody was refused a right.
+                    FaultKind::Refused => "failing",
+                    kind => kind.word(),
+                };
+                words.push(format!("{what} {word}"));
             }
             _ => {}
         }

@@ -143,6 +143,24 @@ fn rights_in_namespaces_only() {
     console.quit();
 }
 
+/// The operator comes after the console has shown that there is neither instance nor CRD.
+#[test]
+fn crd_missing() {
+    let lab = LabProcess::start("healthy");
+    let console = Opening::new(["--context", "lab-apps"])
+        .kubeconfig(&lab.kubeconfig())
+        .size(160, 45)
+        .open();
+    console.expect_row(&["no CRD", "lab-apps", "there can be no instance"]);
+    lab.fault("crd-missing");
+    console
+        .expect_row(&["no CRD", "lab-apps", "though an operator is"])
+        .expect_row(&["operator lab-apps", "but not the CRD"]);
+    lab.fault("heal");
+    console.expect_row(&["no CRD", "lab-apps", "there can be no instance"]);
+    console.quit();
+}
+
 #[test]
 fn scale() {
     told("scale:30", &[&["33 instances"]]);

@@ -61,6 +61,9 @@ impl Worker {
             .map(|listed| listed.items)
             .unwrap_or_default();
         let nodes: Vec<Value> = nodes.iter().map(|node| node.value()).collect();
+        if self.shared.tricks.is_full() {
+            return Err(schedule::no_memory(nodes.len()));
+        }
         schedule::choose(pod, &nodes, &self.shared.placed(), tied.as_deref())
     }
 

@@ -39,6 +39,11 @@ impl Worker {
                 .on(&self.node)
                 .now(&pod, kind, reason, sentence, &field);
         };
+        if let Some(takes) = self.shared.tricks.pull_takes(&self.namespace, &self.name) {
+            say("Normal", "Pulling", &format!("Pulling image \"{image}\""));
+            self.later(takes, Due::Start(name.to_owned()));
+            return;
+        }
         match self
             .shared
             .program(&pod, container, &ip, restarts, Duration::ZERO)

@@ -12,13 +12,13 @@ use super::*;
 use crate::lab::kubelet_api::Kubelet;
 use crate::lab::redis::{Client as Resp, Reply, field};
 
-type Seen = Result<(), String>;
+pub(super) type Seen = Result<(), String>;
 
 /// How long a command may take that is not expected to hang.
 const QUICK: Duration = Duration::from_millis(700);
 
 /// Fails with what was seen in place of what was wanted.
-fn want(right: bool, seen: impl std::fmt::Debug) -> Seen {
+pub(super) fn want(right: bool, seen: impl std::fmt::Debug) -> Seen {
     match right {
         true => Ok(()),
         false => Err(format!("{seen:?}")),
@@ -52,7 +52,7 @@ fn spelled(reply: Option<Reply>) -> String {
     }
 }
 
-async fn info(bench: &Bench, pod: &str, section: &str) -> String {
+pub(super) async fn info(bench: &Bench, pod: &str, section: &str) -> String {
     admin(bench, pod, &["INFO", section]).await
 }
 
@@ -62,7 +62,7 @@ async fn number(bench: &Bench, pod: &str, section: &str, key: &str) -> i64 {
 }
 
 /// Whether all of these are in a text and none of those.
-fn tells(text: &str, wanted: &[&str], unwanted: &[&str]) -> Seen {
+pub(super) fn tells(text: &str, wanted: &[&str], unwanted: &[&str]) -> Seen {
     let missing = wanted.iter().find(|part| !text.contains(**part));
     let there = unwanted.iter().find(|part| text.contains(**part));
     match (missing, there) {
@@ -86,7 +86,7 @@ fn lag_of(line: &str) -> i64 {
     lag.and_then(Result::ok).unwrap_or(-1)
 }
 
-async fn phase(bench: &Bench, namespace: &str, name: &str) -> String {
+pub(super) async fn phase(bench: &Bench, namespace: &str, name: &str) -> String {
     let kind = ApiResource {
         group: "dragonflydb.io".into(),
         version: "v1alpha1".into(),
@@ -113,7 +113,7 @@ async fn operators_log(bench: &Bench) -> String {
     all
 }
 
-async fn pod(bench: &Bench, namespace: &str, name: &str) -> Pod {
+pub(super) async fn pod(bench: &Bench, namespace: &str, name: &str) -> Pod {
     Api::<Pod>::namespaced(bench.infra.clone(), namespace)
         .get(name)
         .await
@@ -148,7 +148,7 @@ async fn lease(bench: &Bench) -> (i64, String) {
     )
 }
 
-async fn get(bench: &Bench, path: &str) -> Result<String, String> {
+pub(super) async fn get(bench: &Bench, path: &str) -> Result<String, String> {
     let request = http::Request::get(path).body(Vec::new()).unwrap();
     let sent = bench.infra.request_text(request).await;
     sent.map_err(|error| error.to_string())
@@ -578,7 +578,7 @@ pub(super) async fn shows(bench: &Bench, scenario: &str) -> Seen {
             let (silent, _) = lease(bench).await;
             want(silent < 30, silent)
         }
-        other => panic!("no test says what {other} looks like"),
+        other => super::places::shows(bench, other).await,
     }
 }
 
