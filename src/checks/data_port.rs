@@ -23,9 +23,7 @@ pub const UNUSABLE: Situation = Situation {
            once, hangs, or fails at TLS (a wanted password is none of these, nor LOADING, nor a way that is not permitted)",
     meaning: "Clients cannot use it, though its admin port answers and its pod is Ready.",
     accounts_for: &[],
-    shown: Shown::Not(
-        "the lab's engines serve their data ports whenever they serve at all, but for the RSS guard, which says more",
-    ),
+    shown: Shown::By(&["data-port-hangs"]),
 };
 
 /// The check.

@@ -36,9 +36,7 @@ const CUT_OFF: Situation = Situation {
     rule: "the link of a replica is down for more than 10 s, and neither CLIENT LIST nor its master tells whether it still \
            tries",
     meaning: MEANING,
-    shown: Shown::Not(
-        "every server of the lab tells repl-phase in CLIENT LIST, as v1.39 and v1.40 do",
-    ),
+    shown: Shown::By(&["link-down"]),
     ..Situation::BASE
 };
 
@@ -49,9 +47,7 @@ const ELSEWHERE: Situation = Situation {
     rule: "a replica names another master than the one node that acts as master, for more than 5 s after labels and roles \
            last changed",
     meaning: MEANING,
-    shown: Shown::Not(
-        "the operator of the lab points every replica at its master again, and no scenario keeps it from that",
-    ),
+    shown: Shown::By(&["follows-another"]),
     ..Situation::BASE
 };
 
@@ -61,9 +57,7 @@ const UNLISTED: Situation = Situation {
     class: State::Degraded,
     rule: "a replica calls its link up, but its master does not list it, or lists it as cancelled",
     meaning: MEANING,
-    shown: Shown::Not(
-        "both ends of a link of the lab agree within a second, as those of real servers do",
-    ),
+    shown: Shown::By(&["replica-unlisted"]),
     ..Situation::BASE
 };
 

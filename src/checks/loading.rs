@@ -37,11 +37,9 @@ const MASTER: Situation = Situation {
     word: "loading",
     class: State::Degraded,
     rule: "a node to which clients are sent, or that says role:master and is not starting, answers PING with LOADING or INFO persistence with loading:1, and is in no full sync",
-    meaning: "Clients are refused with LOADING until it is done.",
-    accounts_for: &[],
-    shown: Shown::Not(
-        "a master of the lab that loads is Ready as in life, which ready-while-loading says",
-    ),
+    meaning: "Clients are refused, with LOADING where they reach it, until it is done.",
+    accounts_for: &["pods-missing"],
+    shown: Shown::By(&["loading-not-ready"]),
 };
 
 const REPLICA: Situation = Situation {

@@ -54,6 +54,10 @@ fn run(case: &Case<'_>) -> Answer {
             n => format!("{n} pods do not exist"),
         });
     }
+    if let Some(until) = replaced_until(case, instance, &ill) {
+        // One pod after the other is away in a rollout: `rolling-update` speaks for it.
+        return Answer::PASS.again(Some(until));
+    }
     // A pod that was just made is starting, and what comes after it in order waits for it.
     let starting = ill
         .iter()
@@ -96,6 +100,22 @@ fn run(case: &Case<'_>) -> Answer {
         }
     }
     Answer::from(finding).again(starting)
+}
+
+/// Until when the one pod that is not ready is but replaced by a rollout that goes on: it goes, is to be made, or starts.
+fn replaced_until(
+    case: &Case<'_>,
+    instance: &Instance<'_>,
+    ill: &[&Node<'_>],
+) -> Option<jiff::Timestamp> {
+    let until = super::rollout_waiting::goes_on_until(case, instance)?;
+    let missing = instance.wanted().saturating_sub(instance.nodes.len());
+    match (ill, missing) {
+        ([], 1) => Some(until),
+        ([one], 0) if one.is_going() => Some(until),
+        ([one], 0) if broken(one).is_none() => one.young_until.map(|young| young.min(until)),
+        _ => None,
+    }
 }
 
 /// The names of pods that do not exist, as their StatefulSet will call them.

@@ -94,6 +94,10 @@ fn against(
     if strangers.is_empty() && !endpoints.is_empty() {
         return Answer::PASS;
     }
+    if endpoints.is_empty() && master.loading && !master.is_ready() {
+        // Its probe keeps clients away while it loads, as it should: `loading` speaks for it.
+        return Answer::NOT_APPLICABLE;
+    }
     // Endpoints follow labels and readiness by themselves, a moment later.
     let turned = [
         master.view.engine.and_then(|e| e.role_changed),

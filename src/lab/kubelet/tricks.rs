@@ -1,4 +1,4 @@
-//! What scenarios do to machines: lost ones, patient probes, slow loads, wrong backends, full volumes, nobody leading.
+//! What scenarios do to machines: lost ones, patient and failing probes, slow loads and pulls, wrong backends, full volumes, nobody leading.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -33,6 +33,10 @@ struct Rest {
     spared: BTreeSet<Key>,
     /// How long the next starts of these pods load their snapshot.
     loads: BTreeMap<Key, Duration>,
+    /// How long the image of the pods of this application (namespace and label `app`) takes to come.
+    pulls: BTreeMap<Key, Duration>,
+    /// Pods whose readiness probe fails.
+    unready: BTreeSet<Key>,
     /// Pods in whose place another one answers.
     redirected: BTreeMap<Key, Key>,
     /// How full a claim's volume is, where that is not what its files say: 0 to 1.
@@ -61,6 +65,14 @@ impl Tricks {
 
     pub(super) fn load_takes(&self, namespace: &str, pod: &str) -> Option<Duration> {
         self.rest().loads.get(&key(namespace, pod)).copied()
+    }
+
+    pub(super) fn pull_takes(&self, namespace: &str, app: &str) -> Option<Duration> {
+        self.rest().pulls.get(&key(namespace, app)).copied()
+    }
+
+    pub(super) fn is_unready(&self, namespace: &str, pod: &str) -> bool {
+        self.rest().unready.contains(&key(namespace, pod))
     }
 
     /// The pod that answers in place of another.
@@ -119,6 +131,34 @@ impl Machines {
             .insert(key(namespace, pod), takes);
     }
 
+    /// Lets the image of the pods of an application take so long to come to a machine.
+    pub(in crate::lab) fn pull_takes(&self, namespace: &str, app: &str, takes: Duration) {
+        let key = key(namespace, app);
+        self.0.tricks.rest().pulls.insert(key, takes);
+    }
+
+    /// Lets images come at once again.
+    pub(in crate::lab) fn pull_at_once(&self) {
+        self.0.tricks.rest().pulls.clear();
+    }
+
+    /// Lets the readiness probe of a pod fail, or pass again.
+    pub(in crate::lab) fn unready(&self, namespace: &str, pod: &str, unready: bool) {
+        let key = key(namespace, pod);
+        match unready {
+            true => self.0.tricks.rest().unready.insert(key.clone()),
+            false => self.0.tricks.rest().unready.remove(&key),
+        };
+        self.look_again(&key);
+    }
+
+    fn look_again(&self, key: &Key) {
+        if let Some(entry) = self.0.pods().get(key) {
+            // A worker that has ended has nothing to look at.
+            let _ = entry.words.send(Word::Look);
+        }
+    }
+
     /// Lets whoever asks for a pod through the API reach another one.
     pub(in crate::lab) fn redirect(&self, pod: (&str, &str), to: (&str, &str)) {
         let (pod, to) = (key(pod.0, pod.1), key(to.0, to.1));
@@ -147,6 +187,7 @@ impl Machines {
         }
         let rest = std::mem::take(&mut *self.0.tricks.rest());
         self.leaderless(false);
+        rest.unready.iter().for_each(|pod| self.look_again(pod));
         !rest.redirected.is_empty()
     }
 

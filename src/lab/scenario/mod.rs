@@ -6,14 +6,19 @@ mod answers;
 mod clusters;
 mod copies;
 mod frozen;
+mod links;
 mod loading;
 mod machines;
 mod masters;
 mod memory;
 mod names;
 mod operators;
+mod ports;
 pub mod reference;
+mod restarts;
+mod rolling;
 mod rollouts;
+mod schedules;
 mod snapshots;
 mod start;
 mod sync;
@@ -43,6 +48,10 @@ pub const SCENARIOS: &[Scenario] = &[
     sync::REPLICA_HALF_WAY,
     sync::LAGGING,
     sync::STRAY_REPLICA,
+    links::LINK_DOWN,
+    links::FOLLOWS_ANOTHER,
+    links::REPLICA_UNLISTED,
+    restarts::REPLICA_RESTARTED,
     frozen::FROZEN_MASTER,
     frozen::FROZEN_REPLICA,
     takeovers::IN_PROGRESS,
@@ -56,14 +65,18 @@ pub const SCENARIOS: &[Scenario] = &[
     copies::EMPTY_MASTER,
     loading::LOADING,
     loading::READY_WHILE_LOADING,
+    loading::LOADING_NOT_READY,
     memory::OOM,
     memory::RSS_GUARD,
+    ports::DATA_PORT_HANGS,
     snapshots::SAVING,
     snapshots::SAVE_FAILED,
     snapshots::DISK_FULL,
     snapshots::SNAPSHOT_STALE,
+    schedules::SCHEDULE_LOST,
     rollouts::STUCK,
     rollouts::UNSTABLE,
+    rolling::ROLLING_UPDATE,
     operators::DOWN,
     operators::STALLED,
     operators::ABSENT,

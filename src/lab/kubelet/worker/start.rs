@@ -45,11 +45,15 @@ impl Worker {
             .await
         {
             Ok(process) => {
-                say(
-                    "Normal",
-                    "Pulled",
-                    &format!("Container image \"{image}\" already present on machine"),
-                );
+                let sentence = match self.pulled.take() {
+                    Some(took) => format!(
+                        "Successfully pulled image \"{image}\" in {:.3}s ({:.3}s including waiting). Image size: 91827364 bytes.",
+                        took.as_secs_f64(),
+                        took.as_secs_f64()
+                    ),
+                    None => format!("Container image \"{image}\" already present on machine"),
+                };
+                say("Normal", "Pulled", &sentence);
                 say("Normal", "Created", &format!("Created container: {name}"));
                 say("Normal", "Started", &format!("Started container {name}"));
                 let process = Arc::new(process);
