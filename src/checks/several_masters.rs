@@ -60,7 +60,7 @@ pub(super) const CHANGING: Situation = Situation {
     class: State::Syncing,
     rule: "labels, endpoints and engines disagree, but one of them changed less than 5 s ago, or a node was not asked since",
     meaning: "For a moment clients may be refused.",
-    shown: Shown::Not("it passes within seconds in every scenario that changes the master"),
+    shown: Shown::By(&["master-moved"]),
     ..Situation::BASE
 };
 

@@ -6,6 +6,7 @@ mod answers;
 mod clusters;
 mod copies;
 mod frozen;
+mod handovers;
 mod links;
 mod loading;
 mod machines;
@@ -59,6 +60,7 @@ pub const SCENARIOS: &[Scenario] = &[
     takeovers::OLD_MASTER_UP,
     masters::NO_MASTER,
     masters::TWO_MASTERS,
+    handovers::MASTER_MOVED,
     copies::SPLIT_BRAIN,
     copies::DIVERGED,
     copies::STALE_MASTER,

@@ -12,13 +12,13 @@ use super::*;
 use crate::lab::kubelet_api::Kubelet;
 use crate::lab::redis::{Client as Resp, Reply, field};
 
-type Seen = Result<(), String>;
+pub(super) type Seen = Result<(), String>;
 
 /// How long a command may take that is not expected to hang.
 const QUICK: Duration = Duration::from_millis(700);
 
 /// Fails with what was seen in place of what was wanted.
-fn want(right: bool, seen: impl std::fmt::Debug) -> Seen {
+pub(super) fn want(right: bool, seen: impl std::fmt::Debug) -> Seen {
     match right {
         true => Ok(()),
         false => Err(format!("{seen:?}")),
@@ -26,19 +26,19 @@ fn want(right: bool, seen: impl std::fmt::Debug) -> Seen {
 }
 
 /// One reply of a pod's engine, over a connection of its own; `None` when nothing comes.
-async fn asked(bench: &Bench, at: (&str, &str, u16), command: &[&str]) -> Option<Reply> {
+pub(super) async fn asked(bench: &Bench, at: (&str, &str, u16), command: &[&str]) -> Option<Reply> {
     let (namespace, pod, port) = at;
     let machines = &bench.lab.0.stage.infra.machines;
     let stream = machines.engine(namespace, pod)?.dial(port).await.ok()?;
     Resp::new(stream, QUICK).call(command).await.ok()
 }
 
-async fn admin(bench: &Bench, pod: &str, command: &[&str]) -> String {
+pub(super) async fn admin(bench: &Bench, pod: &str, command: &[&str]) -> String {
     let reply = asked(bench, (SYSTEM, pod, 9999), command).await;
     spelled(reply)
 }
 
-fn spelled(reply: Option<Reply>) -> String {
+pub(super) fn spelled(reply: Option<Reply>) -> String {
     match reply {
         None => "(nothing)".into(),
         Some(Reply::Error(text)) => format!("-{text}"),
@@ -52,17 +52,17 @@ fn spelled(reply: Option<Reply>) -> String {
     }
 }
 
-async fn info(bench: &Bench, pod: &str, section: &str) -> String {
+pub(super) async fn info(bench: &Bench, pod: &str, section: &str) -> String {
     admin(bench, pod, &["INFO", section]).await
 }
 
-async fn number(bench: &Bench, pod: &str, section: &str, key: &str) -> i64 {
+pub(super) async fn number(bench: &Bench, pod: &str, section: &str, key: &str) -> i64 {
     let info = info(bench, pod, section).await;
     field(&info, key).and_then(|n| n.parse().ok()).unwrap_or(-1)
 }
 
 /// Whether all of these are in a text and none of those.
-fn tells(text: &str, wanted: &[&str], unwanted: &[&str]) -> Seen {
+pub(super) fn tells(text: &str, wanted: &[&str], unwanted: &[&str]) -> Seen {
     let missing = wanted.iter().find(|part| !text.contains(**part));
     let there = unwanted.iter().find(|part| text.contains(**part));
     match (missing, there) {
@@ -74,7 +74,7 @@ fn tells(text: &str, wanted: &[&str], unwanted: &[&str]) -> Seen {
 }
 
 /// The line of a master about a replica.
-fn line_of(info: &str, ip: &str) -> String {
+pub(super) fn line_of(info: &str, ip: &str) -> String {
     let line = info
         .lines()
         .find(|line| line.contains(&format!("ip={ip},")));
@@ -86,7 +86,7 @@ fn lag_of(line: &str) -> i64 {
     lag.and_then(Result::ok).unwrap_or(-1)
 }
 
-async fn phase(bench: &Bench, namespace: &str, name: &str) -> String {
+pub(super) async fn phase(bench: &Bench, namespace: &str, name: &str) -> String {
     let kind = ApiResource {
         group: "dragonflydb.io".into(),
         version: "v1alpha1".into(),
