@@ -137,6 +137,15 @@ fn judge(
         && let Some(ip) = master.view.ip()
         && f.host != ip
     {
+        // What it said before there was this master is not held against it.
+        let turned = [
+            master.view.engine.and_then(|e| e.role_changed),
+            master.view.relabelled,
+        ];
+        let asked = node.replication.as_ref().map(|known| known.at);
+        if asked < turned.into_iter().flatten().max() {
+            return None;
+        }
         let sentence = format!(
             "{name} follows {}, but the master is {}",
             whom(),

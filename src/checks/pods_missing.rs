@@ -248,7 +248,38 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
     use crate::checks::fixture::*;
+    use crate::checks::waiting::tests::rolled;
     use crate::domain::fixture::*;
+
+    #[test]
+    fn the_one_pod_that_a_rollout_replaces_is_not_missing() {
+        let three = |a: NodeSpec, b: NodeSpec| {
+            let spec = instance("orders").node(master()).node(a).node(b);
+            rolled(spec, &["old", "new", "old"], "RollingUpdate")
+        };
+        let young = || replica().young(40).unready();
+        for (name, fixture, wanted) in [
+            ("it starts", three(young(), replica()), "pass"),
+            ("it goes", three(replica(), replica().deleting()), "pass"),
+            (
+                "two at once",
+                three(young(), replica().deleting()),
+                "warning degraded: 1 of 3 pods are ready: orders-1 is starting, orders-2 is being deleted",
+            ),
+            (
+                "it starts for long",
+                three(replica().young(70).unready(), replica()),
+                "warning degraded: 2 of 3 pods are ready: orders-1 is not ready",
+            ),
+            (
+                "it will not start",
+                three(replica().young(40).waiting("ImagePullBackOff"), replica()),
+                "warning degraded: 2 of 3 pods are ready: orders-1 waits in ImagePullBackOff",
+            ),
+        ] {
+            assert_eq!(line(&answer_of(&CHECK, &fixture)), wanted, "{name}");
+        }
+    }
 
     #[test]
     fn the_reason_is_named() {

@@ -53,6 +53,10 @@ const LABELS: Situation = Situation {
     ..Situation::BASE
 };
 
+/// What to do about one.
+pub(super) const IT_PASSES: &str =
+    "wait: within seconds they agree, or what is wrong has a name of its own.";
+
 /// A role change on its way, whoever notices it.
 pub(super) const CHANGING: Situation = Situation {
     id: "role-changing",
@@ -83,6 +87,7 @@ fn run(case: &Case<'_>) -> Answer {
         let finding = case
             .finding(&CHECK, &CHANGING, Severity::Note, changing(case, instance))
             .meaning("The nodes that were not asked since are being asked.")
+            .next(IT_PASSES)
             .about(engines.iter().chain(&labels).map(|n| n.name()));
         return Answer::from(finding).again(Some(until));
     }
