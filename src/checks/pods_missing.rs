@@ -269,7 +269,7 @@ mod tests {
             (
                 "it starts for long",
                 three(replica().young(70).unready(), replica()),
-                "warning degraded: 2 of 3 pods are ready: orders-1 is not ready",
+                "warning degraded: 2 of 3 pods are ready: orders-1 runs but is not ready (ContainersNotReady)",
             ),
             (
                 "it will not start",
