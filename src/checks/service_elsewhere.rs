@@ -113,7 +113,7 @@ fn against(
         .max(case.unsettled_until(master));
     if let Some(until) = settling {
         let sentence = format!(
-            "{} acts as master, and {}: one of the two changed a moment ago",
+            "{} acts as master and {}: one of them has just changed",
             master.name(),
             instance.endpoints_words()
         );
@@ -388,7 +388,7 @@ mod tests {
         let answer = answer_of(&CHECK, &f);
         assert_eq!(
             line(&answer),
-            "note syncing: orders-0 acts as master, and the Service sends nowhere: one of the two changed a moment ago"
+            "note syncing: orders-0 acts as master and the Service sends nowhere: one of them has just changed"
         );
         assert_eq!(answer.again_at, Some(ago(-3)));
         let mut f = healthy().build();
