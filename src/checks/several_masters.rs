@@ -25,7 +25,7 @@ const SPLIT: Situation = Situation {
     word: "split brain",
     class: State::SeveralMasters,
     rule: "several engines act as master with different replication ids, and they are two data sets: their keys differ by more \
-           than one in a hundred, the Service sends to more than one of them, or replicas follow more than one",
+           than one in a hundred (one that is empty and gets nothing is none yet), the Service sends to more than one of them, or replicas follow more than one",
     meaning: "Clients are served by different data sets, and what one side took is lost when it is made a replica again.",
     accounts_for: &["service-elsewhere", "roles-disagree"],
     shown: Shown::By(&["split-brain"]),
@@ -194,23 +194,25 @@ fn is_split(instance: &Instance<'_>, engines: &[&Node<'_>]) -> bool {
     if ids.len() < 2 {
         return false;
     }
-    let keys: Vec<u64> = engines.iter().filter_map(|n| keys(n)).collect();
+    let is_followed = |master: &Node<'_>| {
+        let ip = master.view.ip();
+        let mut nodes = instance.nodes.iter();
+        nodes.any(|n| n.follower().is_some_and(|f| Some(f.host.as_str()) == ip))
+    };
+    // What has nothing, and gets nothing, is no data set yet: a replica that restarted, and that nobody made one again.
+    let is_bare = |n: &Node<'_>| keys(n) == Some(0) && !n.view.is_endpoint && !is_followed(n);
+    let keys: Vec<u64> = engines
+        .iter()
+        .filter(|n| !is_bare(n))
+        .filter_map(|n| keys(n))
+        .collect();
     let (least, most) = (keys.iter().min(), keys.iter().max());
     let apart = match (least, most) {
         (Some(least), Some(most)) => most - least > most / 100,
         _ => false,
     };
     let sent_to = engines.iter().filter(|n| n.view.is_endpoint).count();
-    let followed = engines
-        .iter()
-        .filter(|master| {
-            let ip = master.view.ip();
-            instance
-                .nodes
-                .iter()
-                .any(|n| n.follower().is_some_and(|f| Some(f.host.as_str()) == ip))
-        })
-        .count();
+    let followed = engines.iter().filter(|n| is_followed(n)).count();
     apart || sent_to > 1 || followed > 1
 }
 
@@ -416,6 +418,32 @@ mod tests {
                 ),
             ],
         );
+    }
+
+    #[test]
+    fn an_empty_master_that_gets_nothing_is_no_second_data_set() {
+        for (keys, endpoint, wanted) in [
+            (0, false, "several-masters"),
+            (0, true, "split-brain"),
+            (1, false, "split-brain"),
+        ] {
+            let mut f = instance("gitlab")
+                .node(master())
+                .node(replica())
+                .node(replica().engine_master().replid("other").endpoint(endpoint))
+                .build();
+            for (pod, keys) in [("gitlab-0", 5000), ("gitlab-2", keys)] {
+                let keyspace = crate::domain::engine::Keyspace {
+                    keys,
+                    ..Default::default()
+                };
+                f.answers(pod, Probe::Keyspace(keyspace), ago(1));
+            }
+            let crate::checks::Verdict::Finding(finding) = answer_of(&CHECK, &f).verdict else {
+                panic!("{keys} keys: no finding");
+            };
+            assert_eq!(finding.situation.id, wanted, "{keys} keys, {endpoint}");
+        }
     }
 
     #[test]
