@@ -45,7 +45,7 @@ const ELSEWHERE: Situation = Situation {
     word: "follows another",
     class: State::Degraded,
     rule: "a replica names another master than the one node that acts as master, for more than 5 s after labels and roles \
-           last changed, and was asked since",
+           last changed, and was asked after that",
     meaning: "It serves what another has, not what its master takes, and must not take over.",
     shown: Shown::By(&["follows-another"]),
     ..Situation::BASE
@@ -157,17 +157,17 @@ mod tests {
                     "warning degraded: orders-1 follows 10.7.7.7 (none of its pods), but the master is orders-0",
                 ),
                 (
-                    "follows another, as it said before there was this master",
+                    "follows another, as it said when there had just come this master",
                     instance("orders")
-                        .node(master().was(Role::Replica).heard(6))
+                        .node(master().was(Role::Replica).heard(12))
                         .node(replica().follows("10.7.7.7").heard(8)),
                     "pass",
                 ),
                 (
                     "follows another still, asked since",
                     instance("orders")
-                        .node(master().was(Role::Replica).heard(6))
-                        .node(replica().follows("10.7.7.7").heard(4)),
+                        .node(master().was(Role::Replica).heard(12))
+                        .node(replica().follows("10.7.7.7").heard(6)),
                     "warning degraded: orders-1 follows 10.7.7.7 (none of its pods), but the master is orders-0",
                 ),
                 (

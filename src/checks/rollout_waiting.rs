@@ -104,7 +104,7 @@ fn due(instance: &Instance<'_>, found: &Waiting, moved: Timestamp) -> Timestamp 
         .filter(|node| found.about.iter().any(|pod| *pod == node.name()));
     let still = if waits_for
         .clone()
-        .any(|node| pods_missing::broken(node).is_some())
+        .any(|node| !node.is_going() && pods_missing::broken(node).is_some())
     {
         0
     } else if waits_for.any(|node| node.follower().is_some_and(|l| !l.link_up && !l.syncing)) {
@@ -183,6 +183,19 @@ mod tests {
                 ),
                 "note syncing: a rollout of shop/orders goes on (rollout 1/6): it waits for orders-2 to become ready: it is not \
                  ready",
+            ),
+            (
+                "how it stands with one that goes holds nothing up",
+                rolled(
+                    instance("orders")
+                        .node(master())
+                        .node(replica())
+                        .node(replica().waiting("CrashLoopBackOff").deleting()),
+                    &["old", "new", "old"],
+                    "RollingUpdate",
+                ),
+                "note syncing: a rollout of shop/orders goes on (rollout 4/6): it waits for orders-2 to be gone and come \
+                 back: it is being deleted",
             ),
             (
                 "old",
