@@ -23,9 +23,7 @@ pub const UNUSABLE: Situation = Situation {
            once, hangs, or fails at TLS (a wanted password is none of these, nor LOADING, nor a way that is not permitted)",
     meaning: "Clients cannot use it, though its admin port answers and its pod is Ready.",
     accounts_for: &[],
-    shown: Shown::Not(
-        "the lab's engines serve their data ports whenever they serve at all, but for the RSS guard, which says more",
-    ),
+    shown: Shown::By(&["data-port-hangs"]),
 };
 
 /// The check.
@@ -72,7 +70,7 @@ fn run(case: &Case<'_>) -> Answer {
     let serves = bad.iter().any(|(node, ..)| node.serves());
     let told: Vec<String> = bad
         .iter()
-        .map(|(node, tried, _)| format!("of {}, {}", node.name(), tried.words()))
+        .map(|(node, tried, _)| format!("{}: {}", node.name(), tried.words()))
         .collect();
     let mut finding = case
         .finding(
@@ -88,7 +86,10 @@ fn run(case: &Case<'_>) -> Answer {
         .since(Since::Seen(case.now));
     for (node, tried, at) in &bad {
         finding = finding.resting_on(
-            format!("{}, at the {}", tried.words(), tried.stage.word()),
+            match &tried.found {
+                Found::ClosedAtOnce => format!("{}, at the {}", tried.words(), tried.stage.word()),
+                _ => tried.words(),
+            },
             format!("a try at port 6379 of {}", node.name()),
             *at,
         );
@@ -192,7 +193,7 @@ mod tests {
                 refused(),
                 Stage::Connection,
                 3,
-                "critical degraded: of orders-0, its data port fails at the connection: connection refused",
+                "critical degraded: orders-0: its data port fails at the connection: connection refused",
             ),
             (
                 "TLS fails, on a replica",
@@ -200,7 +201,7 @@ mod tests {
                 tls(),
                 Stage::Tls,
                 3,
-                "warning degraded: of orders-2, its data port fails at the TLS: bad certificate",
+                "warning degraded: orders-2: its data port fails at the TLS: bad certificate",
             ),
             (
                 "hangs",
@@ -208,7 +209,7 @@ mod tests {
                 Found::TimedOut,
                 Stage::Command,
                 3,
-                "critical degraded: of orders-0, its data port does not answer in time, at the command",
+                "critical degraded: orders-0: its data port does not answer in time, at the command",
             ),
             (
                 "tried long ago",

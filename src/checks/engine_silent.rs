@@ -50,7 +50,7 @@ const UNASKED: Situation = Situation {
     class: State::Unknown,
     rule: "a node whose container runs has not been asked since it was first seen",
     meaning: "Whether it acts as master, and what it holds, is not known yet.",
-    shown: Shown::Not("it passes with the first answers"),
+    shown: Shown::By(&["healthy"]),
     ..Situation::BASE
 };
 

@@ -16,7 +16,7 @@ pub const CHECK: Check = Check {
     run,
 };
 
-/// What all of them mean.
+/// What all that do not replicate mean.
 const MEANING: &str = "It serves old values and cannot take over.";
 
 const RETRYING: Situation = Situation {
@@ -36,9 +36,7 @@ const CUT_OFF: Situation = Situation {
     rule: "the link of a replica is down for more than 10 s, and neither CLIENT LIST nor its master tells whether it still \
            tries",
     meaning: MEANING,
-    shown: Shown::Not(
-        "every server of the lab tells repl-phase in CLIENT LIST, as v1.39 and v1.40 do",
-    ),
+    shown: Shown::By(&["link-down"]),
     ..Situation::BASE
 };
 
@@ -47,11 +45,9 @@ const ELSEWHERE: Situation = Situation {
     word: "follows another",
     class: State::Degraded,
     rule: "a replica names another master than the one node that acts as master, for more than 5 s after labels and roles \
-           last changed",
-    meaning: MEANING,
-    shown: Shown::Not(
-        "the operator of the lab points every replica at its master again, and no scenario keeps it from that",
-    ),
+           last changed, and was asked after that",
+    meaning: "It serves what another has, not what its master takes, and must not take over.",
+    shown: Shown::By(&["follows-another"]),
     ..Situation::BASE
 };
 
@@ -61,9 +57,7 @@ const UNLISTED: Situation = Situation {
     class: State::Degraded,
     rule: "a replica calls its link up, but its master does not list it, or lists it as cancelled",
     meaning: MEANING,
-    shown: Shown::Not(
-        "both ends of a link of the lab agree within a second, as those of real servers do",
-    ),
+    shown: Shown::By(&["replica-unlisted"]),
     ..Situation::BASE
 };
 
@@ -91,15 +85,26 @@ fn run(case: &Case<'_>) -> Answer {
             _ => Answer::PASS.again(links.again),
         };
     };
-    Answer::from(finding(
+    let next = match situation.id {
+        // It connects well: its log has nothing to tell.
+        id if id == ELSEWHERE.id => {
+            "do not promote {pod}; {kubectl} delete pod {pod} makes the operator configure it anew."
+        }
+        id if id == UNLISTED.id => {
+            "do not promote {pod}; the log of its master tells why it dropped it, and {kubectl} delete pod {pod} makes it sync \
+             anew."
+        }
+        _ => "",
+    };
+    let finding = finding(
         case,
         instance,
         &CHECK,
         situation,
         Severity::Warning,
         &broken,
-    ))
-    .again(links.again)
+    );
+    Answer::from(finding.next(next)).again(links.again)
 }
 
 #[cfg(test)]
@@ -107,6 +112,7 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
     use crate::checks::fixture::*;
+    use crate::domain::Role;
     use crate::domain::engine::LinkState;
     use crate::domain::fixture::*;
 
@@ -148,6 +154,20 @@ mod tests {
                     instance("orders")
                         .node(master())
                         .node(replica().follows("10.7.7.7")),
+                    "warning degraded: orders-1 follows 10.7.7.7 (none of its pods), but the master is orders-0",
+                ),
+                (
+                    "follows another, as it said when there had just come this master",
+                    instance("orders")
+                        .node(master().was(Role::Replica).heard(12))
+                        .node(replica().follows("10.7.7.7").heard(8)),
+                    "pass",
+                ),
+                (
+                    "follows another still, asked since",
+                    instance("orders")
+                        .node(master().was(Role::Replica).heard(12))
+                        .node(replica().follows("10.7.7.7").heard(6)),
                     "warning degraded: orders-1 follows 10.7.7.7 (none of its pods), but the master is orders-0",
                 ),
                 (

@@ -6,6 +6,7 @@
 
 use jiff::Timestamp;
 
+use super::case::later;
 use super::replica_syncing::{cut_off_at, line};
 use super::words::list;
 use super::{Answer, Case, Check, Finding, Instance, Node, Severity, Since, Situation};
@@ -137,6 +138,16 @@ fn judge(
         && let Some(ip) = master.view.ip()
         && f.host != ip
     {
+        // What it said before it could have been told of this master is not held against it.
+        let turned = [
+            master.view.engine.and_then(|e| e.role_changed),
+            master.view.relabelled,
+        ];
+        let asked = node.replication.as_ref().map(|known| known.at);
+        let told = turned.into_iter().flatten().max();
+        if asked < told.map(|at| later(at, case.limits.settling)) {
+            return None;
+        }
         let sentence = format!(
             "{name} follows {}, but the master is {}",
             whom(),

@@ -3,6 +3,7 @@
 
 use jiff::Timestamp;
 
+use super::case::later;
 use super::words::{are, list};
 use super::{Answer, Case, Check, Instance, Node, Severity, Shown, Since, Situation, State};
 use crate::domain::Role;
@@ -15,7 +16,7 @@ use crate::domain::world::Turn;
 pub const CHECK: Check = Check {
     id: "loading",
     title: "Loading its snapshot",
-    why: "While a node loads, it refuses every command of clients with LOADING, though its pod is Ready.",
+    why: "While a node loads, it refuses every command of clients with LOADING; by the operator's own probe its pod is Ready all the same.",
     reads: "PING and INFO persistence of every node, its keys, and what it held before it started",
     next: "wait; {kubectl} logs {pod} tells how far it is.",
     situations: &[&READY, &MASTER, &REPLICA],
@@ -37,11 +38,9 @@ const MASTER: Situation = Situation {
     word: "loading",
     class: State::Degraded,
     rule: "a node to which clients are sent, or that says role:master and is not starting, answers PING with LOADING or INFO persistence with loading:1, and is in no full sync",
-    meaning: "Clients are refused with LOADING until it is done.",
-    accounts_for: &[],
-    shown: Shown::Not(
-        "a master of the lab that loads is Ready as in life, which ready-while-loading says",
-    ),
+    meaning: "Clients are refused, with LOADING where they reach it, until it is done.",
+    accounts_for: &["pods-missing"],
+    shown: Shown::By(&["loading-not-ready"]),
 };
 
 const REPLICA: Situation = Situation {
@@ -155,10 +154,17 @@ pub(super) fn is_in_full_sync(node: &Node<'_>) -> bool {
     by_role && node.says(Role::Replica) || node.follower().is_some_and(|link| link.syncing)
 }
 
-/// It loads since its process started: that is the first thing it does.
+/// A process that is older has begun to load later: nothing that it loads at its start takes so long, seconds.
+const AT_START: i64 = 3600;
+
+/// It loads since its process started: that is the first thing it does. What it loads later (by DFLY LOAD) has no date.
 fn started(case: &Case<'_>, node: &Node<'_>) -> Since {
     match node.container().map(|c| &c.state) {
-        Some(ContainerState::Running { since: Some(since) }) => Since::Exactly(*since),
+        Some(ContainerState::Running { since: Some(since) })
+            if later(case.context.by_our_clock(*since), AT_START) > case.now =>
+        {
+            Since::Exactly(*since)
+        }
         _ => Since::Seen(case.now),
     }
 }
@@ -324,5 +330,21 @@ mod tests {
             )
         );
         assert_eq!(finding.since, Since::Exactly(ago(30)));
+    }
+
+    #[test]
+    fn a_process_that_is_old_has_not_loaded_since_it_started() {
+        for (age, wanted) in [
+            (3500, Since::Exactly(ago(3500))),
+            (3700, Since::Seen(now())),
+        ] {
+            let f = instance("orders")
+                .node(master().loading().young(age))
+                .build();
+            let crate::checks::Verdict::Finding(finding) = answer_of(&CHECK, &f).verdict else {
+                panic!("{age}");
+            };
+            assert_eq!(finding.since, wanted, "{age}");
+        }
     }
 }

@@ -3,7 +3,7 @@
 //! Said only when it is certain: every engine that runs says that it is a replica, or the Service sends nowhere while
 //! no engine vouches for being master. A silent engine that may be the master is `engine-silent`'s matter.
 
-use super::several_masters::CHANGING;
+use super::several_masters::{CHANGING, IT_PASSES};
 use super::words::{are, list};
 use super::{Answer, Case, Check, Instance, Node, Severity, Shown, Since, Situation, State};
 use crate::domain::Role;
@@ -75,7 +75,9 @@ fn run(case: &Case<'_>) -> Answer {
     }
     if let Some(until) = on_its_way(case, instance) {
         let sentence = format!("{id} is changing its master");
-        let finding = case.finding(&CHECK, &CHANGING, Severity::Note, sentence);
+        let finding = case
+            .finding(&CHECK, &CHANGING, Severity::Note, sentence)
+            .next(IT_PASSES);
         return Answer::from(finding).again(Some(until));
     }
     let finding = case

@@ -25,9 +25,7 @@ pub const STALLED: Situation = Situation {
     meaning: "What the instance needs is not done, though the operator seems to be at work: no master is elected, no pod gets its \
               role.",
     accounts_for: &["role-missing"],
-    shown: Shown::Not(
-        "where the lab's operator stalls, what it leaves undone is worse and leads: no-master shows both",
-    ),
+    shown: Shown::By(&["operator-stalled"]),
 };
 
 /// The check.

@@ -52,6 +52,10 @@ fn run(case: &Case<'_>) -> Answer {
             n => format!("{n} pods do not exist"),
         });
     }
+    if let Some(until) = replaced_until(case, instance, &ill) {
+        // One pod after the other is away in a rollout: `rolling-update` speaks for it.
+        return Answer::PASS.again(Some(until));
+    }
     // A pod that was just made is starting, and what comes after it in order waits for it.
     let starting = ill
         .iter()
@@ -94,6 +98,22 @@ fn run(case: &Case<'_>) -> Answer {
         }
     }
     Answer::from(finding).again(starting)
+}
+
+/// Until when the one pod that is not ready is but replaced by a rollout that goes on: it goes, is to be made, or starts.
+fn replaced_until(
+    case: &Case<'_>,
+    instance: &Instance<'_>,
+    ill: &[&Node<'_>],
+) -> Option<jiff::Timestamp> {
+    let until = super::rollout_waiting::goes_on_until(case, instance)?;
+    let missing = instance.wanted().saturating_sub(instance.nodes.len());
+    match (ill, missing) {
+        ([], 1) => Some(until),
+        ([one], 0) if one.is_going() => Some(until),
+        ([one], 0) if broken(one).is_none() => one.young_until.map(|young| young.min(until)),
+        _ => None,
+    }
 }
 
 /// The names of pods that do not exist, as their StatefulSet will call them.
@@ -226,7 +246,38 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
     use crate::checks::fixture::*;
+    use crate::checks::waiting::tests::rolled;
     use crate::domain::fixture::*;
+
+    #[test]
+    fn the_one_pod_that_a_rollout_replaces_is_not_missing() {
+        let three = |a: NodeSpec, b: NodeSpec| {
+            let spec = instance("orders").node(master()).node(a).node(b);
+            rolled(spec, &["old", "new", "old"], "RollingUpdate")
+        };
+        let young = || replica().young(40).unready();
+        for (name, fixture, wanted) in [
+            ("it starts", three(young(), replica()), "pass"),
+            ("it goes", three(replica(), replica().deleting()), "pass"),
+            (
+                "two at once",
+                three(young(), replica().deleting()),
+                "warning degraded: 1 of 3 pods are ready: orders-1 is starting, orders-2 is being deleted",
+            ),
+            (
+                "it starts for long",
+                three(replica().young(70).unready(), replica()),
+                "warning degraded: 2 of 3 pods are ready: orders-1 runs but is not ready (ContainersNotReady)",
+            ),
+            (
+                "it will not start",
+                three(replica().young(40).waiting("ImagePullBackOff"), replica()),
+                "warning degraded: 2 of 3 pods are ready: orders-1 waits in ImagePullBackOff",
+            ),
+        ] {
+            assert_eq!(line(&answer_of(&CHECK, &fixture)), wanted, "{name}");
+        }
+    }
 
     #[test]
     fn the_reason_is_named() {

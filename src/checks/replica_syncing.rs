@@ -48,7 +48,7 @@ const JOINING: Situation = Situation {
     class: State::Syncing,
     rule: "the link of a replica is down, connecting, without an offset, or listed as preparation, for less than 10 s",
     meaning: "It cannot take over until it is in stable sync.",
-    shown: Shown::Not("it passes within seconds wherever a replica of the lab begins to follow"),
+    shown: Shown::By(&["link-down"]),
     ..Situation::BASE
 };
 
@@ -59,7 +59,7 @@ const WAITING: Situation = Situation {
     rule: "an engine that started less than 60 s ago, or loads, says role:master, while nobody calls it so, follows it or \
            sends to it",
     meaning: "It is empty or old until the operator makes it a replica, and cannot take over.",
-    shown: Shown::Not("the operator of the lab makes it a replica within seconds"),
+    shown: Shown::By(&["replica-restarted"]),
     ..Situation::BASE
 };
 

@@ -90,7 +90,8 @@ fn run(case: &Case<'_>) -> Answer {
     };
     let since = found
         .iter()
-        .filter(|(node, _)| node.view.relabelled.is_none())
+        // One that was made a replica may have had its role, and have lost it since: nothing tells when.
+        .filter(|(node, _)| node.view.relabelled.is_none() && !node.says(Role::Replica))
         .filter_map(|(_, since)| *since)
         .min()
         .map_or(Since::Seen(case.now), Since::Exactly);
@@ -133,8 +134,10 @@ fn article(role: Role) -> &'static str {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
+    use crate::checks::Verdict;
     use crate::checks::fixture::*;
     use crate::domain::fixture::*;
+    use crate::domain::{Fact, Object};
 
     #[test]
     fn a_ready_pod_needs_a_role() {
@@ -174,5 +177,35 @@ mod tests {
             line(&answer_of(&CHECK, &f)),
             "warning degraded: orders-1 is ready but has no role label; orders-1 runs as a replica"
         );
+    }
+
+    #[test]
+    fn a_replica_may_have_had_the_role_that_it_lacks() {
+        for (name, bare, wanted) in [
+            (
+                "never configured: for as long as it was ready",
+                replica().unlabelled().engine_master(),
+                Since::Exactly(ago(600)),
+            ),
+            (
+                "made a replica: nothing tells",
+                replica().unlabelled(),
+                Since::Seen(now()),
+            ),
+        ] {
+            let mut f = instance("orders").node(master()).node(bare).build();
+            let context = f.world.context(&infra()).unwrap();
+            let mut pod = (*context.pods.get("shop", "orders-1").unwrap().value).clone();
+            for condition in &mut pod.conditions {
+                condition.since = Some(ago(600));
+            }
+            let object = Object::Pod(std::sync::Arc::new(pod));
+            let context = infra();
+            f.tell(Fact::Seen { context, object }, ago(5));
+            let Verdict::Finding(finding) = answer_of(&CHECK, &f).verdict else {
+                panic!("{name}");
+            };
+            assert_eq!(finding.since, wanted, "{name}");
+        }
     }
 }

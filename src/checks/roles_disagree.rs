@@ -1,6 +1,6 @@
 //! A pod's `role` label says one thing, its engine another.
 
-use super::several_masters::CHANGING;
+use super::several_masters::{CHANGING, IT_PASSES};
 use super::words::{are, list, number};
 use super::{Answer, Case, Check, Node, Severity, Shown, Since, Situation, State, Word};
 use crate::domain::Role;
@@ -64,6 +64,7 @@ fn run(case: &Case<'_>) -> Answer {
         );
         let finding = case
             .finding(&CHECK, &CHANGING, Severity::Note, sentence)
+            .next(IT_PASSES)
             .about(changing);
         return Answer::from(finding).again(again);
     }

@@ -41,9 +41,7 @@ const ROLLING: Situation = Situation {
            role within 5 min",
     meaning: "Clients are served; there is one node less to fail over to at times, and clients lose their connections once, when \
               the master is replaced.",
-    shown: Shown::Not(
-        "rollouts of the lab's scenarios stand still; one that goes on is over in seconds there",
-    ),
+    shown: Shown::By(&["rolling-update"]),
     ..Situation::BASE
 };
 
@@ -57,28 +55,11 @@ fn run(case: &Case<'_>) -> Answer {
     let Some(instance) = case.judgeable() else {
         return Answer::NOT_APPLICABLE;
     };
-    let found = waiting(case)
-        .into_iter()
-        .find(|one| matches!(one.gate, Gate::Rollout(_)));
-    let Some(found) = found else {
+    let Some(found) = rollout(case) else {
         return Answer::NOT_APPLICABLE;
     };
     let moved = progress(instance);
-    let mut waits_for = instance
-        .nodes
-        .iter()
-        .filter(|node| found.about.iter().any(|pod| *pod == node.name()));
-    let still = if waits_for
-        .clone()
-        .any(|node| pods_missing::broken(node).is_some())
-    {
-        0
-    } else if waits_for.any(|node| node.follower().is_some_and(|l| !l.link_up && !l.syncing)) {
-        CUT
-    } else {
-        STILL
-    };
-    let due = later(moved, still);
+    let due = due(instance, &found, moved);
     if due > case.now {
         return goes_on(case, instance, &found).again(Some(due));
     }
@@ -106,6 +87,38 @@ fn run(case: &Case<'_>) -> Answer {
     )
     .about(found.about)
     .into()
+}
+
+/// The step of a rollout at which the operator waits.
+fn rollout(case: &Case<'_>) -> Option<Waiting> {
+    waiting(case)
+        .into_iter()
+        .find(|one| matches!(one.gate, Gate::Rollout(_)))
+}
+
+/// When a rollout that last moved then has stood still for too long.
+fn due(instance: &Instance<'_>, found: &Waiting, moved: Timestamp) -> Timestamp {
+    let mut waits_for = instance
+        .nodes
+        .iter()
+        .filter(|node| found.about.iter().any(|pod| *pod == node.name()));
+    let still = if waits_for
+        .clone()
+        .any(|node| !node.is_going() && pods_missing::broken(node).is_some())
+    {
+        0
+    } else if waits_for.any(|node| node.follower().is_some_and(|l| !l.link_up && !l.syncing)) {
+        CUT
+    } else {
+        STILL
+    };
+    later(moved, still)
+}
+
+/// Until when a rollout of the instance goes on, unless it moves again; `None` where there is none, or it stands still.
+pub(super) fn goes_on_until(case: &Case<'_>, instance: &Instance<'_>) -> Option<Timestamp> {
+    let found = rollout(case)?;
+    Some(due(instance, &found, progress(instance))).filter(|due| *due > case.now)
 }
 
 /// A rollout that moves is no illness.
@@ -170,6 +183,19 @@ mod tests {
                 ),
                 "note syncing: a rollout of shop/orders goes on (rollout 1/6): it waits for orders-2 to become ready: it is not \
                  ready",
+            ),
+            (
+                "how it stands with one that goes holds nothing up",
+                rolled(
+                    instance("orders")
+                        .node(master())
+                        .node(replica())
+                        .node(replica().waiting("CrashLoopBackOff").deleting()),
+                    &["old", "new", "old"],
+                    "RollingUpdate",
+                ),
+                "note syncing: a rollout of shop/orders goes on (rollout 4/6): it waits for orders-2 to be gone and come \
+                 back: it is being deleted",
             ),
             (
                 "old",

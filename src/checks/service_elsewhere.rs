@@ -1,6 +1,6 @@
 //! The master Service sends traffic to something that is not the master, or nowhere though there is one.
 
-use super::several_masters::CHANGING;
+use super::several_masters::{CHANGING, IT_PASSES};
 use super::words::list;
 use super::{Answer, Case, Check, Instance, Node, Severity, Shown, Since, Situation, State};
 use crate::domain::object::{EndpointSlice, Service};
@@ -98,6 +98,10 @@ fn against(
     if strangers.is_empty() && !endpoints.is_empty() {
         return Answer::PASS;
     }
+    if endpoints.is_empty() && master.loading && !master.is_ready() {
+        // Its probe keeps clients away while it loads, as it should: `loading` speaks for it.
+        return Answer::NOT_APPLICABLE;
+    }
     // Endpoints follow labels and readiness by themselves, a moment later.
     let turned = [
         master.view.engine.and_then(|e| e.role_changed),
@@ -113,12 +117,15 @@ fn against(
         .max(case.unsettled_until(master));
     if let Some(until) = settling {
         let sentence = format!(
-            "the Service of {} is following its new master",
-            instance.view.id
+            "{} acts as master and {}: one of them has just changed",
+            master.name(),
+            instance.endpoints_words()
         );
         let finding = case
             .finding(&CHECK, &CHANGING, Severity::Note, sentence)
-            .about([master.name()]);
+            .next(IT_PASSES)
+            .about([master.name()])
+            .resting_on(instance.endpoints_words(), "EndpointSlices", case.now);
         return Answer::from(finding).again(Some(until));
     }
     let service = &instance.view.dragonfly.value.service;
@@ -316,6 +323,13 @@ mod tests {
             vec![
                 ("healthy", healthy(), "pass"),
                 (
+                    "nowhere, while its master loads and is not ready for it",
+                    instance("orders")
+                        .node(master().loading().unready().endpoint(false))
+                        .node(replica()),
+                    "n/a",
+                ),
+                (
                     "to a replica",
                     instance("orders")
                         .node(master().endpoint(false))
@@ -393,7 +407,7 @@ mod tests {
         let answer = answer_of(&CHECK, &f);
         assert_eq!(
             line(&answer),
-            "note syncing: the Service of shop/orders is following its new master"
+            "note syncing: orders-0 acts as master and the Service sends nowhere: one of them has just changed"
         );
         assert_eq!(answer.again_at, Some(ago(-3)));
         let mut f = healthy().build();

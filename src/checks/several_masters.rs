@@ -25,7 +25,7 @@ const SPLIT: Situation = Situation {
     word: "split brain",
     class: State::SeveralMasters,
     rule: "several engines act as master with different replication ids, and they are two data sets: their keys differ by more \
-           than one in a hundred, the Service sends to more than one of them, or replicas follow more than one",
+           than one in a hundred (one that is empty and gets nothing is none yet), the Service sends to more than one of them, or replicas follow more than one",
     meaning: "Clients are served by different data sets, and what one side took is lost when it is made a replica again.",
     accounts_for: &["service-elsewhere", "roles-disagree"],
     shown: Shown::By(&["split-brain"]),
@@ -51,6 +51,10 @@ const LABELS: Situation = Situation {
     shown: Shown::By(&["two-master-labels"]),
 };
 
+/// What to do about one.
+pub(super) const IT_PASSES: &str =
+    "wait: within seconds they agree, or what is wrong has a name of its own.";
+
 /// A role change on its way, whoever notices it.
 pub(super) const CHANGING: Situation = Situation {
     id: "role-changing",
@@ -58,7 +62,7 @@ pub(super) const CHANGING: Situation = Situation {
     class: State::Syncing,
     rule: "labels, endpoints and engines disagree, but one of them changed less than 5 s ago, or a node was not asked since",
     meaning: "For a moment clients may be refused.",
-    shown: Shown::Not("it passes within seconds in every scenario that changes the master"),
+    shown: Shown::By(&["master-moved"]),
     ..Situation::BASE
 };
 
@@ -81,6 +85,7 @@ fn run(case: &Case<'_>) -> Answer {
         let finding = case
             .finding(&CHECK, &CHANGING, Severity::Note, changing(case, instance))
             .meaning("The nodes that were not asked since are being asked.")
+            .next(IT_PASSES)
             .about(engines.iter().chain(&labels).map(|n| n.name()));
         return Answer::from(finding).again(Some(until));
     }
@@ -187,23 +192,25 @@ fn is_split(instance: &Instance<'_>, engines: &[&Node<'_>]) -> bool {
     if ids.len() < 2 {
         return false;
     }
-    let keys: Vec<u64> = engines.iter().filter_map(|n| keys(n)).collect();
+    let is_followed = |master: &Node<'_>| {
+        let ip = master.view.ip();
+        let mut nodes = instance.nodes.iter();
+        nodes.any(|n| n.follower().is_some_and(|f| Some(f.host.as_str()) == ip))
+    };
+    // What has nothing, and gets nothing, is no data set yet: a replica that restarted, and that nobody made one again.
+    let is_bare = |n: &Node<'_>| keys(n) == Some(0) && !n.view.is_endpoint && !is_followed(n);
+    let keys: Vec<u64> = engines
+        .iter()
+        .filter(|n| !is_bare(n))
+        .filter_map(|n| keys(n))
+        .collect();
     let (least, most) = (keys.iter().min(), keys.iter().max());
     let apart = match (least, most) {
         (Some(least), Some(most)) => most - least > most / 100,
         _ => false,
     };
     let sent_to = engines.iter().filter(|n| n.view.is_endpoint).count();
-    let followed = engines
-        .iter()
-        .filter(|master| {
-            let ip = master.view.ip();
-            instance
-                .nodes
-                .iter()
-                .any(|n| n.follower().is_some_and(|f| Some(f.host.as_str()) == ip))
-        })
-        .count();
+    let followed = engines.iter().filter(|n| is_followed(n)).count();
     apart || sent_to > 1 || followed > 1
 }
 
@@ -459,6 +466,32 @@ mod tests {
             .build();
         f.answers("gitlab-0", keyspace(0), ago(1));
         assert_eq!(judgement(&f).master, Master::One("gitlab-0".to_owned()));
+    }
+
+    #[test]
+    fn an_empty_master_that_gets_nothing_is_no_second_data_set() {
+        for (keys, endpoint, wanted) in [
+            (0, false, "several-masters"),
+            (0, true, "split-brain"),
+            (1, false, "split-brain"),
+        ] {
+            let mut f = instance("gitlab")
+                .node(master())
+                .node(replica())
+                .node(replica().engine_master().replid("other").endpoint(endpoint))
+                .build();
+            for (pod, keys) in [("gitlab-0", 5000), ("gitlab-2", keys)] {
+                let keyspace = crate::domain::engine::Keyspace {
+                    keys,
+                    ..Default::default()
+                };
+                f.answers(pod, Probe::Keyspace(keyspace), ago(1));
+            }
+            let crate::checks::Verdict::Finding(finding) = answer_of(&CHECK, &f).verdict else {
+                panic!("{keys} keys: no finding");
+            };
+            assert_eq!(finding.situation.id, wanted, "{keys} keys, {endpoint}");
+        }
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub const SCHEDULE_LOST: Situation = Situation {
     meaning: "Clients are served, but no snapshot will be made: operators before v1.6.0 forgot to give a new master its \
               schedule.",
     accounts_for: &[],
-    shown: Shown::Not("in the lab it comes with a snapshot that is stale, which says more"),
+    shown: Shown::By(&["schedule-lost"]),
 };
 
 /// The check.

@@ -10,6 +10,11 @@ use tokio::task::AbortHandle;
 use super::core::{Core, Role};
 use super::node::Node;
 use super::resp::Reply;
+use super::spec::Version;
+
+/// From here on CLIENT LIST of a replica has a line for its link, with `repl-phase` (recorded of v1.39.0 and v1.40.1; what
+/// older servers tell was not recorded, so they tell nothing here).
+const TELLS_PHASE: Version = Version(1, 39, 0);
 
 /// Which listener a connection came through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -272,7 +277,9 @@ pub(super) fn client_list(node: &Node, core: &Core) -> String {
         }
     }
     let mut text = core.clients.list(&more, now);
-    if let Role::Replica(link) = &core.role {
+    if let Role::Replica(link) = &core.role
+        && core.version >= TELLS_PHASE
+    {
         let age = now.saturating_sub(link.born).as_secs();
         let (laddr, fd) = match link.up {
             true => (

@@ -22,6 +22,8 @@ pub enum Fault {
     OutOfMemory(bool),
     /// Resident memory counts as above the guard: new data connections are accepted and closed.
     RssGuard(bool),
+    /// The data port takes new connections and never speaks to them; those that are open go on, and so does the admin port.
+    DeafDataPort(bool),
     /// The engine answers -LOADING for this long, as if it loaded its snapshot again.
     Loading(Duration),
     /// SAVE and BGSAVE fail with this text (recorded: `No space left on device`); `None` lifts it.
@@ -63,6 +65,8 @@ pub(super) struct Faults {
     pub(super) used: Option<u64>,
     /// Bytes `used_memory_rss` shows.
     pub(super) rss: Option<u64>,
+    /// New connections to the data port are not spoken to.
+    pub(super) deaf: bool,
     pub(super) save_error: Option<String>,
     pub(super) save_takes: Option<Duration>,
     pub(super) full_sync_takes: Option<Duration>,
@@ -85,6 +89,7 @@ pub(super) fn inject(node: &Arc<Node>, fault: Fault) {
             Fault::RefuseAuth(on) => core.faults.refuse_auth = on,
             Fault::OutOfMemory(on) => core.faults.used = on.then_some(limit + limit / 800),
             Fault::RssGuard(on) => core.faults.rss = on.then_some(guard + guard / 50),
+            Fault::DeafDataPort(on) => core.faults.deaf = on,
             Fault::SaveFails(error) => core.faults.save_error = error,
             Fault::SaveTakes(span) => core.faults.save_takes = span,
             Fault::FullSyncTakes(span) => core.faults.full_sync_takes = span,

@@ -14,6 +14,8 @@ use super::snapshot::Databases;
 const RETRY: Duration = Duration::from_millis(500);
 /// `--replication_acks_interval`
 const ACKS: Duration = Duration::from_millis(1000);
+/// `--replication_timeout`: how long what a master sends may stay untaken before it drops the replica.
+const STUCK: Duration = Duration::from_millis(30_000);
 /// How long changes gather before a replica takes them: what a kill of the master can lose.
 const GATHER: Duration = Duration::from_millis(2);
 
@@ -178,7 +180,9 @@ async fn cut_off(node: &Node, master: &Node) {
     loop {
         let changed = node.network.changed();
         tokio::pin!(changed);
-        if node.network.is_cut(node.spec.ip, master.spec.ip) {
+        let network = &node.network;
+        let (a, b) = (node.spec.ip, master.spec.ip);
+        if network.is_cut(a, b) || network.is_silent(a, b) {
             return;
         }
         changed.await;
@@ -407,6 +411,12 @@ async fn stable(node: &Arc<Node>, master: &Arc<Node>, entry: &Entry) -> Lost {
         if master.closed.is_cancelled() || node.network.is_cut(node.spec.ip, master.spec.ip) {
             return Lost::Gone;
         }
+        if node.network.is_silent(node.spec.ip, master.spec.ip) {
+            if !unheard(node, master, entry).await {
+                return Lost::Gone;
+            }
+            continue;
+        }
         if !node.frozen() && !master.frozen() && !node.core().faults.hold_back {
             match apply(node, master, entry, 4096) {
                 None => return Lost::Stale,
@@ -444,6 +454,32 @@ async fn stable(node: &Arc<Node>, master: &Arc<Node>, entry: &Entry) -> Lost {
             }
         }
     }
+}
+
+/// Packets between the two are lost: the replica, which only waits for what comes, calls its link up all the time, while the
+/// master drops it when what it sends is not taken. Ends with the loss; whether the connection is still there then.
+///
+/// Nobody recorded it. That a replica notices nothing was recorded of a master that is stopped (for 53 s); that the master
+/// drops one that takes nothing is what `--replication_timeout` says.
+async fn unheard(node: &Arc<Node>, master: &Arc<Node>, entry: &Entry) -> bool {
+    let began = node.now();
+    while node.network.is_silent(node.spec.ip, master.spec.ip) {
+        let stuck = node.now().saturating_sub(began) >= STUCK;
+        if stuck && entry.with(|_| ()).is_some() && untaken(master, entry) {
+            entry.drop_replica();
+        }
+        tokio::select! {
+            () = node.network.changed() => {}
+            () = node.clock.sleep(ACKS) => {}
+        }
+    }
+    !master.closed.is_cancelled() && entry.with(|_| ()).is_some()
+}
+
+/// Whether the master has sent what the replica never acknowledged.
+fn untaken(master: &Node, entry: &Entry) -> bool {
+    let lsns = master.core().start_journal();
+    entry.with(|follower| follower.lag(&lsns) > 0) == Some(true)
 }
 
 /// Whether applied changes were not acknowledged yet.

@@ -23,6 +23,7 @@ struct Shared {
 struct Wires {
     engines: BTreeMap<(IpAddr, u16), Weak<Node>>,
     cuts: BTreeSet<(IpAddr, IpAddr)>,
+    silent: BTreeSet<(IpAddr, IpAddr)>,
 }
 
 fn pair(a: IpAddr, b: IpAddr) -> (IpAddr, IpAddr) {
@@ -40,15 +41,33 @@ impl Network {
         self.0.changed.notify_waiters();
     }
 
-    /// Mends a cut link.
+    /// Loses every packet between two addresses without a word: connections that are open stay so until an end gives up,
+    /// and no new one comes about.
+    pub fn silence(&self, a: IpAddr, b: IpAddr) {
+        self.wires().silent.insert(pair(a, b));
+        self.0.changed.notify_waiters();
+    }
+
+    /// Whether packets between two addresses are lost without a word.
+    pub fn is_silent(&self, a: IpAddr, b: IpAddr) -> bool {
+        self.wires().silent.contains(&pair(a, b))
+    }
+
+    /// Mends a cut or silent link.
     pub fn mend(&self, a: IpAddr, b: IpAddr) {
-        self.wires().cuts.remove(&pair(a, b));
+        let mut wires = self.wires();
+        wires.cuts.remove(&pair(a, b));
+        wires.silent.remove(&pair(a, b));
+        drop(wires);
         self.0.changed.notify_waiters();
     }
 
     /// Mends every link.
     pub fn mend_all(&self) {
-        self.wires().cuts.clear();
+        let mut wires = self.wires();
+        wires.cuts.clear();
+        wires.silent.clear();
+        drop(wires);
         self.0.changed.notify_waiters();
     }
 
@@ -89,7 +108,7 @@ impl Network {
     pub(super) fn reach(&self, from: IpAddr, host: &str, port: u16) -> Option<Arc<Node>> {
         let to: IpAddr = host.parse().ok()?;
         let wires = self.wires();
-        if wires.cuts.contains(&pair(from, to)) {
+        if wires.cuts.contains(&pair(from, to)) || wires.silent.contains(&pair(from, to)) {
             return None;
         }
         wires

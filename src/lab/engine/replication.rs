@@ -177,10 +177,9 @@ impl Entry {
             .find(|follower| follower.sync == self.sync)
             .map(change)
     }
-}
 
-impl Drop for Entry {
-    fn drop(&mut self) {
+    /// The master drops the replica, which need not notice.
+    pub(super) fn drop_replica(&self) {
         let Some(master) = self.master.upgrade() else {
             return;
         };
@@ -206,6 +205,12 @@ impl Drop for Entry {
             "dflycmd.cc:772",
             &format!("Replication error: {cancelled}"),
         );
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        self.drop_replica();
     }
 }
 

@@ -25,6 +25,8 @@ const HUGE: &[u8] = b"$2147483648\r\n";
 const DEEP: usize = 10_000;
 /// Between two bytes, in real time: it is the patience of a client that is tried.
 const DRIP: Duration = Duration::from_secs(1);
+/// Between two looks at whether those that nobody speaks to may go, in lab time.
+const UNHEARD: Duration = Duration::from_millis(500);
 
 /// Accepts connections until the process ends.
 pub(super) async fn accept(node: Arc<Node>, listener: TcpListener, port: Port) {
@@ -52,7 +54,12 @@ pub(super) fn receive(node: &Arc<Node>, stream: TcpStream, peer: SocketAddr, por
         core.log.warn(0, "server_family.cc:1408", &text);
         return;
     }
+    let deaf = port == Port::Data && core.faults.deaf;
     drop(core);
+    if deaf {
+        node.spawn(ignore(Arc::clone(node), stream));
+        return;
+    }
     // Small replies must not wait for an acknowledgement.
     let _ = stream.set_nodelay(true);
     let tls = node.tls.clone().filter(|_| port == Port::Data);
@@ -67,6 +74,18 @@ pub(super) fn receive(node: &Arc<Node>, stream: TcpStream, peer: SocketAddr, por
             admit(&worker, plain, peer, port);
         }
     });
+}
+
+/// Keeps a connection that nobody speaks to, as a kernel does whose process does not accept it; those that were kept so are
+/// dropped when the fault is lifted.
+async fn ignore(node: Arc<Node>, stream: TcpStream) {
+    while node.core().faults.deaf {
+        tokio::select! {
+            () = node.clock.sleep(UNHEARD) => {}
+            () = node.closed.cancelled() => break,
+        }
+    }
+    drop(stream);
 }
 
 fn admit(node: &Arc<Node>, stream: TcpStream, peer: SocketAddr, port: Port) {

@@ -1,4 +1,4 @@
-//! What scenarios do to machines: lost ones, patient probes, slow loads and pulls, wrong backends, full volumes
+//! What scenarios do to machines: lost ones, patient and failing probes, slow loads and pulls, wrong backends, full volumes
 //! and machines, nobody leading.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,10 +34,12 @@ struct Rest {
     spared: BTreeSet<Key>,
     /// How long the next starts of these pods load their snapshot.
     loads: BTreeMap<Key, Duration>,
+    /// How long the image of the pods of this application (namespace and label `app`) takes to come.
+    pulls: BTreeMap<Key, Duration>,
+    /// Pods whose readiness probe fails.
+    unready: BTreeSet<Key>,
     /// Pods in whose place another one answers.
     redirected: BTreeMap<Key, Key>,
-    /// How long the first pull of the image of these pods takes.
-    pulls: BTreeMap<Key, Duration>,
     /// Machines have no memory left for pods that are not there yet.
     is_full: bool,
     /// How full a claim's volume is, where that is not what its files say: 0 to 1.
@@ -68,9 +70,12 @@ impl Tricks {
         self.rest().loads.get(&key(namespace, pod)).copied()
     }
 
-    /// How long the image of a pod takes to be pulled; from the second time on it is there.
-    pub(super) fn pull_takes(&self, namespace: &str, pod: &str) -> Option<Duration> {
-        self.rest().pulls.remove(&key(namespace, pod))
+    pub(super) fn pull_takes(&self, namespace: &str, app: &str) -> Option<Duration> {
+        self.rest().pulls.get(&key(namespace, app)).copied()
+    }
+
+    pub(super) fn is_unready(&self, namespace: &str, pod: &str) -> bool {
+        self.rest().unready.contains(&key(namespace, pod))
     }
 
     /// Whether no machine has memory left.
@@ -134,18 +139,37 @@ impl Machines {
             .insert(key(namespace, pod), takes);
     }
 
-    /// Lets the first pull of the image of a pod take so long.
-    pub(in crate::lab) fn pull_takes(&self, namespace: &str, pod: &str, takes: Duration) {
-        self.0
-            .tricks
-            .rest()
-            .pulls
-            .insert(key(namespace, pod), takes);
-    }
-
     /// Leaves no memory on any machine for pods that come from now on.
     pub(in crate::lab) fn fill_machines(&self) {
         self.0.tricks.rest().is_full = true;
+    }
+
+    /// Lets the image of the pods of an application take so long to come to a machine.
+    pub(in crate::lab) fn pull_takes(&self, namespace: &str, app: &str, takes: Duration) {
+        let key = key(namespace, app);
+        self.0.tricks.rest().pulls.insert(key, takes);
+    }
+
+    /// Lets images come at once again.
+    pub(in crate::lab) fn pull_at_once(&self) {
+        self.0.tricks.rest().pulls.clear();
+    }
+
+    /// Lets the readiness probe of a pod fail, or pass again.
+    pub(in crate::lab) fn unready(&self, namespace: &str, pod: &str, unready: bool) {
+        let key = key(namespace, pod);
+        match unready {
+            true => self.0.tricks.rest().unready.insert(key.clone()),
+            false => self.0.tricks.rest().unready.remove(&key),
+        };
+        self.look_again(&key);
+    }
+
+    fn look_again(&self, key: &Key) {
+        if let Some(entry) = self.0.pods().get(key) {
+            // A worker that has ended has nothing to look at.
+            let _ = entry.words.send(Word::Look);
+        }
     }
 
     /// Lets whoever asks for a pod through the API reach another one.
@@ -182,6 +206,7 @@ impl Machines {
                 let _ = entry.words.send(Word::Look);
             }
         }
+        rest.unready.iter().for_each(|pod| self.look_again(pod));
         !rest.redirected.is_empty()
     }
 

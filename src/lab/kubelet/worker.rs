@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::process::Process;
+use super::schedule::application;
 use super::state::{Ended, Now, PodState};
 use super::{HASTE, Shared};
 use crate::lab::controllers::claims_of;
@@ -20,6 +21,8 @@ use crate::lab::json::{items, set, text};
 use crate::lab::resources::{CLAIMS, PODS};
 use crate::lab::store::{Delete, Expect, Object, Writer};
 
+/// Between two looks at an image that comes slowly.
+const PULLS: Duration = Duration::from_millis(250);
 /// Until the kubelet notices that a going pod's containers have ended: a real one looks at them about once a second.
 const NOTICES: Duration = Duration::from_millis(300);
 /// From the last status of a going pod until its object is let go: the sandbox and the volumes are taken down first.
@@ -62,6 +65,10 @@ pub(super) struct Worker {
     due: Vec<(Instant, Due)>,
     /// Ends of each container so far that counted for the back-off.
     crashes: BTreeMap<String, u32>,
+    /// How long its image took to come, until that is told.
+    pulled: Option<Duration>,
+    /// Whether its readiness probe fails by a scenario's will.
+    unready: bool,
 }
 
 impl Worker {
@@ -81,6 +88,8 @@ impl Worker {
             running: BTreeMap::new(),
             due: Vec::new(),
             crashes: BTreeMap::new(),
+            pulled: None,
+            unready: false,
         }
     }
 
@@ -154,6 +163,7 @@ impl Worker {
         }
         self.shared
             .addressed(&self.namespace, &self.name, &self.uid, &ip.to_string());
+        self.pull(&pod).await?;
         let names: Vec<String> = items(&pod, "/spec/containers")
             .iter()
             .map(|one| text(one, "/name").to_owned())
@@ -162,6 +172,29 @@ impl Worker {
             self.start(&name).await;
         }
         self.write();
+        Ok(())
+    }
+
+    /// Waits for the image, where a scenario lets it come slowly; no longer than it does.
+    async fn pull(&mut self, pod: &Value) -> Result<(), Word> {
+        let app = application(pod).to_owned();
+        let takes = |worker: &Self| worker.shared.tricks.pull_takes(&worker.namespace, &app);
+        if takes(self).is_none() {
+            return Ok(());
+        }
+        self.write();
+        if let Some(container) = items(pod, "/spec/containers").first() {
+            let field = format!("spec.containers{{{}}}", text(container, "/name"));
+            let sentence = format!("Pulling image \"{}\"", text(container, "/image"));
+            let events = self.shared.events.on(&self.node);
+            events.now(pod, "Normal", "Pulling", &sentence, &field);
+        }
+        let mut passed = Duration::ZERO;
+        while takes(self).is_some_and(|takes| passed < takes) {
+            self.pause(PULLS).await?;
+            passed += PULLS;
+        }
+        self.pulled = Some(passed);
         Ok(())
     }
 
@@ -178,7 +211,10 @@ impl Worker {
             };
             let happened = tokio::select! {
                 word = self.words.recv() => match word {
-                    Some(Word::Look) => None,
+                    Some(Word::Look) => {
+                        self.heed();
+                        None
+                    }
                     Some(Word::Retry) => {
                         self.retry();
                         None
@@ -240,8 +276,34 @@ impl Worker {
         self.crashes.clear();
     }
 
+    /// Sees whether a scenario lets the readiness probe fail, or pass again.
+    fn heed(&mut self) {
+        let unready = self.shared.tricks.is_unready(&self.namespace, &self.name);
+        if std::mem::replace(&mut self.unready, unready) == unready {
+            return;
+        }
+        let names: Vec<String> = self.running.keys().cloned().collect();
+        for name in names {
+            if !unready {
+                self.probe(&name);
+                continue;
+            }
+            let Some(pod) = self.pod() else { return };
+            let field = format!("spec.containers{{{name}}}");
+            let events = self.shared.events.on(&self.node);
+            let sentence = "Readiness probe failed: ";
+            events.now(&pod, "Warning", "Unhealthy", sentence, &field);
+            if let Some(state) = &mut self.state {
+                state.with(&name, |one| one.ready = false);
+            }
+        }
+    }
+
     /// Asks a container for its readiness.
     fn probe(&mut self, name: &str) {
+        if self.unready {
+            return;
+        }
         let Some(process) = self.running.get(name) else {
             return;
         };

@@ -5,6 +5,7 @@
     clippy::indexing_slicing
 )]
 
+mod faint;
 mod faults;
 mod lives;
 mod places;

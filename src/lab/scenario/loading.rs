@@ -1,4 +1,4 @@
-//! Engines that load: their pods are Ready all the same, because the default probe takes any reply for an answer.
+//! Engines that load: their pods are Ready all the same where the default probe asks, which takes any reply for an answer.
 
 use std::time::Duration;
 
@@ -54,4 +54,33 @@ async fn ready_while_loading(Scene { stage, lasting }: Scene<'_>) -> Result<Stri
         "{} loads while its pod is Ready",
         name(&cast.master)
     ))
+}
+
+pub(super) const LOADING_NOT_READY: Scenario = Scenario {
+    name: "loading-not-ready",
+    about: "the master of dragonfly-system/dragonfly loads for four minutes and its pod is not Ready, operator stalled",
+    shows: "`loading:1`, every client that is connected gets `-LOADING`; the readiness probe fails, as one of one's own does \
+            that asks for PONG (customReadinessProbeConfigMap), so that the Service has no endpoint",
+    follows: "loading",
+    lasts: Lasts::Seconds(TAKES),
+    play: |scene| Box::pin(async move { not_ready(scene) }),
+    ..Scenario::BASE
+};
+
+fn not_ready(Scene { stage, lasting }: Scene<'_>) -> Result<String, String> {
+    let cast = stage.cast(MAIN.0, MAIN.1)?;
+    let takes = Duration::from_secs(TAKES);
+    // It would elect another one.
+    stage.stall_operator(true);
+    let (clock, machines) = (stage.clock.clone(), stage.infra.machines.clone());
+    let master = name(&cast.master).to_owned();
+    stage.engine(&cast.master)?.inject(Fault::Loading(takes));
+    machines.unready(MAIN.0, &master, true);
+    let said = format!("{master} loads, and its pod is not ready");
+    lasting.spawn(async move {
+        clock.sleep(takes + Duration::from_secs(2)).await;
+        machines.unready(MAIN.0, &master, false);
+        machines.stall_operator(false);
+    });
+    Ok(said)
 }

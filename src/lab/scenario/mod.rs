@@ -6,6 +6,8 @@ mod answers;
 mod clusters;
 mod copies;
 mod frozen;
+mod handovers;
+mod links;
 mod lists;
 mod loading;
 mod machines;
@@ -15,8 +17,12 @@ mod names;
 mod objects;
 mod operators;
 mod population;
+mod ports;
 pub mod reference;
+mod restarts;
+mod rolling;
 mod rollouts;
+mod schedules;
 mod snapshots;
 mod start;
 mod sync;
@@ -46,6 +52,10 @@ pub const SCENARIOS: &[Scenario] = &[
     sync::REPLICA_HALF_WAY,
     sync::LAGGING,
     sync::STRAY_REPLICA,
+    links::LINK_DOWN,
+    links::FOLLOWS_ANOTHER,
+    links::REPLICA_UNLISTED,
+    restarts::REPLICA_RESTARTED,
     frozen::FROZEN_MASTER,
     frozen::FROZEN_REPLICA,
     takeovers::IN_PROGRESS,
@@ -53,20 +63,25 @@ pub const SCENARIOS: &[Scenario] = &[
     takeovers::OLD_MASTER_UP,
     masters::NO_MASTER,
     masters::TWO_MASTERS,
+    handovers::MASTER_MOVED,
     copies::SPLIT_BRAIN,
     copies::DIVERGED,
     copies::STALE_MASTER,
     copies::EMPTY_MASTER,
     loading::LOADING,
     loading::READY_WHILE_LOADING,
+    loading::LOADING_NOT_READY,
     memory::OOM,
     memory::RSS_GUARD,
+    ports::DATA_PORT_HANGS,
     snapshots::SAVING,
     snapshots::SAVE_FAILED,
     snapshots::DISK_FULL,
     snapshots::SNAPSHOT_STALE,
+    schedules::SCHEDULE_LOST,
     rollouts::STUCK,
     rollouts::UNSTABLE,
+    rolling::ROLLING_UPDATE,
     operators::DOWN,
     operators::STALLED,
     operators::ABSENT,

@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 use serde_json::Value;
 
-use super::{Scenario, Scene};
+use super::{GITLAB, Scenario, Scene};
 use crate::lab::clock;
 use crate::lab::furnish::operator::{self, Found};
 use crate::lab::json::{number, set};
@@ -11,6 +11,7 @@ use crate::lab::kubelet::Crash;
 use crate::lab::operator::lease::LEASE;
 use crate::lab::operator::{DEPLOYMENT, MANAGER, NAMESPACE};
 use crate::lab::resources::{DEPLOYMENTS, LEASES};
+use crate::lab::stage::{ip, name};
 
 /// How long nobody has led when it is first looked at.
 const SILENT: SignedDuration = SignedDuration::from_mins(7);
@@ -39,17 +40,26 @@ fn down(Scene { stage, .. }: Scene<'_>) -> Result<String, String> {
 
 pub(super) const STALLED: Scenario = Scenario {
     name: "operator-stalled",
-    about: "the operator renews its Lease but does no work",
-    shows: "pods Ready, Lease fresh, no line in its log and no event any more",
+    about: "the operator renews its Lease but does no work: a replica of dragonfly-system/gitlab without a role stays so",
+    shows: "pods Ready, Lease fresh, no line in its log and no event any more; the last replica has no label `role`, which the \
+            operator would set at once",
     follows: "",
-    play: |scene| {
-        Box::pin(async move {
-            scene.stage.stall_operator(true);
-            Ok("the operator does no work from now on".into())
-        })
-    },
+    play: |scene| Box::pin(async move { stalled(scene) }),
     ..Scenario::BASE
 };
+
+fn stalled(Scene { stage, .. }: Scene<'_>) -> Result<String, String> {
+    stage.stall_operator(true);
+    // Nothing tells that it does nothing while it has nothing to do.
+    let left = match stage.cast(GITLAB.0, GITLAB.1) {
+        Ok(cast) => {
+            stage.label(cast.last(), None, ip(&cast.master))?;
+            format!("{} has lost its role", name(cast.last()))
+        }
+        Err(_) => "gitlab needs it already".to_owned(),
+    };
+    Ok(format!("the operator does no work from now on; {left}"))
+}
 
 pub(super) const ABSENT: Scenario = Scenario {
     name: "operator-absent",

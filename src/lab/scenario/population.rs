@@ -14,11 +14,10 @@ use crate::lab::store::Delete;
 
 /// The new instance.
 const NEW: (&str, &str) = ("shop", "cart");
-/// How long the image of each of its pods is pulled: together less than the minute that an instance may be in the making.
-const PULLS: [(&str, Duration); 2] = [
-    ("cart-0", Duration::from_secs(22)),
-    ("cart-1", Duration::from_secs(16)),
-];
+/// Its pods.
+const PODS_OF_NEW: usize = 2;
+/// How long the image of each of them is pulled: together less than the minute that an instance may be in the making.
+const PULL: Duration = Duration::from_secs(18);
 
 pub(super) const NEW_INSTANCE: Scenario = Scenario {
     name: "new-instance",
@@ -38,13 +37,11 @@ fn new_instance(Scene { stage, lasting }: Scene<'_>) -> Result<String, String> {
             "namespace {namespace} is there already; heal the lab and wait until it is gone"
         ));
     }
-    for (pod, takes) in PULLS {
-        stage.infra.machines.pull_takes(namespace, pod, takes);
-    }
+    stage.infra.machines.pull_takes(namespace, app, PULL);
     let home = json!({"metadata": {"name": namespace}});
     let instance = json!({
         "metadata": {"name": app, "namespace": namespace},
-        "spec": {"replicas": PULLS.len(), "args": ["--maxmemory=600mb", "--proactor_threads=2"],
+        "spec": {"replicas": PODS_OF_NEW, "args": ["--maxmemory=600mb", "--proactor_threads=2"],
             "resources": {"requests": {"cpu": "100m", "memory": "768Mi"}}},
     });
     for (what, namespace, value) in [(NAMESPACES, "", home), (DRAGONFLIES, namespace, instance)] {

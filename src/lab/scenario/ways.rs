@@ -114,7 +114,7 @@ pub(super) const OLD_SERVER: Scenario = Scenario {
 };
 
 /// The operator of v1.6 passes a flag that v1.17 does not know; a container of the same name replaces its own.
-fn legacy() -> Plan {
+pub(super) fn legacy() -> Plan {
     Plan {
         namespace: "archive".into(),
         name: "legacy".into(),

@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::lab::{Knock, Lasts, SCENARIOS, Use, knock, read_state, send_fault, send_stop};
-use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::{WatchEvent, WatchParams};
 
 /// Whether the lab shows what a scenario describes.
@@ -61,14 +60,6 @@ async fn shows(bench: &Bench, scenario: &str) -> Result<(), String> {
             } else {
                 wrong(format!("ready: {ready:?}"))
             }
-        }
-        "operator-stalled" => {
-            let leases = Api::<Lease>::namespaced(bench.infra.clone(), NAMESPACE);
-            leases
-                .get("31079dea.dragonflydb.io")
-                .await
-                .map(|_| ())
-                .map_err(|error| error.to_string())
         }
         "context-unreachable" => match Api::<Pod>::all(bench.apps.clone())
             .list(&ListParams::default())
@@ -134,7 +125,10 @@ async fn shows(bench: &Bench, scenario: &str) -> Result<(), String> {
                 }
             }
         }
-        other => super::signatures::shows(bench, other).await,
+        other => match super::faint::shows(bench, other).await {
+            Some(seen) => seen,
+            None => super::signatures::shows(bench, other).await,
+        },
     }
 }
 

@@ -26,19 +26,19 @@ pub(super) fn want(right: bool, seen: impl std::fmt::Debug) -> Seen {
 }
 
 /// One reply of a pod's engine, over a connection of its own; `None` when nothing comes.
-async fn asked(bench: &Bench, at: (&str, &str, u16), command: &[&str]) -> Option<Reply> {
+pub(super) async fn asked(bench: &Bench, at: (&str, &str, u16), command: &[&str]) -> Option<Reply> {
     let (namespace, pod, port) = at;
     let machines = &bench.lab.0.stage.infra.machines;
     let stream = machines.engine(namespace, pod)?.dial(port).await.ok()?;
     Resp::new(stream, QUICK).call(command).await.ok()
 }
 
-async fn admin(bench: &Bench, pod: &str, command: &[&str]) -> String {
+pub(super) async fn admin(bench: &Bench, pod: &str, command: &[&str]) -> String {
     let reply = asked(bench, (SYSTEM, pod, 9999), command).await;
     spelled(reply)
 }
 
-fn spelled(reply: Option<Reply>) -> String {
+pub(super) fn spelled(reply: Option<Reply>) -> String {
     match reply {
         None => "(nothing)".into(),
         Some(Reply::Error(text)) => format!("-{text}"),
@@ -56,7 +56,7 @@ pub(super) async fn info(bench: &Bench, pod: &str, section: &str) -> String {
     admin(bench, pod, &["INFO", section]).await
 }
 
-async fn number(bench: &Bench, pod: &str, section: &str, key: &str) -> i64 {
+pub(super) async fn number(bench: &Bench, pod: &str, section: &str, key: &str) -> i64 {
     let info = info(bench, pod, section).await;
     field(&info, key).and_then(|n| n.parse().ok()).unwrap_or(-1)
 }
@@ -74,7 +74,7 @@ pub(super) fn tells(text: &str, wanted: &[&str], unwanted: &[&str]) -> Seen {
 }
 
 /// The line of a master about a replica.
-fn line_of(info: &str, ip: &str) -> String {
+pub(super) fn line_of(info: &str, ip: &str) -> String {
     let line = info
         .lines()
         .find(|line| line.contains(&format!("ip={ip},")));
