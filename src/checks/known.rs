@@ -115,7 +115,8 @@ fn one(view: &InstanceView<'_>, node: &NodeView<'_>) -> Known {
             None => "it has no role label".to_owned(),
         },
         "label role of the pod",
-        pod.role_since.unwrap_or(node.pod.changed),
+        pod.role_since
+            .map_or(node.pod.changed, |at| view.context.by_our_clock(at)),
     );
     facts.add(
         match (pod.meta.deleting.is_some(), pod.is_ready()) {

@@ -354,7 +354,8 @@ fn lease(case: &Case<'_>) -> Answer {
         &NOT_LEADING,
         format!("the operator of {id} has no leader: {why}"),
     )
-    .since(Since::Exactly(renewed))
+    // Ours already, where all others are as the cluster tells them.
+    .since(Since::Exactly(case.context.by_its_clock(renewed)))
     .next(format!(
         "{{kubectl}} -n {} describe lease {} and the log of the holder's pod say why.",
         held.value.meta.namespace, held.value.meta.name
@@ -370,7 +371,10 @@ fn with_lease(case: &Case<'_>, finding: Finding) -> Finding {
     let lease = &held.value;
     let holder = leader::holder(lease).unwrap_or("nobody");
     let (renewed, at) = match lease.renewed {
-        Some(at) => (format!("last renewed at {}", clock(at)), at),
+        Some(at) => (
+            format!("last renewed at {}", clock(at)),
+            case.context.by_our_clock(at),
+        ),
         None => ("never renewed".to_owned(), held.changed),
     };
     let lasts = lease

@@ -123,7 +123,7 @@ fn what(see: &See<'_>, view: &InstanceView<'_>, columns: usize) -> Vec<Piece> {
         words.push("being deleted".to_owned());
     }
     if let Some(at) = dragonfly.meta.created {
-        words.push(format!("made {} ago", see.age(at)));
+        words.push(format!("made {} ago", see.age_in(view.context, at)));
     }
     let dot = format!(" {} ", see.sign(Glyph::Dot));
     while words.len() > 1 && draw::width(&words.join(&dot)) + 1 > columns {

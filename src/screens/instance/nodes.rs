@@ -79,7 +79,7 @@ pub(super) fn cells(see: &See<'_>, view: &InstanceView<'_>, node: &NodeView<'_>)
         Some(memory_words(used, percent))
     });
     let offset = engine.and_then(|e| e.follower()?.offset);
-    let age = pod.meta.created.map(|at| see.age(at));
+    let age = pod.meta.created.map(|at| see.age_in(view.context, at));
     Row::new(vec![
         Piece::new(node.id.pod.to_string(), Tone::Strong),
         label(see, node),
@@ -93,7 +93,7 @@ pub(super) fn cells(see: &See<'_>, view: &InstanceView<'_>, node: &NodeView<'_>)
             Question::Stats,
             engine.and_then(|e| Some(text::count(e.stats.as_ref()?.value.ops?))),
         ),
-        restarts(see, pod),
+        restarts(see, view, pod),
         age.map_or_else(dash, Piece::muted),
         answer(Question::Replication, offset.map(|n| n.to_string())),
         answer(
@@ -251,14 +251,14 @@ fn lag(see: &See<'_>, view: &InstanceView<'_>, node: &NodeView<'_>) -> Piece {
 }
 
 /// `2 OOMKilled`: how often, and how it last ended.
-fn restarts(see: &See<'_>, pod: &Pod) -> Piece {
+fn restarts(see: &See<'_>, view: &InstanceView<'_>, pod: &Pod) -> Piece {
     let count = pod.restarts();
     if count == 0 {
         return Piece::muted("0");
     }
     let end = pod.containers.iter().find_map(|c| c.last_end.as_ref());
     let text = match end.and_then(|end| end.at) {
-        Some(at) => format!("{count}, {} ago", see.age(at)),
+        Some(at) => format!("{count}, {} ago", see.age_in(view.context, at)),
         None => count.to_string(),
     };
     let is_oom = end.is_some_and(|end| end.reason == "OOMKilled");
