@@ -252,18 +252,11 @@ fn ready_pods(context: &ContextWorld, pods: bool) -> i64 {
 fn no_pod_is_ready(case: &Case<'_>) -> Finding {
     let context = case.context;
     let id = &context.id;
-    let reasons: Vec<String> = context
-        .operator_pods
-        .iter()
-        .map(|held| format!("{} {}", held.value.meta.name, why(&held.value)))
-        .collect();
+    let reasons = reasons(context);
     let sentence = if reasons.is_empty() {
         format!("the operator of {id} has no pod")
     } else {
-        format!(
-            "no pod of the operator of {id} is ready: {}",
-            reasons.join(", ")
-        )
+        format!("no pod of the operator of {id} is ready: {reasons}")
     };
     let since = context
         .operators
@@ -317,18 +310,36 @@ fn unavailable_since(deployment: &Deployment) -> Option<Timestamp> {
         .since
 }
 
+/// Why its pods are not ready, each reason before the pods that have it: where there is little room, long names must not
+/// hide it.
+fn reasons(context: &ContextWorld) -> String {
+    let mut by_reason: Vec<(String, Vec<&str>)> = Vec::new();
+    for held in context.operator_pods.iter() {
+        let (why, name) = (why(&held.value), &*held.value.meta.name);
+        match by_reason.iter_mut().find(|(known, _)| *known == why) {
+            Some((_, names)) => names.push(name),
+            None => by_reason.push((why, vec![name])),
+        }
+    }
+    let told: Vec<String> = by_reason
+        .iter()
+        .map(|(why, names)| format!("{why}{}", bracketed(&names.join(", "))))
+        .collect();
+    told.join(", ")
+}
+
 fn why(pod: &Pod) -> String {
     if pod.meta.deleting.is_some() {
-        return "is being deleted".to_owned();
+        return "being deleted".to_owned();
     }
     let waiting = pod.containers.iter().find_map(|c| match &c.state {
         ContainerState::Waiting { reason, .. } if !reason.is_empty() => Some(reason.as_str()),
         _ => None,
     });
     match waiting {
-        Some(reason) => format!("waits in {reason}"),
-        None if pod.phase.is_empty() || pod.phase == "Running" => "is not ready".to_owned(),
-        None => format!("is {}", pod.phase.to_lowercase()),
+        Some(reason) => reason.to_owned(),
+        None if pod.phase.is_empty() || pod.phase == "Running" => "not ready".to_owned(),
+        None => pod.phase.to_lowercase(),
     }
 }
 
@@ -448,6 +459,33 @@ mod tests {
         }))
     }
 
+    #[test]
+    fn a_reason_stands_before_all_pods_that_have_it() {
+        let named = |name: &str, waiting| {
+            let Object::OperatorPod(mut one) = pod(false, waiting) else {
+                panic!("a pod");
+            };
+            Arc::make_mut(&mut one).meta.name = Arc::from(name);
+            Object::OperatorPod(one)
+        };
+        for (pods, wanted) in [
+            (
+                vec![named("op-a", "CrashLoopBackOff"), named("op-b", "CrashLoopBackOff")],
+                "CrashLoopBackOff (op-a, op-b)",
+            ),
+            (
+                vec![named("op-a", "ImagePullBackOff"), named("op-b", "")],
+                "ImagePullBackOff (op-a), not ready (op-b)",
+            ),
+        ] {
+            let mut f = healthy().build();
+            listed(&mut f, Kind::OperatorDeployment, vec![deployment(2, 0)]);
+            listed(&mut f, Kind::OperatorPod, pods);
+            let context = f.world.context(&infra()).unwrap();
+            assert_eq!(reasons(context), wanted);
+        }
+    }
+
     fn lease_renewed(seconds: i64) -> Object {
         Object::OperatorLease(Arc::new(Lease {
             meta: Meta {
@@ -499,7 +537,7 @@ mod tests {
                 vec![deployment(1, 0)],
                 vec![pod(false, "CrashLoopBackOff")],
                 vec![lease_renewed(3)],
-                "warning degraded: no pod of the operator of infra is ready: operator-x waits in CrashLoopBackOff",
+                "warning degraded: no pod of the operator of infra is ready: CrashLoopBackOff (operator-x)",
             ),
             (
                 vec![deployment(1, 0)],
@@ -695,7 +733,7 @@ mod tests {
             (
                 vec![deployment(1, 0)],
                 vec![pod(false, "CrashLoopBackOff")],
-                "warning degraded: no pod of the operator of infra is ready: operator-x waits in CrashLoopBackOff",
+                "warning degraded: no pod of the operator of infra is ready: CrashLoopBackOff (operator-x)",
             ),
             (
                 // Not confined by the reader, so no namespace is written in the context.

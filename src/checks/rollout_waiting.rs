@@ -89,7 +89,8 @@ fn run(case: &Case<'_>) -> Answer {
         &WAITING,
         Severity::Warning,
         format!(
-            "the rollout of {id} stands still: it waits for {}",
+            "the rollout of {id} stands still ({}): it waits for {}",
+            found.gate.word(),
             found.sentence
         ),
     )
@@ -181,8 +182,8 @@ mod tests {
                     &["old", "old", "new"],
                     "RollingUpdate",
                 ),
-                "warning degraded: the rollout of shop/orders stands still: it waits for orders-2 to become ready: it waits in \
-                 ImagePullBackOff",
+                "warning degraded: the rollout of shop/orders stands still (rollout 1/6): it waits for orders-2 to become ready: it \
+                 waits in ImagePullBackOff",
             ),
         ] {
             assert_eq!(line(&answer_of(&CHECK, &fixture)), wanted, "{name}");

@@ -167,11 +167,14 @@ fn operator(case: &Case<'_>) -> Option<Waiting> {
     let about = Case::of(case.world, &subject, case.limits, case.now)?;
     let answer = (operator_down::CHECK.run)(&about);
     let mut waiting = match answer.verdict {
-        Verdict::Finding(finding) => Waiting::at(
-            Gate::Operator,
-            format!("somebody to act: {}", finding.sentence),
-        )
-        .since(Some(finding.since)),
+        Verdict::Finding(finding) => {
+            let sentence = match finding.sentence.split_once(" is ready: ") {
+                // The reason first: where this is told, whose pods they are is told already.
+                Some((_, reasons)) => format!("a pod of it to be ready: {reasons}"),
+                None => format!("somebody to act: {}", finding.sentence),
+            };
+            Waiting::at(Gate::Operator, sentence).since(Some(finding.since))
+        }
         Verdict::Unknown(finding) => Waiting::at(Gate::Unknown, finding.sentence),
         Verdict::Pass | Verdict::NotApplicable => return None,
     };

@@ -158,13 +158,13 @@ fn without_an_operator_nobody_acts() {
     operator(&mut f, "v1.6.1", false);
     assert_eq!(
         told(&f),
-        "operator: somebody to act: no pod of the operator of infra is ready: op-1 is not ready"
+        "operator: a pod of it to be ready: not ready (op-1)"
     );
     let mut f = steady(instance("orders").node(master().unready()).node(replica()));
     operator(&mut f, "v1.6.1", false);
     assert_eq!(
         told(&f),
-        "operator: somebody to act: no pod of the operator of infra is ready: op-1 is not ready\n\
+        "operator: a pod of it to be ready: not ready (op-1)\n\
          election: its own next look: orders-0, labelled master, is not ready, and it would elect orders-1 (the replica with \
          the highest offset, then the lowest ordinal)"
     );
