@@ -81,6 +81,14 @@ fn whole(view: &InstanceView<'_>) -> Known {
         ),
         (_, None) => {}
     }
+    if let Some(service) = view.service.filter(|held| held.value.is_global()) {
+        facts.add(
+            "it is a global one of a Cilium ClusterMesh: clients of the other clusters that have one of its name are sent here \
+             too",
+            format!("Service {}", view.dragonfly.value.service),
+            service.changed,
+        );
+    }
     let id = &view.id;
     if let Some(known) = view.context.comparison(&id.namespace, &id.name) {
         let said = match &known.value {

@@ -92,7 +92,11 @@ fn run(case: &Case<'_>) -> Answer {
         );
     }
     if instance.endpoints.is_some() {
-        finding = finding.resting_on(instance.endpoints_words(), "EndpointSlices", instance.endpoints_at().unwrap_or(case.now));
+        finding = finding.resting_on(
+            instance.endpoints_words(),
+            "EndpointSlices",
+            instance.endpoints_at().unwrap_or(case.now),
+        );
     }
     finding.into()
 }

@@ -470,7 +470,10 @@ mod tests {
         };
         for (pods, wanted) in [
             (
-                vec![named("op-a", "CrashLoopBackOff"), named("op-b", "CrashLoopBackOff")],
+                vec![
+                    named("op-a", "CrashLoopBackOff"),
+                    named("op-b", "CrashLoopBackOff"),
+                ],
                 "CrashLoopBackOff (op-a, op-b)",
             ),
             (

@@ -195,28 +195,31 @@ fn sources<'a>(
         let is_missing = access(kind, Scope::Namespace(namespace.clone())).is_none();
         is_missing.then(|| (kind, Some(namespace.clone())))
     };
-    Kind::ALL.iter().copied().filter_map(move |kind| match kind {
-        Kind::Crd => access(kind, Scope::Cluster)
-            .is_none()
-            .then_some((kind, None)),
-        Kind::Pdb | Kind::NetworkPolicy | Kind::Event => context
-            .instances()
-            .find_map(|instance| missing(kind, &instance.namespace)),
-        Kind::ExistingPvc => context.dragonflies.iter().find_map(|held| {
-            let snapshot = held.value.snapshot.as_ref();
-            let names_one = snapshot.is_some_and(|snapshot| snapshot.existing_claim.is_some());
-            names_one
-                .then(|| missing(kind, &held.value.meta.namespace))
-                .flatten()
-        }),
-        _ => match access(kind, Scope::Cluster) {
-            // Refused for the whole cluster: then it is asked for namespace by namespace.
-            Some(Access::Denied(_)) => confines.iter().find_map(|ns| missing(kind, ns)),
-            Some(_) => None,
-            None if confines.is_empty() => Some((kind, None)),
-            None => confines.iter().find_map(|ns| missing(kind, ns)),
-        },
-    })
+    Kind::ALL
+        .iter()
+        .copied()
+        .filter_map(move |kind| match kind {
+            Kind::Crd => access(kind, Scope::Cluster)
+                .is_none()
+                .then_some((kind, None)),
+            Kind::Pdb | Kind::NetworkPolicy | Kind::Event => context
+                .instances()
+                .find_map(|instance| missing(kind, &instance.namespace)),
+            Kind::ExistingPvc => context.dragonflies.iter().find_map(|held| {
+                let snapshot = held.value.snapshot.as_ref();
+                let names_one = snapshot.is_some_and(|snapshot| snapshot.existing_claim.is_some());
+                names_one
+                    .then(|| missing(kind, &held.value.meta.namespace))
+                    .flatten()
+            }),
+            _ => match access(kind, Scope::Cluster) {
+                // Refused for the whole cluster: then it is asked for namespace by namespace.
+                Some(Access::Denied(_)) => confines.iter().find_map(|ns| missing(kind, ns)),
+                Some(_) => None,
+                None if confines.is_empty() => Some((kind, None)),
+                None => confines.iter().find_map(|ns| missing(kind, ns)),
+            },
+        })
 }
 
 /// The pods that run and whose engines have neither answered nor failed to.
@@ -296,7 +299,11 @@ mod tests {
             // Refused for the cluster, and nothing else can be asked: that is the answer.
             (vec![], vec![(pod, None, true)], ""),
             // Refused for the cluster: the namespace is asked next, and has not answered yet.
-            (vec!["a"], vec![(pod, None, true)], "Dragonfly pods in a of c"),
+            (
+                vec!["a"],
+                vec![(pod, None, true)],
+                "Dragonfly pods in a of c",
+            ),
             (
                 vec!["a"],
                 vec![(pod, None, true), (pod, Some("a"), false)],

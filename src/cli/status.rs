@@ -373,8 +373,8 @@ fn context_line(context: &Context, now: Timestamp) -> String {
 fn nodes_of(instance: &Instance, now: Timestamp) -> String {
     let mut rows: Vec<Vec<String>> = vec![
         [
-            "NODE", "LABEL", "ENGINE", "SERVICE", "READY", "LINK", "OFFSET", "VERSION",
-            "RESTARTS", "HEARD",
+            "NODE", "LABEL", "ENGINE", "SERVICE", "READY", "LINK", "OFFSET", "VERSION", "RESTARTS",
+            "HEARD",
         ]
         .map(str::to_owned)
         .to_vec(),

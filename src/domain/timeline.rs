@@ -420,7 +420,14 @@ mod tests {
     #[test]
     fn what_a_wrong_clock_dates_is_put_to_ours() {
         let mut f = instance("orders").node(master()).build();
-        event(&mut f, ("Dragonfly", "orders"), "Rollout", "Starting", 1, 50);
+        event(
+            &mut f,
+            ("Dragonfly", "orders"),
+            "Rollout",
+            "Starting",
+            1,
+            50,
+        );
         let before = told(&f);
         let line = "50 exactly the operator says: Starting [event of the operator]";
         assert!(before.iter().any(|told| told == line), "{before:#?}");
@@ -429,7 +436,8 @@ mod tests {
             let context = infra();
             f.tell(Fact::Dated { context, ahead }, now());
             let wanted = 50 + ahead;
-            let line = format!("{wanted} exactly the operator says: Starting [event of the operator]");
+            let line =
+                format!("{wanted} exactly the operator says: Starting [event of the operator]");
             let after = told(&f);
             assert!(after.contains(&line), "{ahead}: {after:#?}");
         }

@@ -106,7 +106,9 @@ fn budget(see: &See<'_>, view: &InstanceView<'_>, pdb: &Pdb) -> Row {
         (None, None) => String::new(),
     };
     let created = pdb.meta.created;
-    let age = created.map(|at| see.age_in(view.context, at)).unwrap_or_default();
+    let age = created
+        .map(|at| see.age_in(view.context, at))
+        .unwrap_or_default();
     Row::new(vec![
         Piece::text(format!("PDB {}", pdb.meta.name)),
         Piece::new(format!("may lose {}", pdb.allowed), tone),

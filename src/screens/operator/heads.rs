@@ -3,8 +3,8 @@
 use super::contexts;
 use crate::checks::leader::{Leader, leader};
 use crate::checks::{State, Subject};
-use crate::domain::world::ContextWorld;
 use crate::domain::Kind;
+use crate::domain::world::ContextWorld;
 use crate::screens::parts::{Section, See, denied, standing, state_sign, state_tone};
 use crate::settings::{Glyph, Tone};
 use crate::widgets::{Column, Piece, Row};

@@ -18,7 +18,10 @@ pub(super) fn section<'a>(see: &See<'_>, context: &ContextWorld) -> Section<'a> 
         .map(|held| {
             let name = held.value.meta.name.to_string();
             let leads = leads == Some(name.as_str());
-            (name, row(see, context, held, leads).stale(!context.is_live()))
+            (
+                name,
+                row(see, context, held, leads).stale(!context.is_live()),
+            )
         })
         .collect();
     Section {

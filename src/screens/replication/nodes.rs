@@ -205,7 +205,8 @@ fn since(see: &See<'_>, view: &InstanceView<'_>, node: &NodeView<'_>) -> Option<
     }
     let role = engine.engine_role()?.value;
     let labelled = node.pod.value.role_since?;
-    (node.label_role() == Some(role)).then(|| format!("{}, label", see.age_in(view.context, labelled)))
+    (node.label_role() == Some(role))
+        .then(|| format!("{}, label", see.age_in(view.context, labelled)))
 }
 
 /// What a client finds, in a few words.
