@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use tokio::time::{Instant, timeout_at};
 
 use crate::checks::{Board, Limits};
-use crate::domain::object::Pod;
+use crate::domain::object::{ContainerState, Pod};
 use crate::domain::world::{ContextWorld, Touched};
 use crate::domain::{Access, ContextId, Fact, Kind, Link, Scope, World};
 use crate::observe::Inbox;
@@ -226,7 +226,11 @@ fn sources<'a>(
 fn engines(context: &ContextWorld) -> impl Iterator<Item = &Pod> {
     let pods = context.pods.iter().map(|held| &*held.value);
     pods.filter(|pod| {
-        let runs = pod.ip.is_some() && pod.phase == "Running" && pod.meta.deleting.is_none();
+        // Others are not asked: one that waits to be started again leaves its pod's phase `Running`.
+        let container = pod.container("dragonfly").map(|container| &container.state);
+        let runs = pod.ip.is_some()
+            && pod.meta.deleting.is_none()
+            && matches!(container, Some(ContainerState::Running { .. }));
         let engine = context.engine(&pod.meta.namespace, &pod.meta.name);
         let has_spoken = engine.is_some_and(|engine| {
             !engine.silent.is_empty() || (engine.replication.is_some() && engine.keyspace.is_some())
@@ -349,6 +353,30 @@ mod tests {
             (7, "1, 2, 3, 4, 5 and 2 more"),
         ] {
             assert_eq!(few(&words(count), " and "), wanted);
+        }
+    }
+
+    #[test]
+    fn an_engine_is_waited_for_only_where_one_is_asked() {
+        use crate::domain::fixture::*;
+        for (name, node, wanted) in [
+            ("answered", master(), 0),
+            ("not asked yet", master().unasked(), 1),
+            (
+                "silent",
+                master().unreachable(FaultKind::Timeout, "no answer"),
+                0,
+            ),
+            (
+                "its container waits to be started again",
+                master().waiting("CrashLoopBackOff"),
+                0,
+            ),
+            ("no machine yet", pending(), 0),
+        ] {
+            let f = instance("orders").node(node).build();
+            let context = f.world.context(&infra());
+            assert_eq!(context.map(|c| engines(c).count()), Some(wanted), "{name}");
         }
     }
 }
