@@ -39,7 +39,7 @@ const ABSENT: Situation = Situation {
     ..Situation::BASE
 };
 
-const DOWN: Situation = Situation {
+pub(super) const DOWN: Situation = Situation {
     id: "operator-down",
     word: "operator down",
     class: State::Degraded,
@@ -252,7 +252,7 @@ fn ready_pods(context: &ContextWorld, pods: bool) -> i64 {
 fn no_pod_is_ready(case: &Case<'_>) -> Finding {
     let context = case.context;
     let id = &context.id;
-    let reasons = reasons(context);
+    let reasons = reasons(context, true);
     let sentence = if reasons.is_empty() {
         format!("the operator of {id} has no pod")
     } else {
@@ -310,9 +310,9 @@ fn unavailable_since(deployment: &Deployment) -> Option<Timestamp> {
         .since
 }
 
-/// Why its pods are not ready, each reason before the pods that have it: where there is little room, long names must not
-/// hide it.
-fn reasons(context: &ContextWorld) -> String {
+/// Why its pods are not ready, each reason before the pods that have it (where they are to be named): where there is little
+/// room, long names must not hide it.
+pub(super) fn reasons(context: &ContextWorld, named: bool) -> String {
     let mut by_reason: Vec<(String, Vec<&str>)> = Vec::new();
     for held in context.operator_pods.iter() {
         let (why, name) = (why(&held.value), &*held.value.meta.name);
@@ -323,7 +323,10 @@ fn reasons(context: &ContextWorld) -> String {
     }
     let told: Vec<String> = by_reason
         .iter()
-        .map(|(why, names)| format!("{why}{}", bracketed(&names.join(", "))))
+        .map(|(why, names)| match named {
+            true => format!("{why}{}", bracketed(&names.join(", "))),
+            false => why.clone(),
+        })
         .collect();
     told.join(", ")
 }
@@ -485,7 +488,7 @@ mod tests {
             listed(&mut f, Kind::OperatorDeployment, vec![deployment(2, 0)]);
             listed(&mut f, Kind::OperatorPod, pods);
             let context = f.world.context(&infra()).unwrap();
-            assert_eq!(reasons(context), wanted);
+            assert_eq!(reasons(context, true), wanted);
         }
     }
 

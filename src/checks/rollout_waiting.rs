@@ -28,7 +28,7 @@ const WAITING: Situation = Situation {
     class: State::Degraded,
     rule: "the phase is RollingUpdate and no pod was made, deleted or given a role for 5 min; or for 30 s where the pod that it \
            waits for has a link that is down; or that pod will not mend by itself (its image, crashes, no machine)",
-    meaning: "Clients are served by what runs; the rollout does not end, and waits without end.",
+    meaning: "Clients are served by what runs; the rollout goes on only when what it waits for has come.",
     accounts_for: &["pods-missing", "replication-retrying", "link-down"],
     shown: Shown::By(&["rollout-stuck", "rollout-unstable"]),
 };

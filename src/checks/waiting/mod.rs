@@ -168,10 +168,13 @@ fn operator(case: &Case<'_>) -> Option<Waiting> {
     let answer = (operator_down::CHECK.run)(&about);
     let mut waiting = match answer.verdict {
         Verdict::Finding(finding) => {
-            let sentence = match finding.sentence.split_once(" is ready: ") {
-                // The reason first: where this is told, whose pods they are is told already.
-                Some((_, reasons)) => format!("a pod of it to be ready: {reasons}"),
-                None => format!("somebody to act: {}", finding.sentence),
+            // Where this is told, whose pods they are is told already.
+            let sentence = match finding.situation.id == operator_down::DOWN.id {
+                true => format!(
+                    "a pod of it to be ready: {}",
+                    operator_down::reasons(case.context, false)
+                ),
+                false => format!("somebody to act: {}", finding.sentence),
             };
             Waiting::at(Gate::Operator, sentence).since(Some(finding.since))
         }

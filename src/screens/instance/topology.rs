@@ -362,22 +362,22 @@ fn loose_line(
     pieces
 }
 
-/// What its container does instead of running: `CrashLoopBackOff, last ended Error (exit 139)`. That nothing answers is a
-/// mere consequence of it.
-fn container(node: &NodeView<'_>) -> Option<Piece> {
+/// What its container does instead of running: `CrashLoopBackOff (Error, exit 139)`. That nothing answers is a mere
+/// consequence of it.
+pub(super) fn container(node: &NodeView<'_>) -> Option<Piece> {
     let container = node.pod.value.container("dragonfly")?;
-    let ended = |end: &ContainerEnd| format!("ended {} (exit {})", end.reason, end.exit);
+    let ended = |end: &ContainerEnd| format!(" ({}, exit {})", end.reason, end.exit);
     let (word, is_starting) = match &container.state {
         ContainerState::Waiting { reason, .. } => match reason.as_str() {
             "" => ("waits".to_owned(), true),
             "ContainerCreating" | "PodInitializing" => (reason.clone(), true),
             _ => (reason.clone(), false),
         },
-        ContainerState::Ended(end) => (ended(end), false),
+        ContainerState::Ended(end) => (format!("ended{}", ended(end)), false),
         ContainerState::Running { .. } | ContainerState::Unreported => return None,
     };
     let last = container.last_end.as_ref();
-    let last = last.map_or(String::new(), |end| format!(", last {}", ended(end)));
+    let last = last.map_or(String::new(), ended);
     let tone = match is_starting {
         true => Tone::Syncing,
         false => Tone::Broken,
@@ -436,7 +436,7 @@ mod tests {
                     .ended("Error", 139)
                     .waiting("CrashLoopBackOff")
                     .unreachable(refused.0, refused.1),
-                Some("  not running: CrashLoopBackOff, last ended Error (exit 139)"),
+                Some("  not running: CrashLoopBackOff (Error, exit 139)"),
             ),
             // It came back.
             (master().ended("OOMKilled", 137), None),
