@@ -58,7 +58,11 @@ fn of_context(see: &See<'_>, context: &ContextWorld) -> Vec<Segment> {
     ]);
     if let Link::Live { rtt } = context.link {
         // Always as wide, so that nothing after it moves.
-        pieces.push(Piece::muted(format!(" {:>5}", milliseconds(rtt))));
+        let tone = match rtt >= see.limits.round_trip {
+            true => Tone::Degraded,
+            false => Tone::Muted,
+        };
+        pieces.push(Piece::new(format!(" {:>5}", milliseconds(rtt)), tone));
     }
     if !standing.word.is_empty() {
         pieces.push(Piece::new(format!(" {}", standing.word), standing.tone));

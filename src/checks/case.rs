@@ -300,6 +300,11 @@ impl<'a> Instance<'a> {
         }
     }
 
+    /// When what the Service's endpoints say was last told anew.
+    pub fn endpoints_at(&self) -> Option<Timestamp> {
+        self.view.slices.iter().map(|slice| slice.changed).max()
+    }
+
     /// Pods wanted; where nobody says, as many as there are.
     pub fn wanted(&self) -> usize {
         self.view

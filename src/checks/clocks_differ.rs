@@ -63,9 +63,9 @@ fn run(case: &Case<'_>) -> Answer {
     }
     match engines.as_slice() {
         [] => {}
-        [(name, ahead, _)] => told.push(format!("that of {name} is {}", off(*ahead))),
+        [(name, ahead, _)] => told.push(format!("the clock of {name} is {}", off(*ahead))),
         [(_, ahead, _), ..] => told.push(format!(
-            "those of {} engines are up to {}",
+            "the clocks of {} engines are up to {}",
             engines.len(),
             off(*ahead)
         )),
@@ -124,13 +124,13 @@ mod tests {
                 "one engine's",
                 Some(0),
                 vec![("orders-0", -7_200), ("orders-1", 2)],
-                "note healthy: that of shop/orders-0 is 2h00m behind ours",
+                "note healthy: the clock of shop/orders-0 is 2h00m behind ours",
             ),
             (
                 "both",
                 Some(10_800),
                 vec![("orders-0", -7_200), ("orders-1", -7_100)],
-                "note healthy: the clock of infra's API server is 3h00m ahead of ours; those of 2 engines are up to 2h00m \
+                "note healthy: the clock of infra's API server is 3h00m ahead of ours; the clocks of 2 engines are up to 2h00m \
                  behind ours",
             ),
         ] {

@@ -159,7 +159,7 @@ fn answer(
                 false => format!("{} ({word})", state.word()),
             };
             let end = if meaning.ends_with('.') { "" } else { "." };
-            format!("{name} is {class}: {meaning}{end}")
+            format!("{name}: {class}. {meaning}{end}")
         }
         _ if findings.is_empty() => {
             "Nothing is wrong here: every check that applies is passed.".to_owned()

@@ -20,8 +20,8 @@ pub const CHECK: Check = Check {
     why: "A frozen master looks well in its replicas' INFO for a minute and keeps its place in the Service, while clients \
           wait for answers that never come.",
     reads: "every question to every node, INFO replication of the node at the other end of the link (offset, lag)",
-    next: "{kubectl} describe pod {pod} and the state of its machine tell why it stands; {kubectl} delete pod {pod} ends \
-           it, and with a master what its replicas have not received.",
+    next: "{kubectl} describe pod {pod} and the state of its machine tell why it stands; {kubectl} delete pod {pod} ends it, \
+           and a new pod syncs from the master.",
     situations: &[&MASTER, &REPLICA],
     run,
 };
@@ -32,7 +32,7 @@ const MASTER: Situation = Situation {
     class: State::NoMaster,
     rule: "the node that was last master, or is labelled so, runs, takes connections and has answered nothing for 10 s, \
            while a replica of it answers, calls the link up, and its offset has not moved for 5 s since",
-    meaning: "Clients connect and wait for answers that never come; nobody can write.",
+    meaning: "Clients connect and wait for answers that never come: nobody can write, nor read through the Service.",
     accounts_for: &["engine-silent", "no-master", "pods-missing"],
     shown: Shown::By(&["frozen-master"]),
 };
@@ -48,6 +48,10 @@ const REPLICA: Situation = Situation {
     shown: Shown::By(&["frozen-replica"]),
 };
 
+/// What to do about a master: what it costs, too.
+const ENDS_MASTER: &str = "{kubectl} describe pod {pod} and the state of its machine tell why it stands; {kubectl} delete \
+                           pod {pod} ends it: the operator makes a replica master, and writes that no replica has \
+                           received are lost.";
 /// Seconds for which a node must be mute.
 const MUTE: i64 = 10;
 /// Seconds for which an offset must stand still.
@@ -114,7 +118,11 @@ fn run(case: &Case<'_>) -> Answer {
     let mut finding = case
         .finding(&CHECK, situation, severity, list(&told))
         .about(frozen.iter().map(|f| f.node.name()))
-        .since(Since::Seen(since));
+        .since(Since::Seen(since))
+        .next(match situation.id == MASTER.id {
+            true => ENDS_MASTER,
+            false => "",
+        });
     for one in frozen {
         if let Word::Silent {
             why: Some((_, fault)),

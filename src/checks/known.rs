@@ -81,6 +81,14 @@ fn whole(view: &InstanceView<'_>) -> Known {
         ),
         (_, None) => {}
     }
+    if let Some(service) = view.service.filter(|held| held.value.is_global()) {
+        facts.add(
+            "it is a global one of a Cilium ClusterMesh: clients of the other clusters that have one of its name are sent here \
+             too",
+            format!("Service {}", view.dragonfly.value.service),
+            service.changed,
+        );
+    }
     let id = &view.id;
     if let Some(known) = view.context.comparison(&id.namespace, &id.name) {
         let said = match &known.value {
@@ -115,7 +123,8 @@ fn one(view: &InstanceView<'_>, node: &NodeView<'_>) -> Known {
             None => "it has no role label".to_owned(),
         },
         "label role of the pod",
-        pod.role_since.unwrap_or(node.pod.changed),
+        pod.role_since
+            .map_or(node.pod.changed, |at| view.context.by_our_clock(at)),
     );
     facts.add(
         match (pod.meta.deleting.is_some(), pod.is_ready()) {

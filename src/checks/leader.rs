@@ -25,7 +25,7 @@ pub enum Leader<'a> {
     Unknown,
     /// The holder of this Lease, at least until that moment.
     Fresh(&'a Held<Lease>, Timestamp),
-    /// Nobody: this Lease was last renewed at that moment (by our clock where we saw it happen).
+    /// Nobody: this Lease was last renewed at that moment, by our clock.
     Expired(&'a Held<Lease>, Timestamp),
 }
 
@@ -61,6 +61,7 @@ pub fn leader<'a>(context: &'a ContextWorld, limits: &Limits, now: Timestamp) ->
     let Some(renewed) = lease.renewed else {
         return Leader::Unknown;
     };
+    let renewed = context.by_our_clock(renewed);
     let duration = lease.duration.filter(|s| *s > 0).unwrap_or(DURATION);
     let is_held = holder(lease).is_some();
     if let Some(seen) = context.renewal_seen(&lease.meta.namespace, &lease.meta.name) {

@@ -66,6 +66,7 @@ mod words;
 pub(crate) mod fixture;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -537,6 +538,9 @@ pub struct Limits {
     /// An engine's last answer is believed this long though the question after it failed, seconds: one lost reply is
     /// no silence.
     pub patience: i64,
+    /// A heartbeat of an API server that takes this long is told as slow: one near by takes milliseconds, one across an ocean
+    /// some tenths of a second.
+    pub round_trip: Duration,
     /// Contexts that are to have an operator (true), or that only use instances elsewhere and need none (false), by the
     /// `role` that the settings give them. Of any other context it is judged by what is there.
     pub operators: BTreeMap<ContextId, bool>,
@@ -552,6 +556,7 @@ impl Default for Limits {
             lease: 30,
             settling: 5,
             patience: 5,
+            round_trip: Duration::from_secs(1),
             operators: BTreeMap::new(),
         }
     }

@@ -95,11 +95,15 @@ fn run(case: &Case<'_>) -> Answer {
         finding = finding.resting_on(
             word(node),
             format!("engine and pod of {}", node.name()),
-            case.now,
+            told_at(node),
         );
     }
     if instance.endpoints.is_some() {
-        finding = finding.resting_on(instance.endpoints_words(), "EndpointSlices", case.now);
+        finding = finding.resting_on(
+            instance.endpoints_words(),
+            "EndpointSlices",
+            instance.endpoints_at().unwrap_or(case.now),
+        );
     }
     finding.into()
 }
@@ -157,6 +161,13 @@ fn sentence(instance: &Instance<'_>, unheard: &[&Node<'_>]) -> String {
         None => String::new(),
     };
     format!("{id} has no master: {}{service}", parts.join(", "))
+}
+
+/// When what [`word`] says was last told: by the engine, else by its pod.
+fn told_at(node: &Node<'_>) -> jiff::Timestamp {
+    let told = node.replication.as_ref().map(|known| known.at);
+    told.filter(|_| node.says(Role::Replica))
+        .unwrap_or(node.view.pod.changed)
 }
 
 fn word(node: &Node<'_>) -> String {

@@ -39,7 +39,7 @@ const ABSENT: Situation = Situation {
     ..Situation::BASE
 };
 
-const DOWN: Situation = Situation {
+pub(super) const DOWN: Situation = Situation {
     id: "operator-down",
     word: "operator down",
     class: State::Degraded,
@@ -250,18 +250,11 @@ fn ready_pods(context: &ContextWorld, pods: bool) -> i64 {
 fn no_pod_is_ready(case: &Case<'_>) -> Finding {
     let context = case.context;
     let id = &context.id;
-    let reasons: Vec<String> = context
-        .operator_pods
-        .iter()
-        .map(|held| format!("{} {}", held.value.meta.name, why(&held.value)))
-        .collect();
+    let reasons = reasons(context, true);
     let sentence = if reasons.is_empty() {
         format!("the operator of {id} has no pod")
     } else {
-        format!(
-            "no pod of the operator of {id} is ready: {}",
-            reasons.join(", ")
-        )
+        format!("no pod of the operator of {id} is ready: {reasons}")
     };
     let since = context
         .operators
@@ -315,18 +308,39 @@ fn unavailable_since(deployment: &Deployment) -> Option<Timestamp> {
         .since
 }
 
+/// Why its pods are not ready, each reason before the pods that have it (where they are to be named): where there is little
+/// room, long names must not hide it.
+pub(super) fn reasons(context: &ContextWorld, named: bool) -> String {
+    let mut by_reason: Vec<(String, Vec<&str>)> = Vec::new();
+    for held in context.operator_pods.iter() {
+        let (why, name) = (why(&held.value), &*held.value.meta.name);
+        match by_reason.iter_mut().find(|(known, _)| *known == why) {
+            Some((_, names)) => names.push(name),
+            None => by_reason.push((why, vec![name])),
+        }
+    }
+    let told: Vec<String> = by_reason
+        .iter()
+        .map(|(why, names)| match named {
+            true => format!("{why}{}", bracketed(&names.join(", "))),
+            false => why.clone(),
+        })
+        .collect();
+    told.join(", ")
+}
+
 fn why(pod: &Pod) -> String {
     if pod.meta.deleting.is_some() {
-        return "is being deleted".to_owned();
+        return "being deleted".to_owned();
     }
     let waiting = pod.containers.iter().find_map(|c| match &c.state {
         ContainerState::Waiting { reason, .. } if !reason.is_empty() => Some(reason.as_str()),
         _ => None,
     });
     match waiting {
-        Some(reason) => format!("waits in {reason}"),
-        None if pod.phase.is_empty() || pod.phase == "Running" => "is not ready".to_owned(),
-        None => format!("is {}", pod.phase.to_lowercase()),
+        Some(reason) => reason.to_owned(),
+        None if pod.phase.is_empty() || pod.phase == "Running" => "not ready".to_owned(),
+        None => pod.phase.to_lowercase(),
     }
 }
 
@@ -352,7 +366,8 @@ fn lease(case: &Case<'_>) -> Answer {
         &NOT_LEADING,
         format!("the operator of {id} has no leader: {why}"),
     )
-    .since(Since::Exactly(renewed))
+    // Ours already, where all others are as the cluster tells them.
+    .since(Since::Exactly(case.context.by_its_clock(renewed)))
     .next(format!(
         "{{kubectl}} -n {} describe lease {} and the log of the holder's pod say why.",
         held.value.meta.namespace, held.value.meta.name
@@ -368,7 +383,10 @@ fn with_lease(case: &Case<'_>, finding: Finding) -> Finding {
     let lease = &held.value;
     let holder = leader::holder(lease).unwrap_or("nobody");
     let (renewed, at) = match lease.renewed {
-        Some(at) => (format!("last renewed at {}", clock(at)), at),
+        Some(at) => (
+            format!("last renewed at {}", clock(at)),
+            case.context.by_our_clock(at),
+        ),
         None => ("never renewed".to_owned(), held.changed),
     };
     let lasts = lease
@@ -442,6 +460,36 @@ mod tests {
         }))
     }
 
+    #[test]
+    fn a_reason_stands_before_all_pods_that_have_it() {
+        let named = |name: &str, waiting| {
+            let Object::OperatorPod(mut one) = pod(false, waiting) else {
+                panic!("a pod");
+            };
+            Arc::make_mut(&mut one).meta.name = Arc::from(name);
+            Object::OperatorPod(one)
+        };
+        for (pods, wanted) in [
+            (
+                vec![
+                    named("op-a", "CrashLoopBackOff"),
+                    named("op-b", "CrashLoopBackOff"),
+                ],
+                "CrashLoopBackOff (op-a, op-b)",
+            ),
+            (
+                vec![named("op-a", "ImagePullBackOff"), named("op-b", "")],
+                "ImagePullBackOff (op-a), not ready (op-b)",
+            ),
+        ] {
+            let mut f = healthy().build();
+            listed(&mut f, Kind::OperatorDeployment, vec![deployment(2, 0)]);
+            listed(&mut f, Kind::OperatorPod, pods);
+            let context = f.world.context(&infra()).unwrap();
+            assert_eq!(reasons(context, true), wanted);
+        }
+    }
+
     fn lease_renewed(seconds: i64) -> Object {
         Object::OperatorLease(Arc::new(Lease {
             meta: Meta {
@@ -493,7 +541,7 @@ mod tests {
                 vec![deployment(1, 0)],
                 vec![pod(false, "CrashLoopBackOff")],
                 vec![lease_renewed(3)],
-                "warning degraded: no pod of the operator of infra is ready: operator-x waits in CrashLoopBackOff",
+                "warning degraded: no pod of the operator of infra is ready: CrashLoopBackOff (operator-x)",
             ),
             (
                 vec![deployment(1, 0)],
@@ -689,7 +737,7 @@ mod tests {
             (
                 vec![deployment(1, 0)],
                 vec![pod(false, "CrashLoopBackOff")],
-                "warning degraded: no pod of the operator of infra is ready: operator-x waits in CrashLoopBackOff",
+                "warning degraded: no pod of the operator of infra is ready: CrashLoopBackOff (operator-x)",
             ),
             (
                 // Not confined by the reader, so no namespace is written in the context.

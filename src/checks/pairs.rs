@@ -3,7 +3,8 @@
 //!
 //! Read of operator v1.1.0 to v1.6.1 and server v1.17.0 to v1.40.1; other versions are untested, not well.
 
-use crate::domain::{InstanceView, Version};
+use crate::domain::object::{ContainerState, image_tag};
+use crate::domain::{InstanceView, NodeView, Version};
 
 /// What decides whether a known fault concerns an instance.
 #[derive(Debug, Clone, Copy)]
@@ -148,9 +149,24 @@ pub fn standing(pair: &Pair) -> Standing {
     }
 }
 
-/// Server versions of an instance, each once, sorted: what its engines say they are, and what its image says they will
-/// be. Where neither tells, what the image is called instead.
-pub fn servers(view: &InstanceView<'_>) -> Result<Vec<Version>, String> {
+/// A server version of an instance.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Server {
+    /// Which.
+    pub version: Version,
+    /// As it is written: where it only is wanted, with what its image's tag says besides.
+    pub word: String,
+    /// A node runs it; else the instance's image wants it, and no node is known to run it.
+    pub runs: bool,
+}
+
+/// Server versions of an instance, each once, sorted: what its engines say they are (where one says nothing, what the image
+/// of its running container says), and what the instance's image says they are to be. Where nothing tells, what the image is
+/// called instead.
+///
+/// # Errors
+/// Why none is known.
+pub fn servers(view: &InstanceView<'_>) -> Result<Vec<Server>, String> {
     let image = view
         .dragonfly
         .value
@@ -158,16 +174,26 @@ pub fn servers(view: &InstanceView<'_>) -> Result<Vec<Version>, String> {
         .as_deref()
         .or_else(|| view.stateful_set.map(|held| held.value.image.as_str()))
         .filter(|image| !image.is_empty());
-    let tag = image.and_then(crate::domain::object::image_tag);
-    let told = view.nodes.iter().filter_map(|node| {
-        let server = node.engine?.server.as_ref()?;
-        Version::parse(server.value.version.as_deref()?)
-    });
-    let mut all: Vec<Version> = tag
-        .and_then(Version::parse)
-        .into_iter()
-        .chain(told)
+    let mut all: Vec<Server> = view
+        .nodes
+        .iter()
+        .filter_map(running)
+        .map(|version| Server {
+            version,
+            word: version.to_string(),
+            runs: true,
+        })
         .collect();
+    let tag = image.and_then(image_tag);
+    if let Some((tag, version)) = tag.and_then(|tag| Some((tag, Version::parse(tag)?)))
+        && all.iter().all(|server| server.version != version)
+    {
+        all.push(Server {
+            version,
+            word: tag.to_owned(),
+            runs: false,
+        });
+    }
     all.sort_unstable();
     all.dedup();
     match (all.is_empty(), image) {
@@ -177,10 +203,28 @@ pub fn servers(view: &InstanceView<'_>) -> Result<Vec<Version>, String> {
     }
 }
 
+/// What a node runs, if it runs and anything tells.
+fn running(node: &NodeView<'_>) -> Option<Version> {
+    let container = node.pod.value.container("dragonfly");
+    let image = container
+        .filter(|container| matches!(container.state, ContainerState::Running { .. }))
+        .and_then(|container| image_tag(&container.image));
+    let told = node.engine.and_then(|engine| {
+        let server = engine.server.as_ref()?;
+        server.value.version.as_deref()
+    });
+    told.and_then(Version::parse)
+        .or_else(|| Version::parse(image?))
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use std::sync::Arc;
+
     use super::*;
+    use crate::domain::fixture::*;
+    use crate::domain::{Fact, Object};
 
     fn told(operator: &str, server: &str, pods: i64, master_only: bool) -> String {
         let pair = Pair {
@@ -243,6 +287,53 @@ mod tests {
         ] {
             let told = told(operator, server, pods, master_only);
             assert_eq!(told, wanted, "{operator} x {server}, {pods} pods");
+        }
+    }
+
+    #[test]
+    fn what_runs_is_told_from_what_is_only_wanted() {
+        for (name, instance, image, wanted) in [
+            ("all alike", healthy(), "df:v1.39.0", "v1.39.0 runs"),
+            (
+                "another image is wanted",
+                healthy(),
+                "df:v1.40.1-nosuch",
+                "v1.39.0 runs, v1.40.1-nosuch wanted",
+            ),
+            (
+                "nobody runs",
+                instance("orders"),
+                "df:v1.40.1",
+                "v1.40.1 wanted",
+            ),
+            (
+                "an image without a version",
+                healthy(),
+                "df:latest",
+                "v1.39.0 runs",
+            ),
+            (
+                "neither tells",
+                instance("orders"),
+                "df:latest",
+                "df:latest does not tell its version",
+            ),
+        ] {
+            let mut f = instance.build();
+            let mut dragonfly = (*f.world.instance(&f.id).unwrap().dragonfly.value).clone();
+            dragonfly.image = Some(image.to_owned());
+            let (context, object) = (infra(), Object::Dragonfly(Arc::new(dragonfly)));
+            f.tell(Fact::Seen { context, object }, now());
+            let view = f.world.instance(&f.id).unwrap();
+            let told = match servers(&view) {
+                Ok(all) => {
+                    let word = |one: &Server| if one.runs { "runs" } else { "wanted" };
+                    let all = all.iter().map(|one| format!("{} {}", one.word, word(one)));
+                    all.collect::<Vec<_>>().join(", ")
+                }
+                Err(why) => why,
+            };
+            assert_eq!(told, wanted, "{name}");
         }
     }
 }

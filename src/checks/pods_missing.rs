@@ -21,7 +21,7 @@ const MISSING: Situation = Situation {
     word: "pods missing",
     class: State::Degraded,
     rule: "fewer pods are ready than wanted, more than 60 s after the instance was made",
-    meaning: "The nodes that are left serve clients; there are fewer to fail over to.",
+    meaning: "There are fewer nodes to fail over to, or none.",
     shown: Shown::By(&["no-room"]),
     ..Situation::BASE
 };

@@ -28,7 +28,7 @@ const WAITING: Situation = Situation {
     class: State::Degraded,
     rule: "the phase is RollingUpdate and no pod was made, deleted or given a role for 5 min; or for 30 s where the pod that it \
            waits for has a link that is down; or that pod will not mend by itself (its image, crashes, no machine)",
-    meaning: "Clients are served by what runs; the rollout does not end, and waits without end.",
+    meaning: "Clients are served by what runs; the rollout goes on only when what it waits for has come.",
     accounts_for: &["pods-missing", "replication-retrying", "link-down"],
     shown: Shown::By(&["rollout-stuck", "rollout-unstable"]),
 };
@@ -70,7 +70,8 @@ fn run(case: &Case<'_>) -> Answer {
         &WAITING,
         Severity::Warning,
         format!(
-            "the rollout of {id} stands still: it waits for {}",
+            "the rollout of {id} stands still ({}): it waits for {}",
+            found.gate.word(),
             found.sentence
         ),
     )
@@ -207,8 +208,8 @@ mod tests {
                     &["old", "old", "new"],
                     "RollingUpdate",
                 ),
-                "warning degraded: the rollout of shop/orders stands still: it waits for orders-2 to become ready: it waits in \
-                 ImagePullBackOff",
+                "warning degraded: the rollout of shop/orders stands still (rollout 1/6): it waits for orders-2 to become ready: it \
+                 waits in ImagePullBackOff",
             ),
         ] {
             assert_eq!(line(&answer_of(&CHECK, &fixture)), wanted, "{name}");

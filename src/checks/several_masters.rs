@@ -95,7 +95,11 @@ fn run(case: &Case<'_>) -> Answer {
         by_label(case, instance, &engines, &labels)
     };
     finding
-        .resting_on(instance.endpoints_words(), "EndpointSlices", case.now)
+        .resting_on(
+            instance.endpoints_words(),
+            "EndpointSlices",
+            instance.endpoints_at().unwrap_or(case.now),
+        )
         .into()
 }
 

@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout_at};
 use super::args::{ExplainArgs, Told};
 use super::gather::Gathering;
 use super::report::Overall;
-use super::status::unread;
+use super::status::{incomplete, unread};
 use super::{USAGE, fleet};
 use crate::checks::{self, Evidence, Explanation, Since, State, Subject, Topic};
 use crate::domain::{ContextId, InstanceId, NodeId, World, address, text};
@@ -35,9 +35,10 @@ pub async fn run(args: &ExplainArgs, fleet: fleet::Fleet) -> color_eyre::Result<
     let (focus, watching) = tokio::sync::watch::channel(crate::observe::Focus::default());
     fleet.start(&mut supervisor, &outlet, &watching);
     let mut gathering = Gathering::new(inbox, fleet.limits.clone(), fleet.confines.clone());
-    let complete = gathering.settle(Duration::from_secs(args.timeout)).await;
+    gathering.settle(Duration::from_secs(args.timeout)).await;
+    let unanswered = gathering.unanswered();
     look_closer(args, &mut gathering, &focus, data_ports).await;
-    let code = tell(args, &gathering, complete)?;
+    let code = tell(args, &gathering, unanswered)?;
     supervisor.stop().await;
     Ok(code)
 }
@@ -75,7 +76,12 @@ fn data_ports_tried(world: &World, id: &InstanceId) -> bool {
     })
 }
 
-fn tell(args: &ExplainArgs, gathering: &Gathering, complete: bool) -> color_eyre::Result<u8> {
+fn tell(
+    args: &ExplainArgs,
+    gathering: &Gathering,
+    unanswered: Vec<String>,
+) -> color_eyre::Result<u8> {
+    let complete = unanswered.is_empty();
     let world = &gathering.world;
     let topics = match topics(&args.subject, world) {
         Ok(topics) => topics,
@@ -112,13 +118,14 @@ fn tell(args: &ExplainArgs, gathering: &Gathering, complete: bool) -> color_eyre
                 version: VERSION,
                 at: now,
                 complete,
+                unanswered: unanswered.clone(),
                 subjects: told.iter().map(subject).collect(),
             };
             serde_json::to_string_pretty(&report)? + "\n"
         }
     };
     if !complete && args.output != Told::Json {
-        out.push_str("\nnot every source answered before the deadline; what is missing is unknown, not well\n");
+        out.push_str(&format!("\n{}\n", incomplete(&unanswered)));
     }
     match std::io::stdout().lock().write_all(out.as_bytes()) {
         // Whoever reads has read enough (`| head`).
@@ -241,6 +248,8 @@ struct Report {
     at: Timestamp,
     /// Every source answered before the deadline.
     complete: bool,
+    /// What had not answered by then, in words; empty when it is complete.
+    unanswered: Vec<String>,
     subjects: Vec<OneSubject>,
 }
 

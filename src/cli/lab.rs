@@ -99,6 +99,7 @@ pub async fn console(
         );
         return Ok(USAGE);
     }
+    let starting = doors::announce();
     let lab = match start(beginning).await {
         Ok(lab) => lab,
         Err(error) => return refuse(&error),
@@ -113,6 +114,7 @@ pub async fn console(
         Ok(door) => (Some(door), Vec::new()),
         Err(error) => (None, vec![error.to_string()]),
     };
+    drop(starting);
     let folders = Folders::of_platform();
     let mut own = files::read(&folders, reach.settings.as_deref());
     own.problems.extend(problems);
@@ -146,6 +148,7 @@ async fn serve(beginning: &Beginning) -> color_eyre::Result<u8> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hangup = signal(SignalKind::hangup())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let starting = doors::announce();
     let lab = match start(beginning).await {
         Ok(lab) => lab,
         Err(error) => return refuse(&error),
@@ -161,6 +164,7 @@ async fn serve(beginning: &Beginning) -> color_eyre::Result<u8> {
             None
         }
     };
+    drop(starting);
     let names: Vec<String> = lab
         .contexts()
         .iter()
@@ -213,7 +217,7 @@ async fn fault(name: &str, wanted: Option<u32>) -> color_eyre::Result<u8> {
         Ok(folder) => folder,
         Err(error) => return refuse(&error),
     };
-    let labs = Labs::find(&folder).await;
+    let labs = Labs::find_patiently(&folder).await;
     let lab = match labs.choose(wanted) {
         Ok(lab) => lab,
         Err(sentence) => {
@@ -244,12 +248,9 @@ async fn status(out: &mut impl Write) -> color_eyre::Result<u8> {
         Ok(folder) => folder,
         Err(error) => return refuse(&error),
     };
-    let labs = Labs::find(&folder).await;
+    let labs = Labs::find_patiently(&folder).await;
     if labs.running.is_empty() && labs.silent.is_empty() {
-        writeln!(
-            out,
-            "no lab is running; start one with `darner lab --serve`"
-        )?;
+        writeln!(out, "{}", labs.none())?;
         return Ok(0);
     }
     writeln!(

@@ -26,6 +26,8 @@ pub struct Report {
     pub at: Timestamp,
     /// Every source of every context answered before the deadline.
     pub complete: bool,
+    /// What had not answered by then, in words; empty when it is complete.
+    pub unanswered: Vec<String>,
     /// `well`, `findings` or `unjudged`; decides the exit code.
     pub verdict: Overall,
     /// Namespaces that were asked for by name and hold no instance.
@@ -232,13 +234,14 @@ pub struct Evidence {
     pub at: Timestamp,
 }
 
-/// Makes the report of what is known, confined to instances that `wanted` lets through. `asked` are the namespaces that
+/// Makes the report of what is known, confined to instances that `wanted` lets through. `unanswered` is what
+/// has not answered, `asked` are the namespaces that
 /// were asked for by name.
 pub fn report(
     world: &World,
     board: &Board,
     limits: &Limits,
-    complete: bool,
+    unanswered: Vec<String>,
     now: Timestamp,
     asked: &[String],
     wanted: impl Fn(&InstanceId) -> bool,
@@ -266,12 +269,14 @@ pub fn report(
         ))
     });
     let instances: Vec<Instance> = judged.into_iter().map(|(_, instance)| instance).collect();
+    let complete = unanswered.is_empty();
     let is_lacking = !complete || !empty_namespaces.is_empty() || world.contexts().any(is_lacking);
     let verdict = overall(&contexts, &instances, is_lacking);
     Report {
         version: VERSION,
         at: now,
         complete,
+        unanswered,
         verdict,
         empty_namespaces,
         contexts,

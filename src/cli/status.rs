@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::args::{Output, StatusArgs};
-use super::gather::Gathering;
+use super::gather::{Gathering, few};
 use super::report::{Context, Finding, Instance, Overall, Report, report};
 use super::{USAGE, elsewhere, fleet};
 use crate::domain::World;
@@ -31,7 +31,7 @@ pub async fn run(args: &StatusArgs, fleet: fleet::Fleet) -> color_eyre::Result<u
     fleet.start(&mut supervisor, &outlet, &watching);
 
     let mut gathering = Gathering::new(inbox, fleet.limits.clone(), fleet.confines.clone());
-    let complete = gathering.settle(Duration::from_secs(args.timeout)).await;
+    gathering.settle(Duration::from_secs(args.timeout)).await;
     if let Some(code) = tell_empty(&gathering, &fleet).await {
         return Ok(code);
     }
@@ -52,18 +52,18 @@ pub async fn run(args: &StatusArgs, fleet: fleet::Fleet) -> color_eyre::Result<u
             }
         }
     }
-    let make = |gathering: &Gathering, complete| {
+    let make = |gathering: &Gathering| {
         report(
             &gathering.world,
             &gathering.board,
             &gathering.limits,
-            complete,
+            gathering.unanswered(),
             Timestamp::now(),
             &fleet.asked,
             |id| wanted.is_empty() || wanted.contains(id),
         )
     };
-    let mut shown = make(&gathering, complete);
+    let mut shown = make(&gathering);
     let read = print(&shown, args.output, args.watch, true)?;
     if args.watch && read {
         tokio::select! {
@@ -106,12 +106,12 @@ pub(super) fn unread(world: &World) -> Option<String> {
 async fn watch(
     gathering: &mut Gathering,
     shown: &mut Report,
-    make: &impl Fn(&Gathering, bool) -> Report,
+    make: &impl Fn(&Gathering) -> Report,
     output: Output,
 ) -> color_eyre::Result<()> {
     loop {
         gathering.change().await;
-        let next = make(gathering, gathering.is_settled());
+        let next = make(gathering);
         if !says_the_same(shown, &next) {
             *shown = next;
             if !print(shown, output, true, false)? {
@@ -297,9 +297,17 @@ fn table(report: &Report, wide: bool) -> String {
         ));
     }
     if !report.complete {
-        out.push_str("\nnot every source answered before the deadline; what is missing is unknown, not well\n");
+        out.push_str(&format!("\n{}\n", incomplete(&report.unanswered)));
     }
     out
+}
+
+/// That something has not answered, what, and what that means.
+pub(super) fn incomplete(unanswered: &[String]) -> String {
+    format!(
+        "not answered before the deadline: {}; what is missing is unknown, not well",
+        few(unanswered, " and ")
+    )
 }
 
 /// What an empty table means, which is not always that there is nothing.
@@ -332,7 +340,9 @@ fn without_instances(report: &Report) -> String {
 }
 
 fn context_line(context: &Context, now: Timestamp) -> String {
-    let mut line = format!("{}: {}", context.name, context.state);
+    // `login-needed` is for programs.
+    let state = context.state.replace('-', " ");
+    let mut line = format!("{}: {state}", context.name);
     if let Some(rtt) = context.rtt_ms {
         line.push_str(&format!(" {rtt} ms"));
     } else {
@@ -363,8 +373,8 @@ fn context_line(context: &Context, now: Timestamp) -> String {
 fn nodes_of(instance: &Instance, now: Timestamp) -> String {
     let mut rows: Vec<Vec<String>> = vec![
         [
-            "NODE", "LABEL", "ENGINE", "ENDPOINT", "READY", "LINK", "OFFSET", "VERSION",
-            "RESTARTS", "HEARD",
+            "NODE", "LABEL", "ENGINE", "SERVICE", "READY", "LINK", "OFFSET", "VERSION", "RESTARTS",
+            "HEARD",
         ]
         .map(str::to_owned)
         .to_vec(),
@@ -380,7 +390,7 @@ fn nodes_of(instance: &Instance, now: Timestamp) -> String {
             node.name.clone(),
             node.label_role.unwrap_or("-").to_owned(),
             node.engine_role.unwrap_or("?").to_owned(),
-            if node.endpoint { "yes" } else { "no" }.to_owned(),
+            if node.endpoint { "sends" } else { "-" }.to_owned(),
             if node.ready { "yes" } else { "no" }.to_owned(),
             node.link.unwrap_or("-").to_owned(),
             node.offset
@@ -501,7 +511,7 @@ fn markdown(report: &Report) -> String {
         out.push_str(&format!("  - next: {}\n", escape(&finding.next)));
     }
     if !report.complete {
-        out.push_str("\nNot every source answered before the deadline; what is missing is unknown, not well.\n");
+        out.push_str(&format!("\n{}\n", escape(&incomplete(&report.unanswered))));
     }
     out
 }

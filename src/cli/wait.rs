@@ -9,7 +9,7 @@ use serde::Serialize;
 use tokio::time::{Instant, timeout_at};
 
 use super::args::WaitArgs;
-use super::gather::Gathering;
+use super::gather::{Gathering, few};
 use super::status::unread;
 use super::{USAGE, fleet};
 use crate::checks::{State, Subject};
@@ -318,9 +318,11 @@ fn one(
         },
         Goal::Master(pod) => match &figures.master {
             Master::One(name) if name == pod && view.context.is_live() => Stand::Holds,
-            Master::One(_) | Master::None | Master::Contested(_) => {
-                open(format!("the master is {}", figures.master.words()))
-            }
+            Master::One(_) | Master::None | Master::Contested(_) => open(format!(
+                "the master is {}{}",
+                figures.master.words(),
+                no_such_pod(view, pod)
+            )),
             Master::Labelled(name) => Stand::Untold(format!(
                 "{name} is labelled master, and no engine vouches for it"
             )),
@@ -335,6 +337,19 @@ fn one(
             None => Stand::NotYet("there is no phase yet".to_owned()),
         },
     }
+}
+
+/// That a pod is not there, and which are: it may still come, or be a slip of the pen.
+fn no_such_pod(view: &InstanceView<'_>, pod: &str) -> String {
+    let there: Vec<String> = view.nodes.iter().map(|n| n.id.pod.to_string()).collect();
+    if there.is_empty() || there.iter().any(|name| name == pod) {
+        return String::new();
+    }
+    let near = match text::nearest(pod, there.iter().map(String::as_str)) {
+        Some(near) if there.len() > 5 => format!("did you mean {near}?"),
+        _ => format!("there are {}", few(&there, " and ")),
+    };
+    format!("; there is no pod {pod}: {near}")
 }
 
 /// The report behind `-o json`. Within one version fields are only added.
@@ -469,6 +484,16 @@ mod tests {
                 State::Healthy,
                 Goal::Master("orders-1".into()),
                 Stand::NotYet("the master is orders-0".into()),
+            ),
+            (
+                "a pod that is not there",
+                well(),
+                State::Healthy,
+                Goal::Master("orders-9".into()),
+                Stand::NotYet(
+                    "the master is orders-0; there is no pod orders-9: there are orders-0 and orders-1"
+                        .into(),
+                ),
             ),
         ] {
             let view = fixture.world.instance(&fixture.id).unwrap();

@@ -28,7 +28,7 @@ pub enum FaultKind {
 }
 
 impl FaultKind {
-    /// A short word for the context strip and for JSON.
+    /// A short word for people; JSON has its own, with dashes.
     pub fn word(self) -> &'static str {
         match self {
             FaultKind::Unreachable => "unreachable",

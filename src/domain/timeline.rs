@@ -2,7 +2,7 @@
 //!
 //! Rebuilt from everything that remembers: events (the API server keeps them for an hour), the times in the managed
 //! fields of labels, in statuses of containers and in the operator's Lease, and what we saw ourselves. What the cluster
-//! wrote down has its moment *exactly*, by its own clock; what only we saw happened some time before we *saw* it, by ours.
+//! wrote down has its moment *exactly* (put to our clock); what only we saw happened some time before we *saw* it, by ours.
 //! Where both tell the same change, the exact one is kept.
 
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use super::world::{History, Moment, Turn};
 /// How well the moment of a change is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Precision {
-    /// The cluster wrote it down, by its own clock.
+    /// The cluster wrote it down by its own clock, which is put to ours.
     Exactly,
     /// We saw it then, by our clock: it happened between the answer before and that one.
     Seen,
@@ -119,6 +119,9 @@ pub fn timeline(view: &InstanceView<'_>) -> Vec<Change> {
             text: "the Dragonfly object was made".to_owned(),
             source: "metadata",
         });
+    }
+    for change in &mut changes {
+        change.at = view.context.by_our_clock(change.at);
     }
     if let Some(history) = view.context.history(&view.id.namespace, &view.id.name) {
         for moment in history.moments() {
@@ -339,6 +342,7 @@ fn is_told_exactly(view: &InstanceView<'_>, history: &History, moment: &Moment) 
                 _ => None,
             });
             since.is_some_and(|since| {
+                let since = view.context.by_our_clock(since);
                 moment.at.as_second().abs_diff(since.as_second()) <= SAME.unsigned_abs()
             })
         }
@@ -411,6 +415,32 @@ mod tests {
             },
             ago(1),
         );
+    }
+
+    #[test]
+    fn what_a_wrong_clock_dates_is_put_to_ours() {
+        let mut f = instance("orders").node(master()).build();
+        event(
+            &mut f,
+            ("Dragonfly", "orders"),
+            "Rollout",
+            "Starting",
+            1,
+            50,
+        );
+        let before = told(&f);
+        let line = "50 exactly the operator says: Starting [event of the operator]";
+        assert!(before.iter().any(|told| told == line), "{before:#?}");
+        for ahead in [-7_200, 7_200] {
+            // The same objects, told by an API server whose clock is wrong: what it calls 50 s ago was at another time.
+            let context = infra();
+            f.tell(Fact::Dated { context, ahead }, now());
+            let wanted = 50 + ahead;
+            let line =
+                format!("{wanted} exactly the operator says: Starting [event of the operator]");
+            let after = told(&f);
+            assert!(after.contains(&line), "{ahead}: {after:#?}");
+        }
     }
 
     fn up(f: &mut Fixture, pod: &str, seconds: u64, age: i64) {

@@ -31,6 +31,9 @@ pub struct World {
 
 /// A clock that moved against ours by so much since it was last read was set, or is read for the first time, seconds.
 const CLOCK_SET: u64 = 30;
+/// Seconds by which what is told of a clock jumps though nobody touches it: it is told in whole ones, at both ends of a way
+/// that takes a moment.
+const CLOCK_JUMPS: u64 = 2;
 
 /// What a fact may have changed, so that only that is judged again.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -170,7 +173,12 @@ impl World {
                 if before.abs_diff(ahead) >= CLOCK_SET {
                     touched.links.insert(context.id.clone());
                 }
-                context.clock = Some(Known { value: ahead, at });
+                // What jumps to and fro by a second would move every age that is put to our clock.
+                let value = match before.abs_diff(ahead) {
+                    0..=CLOCK_JUMPS => before,
+                    _ => ahead,
+                };
+                context.clock = Some(Known { value, at });
             }
             Fact::Listed {
                 kind,

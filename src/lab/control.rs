@@ -181,6 +181,7 @@ pub async fn send_fault(file: &Path, name: &str) -> Result<String, LabError> {
         .all(|c| c.is_ascii_alphanumeric() || "-:_".contains(c))
     {
         let unknown = super::scenario::find(name).err();
+        let unknown = unknown.map(|unknown| unknown.used(super::scenario::Use::Running));
         return Err(unknown.map_or_else(
             || LabError::Refused(format!("'{name}' is no name")),
             LabError::Unknown,

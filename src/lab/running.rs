@@ -112,7 +112,8 @@ impl Lab {
     /// # Errors
     /// When the scenario is unknown or no loopback port can be opened.
     pub async fn start(options: LabOptions) -> Result<Self, LabError> {
-        let (wanted, count) = scenario::find(&options.scenario).map_err(LabError::Unknown)?;
+        let (wanted, count) = scenario::find(&options.scenario)
+            .map_err(|unknown| LabError::Unknown(unknown.used(Use::Start)))?;
         if wanted.when == Use::Running {
             return Err(LabError::NotNow {
                 name: options.scenario,
@@ -205,7 +206,8 @@ impl Lab {
     /// # Errors
     /// When the name is unknown, only for the start, or cannot be played as things are.
     pub async fn fault(&self, name: &str) -> Result<String, LabError> {
-        let (wanted, _) = scenario::find(name).map_err(LabError::Unknown)?;
+        let (wanted, _) = scenario::find(name)
+            .map_err(|unknown| LabError::Unknown(unknown.used(Use::Running)))?;
         if wanted.when == Use::Start {
             return Err(LabError::NotNow {
                 name: name.to_owned(),

@@ -20,6 +20,7 @@ pub struct Chart<'a> {
     from_zero: bool,
     up_to: Option<f64>,
     span: Option<i64>,
+    newest: Option<f64>,
     stale: bool,
 }
 
@@ -39,6 +40,7 @@ impl<'a> Chart<'a> {
             from_zero: true,
             up_to: None,
             span: None,
+            newest: None,
             stale: false,
         }
     }
@@ -69,6 +71,14 @@ impl<'a> Chart<'a> {
     #[must_use]
     pub fn span(mut self, seconds: i64) -> Self {
         self.span = Some(seconds);
+        self
+    }
+
+    /// The newest figure, which is written beside the label, as tables write it: a column shows the largest of its time.
+    /// Where the last column is blank, it is too old to be written.
+    #[must_use]
+    pub fn newest(mut self, figure: Option<u64>) -> Self {
+        self.newest = figure.map(|figure| figure as f64);
         self
     }
 
@@ -152,6 +162,7 @@ impl<'a> Chart<'a> {
     fn now(&self, look: &Look<'_>) -> Piece {
         match self.values.last().copied().flatten() {
             Some(value) if value.is_finite() => {
+                let value = self.newest.unwrap_or(value);
                 let tone = if self.stale { Tone::Stale } else { Tone::Text };
                 Piece::new((self.format)(value), tone)
             }
@@ -318,6 +329,28 @@ mod tests {
         ] {
             assert_eq!(drawn(&values, 21, 1, set), wanted);
         }
+    }
+
+    #[test]
+    fn the_heading_tells_the_newest_figure_not_the_largest_of_a_column() {
+        // Two figures of the last ten seconds.
+        let figures = [(2_995, 80), (2_999, 30)];
+        let values = sampled(figures, 3_000, 300, 30, 14);
+        let format = |v: f64| format!("{v:.0}/s");
+        let of = |newest| {
+            dump::drawn(30, 1, GlyphSet::Unicode, |look, area, buf| {
+                let chart = Chart::new("ops", &values, &format).newest(newest);
+                chart.render(look, area, buf);
+            })
+        };
+        assert!(of(Some(30)).contains(" 30/s"), "{}", of(Some(30)));
+        assert!(of(None).contains(" 80/s"), "{}", of(None));
+        let blank = sampled(figures, 3_100, 300, 30, 14);
+        let old = dump::drawn(30, 1, GlyphSet::Unicode, |look, area, buf| {
+            let chart = Chart::new("ops", &blank, &format).newest(Some(30));
+            chart.render(look, area, buf);
+        });
+        assert!(!old.contains("30/s"), "{old}");
     }
 
     #[test]

@@ -46,6 +46,20 @@ impl Segment {
     }
 }
 
+/// `1-5` for digits that follow each other, else all of them: `g/G`.
+fn range(keys: &[&str]) -> String {
+    let digit = |key: &&str| key.parse::<u8>().ok().filter(|digit| *digit < 10);
+    let digits: Option<Vec<u8>> = keys.iter().map(digit).collect();
+    let follow = |digits: &Vec<u8>| {
+        let next = digits.iter().skip(1);
+        digits.iter().zip(next).all(|(a, b)| a + 1 == *b)
+    };
+    match (digits.filter(follow), keys) {
+        (Some(_), [first, _, .., last]) => format!("{first}-{last}"),
+        _ => keys.join("/"),
+    }
+}
+
 /// One line of segments.
 #[derive(Debug, Clone, Default)]
 pub struct Strip {
@@ -69,25 +83,35 @@ impl Strip {
         self
     }
 
-    /// A footer: the keys that have a hint, in their order, each with its word; those that do nothing here are left
-    /// out first, then the last ones.
+    /// A footer: the keys that have a hint, in their order, each with its word, and those that follow each other with the
+    /// same word in one; those that do nothing here are left out first, then the last ones.
     pub fn of_keys(bindings: &[Bound]) -> Self {
-        let segments = bindings
-            .iter()
-            .filter_map(|bound| {
-                let (key, hint) = (bound.keys.first()?, bound.hint.as_ref()?);
-                let (key_tone, tone, priority) = match bound.disabled {
-                    None => (Tone::Key, Tone::Muted, 1),
-                    Some(_) => (Tone::Disabled, Tone::Disabled, 2),
-                };
-                let pieces = vec![
-                    Piece::new(key.clone(), key_tone),
-                    Piece::new(format!(" {hint}"), tone),
-                ];
-                Some(Segment::new(pieces).priority(priority))
-            })
-            .collect();
-        Self::new(segments)
+        let hinted = bindings.iter().filter_map(|bound| {
+            let (key, hint) = (bound.keys.first()?, bound.hint.as_deref()?);
+            Some((key.as_str(), hint, bound.disabled.is_none()))
+        });
+        let mut groups: Vec<(Vec<&str>, &str, bool)> = Vec::new();
+        for (key, hint, works) in hinted {
+            match groups.last_mut() {
+                Some((keys, same, any)) if *same == hint => {
+                    keys.push(key);
+                    *any |= works;
+                }
+                _ => groups.push((vec![key], hint, works)),
+            }
+        }
+        let segments = groups.into_iter().map(|(keys, hint, works)| {
+            let (key_tone, tone, priority) = match works {
+                true => (Tone::Key, Tone::Muted, 1),
+                false => (Tone::Disabled, Tone::Disabled, 2),
+            };
+            let pieces = vec![
+                Piece::new(range(&keys), key_tone),
+                Piece::new(format!(" {hint}"), tone),
+            ];
+            Segment::new(pieces).priority(priority)
+        });
+        Self::new(segments.collect())
     }
 
     /// Draws the strip into the first row.
@@ -195,6 +219,37 @@ mod tests {
         ] {
             assert_eq!(drawn(width), wanted, "{width}");
         }
+    }
+
+    #[test]
+    fn keys_that_share_a_hint_are_told_in_one() {
+        for (keys, wanted) in [
+            (&["1", "2", "3", "4", "5"][..], "1-5"),
+            (&["1", "2"], "1/2"),
+            (&["1", "3", "4"], "1/3/4"),
+            (&["f2", "f3", "f4"], "f2/f3/f4"),
+            (&["x"], "x"),
+        ] {
+            assert_eq!(range(keys), wanted);
+        }
+        let bound = |key: &str, hint: &str, disabled: Option<&str>| Bound {
+            keys: vec![key.to_owned()],
+            run: "x".into(),
+            desc: "X".into(),
+            hint: Some(hint.to_owned()),
+            scope: "global".into(),
+            disabled: disabled.map(str::to_owned),
+        };
+        let strip = Strip::of_keys(&[
+            bound("q", "back", None),
+            bound("1", "screens", None),
+            bound("2", "screens", Some("no instance is selected")),
+            bound("3", "screens", None),
+        ]);
+        let said = dump::drawn(30, 1, GlyphSet::Unicode, |look, area, buf| {
+            strip.render(look, area, buf);
+        });
+        assert_eq!(said, "q back  1-3 screens\n\nkmmmmm  kkkmmmmmmmm\n");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use crate::checks::Since;
 use crate::checks::case::Node;
+use crate::checks::words::bracketed;
 use crate::domain::Version;
 use crate::domain::object::ContainerState;
 
@@ -33,11 +34,16 @@ pub(super) fn by_kubernetes(node: &Node<'_>) -> Result<(), String> {
             "" => "of no phase yet".to_owned(),
             phase => phase.to_lowercase(),
         };
-        let why = unscheduled.or(waiting).unwrap_or_default();
-        return Err(format!(
-            "is {phase}{}",
-            crate::checks::words::bracketed(why)
-        ));
+        return Err(match (unscheduled, waiting) {
+            // The reason first: where there is little room, it is what tells.
+            (None, Some(reason)) if !matches!(reason, "ContainerCreating" | "PodInitializing") => {
+                format!("waits in {reason}")
+            }
+            (why, _) => {
+                let why = why.or(waiting).unwrap_or_default();
+                format!("is {phase}{}", bracketed(why))
+            }
+        });
     }
     // Before v1.5.0 the operator asked for `Ready`; a readiness gate is all that lies between the two.
     let ready = pod

@@ -167,11 +167,17 @@ fn operator(case: &Case<'_>) -> Option<Waiting> {
     let about = Case::of(case.world, &subject, case.limits, case.now)?;
     let answer = (operator_down::CHECK.run)(&about);
     let mut waiting = match answer.verdict {
-        Verdict::Finding(finding) => Waiting::at(
-            Gate::Operator,
-            format!("somebody to act: {}", finding.sentence),
-        )
-        .since(Some(finding.since)),
+        Verdict::Finding(finding) => {
+            // Where this is told, whose pods they are is told already.
+            let sentence = match finding.situation.id == operator_down::DOWN.id {
+                true => format!(
+                    "a pod of it to be ready: {}",
+                    operator_down::reasons(case.context, false)
+                ),
+                false => format!("somebody to act: {}", finding.sentence),
+            };
+            Waiting::at(Gate::Operator, sentence).since(Some(finding.since))
+        }
         Verdict::Unknown(finding) => Waiting::at(Gate::Unknown, finding.sentence),
         Verdict::Pass | Verdict::NotApplicable => return None,
     };

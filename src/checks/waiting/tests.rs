@@ -156,15 +156,12 @@ fn a_healthy_instance_is_waited_for_in_nothing() {
 fn without_an_operator_nobody_acts() {
     let mut f = steady(healthy());
     operator(&mut f, "v1.6.1", false);
-    assert_eq!(
-        told(&f),
-        "operator: somebody to act: no pod of the operator of infra is ready: op-1 is not ready"
-    );
+    assert_eq!(told(&f), "operator: a pod of it to be ready: not ready");
     let mut f = steady(instance("orders").node(master().unready()).node(replica()));
     operator(&mut f, "v1.6.1", false);
     assert_eq!(
         told(&f),
-        "operator: somebody to act: no pod of the operator of infra is ready: op-1 is not ready\n\
+        "operator: a pod of it to be ready: not ready\n\
          election: its own next look: orders-0, labelled master, is not ready, and it would elect orders-1 (the replica with \
          the highest offset, then the lowest ordinal)"
     );

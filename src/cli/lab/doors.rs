@@ -5,6 +5,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use std::time::{Duration, Instant};
+
 use directories::ProjectDirs;
 use serde_json::Value;
 
@@ -28,9 +30,70 @@ pub(super) struct Labs {
     pub(super) running: Vec<Running>,
     /// Process numbers of those that are there and do not answer, as one that is stopped.
     pub(super) silent: Vec<u32>,
+    /// Process numbers of those that are being started.
+    pub(super) starting: Vec<u32>,
+}
+
+/// How a file that announces a lab ends.
+const STARTING: &str = "starting";
+
+/// A lab that is being started, as others see it: its file goes with this value.
+pub(super) struct Starting(PathBuf);
+
+impl Drop for Starting {
+    fn drop(&mut self) {
+        // What is left is swept by whoever looks next.
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// Announces that this process starts a lab, so that whoever looks for one meanwhile waits for it. `None` where there is no
+/// place to say so: then nobody waits.
+pub(super) fn announce() -> Option<Starting> {
+    let folder = folder().ok()?;
+    announced(&folder, std::process::id())
+}
+
+fn announced(folder: &Path, pid: u32) -> Option<Starting> {
+    let file = folder.join(format!("{pid}.{STARTING}"));
+    fs::create_dir_all(folder).ok()?;
+    fs::write(&file, "").ok()?;
+    Some(Starting(file))
+}
+
+/// Whether a process of that number is there.
+fn is_there(pid: u32) -> bool {
+    let pid = i32::try_from(pid)
+        .ok()
+        .and_then(rustix::process::Pid::from_raw);
+    pid.is_some_and(|pid| {
+        let asked = rustix::process::test_kill_process(pid);
+        !matches!(asked, Err(rustix::io::Errno::SRCH))
+    })
 }
 
 impl Labs {
+    /// The same, but waits for a lab that is being started where no other runs: one that was begun a moment ago has not
+    /// announced itself yet, one that has needs a second.
+    pub(super) async fn find_patiently(folder: &Path) -> Self {
+        const BEGUN: Duration = Duration::from_millis(300);
+        const STARTED: Duration = Duration::from_secs(10);
+        const PAUSE: Duration = Duration::from_millis(30);
+        let since = Instant::now();
+        loop {
+            let labs = Self::find(folder).await;
+            let patience = match labs.starting.is_empty() {
+                true => BEGUN,
+                false => STARTED,
+            };
+            let found = !labs.running.is_empty() || !labs.silent.is_empty();
+            if found || since.elapsed() >= patience {
+                return labs;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
     /// Asks every lab that has left a file, all at once; files with nobody behind them are removed.
     pub(super) async fn find(folder: &Path) -> Self {
         let files = fs::read_dir(folder)
@@ -59,6 +122,7 @@ impl Labs {
                 }
             }
         }
+        labs.starting = starting(folder);
         labs.running.sort_by_key(|lab| lab.pid);
         labs.silent.sort_unstable();
         labs
@@ -76,6 +140,14 @@ impl Labs {
             .map(|lab| lab.pid)
     }
 
+    /// That none runs, and whether one will.
+    pub(super) fn none(&self) -> String {
+        match self.starting.as_slice() {
+            [] => "no lab is running; start one with `darner lab --serve`".to_owned(),
+            pids => format!("{} is still starting; try again", processes(pids)),
+        }
+    }
+
     /// The one that is meant: the named one, else the only one.
     ///
     /// # Errors
@@ -84,7 +156,7 @@ impl Labs {
         let pids: Vec<String> = self.running.iter().map(|lab| lab.pid.to_string()).collect();
         let pids = pids.join(", ");
         let there = match self.running.as_slice() {
-            [] => "no lab is running; start one with `darner lab --serve`".to_owned(),
+            [] => self.none(),
             [_] => format!("one runs as process {pids}"),
             _ => format!("labs run as processes {pids}"),
         };
@@ -111,6 +183,24 @@ impl Labs {
                 _ => format!("no lab runs as process {wanted}; {there}"),
             })
     }
+}
+
+/// The labs that are announced by a process that is there.
+fn starting(folder: &Path) -> Vec<u32> {
+    let files = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut pids: Vec<u32> = files
+        .filter_map(|entry| {
+            let path = entry.path();
+            let is_one = path.extension().is_some_and(|end| end == STARTING);
+            let pid = path.file_stem()?.to_str()?.parse::<u32>().ok()?;
+            if is_one && !is_there(pid) {
+                let _ = fs::remove_file(&path);
+            }
+            (is_one && is_there(pid)).then_some(pid)
+        })
+        .collect();
+    pids.sort_unstable();
+    pids
 }
 
 fn processes(pids: &[u32]) -> String {
@@ -155,6 +245,7 @@ mod tests {
         Labs {
             running: running.collect(),
             silent: silent.to_vec(),
+            starting: Vec::new(),
         }
     }
 
@@ -201,6 +292,38 @@ mod tests {
                 "{running:?} {silent:?} {wanted:?}"
             );
         }
+    }
+
+    #[tokio::test]
+    async fn a_lab_that_is_starting_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let own = std::process::id();
+        // One that was killed while it started is not waited for.
+        drop(announced(folder.path(), own));
+        let dead = folder.path().join("4194305.starting");
+        fs::write(&dead, "").unwrap();
+        let labs = Labs::find_patiently(folder.path()).await;
+        assert!(labs.starting.is_empty() && !dead.exists());
+        assert!(labs.none().starts_with("no lab is running"));
+        let starting = announced(folder.path(), own).unwrap();
+        let labs = Labs::find(folder.path()).await;
+        assert_eq!(labs.starting, [own]);
+        assert_eq!(
+            labs.choose(None).map(|lab| lab.pid),
+            Err(format!(
+                "the lab of process {own} is still starting; try again"
+            ))
+        );
+        // It comes up while somebody waits.
+        let lab = Lab::start(crate::lab::LabOptions::default()).await.unwrap();
+        let file = folder.path().join(format!("{own}.json"));
+        let (labs, _door) = tokio::join!(Labs::find_patiently(folder.path()), async {
+            let door = lab.serve_control(&file, None).await.unwrap();
+            drop(starting);
+            door
+        });
+        assert_eq!(labs.choose(None).map(|lab| lab.pid), Ok(own));
+        lab.shutdown();
     }
 
     #[tokio::test]

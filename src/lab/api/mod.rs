@@ -41,6 +41,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper::header::{DATE, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -205,7 +206,16 @@ async fn connection(stream: TcpStream, desk: Arc<Desk>) {
     let faults = desk.faults.clone();
     let service = service_fn(move |request| {
         let desk = Arc::clone(&desk);
-        async move { Ok::<_, Infallible>(desk::answer(desk, request).await) }
+        async move {
+            let at = desk.store.clock().now();
+            let mut response = desk::answer(desk, request).await;
+            // By the server's own clock, which a scenario may have set wrong.
+            let date = at.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+            if let Ok(date) = HeaderValue::try_from(date) {
+                response.headers_mut().insert(DATE, date);
+            }
+            Ok::<_, Infallible>(response)
+        }
     });
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())

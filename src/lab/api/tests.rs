@@ -709,3 +709,30 @@ async fn a_connection_can_be_asked_by_hand() {
     let _ = stream.read_to_end(&mut answer).await;
     assert_eq!(api.get(MAPS).await.0, 200);
 }
+
+#[tokio::test]
+async fn answers_are_dated_by_the_servers_own_clock() {
+    let api = Api::start().await;
+    let mut dates = Vec::new();
+    for ahead in [0, 3] {
+        api.store
+            .clock()
+            .advance(jiff::SignedDuration::from_hours(ahead));
+        let mut stream = TcpStream::connect(api.server.address()).await.unwrap();
+        stream
+            .write_all(b"GET /version HTTP/1.1\r\nHost: lab\r\nConnection: close\r\n\r\n")
+            .await
+            .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        let line = answer.lines().find_map(|line| line.strip_prefix("date: "));
+        let format = "%a, %d %b %Y %H:%M:%S GMT";
+        let at = jiff::civil::DateTime::strptime(format, line.unwrap()).unwrap();
+        dates.push(at);
+    }
+    let [right, fast] = dates.as_slice() else {
+        panic!("two answers");
+    };
+    let hours = (*fast - *right).total(jiff::Unit::Minute).unwrap();
+    assert!((179.0..=182.0).contains(&hours), "{dates:?}");
+}

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{SCENARIOS, Scenario, start};
+use super::{SCENARIOS, Scenario, Use, start};
 
 /// The most instances `scale:N` makes.
 pub const MOST_INSTANCES: usize = 1000;
@@ -14,6 +14,18 @@ pub struct Unknown {
     pub name: String,
     /// The nearest name there is, when one is near enough to be meant.
     pub nearest: Option<&'static str>,
+}
+
+impl Unknown {
+    /// The same with the nearest name of what can be used then ([`Use::Start`] or [`Use::Running`]): what would be refused
+    /// is no help.
+    pub(in crate::lab) fn used(self, when: Use) -> Self {
+        let usable = SCENARIOS
+            .iter()
+            .filter(|scenario| scenario.when == when || scenario.when == Use::Both);
+        let nearest = nearest(&self.name, usable.map(|scenario| scenario.name));
+        Self { nearest, ..self }
+    }
 }
 
 impl fmt::Display for Unknown {
@@ -45,7 +57,7 @@ impl fmt::Display for Unknown {
 pub(in crate::lab) fn find(name: &str) -> Result<(&'static Scenario, usize), Unknown> {
     let unknown = || Unknown {
         name: name.to_owned(),
-        nearest: nearest(name),
+        nearest: nearest(name, SCENARIOS.iter().map(|scenario| scenario.name)),
     };
     let (wanted, count) = match name.strip_prefix("scale:").map(str::parse) {
         Some(Ok(count)) if (1..=MOST_INSTANCES).contains(&count) => (start::SCALE.name, count),
@@ -59,18 +71,18 @@ pub(in crate::lab) fn find(name: &str) -> Result<(&'static Scenario, usize), Unk
 
 /// The scenario whose name is near enough to what was typed to be a slip of the keys: within a third of its letters
 /// (neighbours swapped count once), else one that contains it.
-fn nearest(typed: &str) -> Option<&'static str> {
+fn nearest(typed: &str, names: impl Iterator<Item = &'static str> + Clone) -> Option<&'static str> {
     let lower = typed.to_lowercase();
     let most = lower.chars().count() / 3 + 1;
-    let names = SCENARIOS.iter().map(|scenario| scenario.name);
     let near = names.clone().filter_map(|name| {
         let distance = strsim::osa_distance(&lower, name);
         (distance <= most && !lower.is_empty()).then_some((distance, name))
     });
     let is_part = |name: &&str| lower.len() >= 3 && name.contains(&lower);
-    near.min()
-        .map(|(_, name)| name)
-        .or_else(|| names.clone().find(is_part))
+    near.min().map(|(_, name)| name).or_else(|| {
+        let mut names = names;
+        names.find(is_part)
+    })
 }
 
 #[cfg(test)]
@@ -105,6 +117,22 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    #[test]
+    fn what_could_not_be_used_then_is_not_offered() {
+        for (typed, when, wanted) in [
+            ("heel", Use::Start, None),
+            ("heel", Use::Running, Some("heal")),
+            ("scale", Use::Start, Some("scale:N")),
+            ("scale", Use::Running, None),
+            ("haelthy", Use::Start, Some("healthy")),
+            ("fullsync", Use::Start, Some("full-sync")),
+            ("fullsync", Use::Running, Some("full-sync")),
+        ] {
+            let unknown = find(typed).unwrap_err().used(when);
+            assert_eq!(unknown.nearest, wanted, "{typed} {when:?}");
         }
     }
 

@@ -79,7 +79,12 @@ impl FleetRow {
             rank: state,
             since: since_of(judgement),
             name: view.id.to_string(),
-            created: view.dragonfly.value.meta.created,
+            created: view
+                .dragonfly
+                .value
+                .meta
+                .created
+                .map(|at| view.context.by_our_clock(at)),
             restarts,
             findings: judgement.map_or(0, |j| j.findings.len()),
             is_stale,

@@ -47,22 +47,19 @@ pub(super) fn view(see: &See<'_>, view: &InstanceView<'_>, area: Rect, buf: &mut
         ("memory", &engine.used, &bytes, limit.filter(|max| *max > 0)),
         ("lag", &engine.lag, &records, None),
     ];
-    let too_far = i64::try_from(see.limits.lag).unwrap_or(i64::MAX) as f64;
     let now = see.now.as_second();
     for ((label, series, format, limit), place) in charts.into_iter().zip(places(area)) {
         let columns = Chart::columns(label, place);
         let values = sampled(series.figures(), now, Series::SPAN, columns, see.period());
-        let over = label == "lag"
-            && values
-                .last()
-                .copied()
-                .flatten()
-                .is_some_and(|v| v > too_far);
+        let is_blank = values.last().copied().flatten().is_none();
+        let newest = series.last().filter(|_| !is_blank);
+        let over = label == "lag" && newest.is_some_and(|lag| lag > see.limits.lag);
         let tone = if over { Tone::Degraded } else { Tone::Chart };
         Chart::new(label, &values, format)
             .tone(tone)
             .up_to(limit.map(|max| max as f64))
             .span(Series::SPAN)
+            .newest(newest)
             .stale(stale)
             .render(&see.look, place, buf);
     }

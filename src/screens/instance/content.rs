@@ -62,7 +62,7 @@ pub(super) fn of<'a>(
             let rows = move |at: usize| {
                 let event = shown.get(at);
                 event
-                    .map(|e| events::cells(see, e, stale))
+                    .map(|e| events::cells(see, view, e, stale))
                     .unwrap_or_default()
             };
             let empty = unread(view, Kind::Event)

@@ -1,5 +1,6 @@
 //! Events about the instance and what belongs to it, newest first.
 
+use crate::domain::InstanceView;
 use crate::domain::object::Event;
 use crate::domain::world::Held;
 use crate::screens::parts::See;
@@ -25,10 +26,19 @@ pub(super) fn columns() -> Vec<Column> {
 }
 
 /// The cells of an event, in the order of [`columns`].
-pub(super) fn cells(see: &See<'_>, held: &Held<Event>, stale: bool) -> Row {
+pub(super) fn cells(
+    see: &See<'_>,
+    view: &InstanceView<'_>,
+    held: &Held<Event>,
+    stale: bool,
+) -> Row {
     let event = &held.value;
     // An event without a time is as old as we have known it.
-    let at = event.at.or(event.meta.created).unwrap_or(held.first_seen);
+    let told = event.at.or(event.meta.created);
+    let age = match told {
+        Some(at) => see.age_in(view.context, at),
+        None => see.age(held.first_seen),
+    };
     let (sign, tone) = match event.warning {
         true => (Glyph::Warning, Tone::Degraded),
         false => (Glyph::Dot, Tone::Muted),
@@ -38,7 +48,7 @@ pub(super) fn cells(see: &See<'_>, held: &Held<Event>, stale: bool) -> Row {
         n => n.to_string(),
     };
     Row::new(vec![
-        Piece::muted(see.age(at)),
+        Piece::muted(age),
         Piece::new(format!("{} {}", see.sign(sign), event.reason), tone),
         Piece::text(format!(
             "{} {}",

@@ -3,6 +3,8 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
+use crate::checks::pairs::{Server, servers};
+use crate::domain::object::image_tag;
 use crate::domain::{InstanceId, InstanceView, Kind, text};
 use crate::screens::parts::{
     See, finding_sign, finding_tone, missing, standing, state_sign, state_tone,
@@ -93,13 +95,7 @@ fn well(see: &See<'_>, view: &InstanceView<'_>) -> Vec<Piece> {
 fn what(see: &See<'_>, view: &InstanceView<'_>, columns: usize) -> Vec<Piece> {
     let dragonfly = &view.dragonfly.value;
     let mut words: Vec<String> = Vec::new();
-    let image = dragonfly
-        .image
-        .as_deref()
-        .or_else(|| view.stateful_set.map(|s| s.value.image.as_str()));
-    if let Some(tag) = image.and_then(crate::domain::object::image_tag) {
-        words.push(tag.to_owned());
-    }
+    words.extend(versions(view));
     if let Some(wanted) = view.wanted() {
         let noun = if wanted == 1 { "node" } else { "nodes" };
         words.push(format!("{wanted} {noun} wanted"));
@@ -123,13 +119,32 @@ fn what(see: &See<'_>, view: &InstanceView<'_>, columns: usize) -> Vec<Piece> {
         words.push("being deleted".to_owned());
     }
     if let Some(at) = dragonfly.meta.created {
-        words.push(format!("made {} ago", see.age(at)));
+        words.push(format!("made {} ago", see.age_in(view.context, at)));
     }
     let dot = format!(" {} ", see.sign(Glyph::Dot));
     while words.len() > 1 && draw::width(&words.join(&dot)) + 1 > columns {
         words.pop();
     }
     vec![Piece::muted(format!(" {}", words.join(&dot)))]
+}
+
+/// `v1.39.0`, or `v1.39.0, wanted v1.40.1`: what runs before what is only wanted.
+fn versions(view: &InstanceView<'_>) -> Option<String> {
+    let image = view.dragonfly.value.image.as_deref();
+    let image = image.or_else(|| view.stateful_set.map(|held| held.value.image.as_str()));
+    let Ok(servers) = servers(view) else {
+        return image_tag(image?).map(str::to_owned);
+    };
+    let (run, wanted): (Vec<Server>, Vec<Server>) = servers.into_iter().partition(|one| one.runs);
+    let words = |all: Vec<Server>| {
+        let words: Vec<String> = all.into_iter().map(|one| one.word).collect();
+        words.join(" and ")
+    };
+    Some(match (run.is_empty(), wanted.is_empty()) {
+        (_, true) => words(run),
+        (true, false) => format!("{} wanted", words(wanted)),
+        (false, false) => format!("{}, wanted {}", words(run), words(wanted)),
+    })
 }
 
 /// The instance is not there (any more).

@@ -12,6 +12,9 @@ use crate::widgets::{Column, Piece, Row, draw};
 pub(super) fn columns(view: &InstanceView<'_>) -> Vec<Column> {
     let names = view.nodes.iter().map(|n| draw::width(&n.id.pod));
     let name = u16::try_from(names.max().unwrap_or(0)).unwrap_or(u16::MAX);
+    // A reason for not running is told whole where there is room.
+    let pods = view.nodes.iter();
+    let pods = pods.map(|node| draw::width(&pod_cell(&node.pod.value).text));
     let figure = |id, title, wide, priority| {
         Column::new(id, title)
             .width(wide, wide)
@@ -28,7 +31,10 @@ pub(super) fn columns(view: &InstanceView<'_>) -> Vec<Column> {
         Column::new("label", "LABEL").width(7, 7),
         Column::new("engine", "ENGINE").width(9, 9),
         Column::new("service", "SERVICE").width(7, 7),
-        Column::new("pod", "POD").width(9, 26).priority(2),
+        Column::new("pod", "POD")
+            .width(9, 26)
+            .holds(u16::try_from(pods.max().unwrap_or(0)).unwrap_or(u16::MAX))
+            .priority(2),
         Column::new("link", "LINK").width(14, 26).fill().priority(1),
         // Journal records, the unit that the engine counts in.
         figure("lag", "LAG rec", 7, 2),
@@ -79,7 +85,7 @@ pub(super) fn cells(see: &See<'_>, view: &InstanceView<'_>, node: &NodeView<'_>)
         Some(memory_words(used, percent))
     });
     let offset = engine.and_then(|e| e.follower()?.offset);
-    let age = pod.meta.created.map(|at| see.age(at));
+    let age = pod.meta.created.map(|at| see.age_in(view.context, at));
     Row::new(vec![
         Piece::new(node.id.pod.to_string(), Tone::Strong),
         label(see, node),
@@ -93,7 +99,7 @@ pub(super) fn cells(see: &See<'_>, view: &InstanceView<'_>, node: &NodeView<'_>)
             Question::Stats,
             engine.and_then(|e| Some(text::count(e.stats.as_ref()?.value.ops?))),
         ),
-        restarts(see, pod),
+        restarts(see, view, pod),
         age.map_or_else(dash, Piece::muted),
         answer(Question::Replication, offset.map(|n| n.to_string())),
         answer(
@@ -219,6 +225,10 @@ fn waiting_reason(container: &Container) -> Option<String> {
 }
 
 fn link(see: &See<'_>, view: &InstanceView<'_>, node: &NodeView<'_>) -> Piece {
+    if let Some(stands) = topology::container(node) {
+        // Why stands beside it.
+        return Piece::new("not running", stands.tone);
+    }
     let silence = node.engine.and_then(|e| e.role_silence());
     if let Some((_, fault, _)) = silence.filter(|(_, f, _)| f.kind == FaultKind::Forbidden) {
         return Piece::new(format!("no right: {}", fault.message), Tone::Unknown);
@@ -251,14 +261,14 @@ fn lag(see: &See<'_>, view: &InstanceView<'_>, node: &NodeView<'_>) -> Piece {
 }
 
 /// `2 OOMKilled`: how often, and how it last ended.
-fn restarts(see: &See<'_>, pod: &Pod) -> Piece {
+fn restarts(see: &See<'_>, view: &InstanceView<'_>, pod: &Pod) -> Piece {
     let count = pod.restarts();
     if count == 0 {
         return Piece::muted("0");
     }
     let end = pod.containers.iter().find_map(|c| c.last_end.as_ref());
     let text = match end.and_then(|end| end.at) {
-        Some(at) => format!("{count}, {} ago", see.age(at)),
+        Some(at) => format!("{count}, {} ago", see.age_in(view.context, at)),
         None => count.to_string(),
     };
     let is_oom = end.is_some_and(|end| end.reason == "OOMKilled");

@@ -70,7 +70,12 @@ pub(super) fn cells(see: &See<'_>, consumers: &Consumers, slow: &Slow<'_>) -> Ro
     let entry = slow.entry;
     let at = entry
         .at
-        .and_then(|at| jiff::Timestamp::from_second(at).ok());
+        .and_then(|at| jiff::Timestamp::from_second(at).ok())
+        .map(|at| {
+            slow.node
+                .engine
+                .map_or(at, |engine| engine.by_our_clock(at))
+        });
     Row::new(vec![
         Piece::new(took(entry.micros), Tone::Strong),
         Piece::text(entry.command.clone()),

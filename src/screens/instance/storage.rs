@@ -38,18 +38,18 @@ pub(super) fn lines(see: &See<'_>, view: &InstanceView<'_>) -> Vec<Line> {
         .map(|held| Line {
             name: held.value.meta.name.to_string(),
             kind: Some("pvc"),
-            row: claim(see, &held.value).stale(stale),
+            row: claim(see, view, &held.value).stale(stale),
         })
         .collect();
     lines.extend(view.pdbs.iter().map(|held| Line {
         name: held.value.meta.name.to_string(),
         kind: Some("pdb"),
-        row: budget(see, &held.value).stale(stale),
+        row: budget(see, view, &held.value).stale(stale),
     }));
     lines.extend(view.policies.iter().map(|held| Line {
         name: held.value.meta.name.to_string(),
         kind: Some("networkpolicy"),
-        row: policy(see, &held.value).stale(stale),
+        row: policy(see, view, &held.value).stale(stale),
     }));
     // A right that is missing takes its lines away, and says so.
     let snapshot = view.dragonfly.value.snapshot.as_ref();
@@ -66,7 +66,7 @@ pub(super) fn lines(see: &See<'_>, view: &InstanceView<'_>) -> Vec<Line> {
     lines
 }
 
-fn claim(see: &See<'_>, pvc: &Pvc) -> Row {
+fn claim(see: &See<'_>, view: &InstanceView<'_>, pvc: &Pvc) -> Row {
     let dash = || Piece::muted(see.sign(Glyph::Dash));
     let size = |bytes: Option<u64>| bytes.map(text::bytes);
     let resizing = pvc.conditions.iter().find(|c| c.status == "True");
@@ -89,12 +89,12 @@ fn claim(see: &See<'_>, pvc: &Pvc) -> Row {
         pvc.class.clone().map_or_else(dash, Piece::muted),
         pvc.meta
             .created
-            .map_or_else(dash, |at| Piece::muted(see.age(at))),
+            .map_or_else(dash, |at| Piece::muted(see.age_in(view.context, at))),
     ])
 }
 
 /// How many more pods an eviction may take.
-fn budget(see: &See<'_>, pdb: &Pdb) -> Row {
+fn budget(see: &See<'_>, view: &InstanceView<'_>, pdb: &Pdb) -> Row {
     let tone = if pdb.allowed > 0 {
         Tone::Healthy
     } else {
@@ -105,7 +105,10 @@ fn budget(see: &See<'_>, pdb: &Pdb) -> Row {
         (None, Some(max)) => format!("max {max} out"),
         (None, None) => String::new(),
     };
-    let age = pdb.meta.created.map(|at| see.age(at)).unwrap_or_default();
+    let created = pdb.meta.created;
+    let age = created
+        .map(|at| see.age_in(view.context, at))
+        .unwrap_or_default();
     Row::new(vec![
         Piece::text(format!("PDB {}", pdb.meta.name)),
         Piece::new(format!("may lose {}", pdb.allowed), tone),
@@ -116,14 +119,14 @@ fn budget(see: &See<'_>, pdb: &Pdb) -> Row {
     ])
 }
 
-fn policy(see: &See<'_>, policy: &NetworkPolicy) -> Row {
+fn policy(see: &See<'_>, view: &InstanceView<'_>, policy: &NetworkPolicy) -> Row {
     let state = match policy.ingress_rules {
         None => "does not limit ingress".to_owned(),
         Some(0) => "denies all ingress".to_owned(),
         Some(1) => "1 ingress rule".to_owned(),
         Some(n) => format!("{n} ingress rules"),
     };
-    let age = policy.meta.created.map(|at| see.age(at));
+    let age = policy.meta.created.map(|at| see.age_in(view.context, at));
     Row::new(vec![
         Piece::text(format!("NetworkPolicy {}", policy.meta.name)),
         Piece::text(state),

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use crate::domain::engine::{LinkState, Question};
+use crate::domain::object::{ContainerEnd, ContainerState};
 use crate::domain::{FaultKind, InstanceView, Kind, NodeView, Role, text};
 use crate::screens::parts::See;
 use crate::settings::{Glyph, Tone};
@@ -10,6 +11,9 @@ use crate::widgets::{Piece, draw};
 
 /// Columns from which the Service stands beside the nodes instead of above them.
 const WIDE: usize = 90;
+
+/// Columns from which it is said what a global Service is.
+const ROOMY: usize = 110;
 
 /// How a replica hangs on its master.
 #[derive(Debug, Clone, PartialEq)]
@@ -97,7 +101,7 @@ pub(super) fn lines(see: &See<'_>, view: &InstanceView<'_>, columns: usize) -> V
         see.sign(Glyph::Right)
     );
     let endpoints = view.endpoints();
-    let service = service_words(see, view);
+    let service = service_words(see, view, columns);
     let lead = draw::line_width(&service) + draw::width(&arrow);
     let roots: Vec<&NodeView<'_>> = view.engine_masters().collect();
     let is_wide = columns >= WIDE && lead <= columns / 2;
@@ -195,7 +199,7 @@ pub(super) fn wrapped(lines: &[Vec<Piece>], columns: usize) -> Vec<Vec<Piece>> {
     lines.collect()
 }
 
-fn service_words(see: &See<'_>, view: &InstanceView<'_>) -> Vec<Piece> {
+fn service_words(see: &See<'_>, view: &InstanceView<'_>, columns: usize) -> Vec<Piece> {
     let name = &view.dragonfly.value.service;
     let Some(service) = view.service else {
         let text = format!(" Service {name} (not there)");
@@ -206,7 +210,13 @@ fn service_words(see: &See<'_>, view: &InstanceView<'_>) -> Vec<Piece> {
         Piece::new(name.clone(), Tone::Strong),
     ];
     if service.value.is_global() {
-        pieces.push(Piece::muted(format!(" {} global", see.sign(Glyph::Dot))));
+        // What that means, where it takes nothing from the nodes; else the explanation says it.
+        let mesh = match columns >= ROOMY {
+            true => " (Cilium ClusterMesh)",
+            false => "",
+        };
+        let dot = see.sign(Glyph::Dot);
+        pieces.push(Piece::muted(format!(" {dot} global{mesh}")));
     }
     pieces
 }
@@ -352,8 +362,34 @@ fn loose_line(
     pieces
 }
 
+/// What its container does instead of running: `CrashLoopBackOff (Error, exit 139)`. That nothing answers is a mere
+/// consequence of it.
+pub(super) fn container(node: &NodeView<'_>) -> Option<Piece> {
+    let container = node.pod.value.container("dragonfly")?;
+    let ended = |end: &ContainerEnd| format!(" ({}, exit {})", end.reason, end.exit);
+    let (word, is_starting) = match &container.state {
+        ContainerState::Waiting { reason, .. } => match reason.as_str() {
+            "" => ("waits".to_owned(), true),
+            "ContainerCreating" | "PodInitializing" => (reason.clone(), true),
+            _ => (reason.clone(), false),
+        },
+        ContainerState::Ended(end) => (format!("ended{}", ended(end)), false),
+        ContainerState::Running { .. } | ContainerState::Unreported => return None,
+    };
+    let last = container.last_end.as_ref();
+    let last = last.map_or(String::new(), ended);
+    let tone = match is_starting {
+        true => Tone::Syncing,
+        false => Tone::Broken,
+    };
+    Some(Piece::new(format!("  not running: {word}{last}"), tone))
+}
+
 /// Why an engine does not answer, and how old its last word is.
 pub(super) fn silence(see: &See<'_>, node: &NodeView<'_>) -> Vec<Piece> {
+    if let Some(stands) = container(node) {
+        return vec![stands];
+    }
     let Some(engine) = node.engine else {
         return Vec::new();
     };
@@ -381,6 +417,36 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::domain::fixture::*;
+
+    #[test]
+    fn a_container_that_does_not_run_is_told_before_the_silence_it_causes() {
+        let refused = (
+            FaultKind::Unreachable,
+            "nothing listens on the port in the pod",
+        );
+        for (node, wanted) in [
+            (master(), None),
+            (master().unreachable(refused.0, refused.1), None),
+            (
+                pending().waiting("ImagePullBackOff"),
+                Some("  not running: ImagePullBackOff"),
+            ),
+            (
+                master()
+                    .ended("Error", 139)
+                    .waiting("CrashLoopBackOff")
+                    .unreachable(refused.0, refused.1),
+                Some("  not running: CrashLoopBackOff (Error, exit 139)"),
+            ),
+            // It came back.
+            (master().ended("OOMKilled", 137), None),
+        ] {
+            let f = instance("orders").node(node).build();
+            let view = f.world.instance(&f.id).unwrap();
+            let told = container(view.nodes.first().unwrap()).map(|piece| piece.text);
+            assert_eq!(told.as_deref(), wanted);
+        }
+    }
 
     #[test]
     fn a_link_is_online_only_by_answers_that_stand() {

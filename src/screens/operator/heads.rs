@@ -3,8 +3,8 @@
 use super::contexts;
 use crate::checks::leader::{Leader, leader};
 use crate::checks::{State, Subject};
+use crate::domain::Kind;
 use crate::domain::world::ContextWorld;
-use crate::domain::{Kind, text};
 use crate::screens::parts::{Section, See, denied, standing, state_sign, state_tone};
 use crate::settings::{Glyph, Tone};
 use crate::widgets::{Column, Piece, Row};
@@ -127,11 +127,11 @@ fn leads(see: &See<'_>, context: &ContextWorld) -> (Piece, Piece) {
             let renewed = newest(context).and_then(|lease| lease.renewed);
             let acquired = newest(context).and_then(|lease| lease.acquired);
             let mut words = match renewed {
-                Some(at) => format!("renewed {} ago", see.age(at)),
+                Some(at) => format!("renewed {} ago", see.age_in(context, at)),
                 None => "held".to_owned(),
             };
             if let Some(at) = acquired {
-                words.push_str(&format!(", for {}", text::age(at, see.now)));
+                words.push_str(&format!(", for {}", see.age_in(context, at)));
             }
             (
                 Piece::text(format!("{ellipsis}-{tail}")),

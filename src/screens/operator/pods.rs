@@ -18,7 +18,10 @@ pub(super) fn section<'a>(see: &See<'_>, context: &ContextWorld) -> Section<'a> 
         .map(|held| {
             let name = held.value.meta.name.to_string();
             let leads = leads == Some(name.as_str());
-            (name, row(see, held, leads).stale(!context.is_live()))
+            (
+                name,
+                row(see, context, held, leads).stale(!context.is_live()),
+            )
         })
         .collect();
     Section {
@@ -43,7 +46,7 @@ pub(super) fn section<'a>(see: &See<'_>, context: &ContextWorld) -> Section<'a> 
     }
 }
 
-fn row(see: &See<'_>, held: &Held<Pod>, leads: bool) -> Row {
+fn row(see: &See<'_>, context: &ContextWorld, held: &Held<Pod>, leads: bool) -> Row {
     let pod = &held.value;
     let (sign, word, tone) = state(pod);
     let restarts = pod.restarts();
@@ -56,7 +59,7 @@ fn row(see: &See<'_>, held: &Held<Pod>, leads: bool) -> Row {
     let end = end.map(|(container, end)| {
         let ago = end
             .at
-            .map(|at| format!(", {} ago", see.age(at)))
+            .map(|at| format!(", {} ago", see.age_in(context, at)))
             .unwrap_or_default();
         let which = match container.name.as_str() {
             "manager" | "" => String::new(),
@@ -90,7 +93,7 @@ fn row(see: &See<'_>, held: &Held<Pod>, leads: bool) -> Row {
         Piece::muted(pod.machine.clone().unwrap_or_default()),
         pod.meta
             .created
-            .map_or_else(dash, |at| Piece::muted(see.age(at))),
+            .map_or_else(dash, |at| Piece::muted(see.age_in(context, at))),
     ])
 }
 

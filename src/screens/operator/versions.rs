@@ -49,7 +49,7 @@ fn cells(see: &See<'_>, context: &ContextWorld) -> Vec<Cell> {
             "{} {} {} {}",
             cell.id, cell.server, cell.verdict, cell.sentence
         );
-        !(see.ill_only && cell.tone == Tone::Healthy)
+        !(see.ill_only && matches!(cell.tone, Tone::Healthy | Tone::Muted))
             && see.filter.words().all(|w| text.contains(w))
     });
     cells
@@ -74,7 +74,7 @@ pub(super) fn section<'a>(see: &'a See<'a>, context: &ContextWorld) -> Section<'
             Column::new("instance", "INSTANCE")
                 .width(14, 27)
                 .cut_middle(),
-            Column::new("server", "SERVER").width(8, 9),
+            Column::new("server", "SERVER").width(8, 16),
             Column::new("verdict", "VERDICT").width(13, 13),
             Column::new("reference", "SEE").width(10, 10).priority(1),
             Column::new("why", "WHAT GOES WRONG").width(20, 60).fill(),
@@ -113,7 +113,7 @@ fn of_instance(id: &InstanceId, view: &InstanceView<'_>, operator: Option<Versio
         Err(why) => return unknown("unknown".to_owned(), why),
     };
     let Some(operator) = operator else {
-        let all: Vec<String> = versions.iter().map(ToString::to_string).collect();
+        let all: Vec<String> = versions.iter().map(|server| server.word.clone()).collect();
         let why = "the operator's image does not tell its version".to_owned();
         return unknown(all.join(" "), why);
     };
@@ -122,12 +122,26 @@ fn of_instance(id: &InstanceId, view: &InstanceView<'_>, operator: Option<Versio
     for server in versions {
         let pair = Pair {
             operator,
-            server,
+            server: server.version,
             pods: view.wanted().unwrap_or(1),
             master_only: snapshot.is_some_and(|snapshot| snapshot.master_only),
         };
-        let server = server.to_string();
+        // What nobody runs has done nothing wrong, nor right.
+        let lead = match server.runs {
+            true => "",
+            false => "wanted, and no node runs it: ",
+        };
+        let wanted = !server.runs;
+        let server = server.word;
         match standing(&pair) {
+            Standing::Good if wanted => cells.push(cell(
+                server,
+                Glyph::Dot,
+                Tone::Muted,
+                "not run",
+                "",
+                format!("{lead}nothing is known to go wrong"),
+            )),
             Standing::Good => cells.push(cell(
                 server,
                 Glyph::Healthy,
@@ -142,14 +156,14 @@ fn of_instance(id: &InstanceId, view: &InstanceView<'_>, operator: Option<Versio
                 Tone::Unknown,
                 "untested",
                 "",
-                why,
+                format!("{lead}{why}"),
             )),
             Standing::Faulty(known) => cells.extend(known.into_iter().map(|known| {
                 let (sign, tone, verdict) = match known.fatal {
                     true => (Glyph::Broken, Tone::Broken, "will not run"),
                     false => (Glyph::Warning, Tone::Degraded, "known fault"),
                 };
-                let sentence = known.sentence.to_owned();
+                let sentence = format!("{lead}{}", known.sentence);
                 cell(
                     server.clone(),
                     sign,

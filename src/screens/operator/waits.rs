@@ -122,7 +122,7 @@ fn row(
     let dragonfly = context.dragonflies.get(&id.namespace, &id.name);
     let phase = dragonfly.and_then(|held| held.value.phase.clone());
     let since = first.since.map(|since| match since {
-        Since::Exactly(at) => see.age(at),
+        Since::Exactly(at) => see.age_in(context, at),
         Since::Seen(_) => see.since(since),
     });
     let marker = if narrowed { see.sign(Glyph::Down) } else { "" };

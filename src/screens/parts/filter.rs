@@ -220,16 +220,24 @@ fn term(word: &str) -> Result<Option<Term>, String> {
     {
         let Some((_, field)) = FIELDS.iter().find(|(known, _)| *known == name) else {
             let near = suggestion(name, FIELDS.iter().map(|(known, _)| *known));
-            return Err(format!("there is no field `{name}:`; {near}"));
+            return Err(refused(&format!("there is no field `{name}:`"), &near));
         };
         let value = value.to_lowercase();
         if *field == Field::State && !is_state(&value) {
             let near = suggestion(&value, states());
-            return Err(format!("there is no state `{value}`; {near}"));
+            return Err(refused(&format!("there is no state `{value}`"), &near));
         }
         return Ok((!value.is_empty()).then_some(Term::Word(*field, value)));
     }
     Ok((!word.is_empty()).then(|| Term::Text(word.to_lowercase())))
+}
+
+/// What is wrong, and what was meant where a name is near.
+fn refused(what: &str, near: &str) -> String {
+    match near {
+        "" => what.to_owned(),
+        near => format!("{what}; {near}"),
+    }
 }
 
 /// Words that `state:` may be followed by, as they are written there.
@@ -277,7 +285,7 @@ fn comparison(word: &str) -> Option<(&str, Compare, &str)> {
 fn compared(name: &str, compare: Compare, figure: &str) -> Result<Option<Term>, String> {
     let Some((_, measure)) = MEASURES.iter().find(|(known, _)| *known == name) else {
         let near = suggestion(name, MEASURES.iter().map(|(known, _)| *known));
-        return Err(format!("`{name}` cannot be compared; {near}"));
+        return Err(refused(&format!("`{name}` cannot be compared"), &near));
     };
     if figure.is_empty() {
         return Ok(None);
@@ -462,6 +470,7 @@ mod tests {
                 "stat:ill",
                 "there is no field `stat:`; did you mean `state`?",
             ),
+            ("state:bogus", "there is no state `bogus`"),
             ("lags>1", "`lags` cannot be compared; did you mean `lag`?"),
             ("lag>x", "`x` is not a number"),
             ("lag>1%", "`%` is not a unit of lag"),

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::Filter;
 use crate::checks::{Board, Limits, Since};
+use crate::domain::world::ContextWorld;
 use crate::domain::{World, text};
 use crate::settings::{Glyph, Settings};
 use crate::widgets::Look;
@@ -44,6 +45,12 @@ impl<'a> See<'a> {
     pub fn age(&self, at: Timestamp) -> String {
         self.clock.note_age(at, self.now);
         text::age(at, self.now)
+    }
+
+    /// How long ago something was that a cluster tells by its own clock: the making of an object, an event, the end of a
+    /// container.
+    pub fn age_in(&self, context: &ContextWorld, theirs: Timestamp) -> String {
+        self.age(context.by_our_clock(theirs))
     }
 
     /// How long it will be until then: `4s`; `None` when it has come.

@@ -131,8 +131,8 @@ pub struct Standing {
     pub sign: Glyph,
     /// Its tone.
     pub tone: Tone,
-    /// `connecting`, `unreachable`, `login needed`, `degraded`, `operator down`; empty when it is live and nothing is
-    /// missing.
+    /// `connecting`, `unreachable`, `login needed`, `degraded`, `operator down`, `slow`; empty when it is live, answers soon
+    /// and nothing is missing.
     pub word: &'static str,
     /// What is missing or failing, short: `dial timeout`, `no events`.
     pub why: String,
@@ -161,10 +161,13 @@ pub fn standing(see: &See<'_>, context: &ContextWorld) -> Standing {
             let why = fault.message.clone();
             of(Glyph::Unknown, Tone::Unknown, "unusable", why)
         }
-        Link::Live { .. } => {
+        Link::Live { rtt } => {
             let why = missing(context).join(", ");
             let Some(worst) = worst_finding(see, context) else {
                 return match why.is_empty() {
+                    true if *rtt >= see.limits.round_trip => {
+                        of(Glyph::Warning, Tone::Degraded, "slow", why)
+                    }
                     true => of(Glyph::Healthy, Tone::Healthy, "", why),
                     false => of(Glyph::Warning, Tone::Degraded, "degraded", why),
                 };

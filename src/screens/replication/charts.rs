@@ -132,6 +132,7 @@ fn one(see: &See<'_>, chart: &Drawn, place: Rect, buf: &mut ratatui::buffer::Buf
     Chart::new(&chart.label, &values, &format)
         .tone(chart.tone)
         .span(Series::SPAN)
+        .newest(chart.figures.last().map(|(_, figure)| *figure))
         .stale(chart.stale)
         .render(&see.look, place, buf);
 }

@@ -143,7 +143,7 @@ fn cells(see: &See<'_>, view: &InstanceView<'_>, node: &NodeView<'_>) -> Row {
                 }
             },
         ),
-        since(see, node).map_or_else(dash, Piece::muted),
+        since(see, view, node).map_or_else(dash, Piece::muted),
         psync.map_or_else(dash, Piece::text),
         figure(Question::Offsets, shards),
     ])
@@ -198,14 +198,15 @@ fn data_set(see: &See<'_>, view: &InstanceView<'_>, node: &NodeView<'_>) -> Piec
 }
 
 /// `since 12s, seen`.
-fn since(see: &See<'_>, node: &NodeView<'_>) -> Option<String> {
+fn since(see: &See<'_>, view: &InstanceView<'_>, node: &NodeView<'_>) -> Option<String> {
     let engine = node.engine?;
     if let Some(at) = engine.role_changed {
         return Some(format!("{}, seen", see.age(at)));
     }
     let role = engine.engine_role()?.value;
     let labelled = node.pod.value.role_since?;
-    (node.label_role() == Some(role)).then(|| format!("{}, label", see.age(labelled)))
+    (node.label_role() == Some(role))
+        .then(|| format!("{}, label", see.age_in(view.context, labelled)))
 }
 
 /// What a client finds, in a few words.

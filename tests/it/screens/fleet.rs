@@ -478,3 +478,14 @@ fn a_wide_screen_leaves_what_it_does_not_need_at_the_right() {
     let line = story.line_with("act as master");
     assert!(at(&line, "seen for") < 160, "{line}");
 }
+
+#[test]
+fn an_api_server_that_answers_after_seconds_is_told_without_a_colour() {
+    let mut story = Story::new(120, 24);
+    fleet(&mut story, &[dragonfly()], &[cache()]);
+    for (ms, slow) in [(1_500, true), (999, false), (2_300, true)] {
+        story.told(vec![live("apps", ms)]);
+        let line = story.line_with("apps");
+        assert_eq!(line.contains("s slow"), slow, "{ms}: {line}");
+    }
+}

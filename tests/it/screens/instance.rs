@@ -466,3 +466,21 @@ fn show_plainly(story: &mut Story) {
         .press("enter")
         .says("- Topology");
 }
+
+#[test]
+fn ages_are_by_our_clock_where_the_cluster_has_another() {
+    const AHEAD: i64 = 3 * 3_600;
+    let db = dragonfly();
+    let mut story = shown(120, 40, &db);
+    // 95 s before the two minutes of watching, written by a clock that is three hours ahead.
+    let about = ("Pod", &*db.pod(1));
+    let written = event(&db, about, "Killing", "Stopping container", 95 - AHEAD);
+    let dated = Fact::Dated {
+        context: ctx("infra"),
+        ahead: AHEAD,
+    };
+    story.told(vec![dated, written]);
+    story.press("tab tab tab");
+    let line = story.line_with("Killing");
+    assert!(line.contains("3m35s"), "{line}");
+}

@@ -315,7 +315,7 @@ fn broken() {
     story.told(log());
     story
         .says("nobody")
-        .says("somebody to act")
+        .says("a pod of it to be ready")
         .says("CrashLoopBackOff")
         .says("op#359")
         .says("older than the operator")

@@ -33,7 +33,7 @@ fn without_an_operator_nobody_leads_and_what_instances_wait_for_is_said() {
     console.press(&["5"]);
     console
         .expect_row(&["lab-infra", "0/2", "nobody", "not renewed"])
-        .expect_row(&["dragonfly-system/gitlab", "operator", "somebody to act"])
+        .expect_row(&["dragonfly-system/gitlab", "operator", "a pod of it"])
         .expect("CrashLoopBackOff");
     console.quit();
 }

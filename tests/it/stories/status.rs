@@ -69,7 +69,7 @@ fn a_healthy_fleet_is_0_in_every_output() {
     assert_eq!(masters, 1);
     for (output, words) in [
         ("table", "STATE"),
-        ("wide", "ENDPOINT"),
+        ("wide", "SERVICE"),
         ("yaml", "version: darner.status/v1"),
         ("markdown", "| STATE |"),
     ] {

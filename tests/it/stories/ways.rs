@@ -49,7 +49,7 @@ fn without_port_forwards_the_page_tells_what_it_can_and_the_rest_is_unknown() {
         "",
         &["explain", "dragonfly-system/gitlab"],
         &[
-            "is unknown",
+            ": unknown",
             "it is known through pod proxy, which tells neither whom a replica follows nor its offset",
             "may not port-forward (pods/portforward) in namespace dragonfly-system",
             "keys",
@@ -89,7 +89,7 @@ fn where_only_exec_is_permitted_it_tells_everything_and_refused_everywhere_names
         &["explain", "harbor/cache"],
         &[
             "may not port-forward (pods/portforward) in namespace harbor, nor read pages of pods (pods/proxy), nor run commands in pods (pods/exec)",
-            "is unknown",
+            ": unknown",
         ],
     );
 }
