@@ -126,7 +126,7 @@ mod tests {
             ("heel", Use::Start, None),
             ("heel", Use::Running, Some("heal")),
             ("scale", Use::Start, Some("scale:N")),
-            ("scale", Use::Running, None),
+            ("scale", Use::Running, Some("scaled-to-zero")),
             ("haelthy", Use::Start, Some("healthy")),
             ("fullsync", Use::Start, Some("full-sync")),
             ("fullsync", Use::Running, Some("full-sync")),

@@ -14,7 +14,7 @@ fn the_picture_of_the_readme_is_taken_from_the_program() {
         .expect_row(&["several masters", "dragonfly-system/gitlab"])
         .expect_row(&["healthy", "dragonfly-system/dragonfly", "2 of 2"])
         .expect_row(&["healthy", "harbor/cache", "1 of 1"])
-        .expect_row(&["✖", "gitlab", "gitlab-0", "gitlab-1"]);
+        .expect_row(&["✖", "gitlab", "both act as master"]);
     // Not the first moment, in which there is no rate and no age yet.
     console.wait("answers that have become figures", |screen| {
         let row = |name: &str| {
@@ -25,7 +25,6 @@ fn the_picture_of_the_readme_is_taken_from_the_program() {
         };
         !screen.contains("asked yet")
             && !screen.contains(">0s")
-            && row("harbor/cache").contains("v1.39")
             && row("harbor/cache")
                 .split_whitespace()
                 .all(|word| word != "0")
