@@ -5,11 +5,12 @@
 //! all later ones, because replies come in order. So here every wait is bounded, and a connection on which one question
 //! was late is given up. The library also believes whatever length a reply announces, so `frame` stands before it.
 
-use std::pin::Pin;
+use std::pin::{Pin, pin};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use futures::StreamExt;
 use futures::stream::FuturesOrdered;
+use futures::{StreamExt, poll};
 use redis::aio::MultiplexedConnection;
 use redis::{
     AsyncConnectionConfig, Cmd, ErrorKind, ProtocolVersion, RedisConnectionInfo, RedisError, Value,
@@ -22,6 +23,15 @@ use super::forward::Tether;
 use super::frame::{Breach, Guarded};
 use crate::domain::text::one_line;
 use crate::domain::{Fault, FaultKind};
+
+/// What is told of questions that were sent at once.
+#[derive(Debug)]
+pub enum Heard {
+    /// A reply, with its place and the time since the reply before it.
+    Reply(usize, Reply, Duration),
+    /// All that has come has been told; the next reply is waited for.
+    Pause,
+}
 
 /// Moves the bytes of a connection until it ends; `None` from then on. Dropped at once when it ends, for only then do
 /// questions still waiting learn of it.
@@ -89,15 +99,14 @@ impl Engine {
         }
     }
 
-    /// Sends all commands in one go and hands each reply over as it comes, with its place and the time since the reply
-    /// before it. Each has `budget` from the reply before it.
+    /// Sends all commands in one go and hands each reply over as it comes. Each has `budget` from the reply before it.
     ///
     /// After anything but [`Ended::Answered`] the connection must be dropped.
     pub async fn ask(
         &mut self,
         commands: &[&str],
         budget: Duration,
-        mut heard: impl FnMut(usize, Reply, Duration),
+        mut heard: impl FnMut(Heard),
     ) -> Ended {
         let mut replies: FuturesOrdered<_> = commands
             .iter()
@@ -109,26 +118,35 @@ impl Engine {
             .collect();
         for place in 0..commands.len() {
             let asked = Instant::now();
-            let next = async {
-                tokio::select! {
-                    // A reply that has arrived counts, even if the connection closed right after it.
-                    biased;
-                    reply = replies.next() => reply,
-                    () = drive(&mut self.driver) => replies.next().await,
+            let reply = {
+                let next = async {
+                    tokio::select! {
+                        // A reply that has arrived counts, even if the connection closed right after it.
+                        biased;
+                        reply = replies.next() => reply,
+                        () = drive(&mut self.driver) => replies.next().await,
+                    }
+                };
+                let mut next = pin!(timeout(budget, next));
+                match poll!(next.as_mut()) {
+                    Poll::Ready(reply) => reply,
+                    Poll::Pending => {
+                        heard(Heard::Pause);
+                        next.await
+                    }
                 }
             };
-            match timeout(budget, next).await {
+            match reply {
                 Ok(Some(Ok(Value::ServerError(error)))) => {
                     let details = error.details().unwrap_or_default();
-                    heard(
-                        place,
-                        Reply::Error(format!("{} {details}", error.code())),
-                        asked.elapsed(),
-                    );
+                    let reply = Reply::Error(format!("{} {details}", error.code()));
+                    heard(Heard::Reply(place, reply, asked.elapsed()));
                 }
-                Ok(Some(Ok(value))) => heard(place, Reply::Value(value), asked.elapsed()),
+                Ok(Some(Ok(value))) => {
+                    heard(Heard::Reply(place, Reply::Value(value), asked.elapsed()));
+                }
                 Ok(Some(Err(error))) => match server_error(&error) {
-                    Some(text) => heard(place, Reply::Error(text), asked.elapsed()),
+                    Some(text) => heard(Heard::Reply(place, Reply::Error(text), asked.elapsed())),
                     None => return Ended::Broken(place, self.explain(&error).await),
                 },
                 Ok(None) => {

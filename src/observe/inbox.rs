@@ -43,7 +43,17 @@ pub struct Outlet {
 impl Outlet {
     /// Puts a fact in, in place of one that it overtakes.
     pub fn send(&self, fact: Fact) {
+        self.put(fact);
+        self.announce();
+    }
+
+    /// The same without waking whoever waits, for facts that come several at once; [`Outlet::announce`] must follow.
+    pub fn put(&self, fact: Fact) {
         self.shared.lock().put(fact);
+    }
+
+    /// Wakes whoever waits for facts.
+    pub fn announce(&self) {
         self.shared.arrived.notify_one();
     }
 }

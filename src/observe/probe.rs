@@ -26,7 +26,7 @@ use super::backoff::{Backoff, Jitter};
 use super::roster::Target;
 use super::watch::Desk;
 use crate::connect::forward;
-use crate::connect::resp::{Ended, Engine, Reply};
+use crate::connect::resp::{Ended, Engine, Heard, Reply};
 use crate::domain::engine::{Probe, Question, Role, Unanswered, Way};
 use crate::domain::{Fact, Fault, FaultKind, NodeId};
 use crate::wire::{self, Undecodable};
@@ -138,6 +138,8 @@ struct Node {
     mute: u32,
     /// In this round it took connections and let them time out.
     timed_out: bool,
+    /// Something was put in that has not been announced.
+    told: bool,
     /// What was last told of each way: `None` when it led there.
     ways: BTreeMap<Way, Option<FaultKind>>,
     /// The other ways, where port-forwards are not permitted.
@@ -195,6 +197,7 @@ impl Node {
             slow: false,
             mute: 0,
             timed_out: false,
+            told: false,
             ways: BTreeMap::new(),
             detour: Detour::default(),
             away: false,
@@ -422,12 +425,15 @@ impl Node {
         // One after the other: replies to what is sent at once may come together, when the last of them is ready.
         for question in [Question::Ping, Question::Replication] {
             let ended = engine
-                .ask(&[question.command()], usual * PATIENCE, |_, reply, took| {
-                    late.get_or_insert(took >= usual);
-                    self.suspects.remove(&question);
-                    self.tell(question, &reply, took);
+                .ask(&[question.command()], usual * PATIENCE, |heard| {
+                    if let Heard::Reply(_, reply, took) = heard {
+                        late.get_or_insert(took >= usual);
+                        self.suspects.remove(&question);
+                        self.tell(question, &reply, took);
+                    }
                 })
                 .await;
+            self.announce();
             if !matches!(ended, Ended::Answered) {
                 self.slow = late == Some(true);
                 return late.is_some();
@@ -464,14 +470,18 @@ impl Node {
             let budget = self.desk.pace.probe_deadline;
             let mut answered = 0;
             let ended = engine
-                .ask(&commands, budget, |place, reply, took| {
-                    answered += 1;
-                    if let Some(question) = pending.get(place) {
-                        self.suspects.remove(question);
-                        self.tell(*question, &reply, took);
+                .ask(&commands, budget, |heard| match heard {
+                    Heard::Reply(place, reply, took) => {
+                        answered += 1;
+                        if let Some(question) = pending.get(place) {
+                            self.suspects.remove(question);
+                            self.tell(*question, &reply, took);
+                        }
                     }
+                    Heard::Pause => self.announce(),
                 })
                 .await;
+            self.announce();
             let (place, fault, late) = match ended {
                 Ended::Answered => {
                     self.engine = Some(engine);
@@ -556,11 +566,20 @@ impl Node {
         self.focus.borrow().nudges
     }
 
+    /// What has come of a round is judged together.
+    fn announce(&mut self) {
+        if std::mem::take(&mut self.told) {
+            self.desk.outlet.announce();
+        }
+    }
+
+    /// Puts in what a reply says, for [`Self::announce`] to follow.
     fn tell(&mut self, question: Question, reply: &Reply, took: Duration) {
         match wire::answer(question, &plain(reply), took) {
             Ok(probe) => {
                 self.note_role(&probe);
-                self.desk.outlet.send(Fact::Probed {
+                self.told = true;
+                self.desk.outlet.put(Fact::Probed {
                     node: self.id.clone(),
                     uid: self.target.uid.clone(),
                     probe,

@@ -25,9 +25,6 @@ const FACT_FRAME: Duration = Duration::from_millis(33);
 const KEY_FRAME: Duration = Duration::from_millis(8);
 /// Facts taken in one go. Between two goes a key is looked for.
 const BATCH: usize = 512;
-/// Facts are taken in so long after the first of them came: what comes in a burst, such as the answers of an engine, wakes
-/// the loop once and is judged once.
-const GATHER: Duration = Duration::from_millis(3);
 
 /// Keys that a comparison samples.
 const COMPARED: usize = 200;
@@ -70,8 +67,6 @@ pub async fn run(
     let mut keys = Keys::read();
     let mut facts: Vec<Fact> = Vec::new();
     let mut facts_come = true;
-    // When the first of the facts that wait was noticed.
-    let mut came = None;
     while desk.ended.is_none() {
         let wake = state.next_wake(Timestamp::now());
         tokio::select! {
@@ -111,7 +106,6 @@ pub async fn run(
             },
             () = desk.frames.due() => {
                 // What has come while the frame was waited for is on it.
-                came = None;
                 inbox.take_waiting(&mut facts, BATCH);
                 desk.take_facts(&mut state, &mut screen, &mut facts)?;
                 desk.draw(&mut state, &mut screen)?;
@@ -123,8 +117,7 @@ pub async fn run(
                 }
             },
             // Before a frame that is due anyway nothing is gained by taking less than a whole batch.
-            () = gathered(&mut inbox, &mut came), if facts_come && (!desk.frames.is_wanted() || inbox.len() >= BATCH) => {
-                came = None;
+            () = inbox.arrived(), if facts_come && (!desk.frames.is_wanted() || inbox.len() >= BATCH) => {
                 // None means that every context has ended, which an unusable kubeconfig entry does at once.
                 facts_come = inbox.take_waiting(&mut facts, BATCH) > 0;
                 desk.take_facts(&mut state, &mut screen, &mut facts)?;
@@ -157,8 +150,10 @@ impl Desk {
             self.carry_out(state, screen, effect)?;
         }
         if state.is_dirty() {
-            self.frames
-                .want(if urgent { KEY_FRAME } else { FACT_FRAME });
+            match urgent {
+                true => self.frames.hurry(),
+                false => self.frames.want(),
+            }
         }
         Ok(())
     }
@@ -213,7 +208,7 @@ impl Desk {
             Effect::Bell => screen.ring()?,
             Effect::Redraw => {
                 screen.forget();
-                self.frames.want(KEY_FRAME);
+                self.frames.hurry();
             }
             Effect::Suspend => {
                 screen.suspend()?;
@@ -234,21 +229,42 @@ impl Desk {
     }
 }
 
-/// When the next frame is drawn: never without a wish, never sooner than the wish allows after the last.
+/// When the next frame is drawn: never without a wish, and not too soon after the last of its sort. A frame of facts holds
+/// no key up.
 #[derive(Default)]
 struct Frames {
+    /// The last frame, whatever it was drawn for.
     last: Option<Instant>,
+    /// The last one that was drawn for a key, a size or an outcome.
+    urgent: Option<Instant>,
     due: Option<Instant>,
+    /// Something urgent is on the next one.
+    hurries: bool,
 }
 
 impl Frames {
-    fn want(&mut self, apart: Duration) {
-        let soonest = self.last.map_or_else(Instant::now, |last| last + apart);
+    /// Wants a frame for facts.
+    fn want(&mut self) {
+        self.at(self.last, FACT_FRAME);
+    }
+
+    /// Wants a frame for what a person has done.
+    fn hurry(&mut self) {
+        self.hurries = true;
+        self.at(self.urgent, KEY_FRAME);
+    }
+
+    fn at(&mut self, last: Option<Instant>, apart: Duration) {
+        let soonest = last.map_or_else(Instant::now, |last| last + apart);
         self.due = Some(self.due.map_or(soonest, |due| due.min(soonest)));
     }
 
     fn drawn(&mut self) {
-        self.last = Some(Instant::now());
+        let now = Some(Instant::now());
+        self.last = now;
+        if std::mem::take(&mut self.hurries) {
+            self.urgent = now;
+        }
         self.due = None;
     }
 
@@ -261,15 +277,6 @@ impl Frames {
             Some(due) => sleep_until(due).await,
             None => std::future::pending().await,
         }
-    }
-}
-
-/// Waits until facts have come and what came with them has come too. Cancel-safe: nothing is taken.
-async fn gathered(inbox: &mut Inbox, came: &mut Option<Instant>) {
-    inbox.arrived().await;
-    let came = *came.get_or_insert_with(Instant::now);
-    if inbox.len() < BATCH {
-        sleep_until(came + GATHER).await;
     }
 }
 

@@ -29,8 +29,10 @@ where
         .unwrap();
     let mut heard = Vec::new();
     let ended = {
-        let asking = engine.ask(&["PING", "INFO SERVER"], budget, |_, reply, _| {
-            heard.push(reply)
+        let asking = engine.ask(&["PING", "INFO SERVER"], budget, |told| {
+            if let Heard::Reply(_, reply, _) = told {
+                heard.push(reply);
+            }
         });
         tokio::pin!(asking);
         let serving = async {
