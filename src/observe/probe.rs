@@ -6,10 +6,11 @@
 //! then on, so that it hides no other answer.
 
 mod denials;
+mod turns;
 mod ways;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
@@ -20,6 +21,7 @@ use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tokio::time::sleep;
 
 use self::denials::Denials;
+use self::turns::{first_turn, together};
 use self::ways::Detour;
 use super::Focus;
 use super::backoff::{Backoff, Jitter};
@@ -40,10 +42,6 @@ const CONNECTIONS: usize = 4;
 /// descriptors, and watches need theirs.
 static KEPT: Semaphore = Semaphore::const_new(256);
 
-/// How far apart the first rounds of engines begin, over all contexts, once [`AT_ONCE`] have begun. A fleet of thousands
-/// that is opened is asked within seconds, and what happens in it meanwhile is not queued behind the asking.
-const APART: Duration = Duration::from_millis(2);
-const AT_ONCE: u32 = 96;
 /// A connection is opened anew after this long, for an instance in view and for others: an address may be another pod's by
 /// then, and what an old connection leads to may be gone for everybody else.
 const RENEWED_IN_VIEW: Duration = Duration::from_secs(30);
@@ -54,9 +52,6 @@ const PATIENCE: u32 = 4;
 const PATIENT_ROUNDS: u32 = 6;
 /// Rounds in the background after which what hardly ever changes is asked again: five minutes.
 const SELDOM: u32 = 30;
-/// When the first rounds that were let through would all have begun, had they been [`APART`].
-static LET_THROUGH: Mutex<Option<Instant>> = Mutex::new(None);
-
 type Key = (Arc<str>, Arc<str>);
 
 /// Asks every engine of the context for as long as it is polled.
@@ -248,10 +243,7 @@ impl Node {
 
     /// Waits until the first round may begin; the instance in view waits for nobody.
     async fn take_turn(&mut self) {
-        let wait = {
-            let mut through = LET_THROUGH.lock().unwrap_or_else(PoisonError::into_inner);
-            turn(&mut through, Instant::now())
-        };
+        let wait = first_turn();
         if wait.is_zero() {
             return;
         }
@@ -318,6 +310,7 @@ impl Node {
             let in_view = is_in_view(&now, &self.id, &self.target);
             let due = if in_view { focused } else { background };
             let left = due.saturating_sub(began.elapsed());
+            let rest = if in_view { left } else { together(left) };
             if now.nudges != nudges {
                 // Somebody wants to see it now, and all of it, as whoever comes anew would.
                 (self.asked_in_view, self.asked_list) = (None, None);
@@ -344,9 +337,9 @@ impl Node {
                 }
             };
             tokio::select! {
-                () = sleep(left) => return,
+                () = sleep(rest) => return,
                 changed = self.focus.changed() => if changed.is_err() {
-                    sleep(left).await;
+                    sleep(rest).await;
                     return;
                 },
                 // A role label changed: what the engines say now is what matters.
@@ -635,13 +628,6 @@ impl Node {
     }
 }
 
-/// How long the next first round waits for its turn, given when those before it would all have begun.
-fn turn(through: &mut Option<Instant>, now: Instant) -> Duration {
-    let due = through.map_or(now, |through| through.max(now));
-    *through = Some(due + APART);
-    due.saturating_duration_since(now + APART * AT_ONCE)
-}
-
 fn is_in_view(focus: &Focus, id: &NodeId, target: &Target) -> bool {
     focus.instance.as_ref().is_some_and(|instance| {
         instance.context == id.context
@@ -687,22 +673,5 @@ fn plain_value(value: &Value) -> wire::Reply {
             error.details().unwrap_or_default()
         )),
         _ => wire::Reply::Nil,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_small_fleet_is_asked_at_once_and_a_large_one_bit_by_bit() {
-        let (mut through, now) = (None, Instant::now());
-        let waits: Vec<Duration> = (0..2_000).map(|_| turn(&mut through, now)).collect();
-        let at_once = waits.iter().take_while(|wait| wait.is_zero()).count();
-        assert_eq!(at_once, AT_ONCE as usize + 1);
-        assert_eq!(waits.last(), Some(&(APART * (1_999 - AT_ONCE))));
-        // When all of them have long begun, the next ones are let through at once again.
-        let later = now + Duration::from_secs(60);
-        assert!(turn(&mut through, later).is_zero());
     }
 }

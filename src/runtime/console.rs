@@ -22,7 +22,7 @@ use crate::observe::{Focus, Inbox};
 /// Facts cause at most one frame in this time.
 const FACT_FRAME: Duration = Duration::from_millis(33);
 /// Keys and resizes are drawn at once, but not more often than this.
-const KEY_FRAME: Duration = Duration::from_millis(8);
+const KEY_FRAME: Duration = Duration::from_millis(4);
 /// Facts taken in one go. Between two goes a key is looked for.
 const BATCH: usize = 512;
 

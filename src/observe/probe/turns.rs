@@ -1,0 +1,81 @@
+//! When rounds begin: first ones bit by bit, later ones together.
+
+use std::sync::{LazyLock, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How far apart the first rounds of engines begin, over all contexts, once [`AT_ONCE`] have begun. A fleet of thousands
+/// that is opened is asked within seconds, and what happens in it meanwhile is not queued behind the asking.
+const APART: Duration = Duration::from_millis(2);
+const AT_ONCE: u32 = 96;
+/// How far apart rounds in the background begin.
+const SLOT: Duration = Duration::from_millis(250);
+
+/// How long the next first round of this process waits for its turn.
+pub(super) fn first_turn() -> Duration {
+    /// When the first rounds that were let through would all have begun, had they been [`APART`].
+    static LET_THROUGH: Mutex<Option<Instant>> = Mutex::new(None);
+    let mut through = LET_THROUGH.lock().unwrap_or_else(PoisonError::into_inner);
+    turn(&mut through, Instant::now())
+}
+
+/// How long the next first round waits for its turn, given when those before it would all have begun.
+fn turn(through: &mut Option<Instant>, now: Instant) -> Duration {
+    let due = through.map_or(now, |through| through.max(now));
+    *through = Some(due + APART);
+    due.saturating_duration_since(now + APART * AT_ONCE)
+}
+
+/// A wait that ends with those of others: rounds in the background begin four times a second, so that the machine is not
+/// woken, and nothing is judged, for each by itself. A wait that is short against that is as it is.
+pub(super) fn together(wait: Duration) -> Duration {
+    static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
+    wait + until_slot(BEGAN.elapsed(), wait)
+}
+
+/// How long after that wait, which begins then, the next slot is.
+fn until_slot(begins: Duration, wait: Duration) -> Duration {
+    if wait < SLOT * 8 {
+        return Duration::ZERO;
+    }
+    let over = (begins + wait).as_nanos() % SLOT.as_nanos();
+    match u64::try_from(over) {
+        Ok(over) if over > 0 => SLOT.saturating_sub(Duration::from_nanos(over)),
+        _ => Duration::ZERO,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_fleet_is_asked_at_once_and_a_large_one_bit_by_bit() {
+        let (mut through, now) = (None, Instant::now());
+        let waits: Vec<Duration> = (0..2_000).map(|_| turn(&mut through, now)).collect();
+        let at_once = waits.iter().take_while(|wait| wait.is_zero()).count();
+        assert_eq!(at_once, AT_ONCE as usize + 1);
+        assert_eq!(waits.last(), Some(&(APART * (1_999 - AT_ONCE))));
+        // When all of them have long begun, the next ones are let through at once again.
+        let later = now + Duration::from_secs(60);
+        assert!(turn(&mut through, later).is_zero());
+    }
+
+    #[test]
+    fn long_waits_end_together_and_short_ones_when_they_end() {
+        for (begins, wait, more) in [
+            (0, 10_000, 0),
+            (0, 10_001, 249),
+            (1, 9_998, 1),
+            (13_120, 9_700, 180),
+            (7, 1_999, 0),
+            (7, 50, 0),
+        ] {
+            let ms = Duration::from_millis;
+            assert_eq!(
+                until_slot(ms(begins), ms(wait)),
+                ms(more),
+                "{begins} {wait}"
+            );
+        }
+    }
+}
