@@ -21,7 +21,7 @@ use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tokio::time::sleep;
 
 use self::denials::Denials;
-use self::turns::{first_turn, together};
+use self::turns::{Asked, first_turn, together};
 use self::ways::Detour;
 use super::Focus;
 use super::backoff::{Backoff, Jitter};
@@ -143,6 +143,8 @@ struct Node {
     away: bool,
     backoff: Backoff,
     jitter: Jitter,
+    /// It counts for as long as it is asked.
+    _asked: Asked,
 }
 
 /// How a round went.
@@ -200,6 +202,7 @@ impl Node {
             shared,
             target,
             jitter,
+            _asked: Asked::count(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! When rounds begin: first ones bit by bit, later ones together.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -7,8 +8,29 @@ use std::time::{Duration, Instant};
 /// that is opened is asked within seconds, and what happens in it meanwhile is not queued behind the asking.
 const APART: Duration = Duration::from_millis(2);
 const AT_ONCE: u32 = 96;
-/// How far apart rounds in the background begin.
+/// How far apart rounds in the background begin, as long as there are not more than [`FEW`] engines; with twice as many,
+/// half as far apart, and so on: no more than ten of them begin together, for what follows holds up whatever else is done.
 const SLOT: Duration = Duration::from_millis(250);
+const FEW: usize = 400;
+
+/// The engines that this process asks, over all contexts.
+static ENGINES: AtomicUsize = AtomicUsize::new(0);
+
+/// One engine that is asked, for as long as it lives.
+pub(super) struct Asked(());
+
+impl Asked {
+    pub(super) fn count() -> Self {
+        ENGINES.fetch_add(1, Ordering::Relaxed);
+        Self(())
+    }
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        ENGINES.fetch_sub(1, Ordering::Relaxed);
+    }
+}
 
 /// How long the next first round of this process waits for its turn.
 pub(super) fn first_turn() -> Duration {
@@ -25,21 +47,33 @@ fn turn(through: &mut Option<Instant>, now: Instant) -> Duration {
     due.saturating_duration_since(now + APART * AT_ONCE)
 }
 
-/// A wait that ends with those of others: rounds in the background begin four times a second, so that the machine is not
+/// A wait that ends with those of others: rounds in the background begin at the same moments, so that the machine is not
 /// woken, and nothing is judged, for each by itself. A wait that is short against that is as it is.
 pub(super) fn together(wait: Duration) -> Duration {
     static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
-    wait + until_slot(BEGAN.elapsed(), wait)
+    let slot = slot(ENGINES.load(Ordering::Relaxed));
+    wait + until_slot(BEGAN.elapsed(), wait, slot)
+}
+
+/// How far apart rounds of so many engines begin.
+fn slot(engines: usize) -> Duration {
+    let mut slot = SLOT;
+    let mut few = FEW;
+    while engines > few && !slot.is_zero() {
+        slot /= 2;
+        few = few.saturating_mul(2);
+    }
+    slot
 }
 
 /// How long after that wait, which begins then, the next slot is.
-fn until_slot(begins: Duration, wait: Duration) -> Duration {
+fn until_slot(begins: Duration, wait: Duration, slot: Duration) -> Duration {
     if wait < SLOT * 8 {
         return Duration::ZERO;
     }
-    let over = (begins + wait).as_nanos() % SLOT.as_nanos();
-    match u64::try_from(over) {
-        Ok(over) if over > 0 => SLOT.saturating_sub(Duration::from_nanos(over)),
+    let over = (begins + wait).as_nanos().checked_rem(slot.as_nanos());
+    match over.and_then(|over| u64::try_from(over).ok()) {
+        Some(over) if over > 0 => slot.saturating_sub(Duration::from_nanos(over)),
         _ => Duration::ZERO,
     }
 }
@@ -62,20 +96,30 @@ mod tests {
 
     #[test]
     fn long_waits_end_together_and_short_ones_when_they_end() {
-        for (begins, wait, more) in [
-            (0, 10_000, 0),
-            (0, 10_001, 249),
-            (1, 9_998, 1),
-            (13_120, 9_700, 180),
-            (7, 1_999, 0),
-            (7, 50, 0),
+        for (begins, wait, slot, more) in [
+            (0, 10_000, 250, 0),
+            (0, 10_001, 250, 249),
+            (1, 9_998, 250, 1),
+            (13_120, 9_700, 250, 180),
+            (13_120, 9_700, 50, 30),
+            (7, 1_999, 250, 0),
+            (7, 50, 250, 0),
+            (7, 10_000, 0, 0),
         ] {
             let ms = Duration::from_millis;
-            assert_eq!(
-                until_slot(ms(begins), ms(wait)),
-                ms(more),
-                "{begins} {wait}"
-            );
+            let told = until_slot(ms(begins), ms(wait), ms(slot));
+            assert_eq!(told, ms(more), "{begins} {wait} {slot}");
         }
+    }
+
+    #[test]
+    fn no_more_than_ten_begin_together() {
+        for engines in [0, 1, 120, 400, 401, 2_020, 50_000] {
+            // In the background each is asked every ten seconds.
+            let slots = 10.0 / slot(engines).as_secs_f64();
+            assert!(engines as f64 / slots <= 10.0, "{engines}");
+        }
+        assert_eq!(slot(400), SLOT);
+        assert_eq!(slot(usize::MAX), Duration::ZERO);
     }
 }
