@@ -31,6 +31,11 @@ pub const CHECK: Check = Check {
     run,
 };
 
+/// What to do where the old master is not known.
+const NEXT_UNKNOWN: &str = "never send REPLTAKEOVER again: a second one ends the new master (v1.39). On the old master, CLIENT \
+                            LIST shows in phase=send who does not read; CLIENT KILL ID of that client lets the takeover \
+                            go on.";
+
 const IN_PROGRESS: Situation = Situation {
     id: "takeover-in-progress",
     word: "takeover",
@@ -162,11 +167,20 @@ fn run(case: &Case<'_>) -> Answer {
             format!("a takeover by {whom} is under way"),
         ),
     };
+    // What holds it up is on the old master; the target knows nothing of it.
+    let next = match old {
+        Some(old) => CHECK.next.replace("{pod}", old.name()),
+        None => NEXT_UNKNOWN.to_owned(),
+    };
     let about = target.iter().map(|(n, _)| *n).chain(old);
-    let mut finding = finding.about(about.map(Node::name)).since(since).covering(
-        // A rollout that waits for a takeover waits for all of its pods.
-        instance.nodes.iter().map(Node::name),
-    );
+    let mut finding = finding
+        .next(next)
+        .about(about.map(Node::name))
+        .since(since)
+        .covering(
+            // A rollout that waits for a takeover waits for all of its pods.
+            instance.nodes.iter().map(Node::name),
+        );
     if let Some((target, since)) = target {
         finding = finding.resting_on(
             "PING and ROLE are answered, INFO replication hangs, as it does on the target of a takeover",

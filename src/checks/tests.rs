@@ -271,6 +271,37 @@ fn every_recorded_situation_of_replication_is_judged_as_what_it_is() {
 }
 
 #[test]
+fn what_holds_a_takeover_up_is_looked_for_on_the_old_master() {
+    for (name, fill, spec, times, old) in [
+        (
+            "takeover-wedged",
+            "healthy",
+            instance("orders").node(r()).node(m()).node(r()),
+            MINUTES,
+            "orders-1",
+        ),
+        (
+            "takeover-wedged",
+            "healthy",
+            instance("orders").node(r()).node(m()).node(r()),
+            LONG,
+            "orders-1",
+        ),
+        (
+            "takeover-wedged-v1.40",
+            "healthy-v1.40",
+            instance("orders").node(m()).node(r()).node(r()),
+            MINUTES,
+            "orders-0",
+        ),
+    ] {
+        let judged = judgement(&tell(spec, name, fill, times));
+        let next = judged.leading().unwrap().next_step();
+        assert!(next.contains(&format!(" exec {old} ")), "{name}: {next}");
+    }
+}
+
+#[test]
 fn a_full_sync_tells_its_rate_once_it_is_honest() {
     for (case, (since, heard, keys), later, wanted) in [
         (

@@ -316,6 +316,13 @@ impl<'a> InstanceView<'a> {
             .nth(place)
     }
 
+    /// Whether the EndpointSlices of its namespace were ever listed: before, that none names a pod says nothing.
+    pub fn endpoints_known(&self) -> bool {
+        self.context
+            .source(Kind::EndpointSlice, &self.id.namespace)
+            .is_some_and(|source| source.listed.is_some())
+    }
+
     /// Events about the instance and what belongs to it, newest first.
     pub fn events(&self) -> Vec<&'a Held<Event>> {
         let name = &*self.id.name;

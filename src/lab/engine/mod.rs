@@ -292,7 +292,14 @@ impl Engine {
     /// Sets its last successful save back in time.
     pub fn saved_ago(&self, ago: Duration) {
         let at = self.0.clock.unix_s() - i64::try_from(ago.as_secs()).unwrap_or(0);
-        self.0.core().saves.last_success = at;
+        let mut core = self.0.core();
+        core.saves.last_success = at;
+        let base = core.config.text("dbfilename");
+        if let (Ok(moment), false) = (jiff::Timestamp::from_second(at), base.is_empty()) {
+            let stamp = moment.strftime("%Y-%m-%dT%H:%M:%S").to_string();
+            let base = base.replace("{timestamp}", &stamp);
+            core.saves.last_file = format!("{}/{base}-summary.dfs", self.0.spec.dir);
+        }
     }
 
     /// How far a full sync or a load has come, 0 to 1; `None` when nothing is under way.

@@ -180,6 +180,10 @@ fn service(see: &See<'_>, view: &InstanceView<'_>, node: &NodeView<'_>) -> Piece
         (true, Some(true)) => Piece::new("sends", Tone::Healthy),
         (true, Some(false)) => Piece::new("sends", Tone::Broken),
         (true, None) => Piece::new("sends", Tone::Unknown),
+        // Endpoints that were never listed say nothing of it.
+        (false, _) if !view.endpoints_known() => {
+            Piece::new(see.sign(Glyph::Unknown), Tone::Unknown)
+        }
         (false, Some(true)) => Piece::new("no", Tone::Degraded),
         (false, _) => Piece::muted(see.sign(Glyph::Dash)),
     }

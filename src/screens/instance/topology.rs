@@ -255,7 +255,15 @@ fn master_words(see: &See<'_>, view: &InstanceView<'_>, node: &NodeView<'_>) -> 
             Tone::Broken,
         ));
     }
-    if !node.is_endpoint {
+    if !node.is_endpoint && !view.endpoints_known() {
+        pieces.push(Piece::new(
+            format!(
+                " {} whether the Service sends here is not known",
+                sign(Glyph::Unknown)
+            ),
+            Tone::Unknown,
+        ));
+    } else if !node.is_endpoint {
         pieces.push(Piece::new(
             format!(" {} the Service does not send here", sign(Glyph::Cut)),
             Tone::Degraded,

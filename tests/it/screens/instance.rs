@@ -92,6 +92,27 @@ fn huge() {
 }
 
 #[test]
+fn endpoints_that_were_never_listed_are_not_called_none() {
+    let db = dragonfly();
+    for listed in [true, false] {
+        let mut story = Story::new(120, 32);
+        story.told(vec![opened("infra"), live("infra", 12)]);
+        let lists = lists("infra", &[db.clone()]).into_iter();
+        let is_slices =
+            |fact: &Fact| matches!(fact, Fact::Listed { kind, .. } if *kind == Kind::EndpointSlice);
+        story.told(lists.filter(|fact| listed || !is_slices(fact)).collect());
+        story.told(db.answers()).press("2");
+        if listed {
+            story.says_not("is not known");
+        } else {
+            story
+                .says("? whether the Service sends here is not known")
+                .says_not("the Service does not send here");
+        }
+    }
+}
+
+#[test]
 fn too_small_to_show() {
     let mut story = shown(80, 24, &gitlab());
     story.resize(20, 5);

@@ -133,6 +133,14 @@ async fn saves_show_what_the_recordings_show() {
     assert_ne!(field(&info, "last_failed_save"), Some("0"));
     assert_eq!(field(&info, "rdb_bgsave_in_progress"), Some("0"));
     assert_eq!(engine.saved().map(|saved| saved.keys()), Some(1000));
+    // A save that is said to be older has the file of then.
+    engine.saved_ago(Duration::from_secs(90_000));
+    let info = wire.text("INFO persistence").await;
+    let at: i64 = field(&info, "last_success_save").unwrap().parse().unwrap();
+    let stamp = jiff::Timestamp::from_second(at).unwrap();
+    let stamp = stamp.strftime("%Y-%m-%dT%H:%M:%S").to_string();
+    let file = field(&info, "last_saved_file").unwrap();
+    assert!(file.contains(&stamp), "{file} {stamp}");
 }
 
 #[tokio::test]
