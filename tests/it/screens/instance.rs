@@ -97,7 +97,7 @@ fn endpoints_that_were_never_listed_are_not_called_none() {
     for listed in [true, false] {
         let mut story = Story::new(120, 32);
         story.told(vec![opened("infra"), live("infra", 12)]);
-        let lists = lists("infra", &[db.clone()]).into_iter();
+        let lists = lists("infra", std::slice::from_ref(&db)).into_iter();
         let is_slices =
             |fact: &Fact| matches!(fact, Fact::Listed { kind, .. } if *kind == Kind::EndpointSlice);
         story.told(lists.filter(|fact| listed || !is_slices(fact)).collect());
