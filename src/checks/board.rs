@@ -157,6 +157,11 @@ impl Judgement {
             .filter(|_| self.state != State::Healthy)
     }
 
+    /// What that check found, if anything.
+    pub fn by(&self, check: &Check) -> Option<&Finding> {
+        self.findings.iter().find(|found| found.check == check.id)
+    }
+
     /// What the STATE column shows: the leading situation, else the state.
     pub fn word(&self) -> &str {
         self.leading()

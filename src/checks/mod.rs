@@ -74,10 +74,11 @@ use crate::domain::{ContextId, InstanceId, text};
 
 pub use board::{Board, Judgement, judge};
 pub use case::{Case, Instance, Node, Word};
+pub use crd_missing::CHECK as CRD_MISSING;
 pub use explanation::{Explanation, Topic, explain};
 pub use known::Known;
 pub use leader::{Leader, leader};
-pub use operator_down::{EXPECTED, NOT_EXPECTED};
+pub use operator_down::{CHECK as OPERATOR_DOWN, EXPECTED, NOT_EXPECTED};
 pub use situation::{Shown, Situation, situations};
 
 /// Every check. The order is the order of judgement; display is by severity.

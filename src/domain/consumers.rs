@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::engine::ClientList;
 use super::fact::Scope;
 use super::id::ContextId;
-use super::object::{Owner, Pod};
+use super::object::Meta;
 use super::view::InstanceView;
 use super::want::{Foreign, ForeignObject, Want};
 use super::world::{ContextWorld, Reading, World};
@@ -292,7 +292,7 @@ impl<'a> Found<'a> {
         for held in context.pods.iter().chain(context.operator_pods.iter()) {
             let pod = &held.value;
             if let Some(ip) = pod.ip.as_deref() {
-                self.note(ip, || Whose::Workload(of_pod(context, pod)));
+                self.note(ip, || Whose::Workload(workload(context, &pod.meta)));
             }
         }
         for scope in scopes(context) {
@@ -335,7 +335,7 @@ impl<'a> Found<'a> {
                     let machine = text("/spec/nodeName").unwrap_or_default();
                     Whose::Machine(context.id.clone(), Arc::from(machine))
                 }
-                false => Whose::Workload(of_object(context, pod)),
+                false => Whose::Workload(workload(context, &pod.meta)),
             });
         }
     }
@@ -375,42 +375,19 @@ fn is_local(ip: &str) -> bool {
     ip.starts_with("127.") || ip == "::1" || !ip.contains(['.', ':'])
 }
 
-fn of_pod(context: &ContextWorld, pod: &Pod) -> Workload {
-    workload(
-        context,
-        &pod.meta.namespace,
-        &pod.meta.name,
-        pod.meta.owner.as_ref(),
-    )
-}
-
-fn of_object(context: &ContextWorld, pod: &ForeignObject) -> Workload {
-    workload(
-        context,
-        &pod.meta.namespace,
-        &pod.meta.name,
-        pod.meta.owner.as_ref(),
-    )
-}
-
 /// What runs a pod, by the name of its owner: a ReplicaSet of a Deployment is called after it, with a hash at the end; a
 /// Job of a CronJob with the minute at the end.
-fn workload(
-    context: &ContextWorld,
-    namespace: &Arc<str>,
-    pod: &str,
-    owner: Option<&Owner>,
-) -> Workload {
+fn workload(context: &ContextWorld, pod: &Meta) -> Workload {
     /// The letters of Kubernetes' hashes (`SafeEncodeString`).
     const HASH: &str = "bcdfghjklmnpqrstvwxz2456789";
     let named = |kind: &str, name: &str| Workload {
         context: context.id.clone(),
-        namespace: namespace.clone(),
+        namespace: pod.namespace.clone(),
         kind: kind.to_owned(),
         name: name.to_owned(),
     };
-    let Some(owner) = owner else {
-        return named("Pod", pod);
+    let Some(owner) = &pod.owner else {
+        return named("Pod", &pod.name);
     };
     let parts = owner.name.rsplit_once('-');
     match (owner.kind.as_str(), parts) {
@@ -434,7 +411,7 @@ mod tests {
     use super::*;
     use crate::domain::engine::{ClientGroup, Probe};
     use crate::domain::fixture::*;
-    use crate::domain::object::Meta;
+    use crate::domain::object::Owner;
     use crate::domain::want::Fetched;
     use crate::domain::{Fact, Fault, FaultKind, Link};
     use serde_json::json;

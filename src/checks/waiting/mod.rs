@@ -127,7 +127,9 @@ pub fn waiting(case: &Case<'_>) -> Vec<Waiting> {
     }
     let mut all: Vec<Waiting> = operator(case).into_iter().collect();
     all.push(with_operator(case, instance));
-    if all.len() > 1 && all.last().is_some_and(|last| last.gate == Gate::Nothing) {
+    // Where nobody acts, only what would be done next is worth saying.
+    let idle = |last: &Waiting| matches!(last.gate, Gate::Nothing | Gate::Unknown);
+    if all.len() > 1 && all.last().is_some_and(idle) {
         all.pop();
     }
     all
@@ -337,6 +339,19 @@ fn nothing(instance: &Instance<'_>) -> Waiting {
                 && node.follower().is_some_and(|link| !link.link_up)
         })
         .collect();
+    let unheard: Vec<&Node<'_>> = instance
+        .nodes
+        .iter()
+        .filter(|node| node.runs() && matches!(node.word, Word::Silent { .. }))
+        .collect();
+    if !unheard.is_empty() {
+        let names: Vec<&str> = unheard.iter().map(|node| node.name()).collect();
+        let sentence = format!(
+            "nothing by labels and pods; whether {} took the role of its label is not known",
+            list(&names)
+        );
+        return Waiting::at(Gate::Unknown, sentence).about(unheard);
+    }
     if broken.is_empty() {
         return Waiting::at(Gate::Nothing, "all its steps are done");
     }

@@ -246,6 +246,11 @@ fn a_port_that_does_not_answer_holds_everything_up() {
         let told = told(&steady(instance("orders").node(master()).node(node)));
         assert!(!told.starts_with("port"), "{told}");
     }
+    let untold = replica().unreachable(FaultKind::Forbidden, "may not");
+    assert_eq!(
+        told(&steady(instance("orders").node(master()).node(untold))),
+        "not known: nothing by labels and pods; whether orders-1 took the role of its label is not known"
+    );
 }
 
 #[test]

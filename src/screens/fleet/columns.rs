@@ -45,15 +45,9 @@ pub(super) fn columns(fit: Fit) -> Vec<Column> {
         .firm(NAME)
         .cut_middle()
         .pinned();
-    let figure = |id, title, wide, priority| {
-        Column::new(id, title)
-            .width(wide, wide)
-            .right()
-            .priority(priority)
-    };
     vec![
         Column::new("state", "STATE").width(17, 19).pinned(),
-        figure("since", "SINCE", 6, 3),
+        Column::figure("since", "SINCE", 6, 3),
         context,
         instance,
         Column::new("master", "MASTER")
@@ -61,17 +55,17 @@ pub(super) fn columns(fit: Fit) -> Vec<Column> {
             .holds(master)
             .cut_middle()
             .priority(1),
-        figure("nodes", "NODES", 5, 2),
-        figure("sync", "SYNC", 6, 3),
+        Column::figure("nodes", "NODES", 5, 2),
+        Column::figure("sync", "SYNC", 6, 3),
         // Journal records, the unit that the engine counts in.
-        figure("lag", "LAG rec", 7, 4),
-        figure("mem", "MEM", 13, 5),
-        figure("ops", "OPS/S", 6, 6),
-        figure("as-of", "AS OF", 6, as_of_first),
-        figure("keys", "KEYS", 6, 7),
+        Column::figure("lag", "LAG rec", 7, 4),
+        Column::figure("mem", "MEM", 13, 5),
+        Column::figure("ops", "OPS/S", 6, 6),
+        Column::figure("as-of", "AS OF", 6, as_of_first),
+        Column::figure("keys", "KEYS", 6, 7),
         Column::new("version", "VERSION").width(8, 12).priority(8),
-        figure("restarts", "RESTARTS", 8, 9),
-        figure("age", "AGE", 6, 7),
+        Column::figure("restarts", "RESTARTS", 8, 9),
+        Column::figure("age", "AGE", 6, 7),
     ]
 }
 

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use jiff::Timestamp;
 
-use crate::checks::{Judgement, Since, State};
+use crate::checks::{CRD_MISSING, Judgement, Since, State, Subject};
 use crate::domain::object::Pod;
 use crate::domain::world::ContextWorld;
 use crate::domain::{
@@ -349,15 +349,14 @@ fn absence(see: &See<'_>, context: &ContextWorld) -> Absence {
         );
     }
     let crd_is_there = context.crds.iter().next().is_some();
-    let has_operator = !context.operators.is_empty() || !context.operator_pods.is_empty();
-    if context.has_listed(Kind::Crd) && !crd_is_there && has_operator {
-        let sentence = "the CRD dragonflies.dragonflydb.io is not installed, though an operator is";
+    let operator = see.board.subject(&Subject::Operator(context.id.clone()));
+    if let Some(finding) = operator.and_then(|judged| judged.by(&CRD_MISSING)) {
         return of(
             Glyph::Warning,
             Tone::Degraded,
-            "no CRD",
+            finding.situation.word,
             State::Degraded,
-            sentence.to_owned(),
+            finding.sentence.clone(),
         );
     }
     if context.has_listed(Kind::Crd) && !crd_is_there {

@@ -13,29 +13,23 @@ use crate::widgets::{Column, Piece, Row};
 
 /// The columns, from left to right.
 pub(super) fn columns() -> Vec<Column> {
-    let figure = |id, title, wide, priority| {
-        Column::new(id, title)
-            .width(wide, wide)
-            .right()
-            .priority(priority)
-    };
     vec![
         Column::new("node", "NODE")
             .width(8, 32)
             .cut_middle()
             .pinned(),
-        figure("bytes", "BYTES", 8, 0),
+        Column::figure("bytes", "BYTES", 8, 0),
         Column::new("what", "WHAT WAITS").width(20, 60).fill(),
-        figure("unread", "UNREAD", 6, 2),
-        figure("queued", "QUEUED", 6, 3),
-        figure("idle", "IDLE", 6, 4),
+        Column::figure("unread", "UNREAD", 6, 2),
+        Column::figure("queued", "QUEUED", 6, 3),
+        Column::figure("idle", "IDLE", 6, 4),
         Column::new("phase", "PHASE").width(7, 12).priority(4),
         Column::new("client", "CLIENT")
             .width(12, 40)
             .firm(22)
             .priority(1),
         Column::new("name", "CALLED").width(8, 24).priority(5),
-        figure("id", "ID", 6, 6),
+        Column::figure("id", "ID", 6, 6),
     ]
 }
 

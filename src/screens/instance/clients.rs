@@ -12,12 +12,6 @@ use crate::widgets::{Column, Piece, Row, draw};
 pub(super) fn columns(view: &InstanceView<'_>) -> Vec<Column> {
     let names = view.nodes.iter().map(|n| draw::width(&n.id.pod)).max();
     let wide = u16::try_from(names.unwrap_or(0)).unwrap_or(u16::MAX);
-    let figure = |id, title, wide, priority| {
-        Column::new(id, title)
-            .width(wide, wide)
-            .right()
-            .priority(priority)
-    };
     vec![
         Column::new("workload", "WORKLOAD")
             .width(14, 48)
@@ -33,15 +27,15 @@ pub(super) fn columns(view: &InstanceView<'_>) -> Vec<Column> {
             .holds(wide)
             .firm(16)
             .cut_middle(),
-        figure("clients", "CLIENTS", 7, 0),
-        figure("blocked", "WAITING", 7, 3),
+        Column::figure("clients", "CLIENTS", 7, 0),
+        Column::figure("blocked", "WAITING", 7, 3),
         Column::new("hurt", "AS A CLIENT").width(11, 34).firm(25),
-        figure("subscribed", "LISTEN", 6, 4),
-        figure("queued", "QUEUED", 8, 4),
-        figure("idle", "IDLE", 6, 5),
-        figure("oldest", "OLDEST", 6, 6),
-        figure("youngest", "NEWEST", 6, 7),
-        figure("pods", "PODS", 4, 5),
+        Column::figure("subscribed", "LISTEN", 6, 4),
+        Column::figure("queued", "QUEUED", 8, 4),
+        Column::figure("idle", "IDLE", 6, 5),
+        Column::figure("oldest", "OLDEST", 6, 6),
+        Column::figure("youngest", "NEWEST", 6, 7),
+        Column::figure("pods", "PODS", 4, 5),
         Column::new("name", "CALLED").width(8, 28).priority(6),
         Column::new("library", "LIBRARY").width(8, 32).priority(7),
     ]

@@ -15,12 +15,6 @@ pub(super) fn columns(view: &InstanceView<'_>) -> Vec<Column> {
     // A reason for not running is told whole where there is room.
     let pods = view.nodes.iter();
     let pods = pods.map(|node| draw::width(&pod_cell(&node.pod.value).text));
-    let figure = |id, title, wide, priority| {
-        Column::new(id, title)
-            .width(wide, wide)
-            .right()
-            .priority(priority)
-    };
     vec![
         Column::new("node", "NODE")
             .width(8, 48)
@@ -37,19 +31,19 @@ pub(super) fn columns(view: &InstanceView<'_>) -> Vec<Column> {
             .priority(2),
         Column::new("link", "LINK").width(14, 26).fill().priority(1),
         // Journal records, the unit that the engine counts in.
-        figure("lag", "LAG rec", 7, 2),
-        figure("memory", "MEMORY", 13, 3),
-        figure("ops", "OPS/S", 6, 4),
+        Column::figure("lag", "LAG rec", 7, 2),
+        Column::figure("memory", "MEMORY", 13, 3),
+        Column::figure("ops", "OPS/S", 6, 4),
         Column::new("restarts", "RESTARTS")
             .width(8, 14)
             .right()
             .priority(5),
-        figure("age", "AGE", 6, 5),
+        Column::figure("age", "AGE", 6, 5),
         Column::new("offset", "OFFSET")
             .width(9, 14)
             .right()
             .priority(6),
-        figure("keys", "KEYS", 6, 7),
+        Column::figure("keys", "KEYS", 6, 7),
         Column::new("version", "VERSION").width(8, 12).priority(8),
         Column::new("machine", "MACHINE")
             .width(9, 48)

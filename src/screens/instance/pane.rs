@@ -34,16 +34,10 @@ impl Pane {
         Pane::History,
     ];
     /// Those that take turns where there is no room for all.
-    pub(super) const LOWER: &[Pane] = &[
-        Pane::Findings,
-        Pane::Storage,
-        Pane::Events,
-        Pane::Charts,
-        Pane::Clients,
-        Pane::SlowLog,
-        Pane::Buffers,
-        Pane::History,
-    ];
+    pub(super) const LOWER: &[Pane] = match Self::ALL {
+        [Pane::Nodes, lower @ ..] => lower,
+        all => all,
+    };
     /// Those at the bottom of a wide screen.
     pub(super) const BOTTOM: &[Pane] = &[
         Pane::Events,

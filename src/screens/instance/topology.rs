@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use crate::domain::engine::{LinkState, Question};
 use crate::domain::object::{ContainerEnd, ContainerState};
-use crate::domain::{FaultKind, InstanceView, Kind, NodeView, Role, text};
+use crate::domain::{FaultKind, InstanceView, Kind, Master, NodeView, Role, text};
 use crate::screens::parts::See;
 use crate::settings::{Glyph, Tone};
 use crate::widgets::{Piece, draw};
@@ -248,8 +248,12 @@ fn master_words(see: &See<'_>, view: &InstanceView<'_>, node: &NodeView<'_>) -> 
         Piece::new(then(view, "master".to_owned()), Tone::Master),
     ];
     let sign = |glyph| see.sign(glyph);
-    let contested = view.engine_masters().filter(|n| n.speaks()).count() > 1 && node.speaks();
-    if contested {
+    let judged = see.board.instance(&view.id);
+    let contested = judged.is_some_and(|judged| match &judged.master {
+        Master::Contested(names) => names.iter().any(|name| **name == *node.id.pod),
+        _ => false,
+    });
+    if contested && node.speaks() {
         pieces.push(Piece::new(
             format!(" {} contested", sign(Glyph::Broken)),
             Tone::Broken,

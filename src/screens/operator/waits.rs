@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::checks::Since;
 use crate::checks::waiting::{Gate, Waiting};
+use crate::checks::{OPERATOR_DOWN, Since, Subject};
 use crate::domain::world::ContextWorld;
 use crate::domain::{InstanceId, Kind};
 use crate::screens::parts::{Field, Measure, Section, See, Sieved, as_of, denied};
@@ -44,7 +44,8 @@ pub(super) fn section<'a>(
             Column::new("at", "AT").width(13, 15),
             Column::new("waits", "WAITS FOR").width(28, 60).fill(),
             Column::new("since", "SINCE")
-                .width(13, 13)
+                // `seen for 23h59m`.
+                .width(15, 15)
                 .right()
                 .priority(2),
             Column::new("phase", "PHASE").width(13, 16).priority(4),
@@ -121,7 +122,12 @@ fn row(
     let then: Vec<&str> = waits.iter().map(|one| one.sentence.as_str()).collect();
     let dragonfly = context.dragonflies.get(&id.namespace, &id.name);
     let phase = dragonfly.and_then(|held| held.value.phase.clone());
-    let since = first.since.map(|since| match since {
+    // Since when the operator is as it is, the board remembers; what is worked out here knows only now.
+    let judged = see.board.subject(&Subject::Operator(context.id.clone()));
+    let operator = judged.and_then(|judged| judged.by(&OPERATOR_DOWN));
+    let remembered = operator.filter(|_| first.gate == Gate::Operator);
+    let since = remembered.map(|finding| finding.since).or(first.since);
+    let since = since.map(|since| match since {
         Since::Exactly(at) => see.age_in(context, at),
         Since::Seen(_) => see.since(since),
     });

@@ -173,7 +173,11 @@ fn cells(see: &See<'_>, view: &InstanceView<'_>, node: &NodeView<'_>) -> Row {
     Row::new(vec![
         Piece::new(node.id.pod.to_string(), Tone::Strong),
         Piece::new(format!("{sign} {word}"), tone),
-        master_says(see, other, line),
+        match (other, follower) {
+            (Some(master), _) => master_says(see, master, line),
+            (None, Some(_)) => Piece::new("is none of ours", Tone::Unknown),
+            (None, None) => Piece::new("no master is known", Tone::Unknown),
+        },
         replica_says(see, node),
         lag,
         io.map_or_else(dash, |s| figure(text::age_of(s), is_told)),
@@ -218,10 +222,7 @@ fn follows(view: &InstanceView<'_>, node: &NodeView<'_>) -> Option<(String, Tone
 }
 
 /// `online 3m`; what it said last, where it does not answer any more.
-fn master_says(see: &See<'_>, master: Option<&NodeView<'_>>, line: Option<&ReplicaLine>) -> Piece {
-    let Some(master) = master else {
-        return Piece::new("is none of ours", Tone::Unknown);
-    };
+fn master_says(see: &See<'_>, master: &NodeView<'_>, line: Option<&ReplicaLine>) -> Piece {
     let Some(engine) = master.engine else {
         return Piece::new("not asked", Tone::Unknown);
     };

@@ -79,6 +79,14 @@ impl Column {
         }
     }
 
+    /// A column of figures, always so wide, left out at that priority.
+    pub fn figure(id: &'static str, title: &'static str, wide: u16, priority: u8) -> Self {
+        Self::new(id, title)
+            .width(wide, wide)
+            .right()
+            .priority(priority)
+    }
+
     /// Between so many columns and, where its contents need them, so many.
     #[must_use]
     pub fn width(mut self, min: u16, most: u16) -> Self {

@@ -43,6 +43,20 @@ fn all_well() {
 }
 
 #[test]
+fn before_any_engine_is_heard_no_master_is_called_a_stranger() {
+    let db = dragonfly();
+    let mut story = Story::new(120, 40);
+    story.told(vec![opened("infra"), live("infra", 12)]);
+    story.told(lists("infra", std::slice::from_ref(&db)));
+    story
+        .press(":")
+        .type_text(&format!("show {}", db.id()))
+        .press("enter 3")
+        .says("no master is known")
+        .says_not("is none of ours");
+}
+
+#[test]
 fn narrow() {
     let mut story = shown(80, 24, &dragonfly());
     assert_snapshot!(story.screen());

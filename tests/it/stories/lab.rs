@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::time::Instant;
+use std::sync::mpsc::{self, RecvTimeoutError};
 
 use crate::driver::{PATIENCE, binary};
 
@@ -75,14 +75,20 @@ impl Served {
             .args([format!("-{signal}"), self.pid()])
             .status();
         assert!(sent.unwrap().success());
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status.code();
+        // One that runs on is ended for good, so that the wait for it ends.
+        let (ended, end) = mpsc::channel::<()>();
+        let pid = self.pid();
+        let watchdog = std::thread::spawn(move || {
+            let is_late = end.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout);
+            if is_late {
+                let _ = Command::new("kill").args(["-KILL", &pid]).status();
             }
-            assert!(Instant::now() < deadline, "it runs on after SIG{signal}");
-            std::thread::sleep(std::time::Duration::from_millis(5));
-        }
+            is_late
+        });
+        let status = self.child.wait().unwrap();
+        drop(ended);
+        assert!(!watchdog.join().unwrap(), "it runs on after SIG{signal}");
+        status.code()
     }
 }
 
