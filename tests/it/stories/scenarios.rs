@@ -154,7 +154,7 @@ fn crd_missing() {
     console.expect_row(&["no CRD", "lab-apps", "there can be no instance"]);
     lab.fault("crd-missing");
     console
-        .expect_row(&["no CRD", "lab-apps", "though an operator is"])
+        .expect_row(&["no CRD", "lab-apps", "has an operator, but not the CRD"])
         .expect_row(&["operator lab-apps", "but not the CRD"]);
     lab.fault("heal");
     console.expect_row(&["no CRD", "lab-apps", "there can be no instance"]);
