@@ -9,9 +9,9 @@ use crate::lab::resources::DRAGONFLIES;
 use crate::lab::stage::{ip, name};
 use crate::lab::traffic::{Pace, stick_to};
 
-/// Of the keys it was filled with, one in so many is wrong on the diverged replica: more than was recorded (34 to 120 of
-/// some millions), so that a sample of a few hundred finds some.
-const ONE_IN: u64 = 50;
+/// Of the keys it was filled with, one in so many is wrong on the diverged replica: many more than were recorded (34 to
+/// 120 of some millions), so that a sample of 200 misses them once in 400,000 times.
+const ONE_IN: u64 = 16;
 /// What is left of the data in the old snapshot.
 const OLD_SHARE: f64 = 0.44;
 
