@@ -20,10 +20,8 @@ const CONTAINER: &str = "dragonfly";
 pub(super) struct Detour {
     /// The server has no `/healthz` (before v1.38).
     no_health: bool,
-    /// When a command was last run in the pod.
-    ran: Option<Instant>,
-    /// Its answers still hold: the last one that was run ended well.
-    ran_well: bool,
+    /// When a command was last run in the pod, and how that ended: it holds until the next is due.
+    ran: Option<(Instant, Result<(), Fault>)>,
     /// The image has no `redis-cli`.
     no_client: bool,
 }
@@ -151,25 +149,23 @@ impl Node {
                 "the image has no redis-cli",
             ));
         }
-        if self
-            .detour
-            .ran
-            .is_some_and(|ran| ran.elapsed() < every.mul_f64(0.9))
+        if let Some((ran, ended)) = &self.detour.ran
+            && ran.elapsed() < every.mul_f64(0.9)
         {
-            return Ok(self.detour.ran_well);
+            return ended.clone().map(|()| true);
         }
         let (namespace, pod) = (self.id.namespace.clone(), self.id.pod.clone());
         if let Some((fault, _)) = self.denied(Way::Exec) {
             return Err(fault);
         }
-        self.detour.ran = Some(Instant::now());
+        let began = Instant::now();
         let deadline = pace.connect_deadline + pace.probe_deadline;
         let ran = exec::run(client, &namespace, &pod, CONTAINER, exec::INFO, deadline).await;
         let ran = ran.map_err(|refusal| refusal.fault).and_then(|out| {
             wire::sections(&String::from_utf8_lossy(&out))
                 .map_err(|problem| Fault::new(FaultKind::Protocol, problem.to_string()))
         });
-        self.detour.ran_well = ran.is_ok();
+        self.detour.ran = Some((began, ran.as_ref().map(|_| ()).map_err(Fault::clone)));
         self.tell_way(Way::Exec, ran.as_ref().err());
         match ran {
             Ok(sections) => {
