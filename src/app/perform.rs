@@ -15,7 +15,7 @@ use super::state::State;
 use crate::domain::{InstanceId, Kind, address};
 use crate::msg::command::Turn;
 use crate::msg::{Command, Effect};
-use crate::screens::{self, Filter, Fresh, Intent};
+use crate::screens::{self, Fresh, Intent};
 use crate::settings::problem::suggestion;
 use crate::widgets::Window;
 
@@ -115,7 +115,7 @@ fn about_instance(state: &mut State, now: Timestamp, act: impl FnOnce(&mut State
 /// Sets the filter of the screen that is shown.
 pub(super) fn set_filter(state: &mut State, written: &str) {
     if let Some(desk) = state.desk_mut() {
-        desk.filter = Filter::parse(written);
+        desk.filter = desk.filter.rewritten(written);
         desk.fresh.sieved = true;
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! `text`, `!not`, `/regex/`, `state:WORD` (a state's word, or `ill` for all that is worse than syncing), `ctx:NAME` (also `ns:`, `name:`, `master:`, `version:`) and comparisons
 //! such as `lag>100`, `mem>=60%`, `ops<1k`, `nodes<3`. Words are compared without regard to case. A term that cannot
-//! be read is told and left out, so that a row never vanishes because of a slip.
+//! be read is told and left out, so that a row never vanishes because of a slip; while one is typed, what was shown last
+//! stays.
 
 use regex_automata::dfa::{Automaton, dense};
 use regex_automata::{Input, MatchError, nfa::thompson, util::syntax};
@@ -127,6 +128,17 @@ impl Filter {
         filter
     }
 
+    /// Reads what was written over this one: where something of it cannot be read, what this one shows goes on to be
+    /// shown, so that rows do not come and go with every letter.
+    #[must_use]
+    pub fn rewritten(&self, written: &str) -> Self {
+        let mut filter = Self::parse(written);
+        if filter.problem.is_some() {
+            filter.terms.clone_from(&self.terms);
+        }
+        filter
+    }
+
     /// As it was written.
     pub fn written(&self) -> &str {
         &self.written
@@ -207,7 +219,10 @@ fn split(written: &str) -> Vec<&str> {
 fn term(word: &str) -> Result<Option<Term>, String> {
     if let Some(inner) = word.strip_prefix('/') {
         return match inner.strip_suffix('/') {
-            Some("") | None => Ok(None),
+            Some("") => Ok(None),
+            None => Err(format!(
+                "`/{inner}` does not end: a pattern stands between two `/`"
+            )),
             Some(pattern) => build(pattern).map(|dfa| Some(Term::Pattern(Box::new(dfa)))),
         };
     }
@@ -344,7 +359,25 @@ fn build(pattern: &str) -> Result<dense::DFA<Vec<u32>>, String> {
                 .determinize_size_limit(Some(LIMIT)),
         )
         .build(pattern)
-        .map_err(|_| format!("`/{pattern}/` is not a pattern that can be read"))
+        .map_err(|error| {
+            let why = match fault(&error) {
+                Some(why) => format!(": {why}"),
+                None => String::new(),
+            };
+            format!("`/{pattern}/` is not a pattern that can be read{why}")
+        })
+}
+
+/// What is wrong with a pattern, in the parser's own words: `unclosed group`.
+fn fault(error: &dyn std::error::Error) -> Option<String> {
+    let mut deepest = error;
+    while let Some(source) = deepest.source() {
+        deepest = source;
+    }
+    // Its words show the pattern with a mark under it, and say what that is about in their last line.
+    let told = deepest.to_string();
+    let why = told.lines().rfind(|line| line.starts_with("error: "))?;
+    why.strip_prefix("error: ").map(str::to_owned)
 }
 
 /// A row that has words only.
@@ -427,7 +460,6 @@ mod tests {
             ("!/^cache/", true),
             ("/CACHE-[0-9]/", true),
             ("/two words/ cache", false),
-            ("/not finished", true),
             ("state:no-master", true),
             ("state:no", true),
             ("state:healthy", false),
@@ -474,7 +506,16 @@ mod tests {
             ("lags>1", "`lags` cannot be compared; did you mean `lag`?"),
             ("lag>x", "`x` is not a number"),
             ("lag>1%", "`%` is not a unit of lag"),
-            ("/(/", "`/(/` is not a pattern that can be read"),
+            (
+                "/(/",
+                "`/(/` is not a pattern that can be read: unclosed group",
+            ),
+            ("/(", "`/(` does not end: a pattern stands between two `/`"),
+            ("/", "`/` does not end: a pattern stands between two `/`"),
+            (
+                "cache !/^x",
+                "`/^x` does not end: a pattern stands between two `/`",
+            ),
         ] {
             let filter = Filter::parse(written);
             assert_eq!(filter.problem.as_deref(), Some(told), "{written}");
@@ -484,6 +525,26 @@ mod tests {
         assert!(!Filter::parse("stat:ill apps").shows(&Row));
         // A pattern that would explode is refused rather than built.
         assert!(Filter::parse("/(a{1000}){1000}/").problem.is_some());
+    }
+
+    #[test]
+    fn while_a_slip_is_typed_what_was_shown_stays() {
+        let mut filter = Filter::default();
+        for (written, shown) in [
+            ("apps", false),
+            ("apps /", false),
+            ("apps /(", false),
+            ("apps /()", false),
+            ("lag>x", false),
+            ("/(cache", false),
+            ("/(cache)/", true),
+            ("/(cache)/ lags>1", true),
+            ("", true),
+        ] {
+            filter = filter.rewritten(written);
+            assert_eq!(filter.written(), written);
+            assert_eq!(filter.shows(&Row), shown, "{written}");
+        }
     }
 
     #[test]

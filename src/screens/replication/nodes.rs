@@ -50,7 +50,7 @@ fn columns(names: u16) -> Vec<Column> {
         Column::new("data", "DATA SET").width(9, 26),
         figure("offset", "OFFSET", 11, 20, 1),
         figure("grows", "GROWS", 8, 8, 2),
-        figure("keys", "KEYS", 6, 8, 2),
+        figure("keys", "KEYS", 6, 14, 2),
         Column::new("port", "DATA PORT").width(10, 30).priority(1),
         Column::new("since", "ROLE SINCE").width(10, 16).priority(4),
         Column::new("psync", "PSYNCS").width(6, 14).priority(5),
@@ -102,7 +102,9 @@ fn cells(see: &See<'_>, view: &InstanceView<'_>, node: &NodeView<'_>) -> Row {
     let grows = series
         .and_then(|series| series.rate(LATELY))
         .map(|rate| format!("{}/s", text::count(rate.max(0.0).round() as u64)));
-    let keys = engine.and_then(|e| Some(text::count(e.keyspace.as_ref()?.value.keys)));
+    let keys_of = |node: &NodeView<'_>| Some(node.engine?.keyspace.as_ref()?.value.keys);
+    let all_keys = || view.nodes.iter().filter_map(keys_of);
+    let keys = keys_of(node).map(|keys| text::count_among(keys, all_keys()));
     let psync = engine.and_then(|e| {
         let follower = e.follower()?;
         let done = follower.psync_successes?;
