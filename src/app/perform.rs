@@ -57,7 +57,13 @@ pub(super) fn perform(
             let prompt = Over::prompt(written);
             open(state, prompt);
         }
-        Command::SetFilter(text) => set_filter(state, text),
+        Command::SetFilter(text) => {
+            set_filter(state, text);
+            let problem = state.desk().and_then(|desk| desk.filter.problem.clone());
+            if let Some(problem) = problem {
+                state.notices.tell(problem, now);
+            }
+        }
         Command::IllOnly => {
             if let Some(desk) = state.desk_mut() {
                 desk.ill_only = !desk.ill_only;

@@ -432,8 +432,7 @@ fn loose_line(
 fn takeover_words(see: &See<'_>, takeover: &Takeover) -> Vec<Piece> {
     let mut pieces = vec![Piece::new(takeover.words.clone(), takeover.tone)];
     if let Some(since) = takeover.since {
-        let text = format!("  INFO replication not answered for {}", see.age(since));
-        pieces.push(Piece::muted(text));
+        pieces.push(Piece::muted(format!("  seen for {}", see.age(since))));
     }
     pieces
 }

@@ -210,7 +210,7 @@ fn row(see: &See<'_>, cell: &Cell) -> Row {
         ),
         Piece::text(cell.reference),
         Piece::muted(match &cell.same_as {
-            Some(id) => format!("the same as with {id}"),
+            Some(id) => format!("as with {id}"),
             None => cell.sentence.clone(),
         }),
     ])

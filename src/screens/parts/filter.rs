@@ -2,8 +2,8 @@
 //!
 //! `text`, `!not`, `/regex/`, `state:WORD` (a state's word, or `ill` for all that is worse than syncing), `ctx:NAME` (also `ns:`, `name:`, `master:`, `version:`) and comparisons
 //! such as `lag>100`, `mem>=60%`, `ops<1k`, `nodes<3`. Words are compared without regard to case. A term that cannot
-//! be read is told and left out, so that a row never vanishes because of a slip; while one is typed, what was shown last
-//! stays.
+//! be read is told and left out, so that a row never vanishes because of a slip; while a pattern is typed, what was shown
+//! last stays.
 
 use regex_automata::dfa::{Automaton, dense};
 use regex_automata::{Input, MatchError, nfa::thompson, util::syntax};
@@ -113,10 +113,7 @@ impl Filter {
             ..Self::default()
         };
         for word in split(written) {
-            let (not, bare) = match word.strip_prefix('!') {
-                Some(rest) => (true, rest),
-                None => (false, word),
-            };
+            let (not, bare) = bare(word);
             match term(bare) {
                 Ok(Some(term)) => filter.terms.push((not, term)),
                 Ok(None) => {}
@@ -128,12 +125,16 @@ impl Filter {
         filter
     }
 
-    /// Reads what was written over this one: where something of it cannot be read, what this one shows goes on to be
-    /// shown, so that rows do not come and go with every letter.
+    /// Reads what was written over this one: while a pattern of it cannot be read, what this one shows goes on to be shown,
+    /// so that rows do not come and go with every letter of it.
     #[must_use]
     pub fn rewritten(&self, written: &str) -> Self {
         let mut filter = Self::parse(written);
-        if filter.problem.is_some() {
+        let open = |word: &str| {
+            let (_, word) = bare(word);
+            word.starts_with('/') && term(word).is_err()
+        };
+        if split(written).into_iter().any(open) {
             filter.terms.clone_from(&self.terms);
         }
         filter
@@ -213,6 +214,14 @@ fn split(written: &str) -> Vec<&str> {
         rest = after.trim_start();
     }
     words
+}
+
+/// Whether a word is negated, and the word without that.
+fn bare(word: &str) -> (bool, &str) {
+    match word.strip_prefix('!') {
+        Some(rest) => (true, rest),
+        None => (false, word),
+    }
 }
 
 /// One term; `None` while it is not finished.
@@ -534,11 +543,14 @@ mod tests {
             ("apps", false),
             ("apps /", false),
             ("apps /(", false),
-            ("apps /()", false),
-            ("lag>x", false),
-            ("/(cache", false),
+            ("apps /(/", false),
+            ("/(a", false),
+            // What is no pattern is left out, as ever.
+            ("lag>x", true),
+            ("/(cache", true),
             ("/(cache)/", true),
-            ("/(cache)/ lags>1", true),
+            ("!/(cache)/", false),
+            ("!/(cache)", false),
             ("", true),
         ] {
             filter = filter.rewritten(written);
