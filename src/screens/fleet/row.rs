@@ -26,6 +26,14 @@ pub(super) enum RowKey {
 }
 
 impl RowKey {
+    /// The instance, if it is about one.
+    pub fn instance(&self) -> Option<&InstanceId> {
+        match self {
+            RowKey::Instance(id) => Some(id),
+            RowKey::Context(_) => None,
+        }
+    }
+
     /// The context that it lives in.
     pub fn context(&self) -> &ContextId {
         match self {
