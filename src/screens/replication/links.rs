@@ -5,8 +5,8 @@
 use jiff::Timestamp;
 
 use crate::domain::engine::{LinkPhase, LinkState, Question, ReplicaLine};
-use crate::domain::world::Known;
-use crate::domain::{InstanceView, NodeView, Role, figures, figures_under, text};
+use crate::domain::world::{EngineRecord, Known};
+use crate::domain::{FaultKind, InstanceView, NodeView, Role, figures, figures_under, text};
 use crate::screens::instance::topology;
 use crate::screens::parts::{Plain, Section, See};
 use crate::settings::{Glyph, Tone};
@@ -126,6 +126,12 @@ pub(super) fn ill<'v, 'a>(
     replicas(view).filter(move |node| verdict(view, node, lag).1 != Tone::Healthy)
 }
 
+/// Its role is not known because it may not be asked.
+fn is_forbidden(engine: &EngineRecord) -> bool {
+    let silence = engine.role_silence();
+    silence.is_some_and(|(_, fault, _)| fault.kind == FaultKind::Forbidden)
+}
+
 /// Both ends taken together, in a word or a few; more than `lag` records behind is lagging.
 fn verdict(view: &InstanceView<'_>, node: &NodeView<'_>, lag: u64) -> (String, Tone) {
     let told = |word: &str, tone| (word.to_owned(), tone);
@@ -133,7 +139,14 @@ fn verdict(view: &InstanceView<'_>, node: &NodeView<'_>, lag: u64) -> (String, T
         return told("not asked", Tone::Unknown);
     };
     if !node.speaks() {
-        return told("silent", Tone::Unknown);
+        // Who may not ask hears nothing, which is not the engine's doing.
+        return told(
+            match is_forbidden(engine) {
+                true => "not asked",
+                false => "silent",
+            },
+            Tone::Unknown,
+        );
     }
     match engine.upstream().map(|known| &known.value.phase) {
         Some(LinkPhase::Stopped) => return told("stopped", Tone::Broken),
@@ -280,7 +293,11 @@ fn replica_says(see: &See<'_>, node: &NodeView<'_>) -> Piece {
             true => ", said link up",
             false => ", said link down",
         });
-        return Piece::new(format!("nothing {}{was}", see.age(since)), Tone::Unknown);
+        let word = match is_forbidden(engine) {
+            true => "may not be asked".to_owned(),
+            false => format!("nothing {}", see.age(since)),
+        };
+        return Piece::new(format!("{word}{was}"), Tone::Unknown);
     }
     if !engine.stands(Question::Replication) {
         let since = engine.silent.get(&Some(Question::Replication));
@@ -419,6 +436,11 @@ mod tests {
                 ("silent", Tone::Unknown),
             ),
             (None, replica().unasked(), ("not asked", Tone::Unknown)),
+            (
+                None,
+                replica().unreachable(FaultKind::Forbidden, "may not port-forward"),
+                ("not asked", Tone::Unknown),
+            ),
             (None, replica().lagging(10_001), ("lagging", Tone::Degraded)),
             (
                 None,

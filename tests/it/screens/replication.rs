@@ -191,6 +191,23 @@ fn numbers_of_keys_that_differ_never_read_the_same() {
     story.says(" 902,194 ").says(" 902,475 ");
     story.told(vec![keys(0, 902_194), keys(1, 902_194)]);
     story.says(" 902k ").says_not("902,194");
+    // It is not cut where there is little room.
+    story.told(vec![keys(0, 1_902_194), keys(1, 1_902_475)]);
+    story.resize(80, 24).says(" 1,902,194 ").says(" 1,902,475 ");
+    // Of one data set they differ only by when they were asked.
+    let db = dragonfly();
+    let mut story = shown(120, 40, &db);
+    let keyspace = |keys| {
+        Probe::Keyspace(Keyspace {
+            keys,
+            ..Keyspace::default()
+        })
+    };
+    story.told(vec![
+        db.also(0, keyspace(902_194)),
+        db.also(1, keyspace(902_190)),
+    ]);
+    story.says(" 902k ").says_not("902,19");
 }
 
 #[test]
