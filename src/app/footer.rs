@@ -19,7 +19,11 @@ pub(super) fn view(state: &State, now: Timestamp, area: Rect, buf: &mut Buffer) 
         let example = "text  !not  /regex/  state:ill  state:no-master  ctx:infra  lag>100";
         let problem = state.desk().and_then(|desk| desk.filter.problem.as_deref());
         let room = problem.map_or(0, |why| draw::width(why) + 2);
-        let room = u16::try_from(room).unwrap_or(0).min(inside.width / 2);
+        // What is typed keeps its room, up to a half of the line.
+        let typed = draw::width(prompt.line.text()).saturating_add(4);
+        let half = usize::from(inside.width / 2);
+        let room = room.min(usize::from(inside.width).saturating_sub(typed.min(half)));
+        let room = u16::try_from(room).unwrap_or(0);
         let line = Rect {
             width: inside.width - room,
             ..inside
@@ -27,6 +31,7 @@ pub(super) fn view(state: &State, now: Timestamp, area: Rect, buf: &mut Buffer) 
         prompt.line.render(&lead, example, true, &look, line, buf);
         if let Some(why) = problem {
             let at = draw::right_of(inside, line.width + 1);
+            let why = draw::fit(why, usize::from(at.width), look.glyph(Glyph::Ellipsis));
             draw::line(&[Piece::new(why, Tone::Degraded)], &look, at, buf);
         }
         return;

@@ -118,6 +118,9 @@ pub(super) fn press(
     let mut run: Option<Command> = None;
     let mut close = false;
     let mut filter: Option<String> = None;
+    let unread = state
+        .desk()
+        .is_some_and(|desk| desk.filter.problem.is_some());
     match state.over.last_mut() {
         None | Some(Over::Explain(_) | Over::Notices(_)) => return false,
         Some(Over::Ask) => match key.typed() {
@@ -126,7 +129,8 @@ pub(super) fn press(
             _ => close = enter,
         },
         Some(Over::Prompt(prompt)) => {
-            close = enter;
+            // What cannot be read is not in force: its line stays, and says why.
+            close = enter && !unread;
             if !enter && prompt.line.press(key) {
                 filter = Some(prompt.line.text().to_owned());
             }

@@ -15,7 +15,7 @@ use super::state::State;
 use crate::domain::{InstanceId, Kind, address};
 use crate::msg::command::Turn;
 use crate::msg::{Command, Effect};
-use crate::screens::{self, Filter, Fresh, Intent};
+use crate::screens::{self, Fresh, Intent};
 use crate::settings::problem::suggestion;
 use crate::widgets::Window;
 
@@ -57,7 +57,13 @@ pub(super) fn perform(
             let prompt = Over::prompt(written);
             open(state, prompt);
         }
-        Command::SetFilter(text) => set_filter(state, text),
+        Command::SetFilter(text) => {
+            set_filter(state, text);
+            let problem = state.desk().and_then(|desk| desk.filter.problem.clone());
+            if let Some(problem) = problem {
+                state.notices.tell(problem, now);
+            }
+        }
         Command::IllOnly => {
             if let Some(desk) = state.desk_mut() {
                 desk.ill_only = !desk.ill_only;
@@ -115,7 +121,7 @@ fn about_instance(state: &mut State, now: Timestamp, act: impl FnOnce(&mut State
 /// Sets the filter of the screen that is shown.
 pub(super) fn set_filter(state: &mut State, written: &str) {
     if let Some(desk) = state.desk_mut() {
-        desk.filter = Filter::parse(written);
+        desk.filter = desk.filter.rewritten(written);
         desk.fresh.sieved = true;
     }
 }

@@ -40,7 +40,7 @@ fn of_context(see: &See<'_>, context: &ContextWorld) -> Vec<Segment> {
     let name = Piece::new(context.id.as_str(), Tone::Strong);
     if let Some(twin) = see.world.twin(&context.id) {
         let same = Piece::muted(format!(" = same cluster as {twin}"));
-        return vec![Segment::new(vec![name, same]).priority(4)];
+        return vec![Segment::new(vec![name, same]).priority(4).counted()];
     }
     let standing = standing(see, context);
     let mut pieces = vec![name];
@@ -71,11 +71,12 @@ fn of_context(see: &See<'_>, context: &ContextWorld) -> Vec<Segment> {
         let since = see.age(context.stands_since());
         pieces.push(Piece::muted(format!(" {since}")));
     }
-    let mut segments = vec![Segment::new(pieces).priority(match standing.word {
+    let own = Segment::new(pieces).priority(match standing.word {
         // What is well leaves before what is not.
         "" => 3,
         _ => 1,
-    })];
+    });
+    let mut segments = vec![own.counted()];
     if !standing.why.is_empty() {
         let mut why = format!("({})", standing.why);
         if let Link::Unreachable { retry_at, .. } | Link::LoginNeeded { retry_at, .. } =

@@ -46,9 +46,13 @@ pub struct Figures {
     pub ready: usize,
     /// Pods wanted, master included.
     pub wanted: Option<i64>,
-    /// Replicas in stable sync by the word of both ends of the link; `None` when no engine answers at all.
+    /// Replicas in stable sync by the word of both ends of the link: the node says that its link is up and that it does not
+    /// sync, a node that acts as master lists it online, both answer, and the pod is not being deleted. How far behind it
+    /// is does not matter. Where several act as master, a replica of any of them counts. `None` when no engine answers
+    /// at all. Every place that says how many are in sync says this number of [`Figures::replicas`].
     pub in_sync: Option<usize>,
-    /// Replicas there should be: all wanted (or present, if more) pods but one.
+    /// Replicas there should be: all wanted (or present, if more) pods but one, for one should be master; so it is the same
+    /// whether none acts as master, or two.
     pub replicas: usize,
     /// Largest lag of the replicas that the master lists online, journal records.
     pub lag: Option<u64>,

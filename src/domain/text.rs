@@ -178,6 +178,30 @@ pub fn count(n: u64) -> String {
     }
 }
 
+/// A count in full: `902,113`.
+pub fn exact(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// [`count`] of a figure that stands beside others of its kind: in full where it differs from one of them and both would
+/// read the same.
+pub fn count_among(n: u64, others: impl IntoIterator<Item = u64>) -> String {
+    let short = count(n);
+    let alike = |other: u64| other != n && count(other) == short;
+    match others.into_iter().any(alike) {
+        true => exact(n),
+        false => short,
+    }
+}
+
 fn short(value: f64, unit: &str) -> String {
     if value >= 99.95 {
         format!("{value:.0}{unit}")
@@ -309,6 +333,28 @@ mod tests {
             (4_100_000, "4.1M"),
         ] {
             assert_eq!(count(n), wanted, "{n}");
+        }
+        for (n, wanted) in [
+            (0, "0"),
+            (310, "310"),
+            (4_812, "4,812"),
+            (902_113, "902,113"),
+            (1_000_000, "1,000,000"),
+        ] {
+            assert_eq!(exact(n), wanted, "{n}");
+        }
+    }
+
+    #[test]
+    fn figures_that_differ_never_read_the_same_beside_each_other() {
+        for (n, others, wanted) in [
+            (902_113, &[902_113, 901_999][..], "902,113"),
+            (901_999, &[902_113], "901,999"),
+            (902_113, &[902_113, 900_113], "902k"),
+            (902_113, &[], "902k"),
+            (4_812, &[4_811], "4,812"),
+        ] {
+            assert_eq!(count_among(n, others.iter().copied()), wanted, "{n}");
         }
     }
 }

@@ -21,8 +21,8 @@ use crate::msg::Command;
 use crate::msg::command::{Copied, Motion, Side, Sorting, Target, Turn};
 use crate::settings::problem::suggestion;
 use crate::widgets::Window;
-use attention::Notice;
 pub(crate) use attention::evidence_text;
+use attention::{Namesakes, Notice};
 use row::{FleetRow, RowKey};
 
 /// Fleet.
@@ -99,11 +99,12 @@ impl Screen for Fleet {
             changed |= self.rejudge(see);
         }
         if fresh.everything || fresh.judged || !fresh.touched.links.is_empty() {
+            let namesakes = Namesakes::among(self.rows.keys().filter_map(RowKey::instance));
             let notices: Vec<Notice> = see
                 .board
                 .attention(see.world)
                 .into_iter()
-                .map(Notice::of)
+                .map(|finding| Notice::of(finding, &namesakes))
                 .collect();
             changed |= notices != self.notices;
             self.notices = notices;

@@ -348,6 +348,9 @@ impl Operator {
             .and_then(|section| sheet.at(pane, section));
         let told = match (pane, at) {
             (LOG, Some(at)) => self.lines.get(at).map(|line| log::in_full(line)),
+            (VERSIONS, Some(at)) => self
+                .context(see)
+                .and_then(|context| versions::in_full(see, context, at)),
             (HEADS, _) => self
                 .subject()
                 .and_then(|subject| see.board.subject(&subject))

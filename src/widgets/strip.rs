@@ -15,6 +15,8 @@ pub struct Segment {
     pub priority: u8,
     /// It stands at the right end.
     pub right: bool,
+    /// It is one of several of a kind: where it is left out, it is counted in a `+2` behind those that are shown.
+    pub counted: bool,
 }
 
 impl Segment {
@@ -24,7 +26,15 @@ impl Segment {
             pieces,
             priority: 0,
             right: false,
+            counted: false,
         }
+    }
+
+    /// The same, counted where it is left out.
+    #[must_use]
+    pub fn counted(mut self) -> Self {
+        self.counted = true;
+        self
     }
 
     /// The same, to be left out at that priority.
@@ -121,7 +131,9 @@ impl Strip {
             return;
         };
         let kept = self.kept(usize::from(row.width));
-        let (right, left): (Vec<_>, Vec<_>) = kept.into_iter().partition(|s| s.right);
+        let more = self.more(&kept);
+        let (right, mut left): (Vec<_>, Vec<_>) = kept.into_iter().partition(|s| s.right);
+        left.extend(more.as_ref());
         let mut room = row;
         let mut right_pieces: Vec<Piece> = Vec::new();
         for segment in right {
@@ -155,7 +167,12 @@ impl Strip {
     /// The segments for which there is room.
     fn kept(&self, columns: usize) -> Vec<&Segment> {
         let mut kept: Vec<&Segment> = self.segments.iter().filter(|s| s.width() > 0).collect();
-        while self.width(&kept) > columns {
+        let with_more = |kept: &[&Segment]| {
+            let more = self.more(kept);
+            let all: Vec<&Segment> = kept.iter().copied().chain(more.as_ref()).collect();
+            self.width(&all)
+        };
+        while with_more(&kept) > columns {
             let worst = kept
                 .iter()
                 .enumerate()
@@ -168,6 +185,15 @@ impl Strip {
             };
         }
         kept
+    }
+
+    /// How many of those that are counted are left out; nothing where all are there.
+    fn more(&self, kept: &[&Segment]) -> Option<Segment> {
+        let counted = |segment: &&Segment| segment.counted && segment.width() > 0;
+        let all = self.segments.iter().filter(counted).count();
+        let shown = kept.iter().copied().filter(counted).count();
+        let hidden = all - shown;
+        (hidden > 0).then(|| Segment::new(vec![Piece::muted(format!("+{hidden}"))]))
     }
 
     fn width(&self, segments: &[&Segment]) -> usize {
@@ -218,6 +244,36 @@ mod tests {
             (3, "LO…"),
         ] {
             assert_eq!(drawn(width), wanted, "{width}");
+        }
+    }
+
+    #[test]
+    fn those_that_are_counted_never_leave_unsaid() {
+        let one = |name: &str, priority| {
+            Segment::new(vec![Piece::text(name)])
+                .priority(priority)
+                .counted()
+        };
+        let strip = Strip::new(vec![
+            Segment::new(vec!["darner".into()]),
+            one("infra", 3),
+            one("apps", 3),
+            one("edge down", 1),
+            Segment::new(vec!["READ-ONLY".into()]).at_right(),
+        ]);
+        for (width, wanted) in [
+            (43, "darner  infra  apps  edge down    READ-ONLY"),
+            (41, "darner  infra  apps  edge down  READ-ONLY"),
+            (40, "darner  infra  apps  edge down READ-ONLY"),
+            (39, "darner  infra  edge down  +1  READ-ONLY"),
+            (37, "darner  edge down  +2       READ-ONLY"),
+            (31, "darner  edge down  +2 READ-ONLY"),
+            (30, "darner  +3           READ-ONLY"),
+        ] {
+            let said = dump::drawn(width, 1, GlyphSet::Unicode, |look, area, buf| {
+                strip.render(look, area, buf);
+            });
+            assert_eq!(said.lines().next(), Some(wanted), "{width}");
         }
     }
 

@@ -1,9 +1,11 @@
 //! The attention list: every finding about what is shown, worst first and then oldest.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use crate::checks::{Finding, Since, Subject};
-use crate::domain::Kind;
+use crate::domain::{InstanceId, Kind};
 use crate::screens::parts::{See, finding_sign, finding_tone};
 use crate::settings::{Glyph, Tone};
 use crate::widgets::{Column, Piece, Row, draw};
@@ -12,6 +14,8 @@ use crate::widgets::{Column, Piece, Row, draw};
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Notice {
     pub subject: Subject,
+    /// What it is called here, see [`Namesakes::name`].
+    pub name: String,
     pub check: &'static str,
     pub sign: Glyph,
     pub tone: Tone,
@@ -21,8 +25,9 @@ pub(super) struct Notice {
 
 impl Notice {
     /// The line of a finding.
-    pub fn of(finding: &Finding) -> Self {
+    pub fn of(finding: &Finding, namesakes: &Namesakes<'_>) -> Self {
         Self {
+            name: namesakes.name(&finding.subject),
             subject: finding.subject.clone(),
             check: finding.check,
             sign: finding_sign(finding),
@@ -38,35 +43,62 @@ impl Notice {
     }
 }
 
+/// Which instances share a name, so that none is taken for another.
+#[derive(Debug, Default)]
+pub(super) struct Namesakes<'a>(BTreeMap<&'a str, Vec<&'a InstanceId>>);
+
+impl<'a> Namesakes<'a> {
+    /// Among these.
+    pub fn among(all: impl Iterator<Item = &'a InstanceId>) -> Self {
+        let mut named: BTreeMap<&str, Vec<&InstanceId>> = BTreeMap::new();
+        for id in all {
+            named.entry(&id.name).or_default().push(id);
+        }
+        Self(named)
+    }
+
+    /// The name of what a finding is about: of an instance with its namespace where another of its context is called the
+    /// same, and after its context where one of another context is.
+    pub fn name(&self, subject: &Subject) -> String {
+        let id = match subject {
+            Subject::Context(id) => return id.to_string(),
+            Subject::Operator(id) => return format!("operator {id}"),
+            Subject::Instance(id) => id,
+        };
+        let same = self.0.get(&*id.name).map_or(&[] as &[_], Vec::as_slice);
+        let mut name = id.name.to_string();
+        let is_near =
+            |other: &&&InstanceId| other.context == id.context && other.namespace != id.namespace;
+        if same.iter().any(|other| is_near(&other)) {
+            name = format!("{}/{name}", id.namespace);
+        }
+        if same.iter().any(|other| other.context != id.context) {
+            name = format!("{} {name}", id.context);
+        }
+        name
+    }
+}
+
 /// The columns of the list; they have no headings. The names of what is ill seldom change, so their column is as wide
-/// as they need.
+/// as they need now: what was ill while everything was still connecting takes no room afterwards.
 pub(super) fn columns(notices: &[Notice]) -> Vec<Column> {
-    let names = notices.iter().map(|notice| draw::width(&subject(notice)));
+    let names = notices.iter().map(|notice| draw::width(&notice.name));
     let wide = u16::try_from(names.max().unwrap_or(0)).unwrap_or(u16::MAX);
-    let wide = wide.saturating_add(2);
+    let wide = wide.saturating_add(2).clamp(8, 34);
     vec![
         Column::new("subject", "")
-            .width(8, 34)
+            .width(wide.min(26), wide)
             .holds(wide)
-            .firm(26)
             .cut_middle(),
         Column::new("sentence", "").width(20, 40).fill(),
         Column::new("since", "").width(14, 18).right().priority(2),
     ]
 }
 
-fn subject(notice: &Notice) -> String {
-    match &notice.subject {
-        Subject::Context(id) => id.to_string(),
-        Subject::Operator(id) => format!("operator {id}"),
-        Subject::Instance(id) => id.name.to_string(),
-    }
-}
-
 /// The cells of a line.
 pub(super) fn cells(see: &See<'_>, notice: &Notice) -> Row {
     let tone = notice.tone;
-    let name = subject(notice);
+    let name = &notice.name;
     let since = match notice.since {
         Since::Exactly(at) => format!("since {}", see.age(at)),
         Since::Seen(_) => see.since(notice.since),
@@ -139,5 +171,48 @@ pub(super) fn summary(see: &See<'_>, all: usize) -> Vec<Piece> {
         )],
         1 => vec![Piece::muted("1 finding")],
         n => vec![Piece::muted(format!("{n} findings"))],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ContextId;
+
+    #[test]
+    fn no_instance_is_taken_for_its_namesake() {
+        let id = |context: &str, namespace: &str, name: &str| {
+            InstanceId::new(ContextId::new(context), namespace, name)
+        };
+        let all = [
+            id("eu", "shop", "orders"),
+            id("us", "shop", "orders"),
+            id("eu", "shop", "cart"),
+            id("eu", "test", "cart"),
+            id("eu", "shop", "web"),
+            id("eu", "test", "web"),
+            id("us", "shop", "web"),
+            id("us", "shop", "queue"),
+        ];
+        let namesakes = Namesakes::among(all.iter());
+        let told: Vec<String> = all
+            .iter()
+            .map(|id| namesakes.name(&Subject::Instance(id.clone())))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                "eu orders",
+                "us orders",
+                "shop/cart",
+                "test/cart",
+                "eu shop/web",
+                "eu test/web",
+                "us web",
+                "queue"
+            ]
+        );
+        let operator = Subject::Operator(ContextId::new("eu"));
+        assert_eq!(namesakes.name(&operator), "operator eu");
     }
 }

@@ -24,9 +24,14 @@ pub(super) struct Fit {
 }
 
 /// Every column, from left to right. Each can be sorted by.
+///
+/// What someone on call needs first stays longest: what is wrong with which instance since when and who is its master, then
+/// nodes, replicas in sync, how far they are behind, memory. Before one of these leaves, a long word or name beside it is
+/// cut; everything else is shown only where nothing has to be cut for it.
 pub(super) fn columns(fit: Fit) -> Vec<Column> {
-    /// Names longer than this are cut before every figure leaves for them.
-    const NAME: u16 = 30;
+    /// Names of instances longer than this are cut before a figure leaves for them, and those of contexts.
+    const NAME: u16 = 23;
+    const PLACE: u16 = 12;
     let (longest_context, longest_instance, master) = fit.longest;
     // A pod is called by its instance's name, a dash and a number; before it stands a sign where it is not certain.
     let master = master.saturating_add(4).clamp(11, 28);
@@ -36,7 +41,7 @@ pub(super) fn columns(fit: Fit) -> Vec<Column> {
         .holds(longest_context)
         .cut(Cut::Shared(fit.shared.0, fit.shared.1));
     let context = match fit.several_contexts {
-        true => context.firm(16).pinned(),
+        true => context.firm(PLACE).pinned(),
         false => context.priority(9),
     };
     let instance = Column::new("instance", "INSTANCE")
@@ -47,7 +52,7 @@ pub(super) fn columns(fit: Fit) -> Vec<Column> {
         .pinned();
     vec![
         Column::new("state", "STATE").width(17, 19).pinned(),
-        Column::figure("since", "SINCE", 6, 3),
+        Column::figure("since", "SINCE", 6, 1),
         context,
         instance,
         Column::new("master", "MASTER")
@@ -56,10 +61,10 @@ pub(super) fn columns(fit: Fit) -> Vec<Column> {
             .cut_middle()
             .priority(1),
         Column::figure("nodes", "NODES", 5, 2),
-        Column::figure("sync", "SYNC", 6, 3),
+        Column::figure("sync", "SYNC", 6, 2),
         // Journal records, the unit that the engine counts in.
-        Column::figure("lag", "LAG rec", 7, 4),
-        Column::figure("mem", "MEM", 13, 5),
+        Column::figure("lag", "LAG rec", 7, 3),
+        Column::figure("mem", "MEM", 13, 3),
         Column::figure("ops", "OPS/S", 6, 6),
         Column::figure("as-of", "AS OF", 6, as_of_first),
         Column::figure("keys", "KEYS", 6, 7),
@@ -195,5 +200,108 @@ fn restarts(row: &FleetRow) -> Piece {
     match row.restarts {
         0 => Piece::muted("0"),
         n => Piece::text(n.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::indexing_slicing)]
+    use super::*;
+    use crate::widgets::table::fit_columns;
+
+    /// The columns that are shown, with the width of those that may be cut.
+    fn shown(width: u16, contexts: &[&str], instance: &str, state: &str) -> String {
+        let wide = |text: &str| u16::try_from(text.chars().count()).unwrap_or(u16::MAX);
+        let longest = contexts.iter().map(|name| wide(name)).max().unwrap_or(0);
+        let name = instance.rsplit('/').next().unwrap_or_default();
+        let columns = columns(Fit {
+            longest: (longest, wide(instance), wide(name)),
+            several_contexts: contexts.len() > 1,
+            ..Fit::default()
+        });
+        let mut held = vec![0; columns.len()];
+        // Its sign stands before it.
+        held[0] = wide(state) + 2;
+        // The marker and the hint that columns were left out.
+        let placed = fit_columns(&columns, width - 2, 0, &held);
+        let names = placed.iter().map(|place| {
+            let column = &columns[place.column];
+            match column.min == column.most {
+                true => column.id.to_owned(),
+                false => format!("{}+{}", column.id, place.width),
+            }
+        });
+        names.collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn long_words_are_cut_before_a_figure_leaves_and_triage_stays_longest() {
+        const TWO: &[&str] = &["lab-infra", "lab-apps"];
+        const LONG: &[&str] = &["gke_acme_europe-west1_prod", "gke_acme_us-east1_prod"];
+        let system = "dragonfly-system/dragonfly";
+        for (width, contexts, instance, state, wanted) in [
+            (
+                120,
+                TWO,
+                system,
+                "healthy",
+                "state+17 since context+9 instance+26 master+13 nodes sync lag mem",
+            ),
+            // A long word takes nothing away.
+            (
+                120,
+                TWO,
+                system,
+                "service elsewhere",
+                "state+19 since context+9 instance+26 master+11 nodes sync lag mem",
+            ),
+            // Nor do long names.
+            (
+                120,
+                LONG,
+                "payments-production/checkout-sessions",
+                "takeover wedged",
+                "state+17 since context+14 instance+23 master+11 nodes sync lag mem",
+            ),
+            (
+                100,
+                TWO,
+                system,
+                "split brain",
+                "state+17 since context+9 instance+23 master+11 nodes sync lag",
+            ),
+            (
+                80,
+                TWO,
+                system,
+                "no master",
+                "state+17 since context+9 instance+26 master+12",
+            ),
+            (
+                80,
+                LONG,
+                "payments-production/checkout-sessions",
+                "two master labels",
+                "state+17 since context+13 instance+23 master+11",
+            ),
+            // The name of a single context is on the top line.
+            (
+                80,
+                &["lab-infra"],
+                system,
+                "no master",
+                "state+17 since instance+23 master+11 nodes sync",
+            ),
+            (
+                60,
+                &["lab-infra"],
+                system,
+                "no master",
+                "state+17 since instance+26",
+            ),
+        ] {
+            let told = shown(width, contexts, instance, state);
+            assert_eq!(told, wanted, "{width} {contexts:?} {state}");
+        }
     }
 }

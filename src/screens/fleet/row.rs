@@ -26,6 +26,14 @@ pub(super) enum RowKey {
 }
 
 impl RowKey {
+    /// The instance, if it is about one.
+    pub fn instance(&self) -> Option<&InstanceId> {
+        match self {
+            RowKey::Instance(id) => Some(id),
+            RowKey::Context(_) => None,
+        }
+    }
+
     /// The context that it lives in.
     pub fn context(&self) -> &ContextId {
         match self {
@@ -360,8 +368,7 @@ fn absence(see: &See<'_>, context: &ContextWorld) -> Absence {
         );
     }
     if context.has_listed(Kind::Crd) && !crd_is_there {
-        let sentence =
-            "the CRD dragonflies.dragonflydb.io is not installed, so there can be no instance";
+        let sentence = "no CRD, so there can be no instance";
         return of(
             Glyph::Dash,
             Tone::Muted,
@@ -374,7 +381,7 @@ fn absence(see: &See<'_>, context: &ContextWorld) -> Absence {
         *kind == Kind::Dragonfly && source.access == Some(crate::domain::Access::Absent)
     });
     if is_absent {
-        let sentence = "the API server does not know Dragonfly objects: the CRD is not installed";
+        let sentence = "its API knows no Dragonfly objects";
         return of(
             Glyph::Dash,
             Tone::Muted,

@@ -240,6 +240,9 @@ fn link(see: &See<'_>, view: &InstanceView<'_>, node: &NodeView<'_>) -> Piece {
         let text = format!("silent {}: {}, {last}", see.age(since), fault.message);
         return Piece::new(text, Tone::Unknown);
     }
+    if let Some(takeover) = topology::takeover(see, view, node) {
+        return Piece::new(takeover.words, takeover.tone);
+    }
     let Some(link) = topology::link(view, node) else {
         return Piece::muted(see.sign(Glyph::Dash));
     };

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use crate::domain::engine::{LinkState, Question};
 use crate::domain::object::{ContainerEnd, ContainerState};
 use crate::domain::{FaultKind, InstanceView, Kind, Master, NodeView, Role, text};
-use crate::screens::parts::See;
+use crate::screens::parts::{See, finding_tone};
 use crate::settings::{Glyph, Tone};
 use crate::widgets::{Piece, draw};
 
@@ -34,7 +34,17 @@ pub(in crate::screens) struct LinkWords {
 /// replica.
 pub(in crate::screens) fn link(view: &InstanceView<'_>, node: &NodeView<'_>) -> Option<LinkWords> {
     let engine = node.engine?;
-    let follower = engine.follower()?;
+    let Some(follower) = engine.follower() else {
+        // It says that it is a replica, and nothing yet of its link.
+        let is_replica = engine.engine_role()?.value == Role::Replica;
+        return is_replica.then(|| LinkWords {
+            word: "link not told".to_owned(),
+            tone: Tone::Unknown,
+            is_cut: true,
+            lag: None,
+            since: None,
+        });
+    };
     let mut masters = view.engine_masters();
     let line = masters
         .clone()
@@ -80,6 +90,45 @@ pub(in crate::screens) fn link(view: &InstanceView<'_>, node: &NodeView<'_>) -> 
             LinkState::Cancelled => of("cancelled", Tone::Broken, true),
             state => of(state.word(), Tone::Degraded, false),
         },
+    })
+}
+
+/// What the target of a takeover does, as it was judged: while it takes over it tells nothing of its link.
+#[derive(Debug, Clone, PartialEq)]
+pub(in crate::screens) struct Takeover {
+    /// `takes over from orders-0`.
+    pub words: String,
+    /// That of the finding: a takeover that hangs is worse than one.
+    pub tone: Tone,
+    /// Since when INFO replication is not answered.
+    pub since: Option<Timestamp>,
+}
+
+/// Whether a node is the target of a takeover, by the judgement.
+pub(in crate::screens) fn takeover(
+    see: &See<'_>,
+    view: &InstanceView<'_>,
+    node: &NodeView<'_>,
+) -> Option<Takeover> {
+    let engine = node.engine?;
+    if engine.engine_role()?.value != Role::Replica || engine.stands(Question::Replication) {
+        return None;
+    }
+    let own = |name: &String| *name == *node.id.pod;
+    let judged = see.board.instance(&view.id)?;
+    let finding = judged
+        .findings
+        .iter()
+        .find(|found| found.check == "takeover" && found.about.iter().any(own))?;
+    let from = finding.about.iter().find(|name| !own(name));
+    let since = engine.silent.get(&Some(Question::Replication));
+    Some(Takeover {
+        words: match from {
+            Some(old) => format!("takes over from {old}"),
+            None => "takes over".to_owned(),
+        },
+        tone: finding_tone(finding),
+        since: since.map(|(_, since)| *since),
     })
 }
 
@@ -312,7 +361,9 @@ fn replica_line(
         Piece::text(format!(" {}{}", node.id.pod, " ".repeat(pad))),
         Piece::new(" replica  ", Tone::Replica),
     ];
-    if let Some(link) = link {
+    if let Some(takeover) = takeover(see, view, node) {
+        pieces.extend(takeover_words(see, &takeover));
+    } else if let Some(link) = link {
         pieces.push(Piece::new(then(view, link.word), link.tone));
         if let Some(lag) = link.lag {
             let tone = if lag > see.limits.lag {
@@ -346,8 +397,12 @@ fn loose_line(
         Piece::text(" ".repeat(indent)),
         Piece::text(format!("{}{}", node.id.pod, " ".repeat(pad))),
     ];
-    match link(view, node) {
-        Some(link) => {
+    match (takeover(see, view, node), link(view, node)) {
+        (Some(takeover), _) => {
+            pieces.push(Piece::new(" replica  ", Tone::Replica));
+            pieces.extend(takeover_words(see, &takeover));
+        }
+        (None, Some(link)) => {
             pieces.push(Piece::new(" replica  ", Tone::Replica));
             let word = match leader(view, node) {
                 Some(leader) if !link.is_cut => {
@@ -360,7 +415,7 @@ fn loose_line(
                 pieces.push(Piece::muted(format!("  seen for {}", see.age(since))));
             }
         }
-        None if node.engine_role().is_none() => {
+        (None, None) if node.engine_role().is_none() => {
             // The label is all there is to go by; it is the operator's word, not the engine's.
             let text = match node.label_role() {
                 Some(role) => format!(" labelled {}", role.word()),
@@ -368,9 +423,17 @@ fn loose_line(
             };
             pieces.push(Piece::new(text, Tone::Unknown));
         }
-        None => {}
+        (None, None) => {}
     }
     pieces.extend(silence(see, node));
+    pieces
+}
+
+fn takeover_words(see: &See<'_>, takeover: &Takeover) -> Vec<Piece> {
+    let mut pieces = vec![Piece::new(takeover.words.clone(), takeover.tone)];
+    if let Some(since) = takeover.since {
+        pieces.push(Piece::muted(format!("  seen for {}", see.age(since))));
+    }
     pieces
 }
 

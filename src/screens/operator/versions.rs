@@ -16,6 +16,8 @@ struct Cell {
     verdict: &'static str,
     reference: &'static str,
     sentence: String,
+    /// The instance before it of which the same was said already.
+    same_as: Option<InstanceId>,
 }
 
 impl Cell {
@@ -23,6 +25,13 @@ impl Cell {
     fn name(&self) -> String {
         format!("{} {} {}", self.id, self.server, self.reference)
     }
+}
+
+/// What goes wrong in a row, in full.
+pub(super) fn in_full(see: &See<'_>, context: &ContextWorld, at: usize) -> Option<String> {
+    let cell = cells(see, context).into_iter().nth(at)?;
+    let (id, server, verdict) = (cell.id, cell.server, cell.verdict);
+    Some(format!("{id} on {server}: {verdict}, {}", cell.sentence))
 }
 
 /// The names of the rows that are shown, each with the instance that it is about.
@@ -52,6 +61,18 @@ fn cells(see: &See<'_>, context: &ContextWorld) -> Vec<Cell> {
         !(see.ill_only && matches!(cell.tone, Tone::Healthy | Tone::Muted))
             && see.filter.words().all(|w| text.contains(w))
     });
+    // What was said of one instance is not said again of the next: there is room for it once, and in full.
+    let said: Vec<(InstanceId, &'static str, String)> = cells
+        .iter()
+        .map(|cell| (cell.id.clone(), cell.reference, cell.sentence.clone()))
+        .collect();
+    for (at, cell) in cells.iter_mut().enumerate() {
+        let same = |(_, reference, sentence): &&(InstanceId, &str, String)| {
+            !reference.is_empty() && *reference == cell.reference && *sentence == cell.sentence
+        };
+        let first = said.iter().take(at).find(same);
+        cell.same_as = first.map(|(id, _, _)| id.clone());
+    }
     cells
 }
 
@@ -97,6 +118,7 @@ fn of_instance(id: &InstanceId, view: &InstanceView<'_>, operator: Option<Versio
         verdict,
         reference,
         sentence,
+        same_as: None,
     };
     let unknown = |server: String, why: String| {
         vec![cell(
@@ -187,6 +209,9 @@ fn row(see: &See<'_>, cell: &Cell) -> Row {
             cell.tone,
         ),
         Piece::text(cell.reference),
-        Piece::muted(cell.sentence.clone()),
+        Piece::muted(match &cell.same_as {
+            Some(id) => format!("as with {id}"),
+            None => cell.sentence.clone(),
+        }),
     ])
 }

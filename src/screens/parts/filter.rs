@@ -2,7 +2,8 @@
 //!
 //! `text`, `!not`, `/regex/`, `state:WORD` (a state's word, or `ill` for all that is worse than syncing), `ctx:NAME` (also `ns:`, `name:`, `master:`, `version:`) and comparisons
 //! such as `lag>100`, `mem>=60%`, `ops<1k`, `nodes<3`. Words are compared without regard to case. A term that cannot
-//! be read is told and left out, so that a row never vanishes because of a slip.
+//! be read is told and left out, so that a row never vanishes because of a slip; while a pattern is typed, what was shown
+//! last stays.
 
 use regex_automata::dfa::{Automaton, dense};
 use regex_automata::{Input, MatchError, nfa::thompson, util::syntax};
@@ -112,10 +113,7 @@ impl Filter {
             ..Self::default()
         };
         for word in split(written) {
-            let (not, bare) = match word.strip_prefix('!') {
-                Some(rest) => (true, rest),
-                None => (false, word),
-            };
+            let (not, bare) = bare(word);
             match term(bare) {
                 Ok(Some(term)) => filter.terms.push((not, term)),
                 Ok(None) => {}
@@ -123,6 +121,21 @@ impl Filter {
                     filter.problem.get_or_insert(problem);
                 }
             }
+        }
+        filter
+    }
+
+    /// Reads what was written over this one: while a pattern of it cannot be read, what this one shows goes on to be shown,
+    /// so that rows do not come and go with every letter of it.
+    #[must_use]
+    pub fn rewritten(&self, written: &str) -> Self {
+        let mut filter = Self::parse(written);
+        let open = |word: &str| {
+            let (_, word) = bare(word);
+            word.starts_with('/') && term(word).is_err()
+        };
+        if split(written).into_iter().any(open) {
+            filter.terms.clone_from(&self.terms);
         }
         filter
     }
@@ -203,11 +216,22 @@ fn split(written: &str) -> Vec<&str> {
     words
 }
 
+/// Whether a word is negated, and the word without that.
+fn bare(word: &str) -> (bool, &str) {
+    match word.strip_prefix('!') {
+        Some(rest) => (true, rest),
+        None => (false, word),
+    }
+}
+
 /// One term; `None` while it is not finished.
 fn term(word: &str) -> Result<Option<Term>, String> {
     if let Some(inner) = word.strip_prefix('/') {
         return match inner.strip_suffix('/') {
-            Some("") | None => Ok(None),
+            Some("") => Ok(None),
+            None => Err(format!(
+                "`/{inner}` does not end: a pattern stands between two `/`"
+            )),
             Some(pattern) => build(pattern).map(|dfa| Some(Term::Pattern(Box::new(dfa)))),
         };
     }
@@ -344,7 +368,25 @@ fn build(pattern: &str) -> Result<dense::DFA<Vec<u32>>, String> {
                 .determinize_size_limit(Some(LIMIT)),
         )
         .build(pattern)
-        .map_err(|_| format!("`/{pattern}/` is not a pattern that can be read"))
+        .map_err(|error| {
+            let why = match fault(&error) {
+                Some(why) => format!(": {why}"),
+                None => String::new(),
+            };
+            format!("`/{pattern}/` is not a pattern that can be read{why}")
+        })
+}
+
+/// What is wrong with a pattern, in the parser's own words: `unclosed group`.
+fn fault(error: &dyn std::error::Error) -> Option<String> {
+    let mut deepest = error;
+    while let Some(source) = deepest.source() {
+        deepest = source;
+    }
+    // Its words show the pattern with a mark under it, and say what that is about in their last line.
+    let told = deepest.to_string();
+    let why = told.lines().rfind(|line| line.starts_with("error: "))?;
+    why.strip_prefix("error: ").map(str::to_owned)
 }
 
 /// A row that has words only.
@@ -427,7 +469,6 @@ mod tests {
             ("!/^cache/", true),
             ("/CACHE-[0-9]/", true),
             ("/two words/ cache", false),
-            ("/not finished", true),
             ("state:no-master", true),
             ("state:no", true),
             ("state:healthy", false),
@@ -474,7 +515,16 @@ mod tests {
             ("lags>1", "`lags` cannot be compared; did you mean `lag`?"),
             ("lag>x", "`x` is not a number"),
             ("lag>1%", "`%` is not a unit of lag"),
-            ("/(/", "`/(/` is not a pattern that can be read"),
+            (
+                "/(/",
+                "`/(/` is not a pattern that can be read: unclosed group",
+            ),
+            ("/(", "`/(` does not end: a pattern stands between two `/`"),
+            ("/", "`/` does not end: a pattern stands between two `/`"),
+            (
+                "cache !/^x",
+                "`/^x` does not end: a pattern stands between two `/`",
+            ),
         ] {
             let filter = Filter::parse(written);
             assert_eq!(filter.problem.as_deref(), Some(told), "{written}");
@@ -484,6 +534,29 @@ mod tests {
         assert!(!Filter::parse("stat:ill apps").shows(&Row));
         // A pattern that would explode is refused rather than built.
         assert!(Filter::parse("/(a{1000}){1000}/").problem.is_some());
+    }
+
+    #[test]
+    fn while_a_slip_is_typed_what_was_shown_stays() {
+        let mut filter = Filter::default();
+        for (written, shown) in [
+            ("apps", false),
+            ("apps /", false),
+            ("apps /(", false),
+            ("apps /(/", false),
+            ("/(a", false),
+            // What is no pattern is left out, as ever.
+            ("lag>x", true),
+            ("/(cache", true),
+            ("/(cache)/", true),
+            ("!/(cache)/", false),
+            ("!/(cache)", false),
+            ("", true),
+        ] {
+            filter = filter.rewritten(written);
+            assert_eq!(filter.written(), written);
+            assert_eq!(filter.shows(&Row), shown, "{written}");
+        }
     }
 
     #[test]

@@ -15,6 +15,8 @@ use crate::widgets::{Column, Panel, Piece, Row, Table, Window, draw};
 const WORTH: u16 = 4;
 /// Rows beyond which a pane is not given more before every other has what it needs.
 const FAIR: u16 = 11;
+/// Lines that are no more than the end of a sentence or two.
+const FEW: u16 = 3;
 
 /// Draws the inside of a pane, and the rows that it would like to have.
 pub type Drawing<'a> = (u16, Box<dyn Fn(Rect, &mut Buffer) + 'a>);
@@ -279,8 +281,8 @@ impl<const N: usize> Sheet<N> {
         }
     }
 
-    /// Where each pane stands; an empty rectangle is not shown. What is left over when each pane that is shown has what
-    /// it wants goes to their wishes.
+    /// Where each pane stands; an empty rectangle is not shown. The lower pane that is looked at has its sentences in full
+    /// before another pane is shown. What is left over when each pane that is shown has what it wants goes to their wishes.
     fn places(&self, area: Rect, wants: &[u16], wishes: &[u16], zoomed: bool) -> [Rect; N] {
         let mut places = [Rect::ZERO; N];
         let mut put = |pane: usize, area: Rect| {
@@ -307,7 +309,10 @@ impl<const N: usize> Sheet<N> {
         };
         put(0, first);
         let mut rest = draw::below(area, top);
-        let need = |pane: usize| want(pane).clamp(WORTH, FAIR);
+        let need = |pane: usize| match pane == self.tab {
+            true => want(pane).max(wish(pane)).clamp(WORTH, FAIR),
+            false => want(pane).clamp(WORTH, FAIR),
+        };
         let mut shown = vec![self.tab];
         let mut taken = need(self.tab);
         for pane in (1..N).filter(|pane| *pane != self.tab) {
@@ -323,7 +328,9 @@ impl<const N: usize> Sheet<N> {
             let more = match Some(pane) == last {
                 true => rest.height,
                 false => {
-                    let more = wish(pane).saturating_sub(need(pane)).min(spare / 2);
+                    // A few lines that complete a sentence come before many of one more pane.
+                    let missing = wish(pane).saturating_sub(need(pane));
+                    let more = missing.min((spare / 2).max(missing.min(FEW))).min(spare);
                     spare -= more;
                     need(pane) + more
                 }

@@ -5,8 +5,8 @@
 use jiff::Timestamp;
 
 use crate::domain::engine::{LinkPhase, LinkState, Question, ReplicaLine};
-use crate::domain::world::Known;
-use crate::domain::{InstanceView, NodeView, Role, text};
+use crate::domain::world::{EngineRecord, Known};
+use crate::domain::{FaultKind, InstanceView, NodeView, Role, figures, figures_under, text};
 use crate::screens::instance::topology;
 use crate::screens::parts::{Plain, Section, See};
 use crate::settings::{Glyph, Tone};
@@ -35,15 +35,10 @@ pub(super) fn section<'a>(see: &'a See<'a>, view: &'a InstanceView<'a>) -> Secti
         }
     }
     let all = replicas(view).count();
-    let well = all - ill(view, see.limits.lag).count();
-    let tone = match well == all {
-        true => Tone::Muted,
-        false => Tone::Degraded,
-    };
     let names = replicas(view).map(|node| node.id.pod.chars().count()).max();
     let wide = u16::try_from(names.unwrap_or(0)).unwrap_or(u16::MAX);
     Section {
-        right: vec![Piece::new(format!("{well} of {all} in sync"), tone)],
+        right: vec![in_sync(see, view)],
         columns: columns(wide),
         empty: match (view.nodes.is_empty(), all) {
             (true, _) => "no pod".to_owned(),
@@ -52,6 +47,28 @@ pub(super) fn section<'a>(see: &'a See<'a>, view: &'a InstanceView<'a>) -> Secti
         },
         ..Section::of("links", "Links, from both ends", rows)
     }
+}
+
+/// `1 of 2 in sync, 1 lagging`: the number that Fleet shows too.
+fn in_sync(see: &See<'_>, view: &InstanceView<'_>) -> Piece {
+    let figures = match see.board.instance(&view.id) {
+        Some(judgement) => figures_under(view, judgement.master.clone()),
+        None => figures(view),
+    };
+    let links = replicas(view).filter_map(|node| topology::link(view, node)?.lag);
+    let lagging = links.filter(|lag| *lag > see.limits.lag).count();
+    let mut words = format!("{} in sync", figures.sync_words());
+    if lagging > 0 {
+        words.push_str(&format!(", {lagging} lagging"));
+    }
+    Piece::new(
+        words,
+        match figures.in_sync {
+            None => Tone::Unknown,
+            Some(n) if n < figures.replicas || lagging > 0 => Tone::Degraded,
+            Some(_) => Tone::Muted,
+        },
+    )
 }
 
 fn columns(names: u16) -> Vec<Column> {
@@ -109,6 +126,12 @@ pub(super) fn ill<'v, 'a>(
     replicas(view).filter(move |node| verdict(view, node, lag).1 != Tone::Healthy)
 }
 
+/// Its role is not known because it may not be asked.
+fn is_forbidden(engine: &EngineRecord) -> bool {
+    let silence = engine.role_silence();
+    silence.is_some_and(|(_, fault, _)| fault.kind == FaultKind::Forbidden)
+}
+
 /// Both ends taken together, in a word or a few; more than `lag` records behind is lagging.
 fn verdict(view: &InstanceView<'_>, node: &NodeView<'_>, lag: u64) -> (String, Tone) {
     let told = |word: &str, tone| (word.to_owned(), tone);
@@ -116,7 +139,14 @@ fn verdict(view: &InstanceView<'_>, node: &NodeView<'_>, lag: u64) -> (String, T
         return told("not asked", Tone::Unknown);
     };
     if !node.speaks() {
-        return told("silent", Tone::Unknown);
+        // Who may not ask hears nothing, which is not the engine's doing.
+        return told(
+            match is_forbidden(engine) {
+                true => "not asked",
+                false => "silent",
+            },
+            Tone::Unknown,
+        );
     }
     match engine.upstream().map(|known| &known.value.phase) {
         Some(LinkPhase::Stopped) => return told("stopped", Tone::Broken),
@@ -134,7 +164,10 @@ fn verdict(view: &InstanceView<'_>, node: &NodeView<'_>, lag: u64) -> (String, T
 
 fn cells(see: &See<'_>, view: &InstanceView<'_>, node: &NodeView<'_>) -> Row {
     let dash = || Piece::muted(see.sign(Glyph::Dash));
-    let (word, tone) = verdict(view, node, see.limits.lag);
+    let (word, tone) = match topology::takeover(see, view, node) {
+        Some(takeover) => ("takes over".to_owned(), takeover.tone),
+        None => verdict(view, node, see.limits.lag),
+    };
     let sign = see.sign(match tone {
         Tone::Healthy => Glyph::Healthy,
         Tone::Syncing => Glyph::Syncing,
@@ -260,14 +293,23 @@ fn replica_says(see: &See<'_>, node: &NodeView<'_>) -> Piece {
             true => ", said link up",
             false => ", said link down",
         });
-        return Piece::new(format!("nothing {}{was}", see.age(since)), Tone::Unknown);
+        let word = match is_forbidden(engine) {
+            true => "may not be asked".to_owned(),
+            false => format!("nothing {}", see.age(since)),
+        };
+        return Piece::new(format!("{word}{was}"), Tone::Unknown);
+    }
+    if !engine.stands(Question::Replication) {
+        let since = engine.silent.get(&Some(Question::Replication));
+        let age = since.map_or(String::new(), |(_, at)| format!(" {}", see.age(*at)));
+        return Piece::new(format!("nothing of its link{age}"), Tone::Unknown);
     }
     let Some(follower) = engine.follower() else {
-        return Piece::new("that it is a master", Tone::Broken);
+        return match node.engine_role().map(|known| known.value) {
+            Some(Role::Replica) => Piece::new("nothing of its link", Tone::Unknown),
+            _ => Piece::new("that it is a master", Tone::Broken),
+        };
     };
-    if !engine.stands(Question::Replication) {
-        return Piece::new("nothing of its link", Tone::Unknown);
-    }
     let since = engine.unsynced_since;
     let phase: Option<Known<_>> = engine.upstream();
     match phase.map(|known| &known.value.phase) {
@@ -394,6 +436,11 @@ mod tests {
                 ("silent", Tone::Unknown),
             ),
             (None, replica().unasked(), ("not asked", Tone::Unknown)),
+            (
+                None,
+                replica().unreachable(FaultKind::Forbidden, "may not port-forward"),
+                ("not asked", Tone::Unknown),
+            ),
             (None, replica().lagging(10_001), ("lagging", Tone::Degraded)),
             (
                 None,

@@ -23,16 +23,18 @@ pub(super) fn section<'a>(see: &'a See<'a>, view: &'a InstanceView<'a>) -> Secti
         .map(|node| (node.id.pod.to_string(), cells(see, view, node)))
         .collect();
     let names = view.nodes.iter().map(|node| node.id.pod.chars().count());
-    let wide = u16::try_from(names.max().unwrap_or(0)).unwrap_or(u16::MAX);
+    let keys = view.nodes.iter().filter_map(|node| keys(view, node));
+    let keys = keys.map(|keys| keys.chars().count());
+    let wide = |most: Option<usize>| u16::try_from(most.unwrap_or(0)).unwrap_or(u16::MAX);
     Section {
         right: data_sets(view),
-        columns: columns(wide),
+        columns: columns(wide(names.max()), wide(keys.max())),
         empty: "no pod".to_owned(),
         ..Section::of("nodes", "Nodes and data sets", rows)
     }
 }
 
-fn columns(names: u16) -> Vec<Column> {
+fn columns(names: u16, keys: u16) -> Vec<Column> {
     let figure = |id, title, wide, most, priority| {
         Column::new(id, title)
             .width(wide, most)
@@ -50,7 +52,8 @@ fn columns(names: u16) -> Vec<Column> {
         Column::new("data", "DATA SET").width(9, 26),
         figure("offset", "OFFSET", 11, 20, 1),
         figure("grows", "GROWS", 8, 8, 2),
-        figure("keys", "KEYS", 6, 8, 2),
+        // A number in full is not cut.
+        figure("keys", "KEYS", keys.max(6), 8, 2),
         Column::new("port", "DATA PORT").width(10, 30).priority(1),
         Column::new("since", "ROLE SINCE").width(10, 16).priority(4),
         Column::new("psync", "PSYNCS").width(6, 14).priority(5),
@@ -60,11 +63,25 @@ fn columns(names: u16) -> Vec<Column> {
     ]
 }
 
-/// How many data sets the nodes that answer hold.
-fn data_sets(view: &InstanceView<'_>) -> Vec<Piece> {
+/// The keys of a node. Of one data set they differ only by the moments at which nodes were asked; of several, a difference
+/// is told though it be small.
+fn keys(view: &InstanceView<'_>, node: &NodeView<'_>) -> Option<String> {
+    let of = |node: &NodeView<'_>| Some(node.engine?.keyspace.as_ref()?.value.keys);
+    let own = of(node)?;
+    Some(match sets(view) {
+        0 | 1 => text::count(own),
+        _ => text::count_among(own, view.nodes.iter().filter_map(of)),
+    })
+}
+
+/// How many data sets the nodes hold, by what they told last.
+fn sets(view: &InstanceView<'_>) -> usize {
     let told = view.nodes.iter().filter_map(replid);
-    let sets: std::collections::BTreeSet<&str> = told.collect();
-    match sets.len() {
+    told.collect::<std::collections::BTreeSet<&str>>().len()
+}
+
+fn data_sets(view: &InstanceView<'_>) -> Vec<Piece> {
+    match sets(view) {
         0 => Vec::new(),
         1 => vec![Piece::muted("one data set")],
         n => vec![Piece::new(format!("{n} data sets"), Tone::Broken)],
@@ -102,7 +119,6 @@ fn cells(see: &See<'_>, view: &InstanceView<'_>, node: &NodeView<'_>) -> Row {
     let grows = series
         .and_then(|series| series.rate(LATELY))
         .map(|rate| format!("{}/s", text::count(rate.max(0.0).round() as u64)));
-    let keys = engine.and_then(|e| Some(text::count(e.keyspace.as_ref()?.value.keys)));
     let psync = engine.and_then(|e| {
         let follower = e.follower()?;
         let done = follower.psync_successes?;
@@ -132,7 +148,7 @@ fn cells(see: &See<'_>, view: &InstanceView<'_>, node: &NodeView<'_>) -> Row {
         data_set(see, view, node),
         figure(asked, offset.map(|n| as_of(see, n, told))),
         figure(asked, grows),
-        figure(Question::Keyspace, keys),
+        figure(Question::Keyspace, keys(view, node)),
         engine.and_then(|e| e.data_port.as_ref()).map_or_else(
             || Piece::muted("not tried"),
             |known| {
@@ -222,7 +238,7 @@ fn port(tried: &DataPort) -> (String, Tone) {
         Found::ClosedAtOnce => ("closes at once", Tone::Broken),
         Found::Refused(_) => ("refused", Tone::Broken),
         Found::TimedOut => ("no answer", Tone::Broken),
-        Found::NoWay(_) => ("no way to try it", Tone::Unknown),
+        Found::NoWay(_) => ("no way", Tone::Unknown),
     };
     (word.to_owned(), tone)
 }

@@ -100,6 +100,55 @@ fn narrow() {
 }
 
 #[test]
+fn contexts_without_room_on_the_top_line_are_counted() {
+    let contexts = ["infra", "apps", "edge", "lab", "batch"];
+    let mut story = Story::new(200, 24);
+    for context in contexts {
+        story.told(vec![opened(context), live(context, 12)]);
+        story.told(lists(context, &[]));
+    }
+    let retry = story.now + SignedDuration::from_secs(60);
+    story.told(vec![unreachable("lab", "dial timeout", retry)]);
+    for (columns, shown, more) in [
+        (200, &contexts[..], None),
+        (100, &["infra", "apps", "edge", "lab"], Some("+1")),
+        (80, &["infra", "lab"], Some("+3")),
+        (60, &["lab"], Some("+4")),
+    ] {
+        story.resize(columns, 24);
+        let text = story.text();
+        let top = text.lines().next().unwrap_or_default();
+        for context in contexts {
+            let is_shown = top.contains(&format!(" {context} "));
+            assert_eq!(is_shown, shown.contains(&context), "{context}: {top}");
+        }
+        assert_eq!(top.contains('+'), more.is_some(), "{top}");
+        assert!(more.is_none_or(|more| top.contains(more)), "{top}");
+    }
+}
+
+#[test]
+fn a_context_that_can_have_no_instance_says_so_in_one_line() {
+    for columns in [80, 100, 120] {
+        let mut story = Story::new(columns, 24);
+        fleet(&mut story, &[dragonfly(), gitlab()], &[]);
+        let gone = [
+            Kind::Crd,
+            Kind::OperatorDeployment,
+            Kind::OperatorPod,
+            Kind::OperatorLease,
+        ];
+        story.told(gone.map(|kind| listed("apps", kind, vec![])).into());
+        story.after(2);
+        let line = story.line_with("– no CRD");
+        assert!(
+            line.ends_with("no CRD, so there can be no instance"),
+            "{line}"
+        );
+    }
+}
+
+#[test]
 fn huge() {
     let mut story = Story::new(200, 60);
     broken(&mut story);
@@ -301,6 +350,33 @@ fn a_sort_goes_by_the_column_that_is_named_and_what_is_unknown_comes_last() {
     );
     story.press(":").type_text("sort lagg").press("enter");
     story.says("there is no column `lagg`; did you mean `lag`?");
+}
+
+#[test]
+fn a_pattern_that_does_not_end_is_said_and_the_last_rows_stay() {
+    for columns in [140, 80] {
+        let mut story = Story::new(columns, 32);
+        broken(&mut story);
+        story.press("/").type_text("orders");
+        let shown = |story: &Story| story.table().lines().skip(2).collect::<Vec<_>>().join("\n");
+        let before = shown(&story);
+        assert!(before.contains("orders") && !before.contains("gitlab"));
+        // Its line stays open, for nothing of it is in force.
+        story.type_text(" /(").press("enter");
+        assert_eq!(shown(&story), before);
+        let line = story.text().lines().last().unwrap_or_default().to_owned();
+        assert!(line.contains("/orders /("), "{line}");
+        assert!(line.contains("`/(` does not end: a pattern"), "{line}");
+        story.type_text("/");
+        let line = story.text().lines().last().unwrap_or_default().to_owned();
+        assert!(line.contains("`/(/` is not a pattern"), "{line}");
+        assert_eq!(shown(&story), before);
+        story.press("left").type_text(")").press("enter");
+        story.says("orders /()/ shows 1").says("open");
+        // Where there is no line, it is told.
+        story.press("esc :").type_text("filter /(").press("enter");
+        story.says("`/(` does not end: a pattern stands between two `/`");
+    }
 }
 
 #[test]

@@ -324,6 +324,60 @@ fn broken() {
 }
 
 #[test]
+fn the_same_is_said_once_and_in_full() {
+    let mut story = shown(120, 40);
+    story.says(" as with dragonfly-system/dragonfly");
+    let text = story.text();
+    assert_eq!(text.matches("10,000 s").count(), 1, "{text}");
+    // All of it of a row that refers to another.
+    story.press("tab tab tab j enter");
+    let last = story.text().lines().last().unwrap_or_default().to_owned();
+    assert!(last.contains("gitlab on v1.39.0"), "{last}");
+    assert!(last.contains("may lock the instance"), "{last}");
+}
+
+#[test]
+fn since_when_nobody_acts_grows_with_the_time() {
+    let mut story = Story::new(120, 40);
+    well(&mut story);
+    story.press("5");
+    let none = Deployment {
+        meta: Meta {
+            namespace: Arc::from(HOME),
+            name: Arc::from("dragonfly-operator"),
+            ..Meta::default()
+        },
+        images: vec![("manager".to_owned(), "operator:v1.6.1".to_owned())],
+        ..Deployment::default()
+    };
+    story.told(vec![
+        listed(
+            "infra",
+            Kind::OperatorDeployment,
+            vec![Object::OperatorDeployment(Arc::new(none))],
+        ),
+        listed("infra", Kind::OperatorPod, vec![]),
+    ]);
+    story.after(6);
+    let mut last = 0;
+    for _ in 0..20 {
+        // Answers come in all the while, and what they touch is worked out again.
+        story.after(3).told(dragonfly().answers());
+        story.told(gitlab().answers());
+        let line = story.line_with("somebody to act");
+        let (_, age) = line.split_once("seen for ").expect("an age is told");
+        let age = age.split_whitespace().next().unwrap_or_default();
+        let seconds = match age.trim_end_matches('s').split_once('m') {
+            Some((m, s)) => 60 * m.parse::<i64>().unwrap() + s.parse::<i64>().unwrap(),
+            None => age.trim_end_matches('s').parse().unwrap(),
+        };
+        assert!(seconds > last, "{last} before: {line}");
+        last = seconds;
+    }
+    assert!((60..=70).contains(&last), "{last}");
+}
+
+#[test]
 fn what_may_not_be_read_is_said() {
     let mut story = Story::new(120, 40);
     well(&mut story);

@@ -128,6 +128,127 @@ fn replication_that_stopped_is_told_by_the_replica_alone() {
 }
 
 #[test]
+fn as_many_are_in_sync_as_in_the_fleet() {
+    let of = || db("infra", "dragonfly-system", "dragonfly");
+    let no_answer = "no answer within 2 s";
+    let cases = [
+        (
+            of().node(master()).node(replica()).node(replica()),
+            "2 of 2",
+        ),
+        // Two masters, and a replica of one of them.
+        (of().node(master()).node(master()).node(replica()), "1 of 2"),
+        // No master: the pod without a role does not run.
+        (
+            of().node(master().labelled(None).silent(no_answer, 30))
+                .node(replica().link_down())
+                .node(replica().link_down()),
+            "0 of 2",
+        ),
+        // A replica that is missing is not in sync.
+        (of().node(master()).node(replica()).wanting(3), "1 of 2"),
+        (
+            of().node(master())
+                .node(replica().labelled(Some(Role::Master)))
+                .node(replica()),
+            "2 of 2",
+        ),
+        (
+            of().node(master().silent(no_answer, 30)).node(replica()),
+            "0 of 1",
+        ),
+        (
+            of().node(master()).node(replica().lagging(24_812)),
+            "1 of 1",
+        ),
+    ];
+    for (at, (db, wanted)) in cases.into_iter().enumerate() {
+        let mut story = shown(120, 40, &db);
+        story.says(&format!(" {wanted} in sync"));
+        story.press("1");
+        let line = story.line_with("dragonfly-system/dragonfly");
+        assert!(line.contains(&format!(" {wanted} ")), "{at}: {line}");
+    }
+    // One that is far behind is in sync all the same, and that is told.
+    let behind = of().node(master()).node(replica().lagging(24_812));
+    shown(120, 40, &behind).says("1 of 1 in sync, 1 lagging");
+}
+
+#[test]
+fn numbers_of_keys_that_differ_never_read_the_same() {
+    let db = db("infra", "dragonfly-system", "dragonfly")
+        .node(master())
+        .node(master());
+    let mut story = shown(120, 40, &db);
+    let keys = |at, keys| {
+        let keyspace = Keyspace {
+            keys,
+            ..Keyspace::default()
+        };
+        db.also(at, Probe::Keyspace(keyspace))
+    };
+    story.told(vec![keys(0, 902_194), keys(1, 902_475)]);
+    story.says(" 902,194 ").says(" 902,475 ");
+    story.told(vec![keys(0, 902_194), keys(1, 902_194)]);
+    story.says(" 902k ").says_not("902,194");
+    // It is not cut where there is little room.
+    story.told(vec![keys(0, 1_902_194), keys(1, 1_902_475)]);
+    story.resize(80, 24).says(" 1,902,194 ").says(" 1,902,475 ");
+    // Of one data set they differ only by when they were asked.
+    let db = dragonfly();
+    let mut story = shown(120, 40, &db);
+    let keyspace = |keys| {
+        Probe::Keyspace(Keyspace {
+            keys,
+            ..Keyspace::default()
+        })
+    };
+    story.told(vec![
+        db.also(0, keyspace(902_194)),
+        db.also(1, keyspace(902_190)),
+    ]);
+    story.says(" 902k ").says_not("902,19");
+}
+
+#[test]
+fn the_target_of_a_takeover_is_told_as_what_it_is() {
+    let db = db("infra", "dragonfly-system", "dragonfly")
+        .node(master())
+        .node(replica())
+        .node(replica());
+    let mut story = shown(120, 40, &db);
+    let info_hangs = || Fact::Silent {
+        node: NodeId::new(ctx("infra"), "dragonfly-system", db.pod(1)),
+        uid: std::sync::Arc::from(format!("uid-dragonfly-system-{}", db.pod(1)).as_str()),
+        unanswered: Unanswered {
+            question: Some(Question::Replication),
+            fault: Fault::new(FaultKind::Timeout, "no answer within 2 s"),
+        },
+    };
+    let role = || {
+        db.also(
+            1,
+            Probe::Role(RoleReply::Replica {
+                host: "10.0.0.1".to_owned(),
+                port: 9999,
+                state: LinkState::Online,
+            }),
+        )
+    };
+    story.told(vec![info_hangs()]).after(1).told(vec![role()]);
+    story.says("1 of 2 in sync");
+    let line = story.line_with("dragonfly-1  ");
+    assert!(line.contains("◐ takes over"), "{line}");
+    assert!(line.contains("nothing of its link"), "{line}");
+    story
+        .says_not("calls itself master")
+        .says_not("that it is a master");
+    story
+        .press("2")
+        .says("dragonfly-1 replica  takes over from dragonfly-0  seen for");
+}
+
+#[test]
 fn an_end_that_does_not_answer_is_not_spoken_for() {
     let well = dragonfly();
     let mut story = shown(120, 40, &well);
