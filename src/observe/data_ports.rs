@@ -345,3 +345,87 @@ fn no_way(fault: Fault, took: Duration) -> DataPort {
         logged_in: false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_looked_at_is_in_trouble_or_was_bad_is_tried_sooner() {
+        let s = Duration::from_secs;
+        let now = Instant::now() + s(1_000);
+        let rest = Outcome::Forbidden(s(60));
+        let (well, bad) = (Some(Outcome::Well), Some(Outcome::Bad));
+        // The last try was so many seconds ago; the next in the background is due 60 s after it.
+        for (name, ago, last, in_view, troubled, nudges, wanted) in [
+            ("one of many", 12, well, false, false, 0, 48),
+            ("in view", 12, well, true, false, 0, -2),
+            ("its instance is in trouble", 3, well, false, true, 0, 7),
+            ("bad", 3, bad, false, false, 0, 7),
+            ("not permitted", 12, Some(rest), true, true, 0, 48),
+            (
+                "not permitted, and asked to try again",
+                12,
+                Some(rest),
+                true,
+                false,
+                1,
+                0,
+            ),
+            ("asked to try again", 3, well, true, false, 1, 0),
+            ("asked to, and not in view", 12, well, false, false, 1, 48),
+            ("never tried", 0, None, false, false, 0, 60),
+            ("never tried, in view", 0, None, true, false, 0, 0),
+        ] {
+            let at = now.checked_sub(s(ago)).unwrap_or(now);
+            let node = Node {
+                target: Target {
+                    uid: Arc::from("u"),
+                    instance: Arc::from("a"),
+                },
+                running: None,
+                due: at + s(60),
+                last: last.map(|outcome| (at, outcome)),
+                nudges: 0,
+                jitter: Jitter::of("a"),
+            };
+            let due = node.due(now, in_view, troubled, nudges, s(10));
+            let due = due.map(|due| match due.checked_duration_since(now) {
+                Some(left) => i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+                None => -i64::try_from((now - due).as_secs()).unwrap_or(i64::MAX),
+            });
+            assert_eq!(due, Some(wanted), "{name}");
+        }
+    }
+
+    #[test]
+    fn later_tries_are_spread_over_the_time_between_them() {
+        let mut due: Vec<Duration> = (0..60)
+            .map(|n| {
+                let mut node = Node {
+                    target: Target {
+                        uid: Arc::from("u"),
+                        instance: Arc::from("a"),
+                    },
+                    running: None,
+                    due: Instant::now(),
+                    last: None,
+                    nudges: 0,
+                    jitter: Jitter::of(&format!("c/ns/a-{n}")),
+                };
+                let began = Instant::now();
+                node.ended(Outcome::Well, Duration::from_secs(60));
+                node.due.saturating_duration_since(began)
+            })
+            .collect();
+        due.sort();
+        let (first, last) = (due.first().copied(), due.last().copied());
+        assert!(first >= Some(Duration::from_secs(54)), "{first:?}");
+        assert!(last <= Some(Duration::from_secs(67)), "{last:?}");
+        assert!(
+            last.zip(first)
+                .is_some_and(|(last, first)| last - first > Duration::from_secs(6)),
+            "{due:?}"
+        );
+    }
+}
