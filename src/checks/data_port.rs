@@ -1,8 +1,9 @@
 //! What a client finds at the data port (6379) of a node that is well by all that its admin port tells: nothing listens,
 //! TLS fails, it hangs, or it lets nobody in.
 //!
-//! Tried only for an instance that somebody looks at. `-NOAUTH` proves that the port is reached and no more: without the
-//! password nobody can tell whether it is usable, and that is no illness.
+//! Every node is tried about once a minute; one of an instance that somebody looks at, or whose last try was bad, every
+//! ten seconds. `-NOAUTH` proves that the port is reached and no more: without the password nobody can tell whether it is
+//! usable, and that is no illness. Nor is it one of the port that our own password command fails.
 
 use jiff::Timestamp;
 
@@ -11,16 +12,18 @@ use super::words::list;
 use super::{Answer, Case, Check, Node, Severity, Shown, Since, Situation, State, Word, rss_guard};
 use crate::domain::data_port::{DataPort, Found};
 
-/// A try is believed for this long, seconds: it is made every ten while the instance is in view.
-const BELIEVED: i64 = 60;
+/// A try is believed for this long, seconds: two and a half rounds in the background. A bad one is tried again after ten
+/// seconds, so that what has passed is not believed for long.
+const BELIEVED: i64 = 150;
 
 /// The situation.
 pub const UNUSABLE: Situation = Situation {
     id: "data-port-unusable",
     word: "port unusable",
     class: State::Degraded,
-    rule: "while an instance is in view: a try at port 6379 of a node that answers on its admin port is refused, closed at \
-           once, hangs, or fails at TLS (a wanted password is none of these, nor LOADING, nor a way that is not permitted)",
+    rule: "within 150 s: the last try at port 6379 of a node that answers on its admin port was refused, closed at once, hung, \
+           or failed at TLS (a wanted password is none of these, nor LOADING, nor a way that is not permitted). It is tried \
+           about once a minute; in view, or after a bad try, every ten seconds",
     meaning: "Clients cannot use it, though its admin port answers and its pod is Ready.",
     accounts_for: &[],
     shown: Shown::By(&["data-port-hangs"]),
@@ -31,7 +34,7 @@ pub const CHECK: Check = Check {
     id: "data-port-unusable",
     title: "Data port not usable",
     why: "The admin port answers in every state; only the port that clients use tells whether they can.",
-    reads: "a try at port 6379 as a client would, of the nodes of an instance in view",
+    reads: "tries at port 6379 of every node, as a client would: about once a minute, in view every ten seconds",
     next: "{kubectl} logs {pod} tells what the server says of the connection; {kubectl} get pod {pod} -o yaml shows its TLS \
            and password settings.",
     situations: &[&UNUSABLE],
@@ -56,7 +59,7 @@ fn run(case: &Case<'_>) -> Answer {
             continue;
         }
         tried = true;
-        if is_unusable(&known.value.found) && !rss_guard::holds(case, node) {
+        if known.value.keeps_out() && !rss_guard::holds(case, node) {
             again = Some(again.map_or(until, |again| again.min(until)));
             bad.push((node, &known.value, known.at));
         }
@@ -100,18 +103,6 @@ fn run(case: &Case<'_>) -> Answer {
         finding = finding.next(hint);
     }
     Answer::from(finding).again(again)
-}
-
-/// What no client can use, whatever its password.
-fn is_unusable(found: &Found) -> bool {
-    match found {
-        Found::Refused(_) | Found::TimedOut | Found::ClosedAtOnce => true,
-        Found::Usable
-        | Found::Loading
-        | Found::PasswordWanted
-        | Found::WrongPassword
-        | Found::NoWay(_) => false,
-    }
 }
 
 #[cfg(test)]
@@ -212,11 +203,30 @@ mod tests {
                 "critical degraded: orders-0: its data port does not answer in time, at the command",
             ),
             (
+                "our own password command fails",
+                "orders-0",
+                Found::Refused(Fault::new(
+                    FaultKind::Unauthenticated,
+                    "password command sh: exit status 3",
+                )),
+                Stage::Login,
+                3,
+                "pass",
+            ),
+            (
+                "tried two rounds ago, and nobody has looked since",
+                "orders-0",
+                refused(),
+                Stage::Connection,
+                120,
+                "critical degraded: orders-0: its data port fails at the connection: connection refused",
+            ),
+            (
                 "tried long ago",
                 "orders-0",
                 refused(),
                 Stage::Connection,
-                61,
+                151,
                 "n/a",
             ),
         ] {

@@ -77,7 +77,12 @@ mod tests {
     use std::collections::BTreeSet;
 
     /// What is worth a word and no illness.
-    const NOTES: &[&str] = &["nobody-to-fail-over", "saving", "clocks-differ"];
+    const NOTES: &[&str] = &[
+        "nobody-to-fail-over",
+        "saving",
+        "clocks-differ",
+        "restart-unseen",
+    ];
 
     #[test]
     fn every_situation_is_told_in_full_and_fits() {

@@ -9,7 +9,9 @@ use jiff::Timestamp;
 
 use super::case::later;
 use super::words::list;
-use super::{Answer, Case, Check, Instance, Node, Severity, Shown, Since, Situation, State};
+use super::{
+    Answer, Case, Check, Finding, Instance, Node, Severity, Shown, Since, Situation, State,
+};
 use crate::domain::Role;
 use crate::domain::engine::Question;
 use crate::domain::text;
@@ -46,16 +48,33 @@ pub const STALE: Situation = Situation {
     shown: Shown::By(&["stale-master"]),
 };
 
+/// It has restarted, and nobody saw what it held.
+pub const UNSEEN: Situation = Situation {
+    id: "restart-unseen",
+    word: "healthy",
+    class: State::Healthy,
+    rule: "within a day: the container of the master has restarted in place while its pod was labelled master (as far as that \
+           is known), its keys before that were not seen, and no replica that does not follow it holds more than twice its \
+           keys",
+    meaning: "A master that restarts has its last snapshot at most: what was written after it is lost on all nodes, and nothing \
+              else shows it. Whether much was lost, whoever knows how many keys there should be can tell.",
+    shown: Shown::Not(
+        "nobody may have looked before: start the lab in it, with `darner lab --scenario stale-master`; `darner lab fault \
+         stale-master`, on a lab that is watched, raises `stale-master`",
+    ),
+    ..Situation::BASE
+};
+
 /// The check.
 pub const CHECK: Check = Check {
     id: "stale-master",
     title: "Master came back with less",
     why: "A master that restarts empty or with an old snapshot is green in everything else, and its replicas copy the loss.",
     reads: "keys of every node before and after restarts, replacements and role changes that we saw; keys of nodes that do not \
-            follow the master",
+            follow the master; the last end of the master's container, INFO server",
     next: "before anything else keep what is left: restart and delete nothing. {kubectl} exec {pod} -c dragonfly -- redis-cli -p \
            9999 INFO keyspace on every node shows who holds most; snapshots are in the pods' /dragonfly/snapshots.",
-    situations: &[&EMPTY, &STALE],
+    situations: &[&EMPTY, &STALE, &UNSEEN],
     run,
 };
 
@@ -89,7 +108,7 @@ fn run(case: &Case<'_>) -> Answer {
             loss.before >= FEW && is_less(loss.after, loss.before) && is_less(keys, loss.before)
         })
     else {
-        return Answer::PASS;
+        return unseen(case, instance, master, keys).unwrap_or(Answer::PASS);
     };
     let situation = match keys == 0 || keys < loss.before / 100 {
         true => &EMPTY,
@@ -116,21 +135,7 @@ fn run(case: &Case<'_>) -> Answer {
             loss.source,
             loss.at,
         );
-    for node in &instance.nodes {
-        let Some(known) = node.view.engine.and_then(|e| e.keyspace.as_ref()) else {
-            continue;
-        };
-        let follows = match node.name() == name {
-            true => "now",
-            false if is_cut(node) => "it does not follow the master",
-            false => "it follows the master",
-        };
-        finding = finding.resting_on(
-            format!("{} keys; {follows}", text::count(known.value.keys)),
-            format!("INFO keyspace of {}", node.name()),
-            known.at,
-        );
-    }
+    finding = with_keys(finding, instance, master);
     let richer: Vec<&str> = instance
         .nodes
         .iter()
@@ -152,6 +157,86 @@ fn run(case: &Case<'_>) -> Answer {
         ));
     }
     finding.into()
+}
+
+/// With what every node holds now.
+fn with_keys(mut finding: Finding, instance: &Instance<'_>, master: &Node<'_>) -> Finding {
+    let name = master.name();
+    for node in &instance.nodes {
+        let Some(known) = node.view.engine.and_then(|e| e.keyspace.as_ref()) else {
+            continue;
+        };
+        let follows = match node.name() == name {
+            true => "now",
+            false if is_cut(node) => "it does not follow the master",
+            false => "it follows the master",
+        };
+        finding = finding.resting_on(
+            format!("{} keys; {follows}", text::count(known.value.keys)),
+            format!("INFO keyspace of {}", node.name()),
+            known.at,
+        );
+    }
+    finding
+}
+
+/// That the master has restarted, where what it held before that was not seen: whoever opens the console afterwards is told
+/// at least that it is young.
+fn unseen(
+    case: &Case<'_>,
+    instance: &Instance<'_>,
+    master: &Node<'_>,
+    keys: u64,
+) -> Option<Answer> {
+    let ended = master.container()?.last_end.as_ref()?;
+    let at = case.context.by_our_clock(ended.at?);
+    let name = master.name();
+    // One that was made master later has its master's data since.
+    let pod = &master.view.pod.value;
+    let was_master = pod
+        .role_since
+        .is_none_or(|since| case.context.by_our_clock(since) <= at);
+    let until = later(at, TOLD);
+    if until <= case.now || !was_master || pod.label_role() != Some(Role::Master) {
+        return None;
+    }
+    let id = &instance.view.id;
+    let history = case.context.history(&id.namespace, &id.name);
+    let seen = history.into_iter().flat_map(|history| history.moments());
+    let was_seen = seen
+        .filter(|moment| &*moment.pod == name && later(moment.at, HANDOVER) >= at)
+        .any(|moment| matches!(moment.turn, Turn::Restarted) && moment.keys.is_some());
+    if was_seen {
+        return None;
+    }
+    let mut finding = case
+        .finding(
+            &CHECK,
+            &UNSEEN,
+            Severity::Note,
+            format!(
+                "{name}, the master, has restarted in place and holds {} keys; what it held before was not seen",
+                text::count(keys)
+            ),
+        )
+        .about([name])
+        .since(ended.at.map_or(Since::Seen(case.now), Since::Exactly))
+        .resting_on(
+            format!("its last run ended with {} (exit {})", ended.reason, ended.exit),
+            format!("pod {name}"),
+            master.view.pod.changed,
+        );
+    let server = master.told(case, Question::Server, |engine| engine.server.as_ref());
+    if let Some((known, uptime)) = server.and_then(|known| Some((known, known.value.uptime?))) {
+        let uptime = text::age_of(i64::try_from(uptime).unwrap_or(i64::MAX));
+        finding = finding.resting_on(
+            format!("its process is up for {uptime}"),
+            format!("INFO server of {name}"),
+            known.at,
+        );
+    }
+    let finding = with_keys(finding, instance, master);
+    Some(Answer::from(finding).again(Some(until)))
 }
 
 /// Less than half.
@@ -402,5 +487,32 @@ mod tests {
             f
         };
         assert_eq!(line(&answer_of(&CHECK, &f)), "pass", "nobody saw it fall");
+    }
+
+    #[test]
+    fn a_restart_that_nobody_saw_is_noted_with_what_is_held_now() {
+        let note = "note healthy: orders-0, the master, has restarted in place and holds 40 keys; what it held before was not seen";
+        let young = || master().ended("Error", 1);
+        let empty = || young().labelled_since(9_000);
+        let promoted = || young().labelled_since(20);
+        for (name, node, wanted) in [
+            ("restarted as master", empty(), note),
+            ("since when it is labelled is not known", young(), note),
+            ("made master after it restarted", promoted(), "pass"),
+            ("never restarted", master(), "pass"),
+        ] {
+            let mut f = instance("orders").node(node).node(replica()).build();
+            holds(&mut f, "orders-0", 40, 1);
+            holds(&mut f, "orders-1", 40, 1);
+            assert_eq!(line(&answer_of(&CHECK, &f)), wanted, "{name}");
+        }
+        // The same before our eyes, with everything that it had.
+        let mut f = instance("orders").node(empty()).node(replica()).build();
+        up(&mut f, "orders-0", 9_000, 52);
+        holds(&mut f, "orders-0", 41, 52);
+        up(&mut f, "orders-0", 2, 48);
+        holds(&mut f, "orders-0", 40, 48);
+        holds(&mut f, "orders-0", 40, 1);
+        assert_eq!(line(&answer_of(&CHECK, &f)), "pass");
     }
 }

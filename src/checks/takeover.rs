@@ -22,8 +22,8 @@ pub const CHECK: Check = Check {
     id: "takeover",
     title: "Takeover under way",
     why: "While a takeover is held up nobody can write, every pod is Ready, and nothing in INFO of the old master shows it.",
-    reads: "INFO replication, PING and ROLE of every node; of an instance in view CLIENT LIST and the data port of the old \
-            master",
+    reads: "INFO replication, PING and ROLE of every node; the data port of the old master and, while a node leaves questions \
+            open or the instance is in view, its CLIENT LIST",
     next: "never send REPLTAKEOVER again: a second one ends the new master (v1.39). {kubectl} exec {pod} -c dragonfly -- \
            redis-cli -p 9999 CLIENT LIST, on the old master, shows in phase=send who does not read; CLIENT KILL ID of that \
            client lets the takeover go on.",
@@ -40,7 +40,7 @@ const IN_PROGRESS: Situation = Situation {
     id: "takeover-in-progress",
     word: "takeover",
     class: State::Syncing,
-    rule: "a replica answers PING or ROLE but lets INFO replication hang, or a master that is not loading is locked (its data \
+    rule: "a replica answers PING, ROLE or what is asked after it, but lets INFO replication hang, or a master that is not loading is locked (its data \
            port says LOADING, or a replica's control connection is busy in its CLIENT LIST); for less than 60 s, in a \
            rollout for less than 10 s",
     meaning: "Clients get LOADING until it ends; then the target is master.",
@@ -183,7 +183,7 @@ fn run(case: &Case<'_>) -> Answer {
         );
     if let Some((target, since)) = target {
         finding = finding.resting_on(
-            "PING and ROLE are answered, INFO replication hangs, as it does on the target of a takeover",
+            "INFO replication hangs, as it does on the target of a takeover, and other questions are answered",
             format!("questions to {}", target.name()),
             since,
         );
@@ -194,22 +194,37 @@ fn run(case: &Case<'_>) -> Answer {
     Answer::from(held_up(finding, old)).again((due > case.now).then_some(due))
 }
 
-/// Since when the target of a takeover lets INFO replication hang: everything else is answered.
+/// Since when the target of a takeover lets INFO replication hang: everything else is answered. PING and ROLE go out before
+/// it; where it was never answered, what came after it shows as well that the engine lives. (Where it was, one question
+/// that hangs once is doubted until the next round.)
 fn hangs_since(node: &Node<'_>) -> Option<Timestamp> {
     let engine = node.view.engine?;
     let (fault, since) = engine.silent.get(&Some(Question::Replication))?;
-    let ping_stands =
-        engine.ping.as_ref().is_some_and(|ping| ping.at >= *since) && engine.stands(Question::Ping);
-    let role_stands =
-        engine.role.as_ref().is_some_and(|role| role.at >= *since) && engine.stands(Question::Role);
+    let answered = [
+        (Question::Ping, engine.ping.as_ref().map(|k| k.at)),
+        (Question::Role, engine.role.as_ref().map(|k| k.at)),
+        (
+            Question::Persistence,
+            engine.persistence.as_ref().map(|k| k.at),
+        ),
+        (Question::Server, engine.server.as_ref().map(|k| k.at)),
+        (Question::Clients, engine.clients.as_ref().map(|k| k.at)),
+        (Question::Memory, engine.memory.as_ref().map(|k| k.at)),
+        (Question::Stats, engine.stats.as_ref().map(|k| k.at)),
+        (Question::Keyspace, engine.keyspace.as_ref().map(|k| k.at)),
+    ];
+    let count = match engine.replication {
+        Some(_) => 2,
+        None => answered.len(),
+    };
+    let lives = answered
+        .iter()
+        .take(count)
+        .any(|(question, at)| at.is_some_and(|at| at >= *since) && engine.stands(*question));
     let was_replica = engine
         .engine_role()
         .is_some_and(|role| role.value == Role::Replica);
-    (fault.kind == FaultKind::Timeout
-        && was_replica
-        && node.runs()
-        && !node.is_going()
-        && (ping_stands || role_stands))
+    (fault.kind == FaultKind::Timeout && was_replica && node.runs() && !node.is_going() && lives)
         .then_some(*since)
 }
 

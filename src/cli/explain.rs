@@ -5,8 +5,6 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Serialize;
-use tokio::sync::watch::Sender;
-use tokio::time::{Instant, timeout_at};
 
 use super::args::{ExplainArgs, Told};
 use super::gather::Gathering;
@@ -15,7 +13,7 @@ use super::status::{incomplete, unread};
 use super::{USAGE, fleet};
 use crate::checks::{self, Evidence, Explanation, Since, State, Subject, Topic};
 use crate::domain::{ContextId, InstanceId, NodeId, World, address, text};
-use crate::observe::{Focus, inbox};
+use crate::observe::inbox;
 use crate::runtime::Supervisor;
 
 /// Name and version of the format of `-o json`.
@@ -31,49 +29,19 @@ pub async fn run(args: &ExplainArgs, fleet: fleet::Fleet) -> color_eyre::Result<
     }
     let (outlet, inbox) = inbox();
     let mut supervisor = Supervisor::default();
-    let data_ports = fleet.plans.iter().any(|plan| plan.pace.data_port.is_some());
     let (focus, watching) = tokio::sync::watch::channel(crate::observe::Focus::default());
+    let fleet = fleet.once();
     fleet.start(&mut supervisor, &outlet, &watching);
-    let mut gathering = Gathering::new(inbox, fleet.limits.clone(), fleet.confines.clone());
-    gathering.settle(Duration::from_secs(args.timeout)).await;
+    let gathering = Gathering::new(inbox, fleet.limits.clone(), fleet.confines.clone());
+    let mut gathering = gathering.looking_once(&fleet);
+    let patience = Duration::from_secs(args.timeout);
+    gathering
+        .settle_on(patience, Some((&focus, &args.subject)))
+        .await;
     let unanswered = gathering.unanswered();
-    look_closer(args, &mut gathering, &focus, data_ports).await;
     let code = tell(args, &gathering, unanswered)?;
     supervisor.stop().await;
     Ok(code)
-}
-
-/// Looks at one instance as a person would who has it in view: its data ports are tried too.
-async fn look_closer(
-    args: &ExplainArgs,
-    gathering: &mut Gathering,
-    focus: &Sender<Focus>,
-    data_ports: bool,
-) {
-    /// Longest wait for the data ports: an explanation is of use without them.
-    const PATIENCE: Duration = Duration::from_secs(6);
-    let Ok(found) = address::find(&gathering.world, &args.subject) else {
-        return;
-    };
-    let [place] = found.as_slice() else { return };
-    let id = place.instance.clone();
-    focus.send_modify(|focus| focus.instance = Some(id.clone()));
-    let deadline = Instant::now() + PATIENCE;
-    while data_ports && !data_ports_tried(&gathering.world, &id) {
-        if timeout_at(deadline, gathering.change()).await.is_err() {
-            return;
-        }
-    }
-}
-
-/// Every node whose engine is asked at all was tried at its data port.
-fn data_ports_tried(world: &World, id: &InstanceId) -> bool {
-    world.instance(id).is_none_or(|view| {
-        view.nodes
-            .iter()
-            .filter_map(|node| node.engine)
-            .all(|engine| engine.data_port.is_some())
-    })
 }
 
 fn tell(

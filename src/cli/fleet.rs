@@ -133,6 +133,14 @@ fn choose_from(
 }
 
 impl Fleet {
+    /// For a command that looks once: what is otherwise left to later rounds is asked in the first.
+    pub fn once(mut self) -> Self {
+        for plan in &mut self.plans {
+            plan.pace.settings_first = true;
+        }
+        self
+    }
+
     /// Starts the one task of each context.
     pub fn start(
         &self,

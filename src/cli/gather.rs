@@ -5,13 +5,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::sync::watch::Sender;
 use tokio::time::{Instant, timeout_at};
 
+use super::fleet::Fleet;
 use crate::checks::{Board, Limits};
+use crate::domain::engine::{Question, Way};
 use crate::domain::object::{ContainerState, Pod};
-use crate::domain::world::{ContextWorld, Touched};
-use crate::domain::{Access, ContextId, Fact, Kind, Link, Scope, World};
-use crate::observe::Inbox;
+use crate::domain::world::{ContextWorld, EngineRecord, Touched};
+use crate::domain::{
+    Access, ContextId, Fact, FaultKind, InstanceId, Kind, Link, Role, Scope, World, address,
+};
+use crate::observe::{Focus, Inbox};
 
 /// Facts taken in one go.
 const BATCH: usize = 4_096;
@@ -24,9 +29,21 @@ pub struct Gathering {
     pub board: Board,
     /// Bounds that it is judged by.
     pub limits: Limits,
-    confines: Confines,
+    expected: Expected,
     inbox: Inbox,
     batch: Vec<Fact>,
+}
+
+/// What is to be answered before a judgement is everybody's.
+#[derive(Debug, Clone, Default)]
+struct Expected {
+    confines: Confines,
+    /// The first try at each data port.
+    data_ports: bool,
+    /// What the background learns in its later rounds: the settings of engines.
+    settings: bool,
+    /// All that is asked of the instance in view.
+    in_view: Option<InstanceId>,
 }
 
 impl Gathering {
@@ -36,18 +53,48 @@ impl Gathering {
             world: World::default(),
             board: Board::default(),
             limits,
-            confines,
+            expected: Expected {
+                confines,
+                ..Expected::default()
+            },
             inbox,
             batch: Vec::new(),
         }
     }
 
+    /// Of a fleet that is looked at once: data ports, where they are tried, and settings of engines are waited for too, so
+    /// that the one look is judged by what the console would know.
+    pub fn looking_once(mut self, fleet: &Fleet) -> Self {
+        let mut plans = fleet.plans.iter();
+        self.expected.data_ports = plans.any(|plan| plan.pace.data_port.is_some());
+        self.expected.settings = fleet.plans.iter().all(|plan| plan.pace.settings_first);
+        self
+    }
+
     /// Takes facts in until every source of every context has answered or failed. Returns whether it came to that
     /// before the deadline: [`Self::unanswered`] tells what is missing.
     pub async fn settle(&mut self, patience: Duration) -> bool {
+        self.settle_on(patience, None).await
+    }
+
+    /// The same with an instance in view, as soon as one and no more is known under that address: what is asked only of
+    /// such a one is waited for too.
+    pub async fn settle_on(
+        &mut self,
+        patience: Duration,
+        looking: Option<(&Sender<Focus>, &str)>,
+    ) -> bool {
         let deadline = Instant::now() + patience;
-        while !self.is_settled() {
-            if timeout_at(deadline, self.take()).await.is_err() {
+        loop {
+            if let Some((focus, address)) = looking {
+                let found = address::find(&self.world, address).unwrap_or_default();
+                let only = match found.as_slice() {
+                    [one] => Some(one.instance.clone()),
+                    _ => None,
+                };
+                self.look_at(focus, only);
+            }
+            if self.is_settled() || timeout_at(deadline, self.take()).await.is_err() {
                 break;
             }
         }
@@ -55,14 +102,37 @@ impl Gathering {
         self.is_settled()
     }
 
+    /// Puts an instance in view, or none.
+    pub fn look_at(&mut self, focus: &Sender<Focus>, instance: Option<InstanceId>) {
+        if self.expected.in_view != instance {
+            focus.send_modify(|focus| focus.instance.clone_from(&instance));
+            self.expected.in_view = instance;
+        }
+    }
+
     /// Everything that was expected has answered or failed.
     pub fn is_settled(&self) -> bool {
-        is_settled(&self.world, &self.confines)
+        is_settled(&self.world, &self.expected)
     }
 
     /// What was expected and has neither answered nor failed, in words.
     pub fn unanswered(&self) -> Vec<String> {
-        unanswered(&self.world, &self.confines)
+        unanswered(&self.world, &self.expected, |_| true)
+    }
+
+    /// The same, of one instance: of its context's sources, and of its own pods.
+    pub fn unanswered_of(&self, id: &InstanceId) -> Vec<String> {
+        let is_its_own = |pod: &Pod| {
+            let app = pod.meta.labels.get("app").map(String::as_str);
+            pod.meta.namespace == id.namespace && app == Some(&*id.name)
+        };
+        unanswered(&self.world, &self.expected, |(context, awaited)| {
+            **context == id.context
+                && match awaited {
+                    Awaited::Context | Awaited::Source(..) => true,
+                    Awaited::Engine(pod) | Awaited::Port(pod) => is_its_own(pod),
+                }
+        })
     }
 
     /// Takes facts in until something that was judged or shown has changed.
@@ -110,32 +180,44 @@ async fn until(due: Option<Timestamp>) {
 /// Namespaces that stand in for the whole cluster where that may not be read, by context.
 pub type Confines = BTreeMap<ContextId, Vec<Arc<str>>>;
 
-/// Every source that is expected has answered or failed, and every engine has said something or is known to be silent.
-pub fn is_settled(world: &World, confines: &Confines) -> bool {
-    world.contexts().next().is_some() && awaited(world, confines).next().is_none()
+/// Every source that is expected has answered or failed, every engine has said something or is known to be silent, and
+/// every data port that is to be tried was.
+fn is_settled(world: &World, expected: &Expected) -> bool {
+    world.contexts().next().is_some() && awaited(world, expected).next().is_none()
 }
 
-/// What is still waited for, in words, the engines of a context in one: `Dragonfly pods of infra`, `engines of shop/a-0 and
-/// shop/a-1 in infra`.
-pub fn unanswered(world: &World, confines: &Confines) -> Vec<String> {
+/// What is still waited for, in words, the engines of a context in one, as its data ports: `Dragonfly pods of infra`,
+/// `engines of shop/a-0 and shop/a-1 in infra`.
+fn unanswered(
+    world: &World,
+    expected: &Expected,
+    counts: impl Fn(&(&ContextId, Awaited<'_>)) -> bool,
+) -> Vec<String> {
     let mut words: Vec<String> = Vec::new();
-    let mut engines: BTreeMap<&ContextId, Vec<String>> = BTreeMap::new();
-    for (context, awaited) in awaited(world, confines) {
-        match awaited {
-            Awaited::Context => words.push(format!("the API of {context}")),
-            Awaited::Source(kind, None) => words.push(format!("{} of {context}", kind.words())),
+    let mut pods: BTreeMap<(&ContextId, &str), Vec<String>> = BTreeMap::new();
+    for (context, awaited) in awaited(world, expected).filter(|one| counts(one)) {
+        let (what, pod) = match awaited {
+            Awaited::Context => {
+                words.push(format!("the API of {context}"));
+                continue;
+            }
+            Awaited::Source(kind, None) => {
+                words.push(format!("{} of {context}", kind.words()));
+                continue;
+            }
             Awaited::Source(kind, Some(namespace)) => {
                 words.push(format!("{} in {namespace} of {context}", kind.words()));
+                continue;
             }
-            Awaited::Engine(pod) => {
-                let name = format!("{}/{}", pod.meta.namespace, pod.meta.name);
-                engines.entry(context).or_default().push(name);
-            }
-        }
+            Awaited::Engine(pod) => ("engine", pod),
+            Awaited::Port(pod) => ("data port", pod),
+        };
+        let name = format!("{}/{}", pod.meta.namespace, pod.meta.name);
+        pods.entry((context, what)).or_default().push(name);
     }
-    words.extend(engines.into_iter().map(|(context, pods)| {
-        let noun = if pods.len() == 1 { "engine" } else { "engines" };
-        format!("the {noun} of {} in {context}", few(&pods, " and "))
+    words.extend(pods.into_iter().map(|((context, what), pods)| {
+        let plural = if pods.len() == 1 { "" } else { "s" };
+        format!("the {what}{plural} of {} in {context}", few(&pods, " and "))
     }));
     words
 }
@@ -161,19 +243,24 @@ enum Awaited<'a> {
     Source(Kind, Option<Arc<str>>),
     /// The engine of a pod that runs.
     Engine(&'a Pod),
+    /// Its data port.
+    Port(&'a Pod),
 }
 
 fn awaited<'a>(
     world: &'a World,
-    confines: &'a Confines,
+    expected: &'a Expected,
 ) -> impl Iterator<Item = (&'a ContextId, Awaited<'a>)> {
     world.contexts().flat_map(|context| {
+        let confines = &expected.confines;
         let confines = confines.get(&context.id).map_or(&[][..], Vec::as_slice);
         let connecting = matches!(context.link, Link::Connecting).then_some(Awaited::Context);
         let live = context.is_live().then(|| {
             let sources = sources(context, confines);
             let sources = sources.map(|(kind, namespace)| Awaited::Source(kind, namespace));
-            sources.chain(engines(context).map(Awaited::Engine))
+            let engines = engines(context, expected).map(Awaited::Engine);
+            let ports = ports(context, expected).map(Awaited::Port);
+            sources.chain(engines).chain(ports)
         });
         let all = connecting.into_iter().chain(live.into_iter().flatten());
         all.map(|awaited| (&context.id, awaited))
@@ -222,27 +309,97 @@ fn sources<'a>(
         })
 }
 
-/// The pods that run and whose engines have neither answered nor failed to.
-fn engines(context: &ContextWorld) -> impl Iterator<Item = &Pod> {
+/// The pods whose engines are asked. Others are not: one that waits to be started again leaves its pod's phase `Running`.
+fn running(context: &ContextWorld) -> impl Iterator<Item = &Pod> {
     let pods = context.pods.iter().map(|held| &*held.value);
     pods.filter(|pod| {
-        // Others are not asked: one that waits to be started again leaves its pod's phase `Running`.
         let container = pod.container("dragonfly").map(|container| &container.state);
-        let runs = pod.ip.is_some()
+        pod.ip.is_some()
             && pod.meta.deleting.is_none()
-            && matches!(container, Some(ContainerState::Running { .. }));
-        let engine = context.engine(&pod.meta.namespace, &pod.meta.name);
-        let has_spoken = engine.is_some_and(|engine| {
-            !engine.silent.is_empty() || (engine.replication.is_some() && engine.keyspace.is_some())
-        });
-        runs && !has_spoken
+            && matches!(container, Some(ContainerState::Running { .. }))
     })
+}
+
+/// The pods that run and whose engines have neither answered nor failed to.
+fn engines<'a>(
+    context: &'a ContextWorld,
+    expected: &'a Expected,
+) -> impl Iterator<Item = &'a Pod> + 'a {
+    running(context).filter(move |pod| {
+        let engine = context.engine(&pod.meta.namespace, &pod.meta.name);
+        !engine.is_some_and(|engine| has_spoken(engine, pod, context, expected))
+    })
+}
+
+/// The pods that run and whose data ports are to be tried, and were not yet.
+fn ports<'a>(
+    context: &'a ContextWorld,
+    expected: &'a Expected,
+) -> impl Iterator<Item = &'a Pod> + 'a {
+    let pods = expected.data_ports.then(|| running(context));
+    pods.into_iter().flatten().filter(|pod| {
+        let engine = context.engine(&pod.meta.namespace, &pod.meta.name);
+        engine.is_none_or(|engine| engine.data_port.is_none())
+    })
+}
+
+/// It is silent, or a first round of questions came to its end. One question that hangs is not the end: what comes after
+/// it tells a takeover that is held up from an engine that is not heard.
+fn has_spoken(
+    engine: &EngineRecord,
+    pod: &Pod,
+    context: &ContextWorld,
+    expected: &Expected,
+) -> bool {
+    let dealt = |question: Question| {
+        engine.way_of(question).is_some() || engine.silent.contains_key(&Some(question))
+    };
+    if engine.silent.contains_key(&None) {
+        return true;
+    }
+    if engine.way() != Some(Way::PortForward) {
+        // Pages and commands answer what they answer, all at once.
+        let told = engine.replication.is_some() && engine.keyspace.is_some();
+        return told || !engine.silent.is_empty();
+    }
+    let in_view = expected.in_view.as_ref().is_some_and(|id| {
+        let app = pod.meta.labels.get("app").map(String::as_str);
+        id.context == context.id && id.namespace == pod.meta.namespace && app == Some(&*id.name)
+    });
+    let is_cut = engine.follower().is_some_and(|link| !link.link_up);
+    let list = is_cut || is_master(engine) && is_troubled(pod, context);
+    dealt(Question::Replication)
+        // The last one of a round.
+        && dealt(Question::Keyspace)
+        && (!expected.settings || dealt(Question::Config))
+        && (!list || dealt(Question::ClientList))
+        && (!in_view || Question::IN_VIEW.last().is_none_or(|last| dealt(*last)))
+}
+
+fn is_master(engine: &EngineRecord) -> bool {
+    engine
+        .engine_role()
+        .is_some_and(|known| known.value == Role::Master)
+}
+
+/// A node of the same instance left a question open: then its master is asked for its clients (see `observe::probe`).
+fn is_troubled(pod: &Pod, context: &ContextWorld) -> bool {
+    running(context)
+        .filter(|other| {
+            other.meta.namespace == pod.meta.namespace
+                && other.meta.labels.get("app") == pod.meta.labels.get("app")
+        })
+        .filter_map(|other| context.engine(&other.meta.namespace, &other.meta.name))
+        .any(|engine| {
+            let silence = engine.first_silence();
+            silence.is_some_and(|(_, fault, _)| fault.kind != FaultKind::Forbidden)
+        })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Fault, FaultKind};
+    use crate::domain::Fault;
 
     /// `kind scope access` lines; all other standing kinds are live in the whole cluster.
     fn settled(confines: &[&str], sources: &[(Kind, Option<&str>, bool)]) -> String {
@@ -289,9 +446,12 @@ mod tests {
             });
         }
         let confines = confines.iter().map(|ns| Arc::from(*ns)).collect();
-        let confines = Confines::from([(context, confines)]);
-        let unanswered = unanswered(&world, &confines);
-        assert_eq!(is_settled(&world, &confines), unanswered.is_empty());
+        let expected = Expected {
+            confines: Confines::from([(context, confines)]),
+            ..Expected::default()
+        };
+        let unanswered = unanswered(&world, &expected, |_| true);
+        assert_eq!(is_settled(&world, &expected), unanswered.is_empty());
         unanswered.join("; ")
     }
 
@@ -344,7 +504,8 @@ mod tests {
             },
             now,
         );
-        assert_eq!(unanswered(&world, &Confines::new()), ["the API of apps"]);
+        let expected = Expected::default();
+        assert_eq!(unanswered(&world, &expected, |_| true), ["the API of apps"]);
         let words = |count: usize| (1..=count).map(|n| n.to_string()).collect::<Vec<_>>();
         for (count, wanted) in [
             (1, "1"),
@@ -376,7 +537,137 @@ mod tests {
         ] {
             let f = instance("orders").node(node).build();
             let context = f.world.context(&infra());
-            assert_eq!(context.map(|c| engines(c).count()), Some(wanted), "{name}");
+            let expected = Expected::default();
+            let count = context.map(|c| engines(c, &expected).count());
+            assert_eq!(count, Some(wanted), "{name}");
+        }
+    }
+
+    #[test]
+    fn one_look_waits_for_what_the_console_would_know() {
+        use crate::domain::NodeId;
+        use crate::domain::data_port::{DataPort, Found, Stage};
+        use crate::domain::engine::{Config, Probe};
+        use crate::domain::fixture::*;
+
+        let uid = |pod: &str| Arc::from(format!("uid-{pod}").as_str());
+        let node = |pod: &str| NodeId::new(infra(), "shop", pod);
+        let reached = |f: &mut Fixture| {
+            for pod in ["orders-0", "orders-1"] {
+                let fact = Fact::Tried {
+                    node: node(pod),
+                    uid: uid(pod),
+                    way: Way::PortForward,
+                    fault: None,
+                };
+                f.tell(fact, ago(1));
+            }
+        };
+        let knocked = |f: &mut Fixture, pod: &str| {
+            let tried = Box::new(DataPort {
+                found: Found::PasswordWanted,
+                stage: Stage::Command,
+                took: Duration::ZERO,
+                certificate: None,
+                logged_in: false,
+            });
+            let fact = Fact::Knocked {
+                node: node(pod),
+                uid: uid(pod),
+                tried,
+            };
+            f.tell(fact, ago(1));
+        };
+        let hangs = |f: &mut Fixture| {
+            let fault = Fault::new(FaultKind::Timeout, "no answer");
+            f.silent("orders-1", Some(Question::Replication), fault, ago(1));
+        };
+        let healthy = || {
+            let mut f = instance("orders").node(master()).node(replica()).build();
+            reached(&mut f);
+            f
+        };
+        let mut cut = instance("orders")
+            .node(master())
+            .node(replica().cut_off(30))
+            .build();
+        reached(&mut cut);
+        let mut hung = healthy();
+        hangs(&mut hung);
+        let mut forbidden = healthy();
+        let fault = Fault::new(FaultKind::Forbidden, "may not");
+        forbidden.silent("orders-1", None, fault, ago(1));
+        let mut half = instance("orders")
+            .node(master())
+            .node(replica().unasked())
+            .build();
+        reached(&mut half);
+        hangs(&mut half);
+        let mut tried = healthy();
+        knocked(&mut tried, "orders-0");
+        let mut told = healthy();
+        let config = Probe::Config(Config::default());
+        told.answers("orders-0", config, ago(1));
+        let mut in_view = healthy();
+        in_view.answers("orders-0", Probe::Tiering(Default::default()), ago(1));
+        let expected = Expected::default();
+        let ports = Expected {
+            data_ports: true,
+            ..Expected::default()
+        };
+        let settings = Expected {
+            settings: true,
+            ..Expected::default()
+        };
+        let looking = |f: &Fixture| Expected {
+            in_view: Some(f.id.clone()),
+            ..Expected::default()
+        };
+        let of = |pods: &str| vec![format!("the {pods} in infra")];
+        for (name, f, expected, wanted) in [
+            ("all well", &healthy(), &expected, vec![]),
+            (
+                "why a replica is cut off",
+                &cut,
+                &expected,
+                of("engine of shop/orders-1"),
+            ),
+            (
+                "what holds a takeover up",
+                &hung,
+                &expected,
+                of("engine of shop/orders-0"),
+            ),
+            (
+                "what comes after a question that hangs",
+                &half,
+                &expected,
+                of("engines of shop/orders-0 and shop/orders-1"),
+            ),
+            (
+                "a missing right is no trouble",
+                &forbidden,
+                &expected,
+                vec![],
+            ),
+            (
+                "data ports",
+                &tried,
+                &ports,
+                of("data port of shop/orders-1"),
+            ),
+            ("settings", &told, &settings, of("engine of shop/orders-1")),
+            (
+                "in view",
+                &in_view,
+                &looking(&in_view),
+                of("engine of shop/orders-1"),
+            ),
+        ] {
+            let told = unanswered(&f.world, expected, |(_, one)| {
+                !matches!(one, Awaited::Context | Awaited::Source(..))
+            });
+            assert_eq!(told, wanted, "{name}");
         }
     }
 }

@@ -26,12 +26,19 @@ pub async fn run(args: &StatusArgs, fleet: fleet::Fleet) -> color_eyre::Result<u
     }
     let (outlet, inbox) = inbox();
     let mut supervisor = Supervisor::default();
-    // Nobody looks at one instance; the sender stays so that the receivers do not see an end.
-    let (_focus, watching) = tokio::sync::watch::channel(crate::observe::Focus::default());
+    // The sender stays, whether somebody looks at one instance or not: the receivers must not see an end.
+    let (focus, watching) = tokio::sync::watch::channel(crate::observe::Focus::default());
+    let fleet = fleet.once();
     fleet.start(&mut supervisor, &outlet, &watching);
 
-    let mut gathering = Gathering::new(inbox, fleet.limits.clone(), fleet.confines.clone());
-    gathering.settle(Duration::from_secs(args.timeout)).await;
+    let gathering = Gathering::new(inbox, fleet.limits.clone(), fleet.confines.clone());
+    let mut gathering = gathering.looking_once(&fleet);
+    let looking = match args.instances.as_slice() {
+        [one] => Some((&focus, one.as_str())),
+        _ => None,
+    };
+    let patience = Duration::from_secs(args.timeout);
+    gathering.settle_on(patience, looking).await;
     if let Some(code) = tell_empty(&gathering, &fleet).await {
         return Ok(code);
     }

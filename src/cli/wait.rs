@@ -12,8 +12,8 @@ use super::args::WaitArgs;
 use super::gather::{Gathering, few};
 use super::status::unread;
 use super::{USAGE, fleet};
-use crate::checks::{State, Subject};
-use crate::domain::{InstanceId, InstanceView, Master, address, figures, text};
+use crate::checks::{Judgement, State, Subject};
+use crate::domain::{InstanceId, InstanceView, Master, address, figures, figures_under, text};
 use crate::observe::{Focus, inbox};
 use crate::runtime::Supervisor;
 
@@ -96,6 +96,8 @@ enum Stand {
 struct Standing {
     /// The instance's state; `None` while the instance is not known.
     state: Option<State>,
+    /// The word for it: that of the situation which leads.
+    word: String,
     goals: Vec<(String, Stand)>,
 }
 
@@ -123,7 +125,7 @@ impl Standing {
 
     /// `unknown; not yet healthy: orders-1 does not answer`.
     fn words(&self) -> String {
-        let state = self.state.map_or("not there", State::word);
+        let state = &self.word;
         let open: Vec<String> = self
             .goals
             .iter()
@@ -154,15 +156,17 @@ pub async fn run(args: &WaitArgs, fleet: fleet::Fleet) -> color_eyre::Result<u8>
     let (outlet, inbox) = inbox();
     let mut supervisor = Supervisor::default();
     let (focus, watching) = tokio::sync::watch::channel(Focus::default());
+    let fleet = fleet.once();
     fleet.start(&mut supervisor, &outlet, &watching);
-    let mut gathering = Gathering::new(inbox, fleet.limits.clone(), fleet.confines.clone());
+    let gathering = Gathering::new(inbox, fleet.limits.clone(), fleet.confines.clone());
+    let mut gathering = gathering.looking_once(&fleet);
     // What is not there yet may come: only what is known already can be a slip of the pen.
+    let patience = args.timeout.min(Duration::from_secs(15));
     gathering
-        .settle(args.timeout.min(Duration::from_secs(15)))
+        .settle_on(patience, Some((&focus, &args.instance)))
         .await;
 
     let mut said = String::new();
-    let mut looking: Option<InstanceId> = None;
     let (id, standing) = loop {
         let found = match address::find(&gathering.world, &args.instance) {
             Ok(found) if found.len() > 1 => {
@@ -185,11 +189,8 @@ pub async fn run(args: &WaitArgs, fleet: fleet::Fleet) -> color_eyre::Result<u8>
             Ok(id) => (id, String::new()),
             Err(sentence) => (None, sentence),
         };
-        if id != looking {
-            // Its engines are asked as those of an instance in view.
-            focus.send_modify(|focus| focus.instance.clone_from(&id));
-            looking.clone_from(&id);
-        }
+        // Its engines are asked as those of an instance in view.
+        gathering.look_at(&focus, id.clone());
         let standing = stand(&args.goals, &gathering, id.as_ref(), &absent);
         let words = standing.words();
         if words != said {
@@ -257,22 +258,22 @@ pub async fn run(args: &WaitArgs, fleet: fleet::Fleet) -> color_eyre::Result<u8>
 fn stand(goals: &[Goal], gathering: &Gathering, id: Option<&InstanceId>, absent: &str) -> Standing {
     let view = id.and_then(|id| gathering.world.instance(id));
     let judgement = id.and_then(|id| gathering.board.subject(&Subject::Instance(id.clone())));
-    let state = judgement.map(|j| j.state);
+    let unanswered = id.map_or_else(Vec::new, |id| gathering.unanswered_of(id));
     let goals = goals
         .iter()
         .map(|goal| {
             let stand = match &view {
                 None => missing(gathering, absent),
-                Some(view) => one(goal, view, state, || {
-                    judgement
-                        .and_then(|j| j.findings.iter().find(|f| Some(f.state) == state))
-                        .map_or_else(String::new, |f| f.sentence.clone())
-                }),
+                Some(view) => one(goal, view, judgement, &unanswered),
             };
             (goal.words(), stand)
         })
         .collect();
-    Standing { state, goals }
+    Standing {
+        state: judgement.map(|j| j.state),
+        word: judgement.map_or_else(|| "not there".to_owned(), |j| j.word().to_owned()),
+        goals,
+    }
 }
 
 /// The instance is not known: is it not there, or could that not be read?
@@ -286,10 +287,20 @@ fn missing(gathering: &Gathering, absent: &str) -> Stand {
 fn one(
     goal: &Goal,
     view: &InstanceView<'_>,
-    state: Option<State>,
-    reason: impl Fn() -> String,
+    judgement: Option<&Judgement>,
+    unanswered: &[String],
 ) -> Stand {
-    let figures = figures(view);
+    // Who is master is told by the same facts as the state: the one must not contradict the other.
+    let figures = match judgement {
+        Some(judgement) => figures_under(view, judgement.master.clone()),
+        None => figures(view),
+    };
+    let state = judgement.map(|judgement| judgement.state);
+    let reason = || {
+        judgement
+            .and_then(Judgement::leading)
+            .map_or_else(String::new, |finding| finding.sentence.clone())
+    };
     let untold = state == Some(State::Unknown) || !view.context.is_live();
     let open = |why: String| {
         if untold {
@@ -300,7 +311,10 @@ fn one(
     };
     match goal {
         Goal::Healthy => match state {
-            Some(State::Healthy) => Stand::Holds,
+            Some(State::Healthy) if unanswered.is_empty() => Stand::Holds,
+            Some(State::Healthy) => {
+                Stand::Untold(format!("not answered yet: {}", few(unanswered, " and ")))
+            }
             Some(State::Unknown) => Stand::Untold(reason()),
             Some(_) => Stand::NotYet(reason()),
             None => Stand::Untold("it was not judged yet".to_owned()),
@@ -311,16 +325,14 @@ fn one(
                 Stand::Holds
             }
             (Master::One(_), Some(_)) => open(format!("{} replicas in sync", figures.sync_words())),
-            (Master::None | Master::Contested(_), _) => {
-                open(format!("the master is {}", figures.master.words()))
-            }
+            (Master::None | Master::Contested(_), _) => open(master_words(&figures.master)),
             _ => Stand::Untold("no engine says who is master".to_owned()),
         },
         Goal::Master(pod) => match &figures.master {
             Master::One(name) if name == pod && view.context.is_live() => Stand::Holds,
             Master::One(_) | Master::None | Master::Contested(_) => open(format!(
-                "the master is {}{}",
-                figures.master.words(),
+                "{}{}",
+                master_words(&figures.master),
                 no_such_pod(view, pod)
             )),
             Master::Labelled(name) => Stand::Untold(format!(
@@ -336,6 +348,15 @@ fn one(
             Some(phase) => Stand::NotYet(format!("the phase is {phase}")),
             None => Stand::NotYet("there is no phase yet".to_owned()),
         },
+    }
+}
+
+/// Who is master, as a part of a sentence.
+fn master_words(master: &Master) -> String {
+    match master {
+        Master::None => "no node acts as master".to_owned(),
+        Master::Contested(names) => format!("{} all act as master", few(names, " and ")),
+        other => format!("the master is {}", other.words()),
     }
 }
 
@@ -447,14 +468,14 @@ mod tests {
                 well(),
                 State::Degraded,
                 Goal::Healthy,
-                Stand::NotYet("r".into()),
+                Stand::NotYet(String::new()),
             ),
             (
                 "unknown",
                 well(),
                 State::Unknown,
                 Goal::Healthy,
-                Stand::Untold("r".into()),
+                Stand::Untold(String::new()),
             ),
             ("synced", well(), State::Healthy, Goal::Synced, Stand::Holds),
             (
@@ -497,15 +518,68 @@ mod tests {
             ),
         ] {
             let view = fixture.world.instance(&fixture.id).unwrap();
-            let got = one(&goal, &view, Some(state), || "r".to_owned());
+            let judgement = judged(state, Master::One("orders-0".into()));
+            let got = one(&goal, &view, Some(&judgement), &[]);
             assert_eq!(got, wanted, "{name}");
         }
+    }
+
+    fn judged(state: State, master: Master) -> Judgement {
+        Judgement {
+            state,
+            findings: Vec::new(),
+            applies: true,
+            master,
+            again_at: None,
+        }
+    }
+
+    #[test]
+    fn who_is_master_is_told_as_the_state_tells_it() {
+        // Its engine calls itself master, and that was judged to be no acting master.
+        let f = instance("orders").node(master()).node(replica()).build();
+        let view = f.world.instance(&f.id).unwrap();
+        let contested = Master::Contested(vec!["orders-0".into(), "orders-1".into()]);
+        for (master, goal, wanted) in [
+            (
+                Master::None,
+                Goal::Master("orders-0".into()),
+                "no node acts as master",
+            ),
+            (Master::None, Goal::Synced, "no node acts as master"),
+            (
+                contested.clone(),
+                Goal::Master("orders-0".into()),
+                "orders-0 and orders-1 all act as master",
+            ),
+            (
+                contested,
+                Goal::Synced,
+                "orders-0 and orders-1 all act as master",
+            ),
+        ] {
+            let judgement = judged(State::NoMaster, master);
+            let got = one(&goal, &view, Some(&judgement), &[]);
+            assert_eq!(got, Stand::NotYet(wanted.to_owned()), "{goal:?}");
+        }
+    }
+
+    #[test]
+    fn healthy_is_not_said_before_everything_was_looked_at() {
+        let f = instance("orders").node(master()).node(replica()).build();
+        let view = f.world.instance(&f.id).unwrap();
+        let judgement = judged(State::Healthy, Master::One("orders-0".into()));
+        let open = ["the data port of shop/orders-1 in infra".to_owned()];
+        let got = one(&Goal::Healthy, &view, Some(&judgement), &open);
+        let why = "not answered yet: the data port of shop/orders-1 in infra";
+        assert_eq!(got, Stand::Untold(why.to_owned()));
     }
 
     #[test]
     fn a_goal_that_is_not_reached_outweighs_one_that_cannot_be_told() {
         let standing = |stands: &[Stand]| Standing {
             state: None,
+            word: String::new(),
             goals: stands.iter().map(|s| (String::new(), s.clone())).collect(),
         };
         let (no, untold) = (Stand::NotYet(String::new()), Stand::Untold(String::new()));

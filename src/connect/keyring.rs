@@ -136,6 +136,25 @@ impl Keyring {
         given
     }
 
+    /// What is at hand for an instance, without running its command: what was entered, or what the command has printed
+    /// already.
+    ///
+    /// # Errors
+    /// When the command failed when it was last run.
+    pub fn at_hand(&self, instance: &InstanceId) -> Result<Given, Fault> {
+        match self.held().get(instance) {
+            Some(Held { refused: true, .. }) => Ok(Given::Refused),
+            Some(Held {
+                password: Some(password),
+                ..
+            }) => Ok(Given::Password(password.clone())),
+            Some(Held {
+                fault: Some(fault), ..
+            }) => Err(fault.clone()),
+            _ => Ok(Given::Nothing),
+        }
+    }
+
     /// What can be said without running a command; `None` when one should be run.
     fn known(&self, instance: &InstanceId) -> Option<Result<Given, Fault>> {
         let all = self.held();
@@ -269,6 +288,36 @@ mod tests {
             fault.err().unwrap().message,
             "password command sh: no answer within 0.0 s"
         );
+    }
+
+    #[tokio::test]
+    async fn what_is_at_hand_never_runs_a_command() {
+        let at_hand = |ring: &Keyring| match ring.at_hand(&orders()) {
+            Ok(Given::Password(password)) => password.expose_secret().to_owned(),
+            Ok(Given::Refused) => "refused".to_owned(),
+            Ok(Given::Nothing) => "nothing".to_owned(),
+            Err(fault) => fault.message,
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let count = folder.path().join("count");
+        let ring = ring(
+            "shop/orders",
+            &format!("echo run >> '{}'; echo old", count.display()),
+        );
+        assert_eq!(at_hand(&ring), "nothing");
+        assert!(!count.exists(), "the command was run");
+        assert_eq!(given(&ring).await, "old");
+        assert_eq!(at_hand(&ring), "old");
+        ring.refused(&orders());
+        assert_eq!(at_hand(&ring), "refused");
+        ring.enter(orders(), SecretString::from("typed"));
+        assert_eq!(at_hand(&ring), "typed");
+        assert_eq!(std::fs::read_to_string(&count).unwrap().lines().count(), 1);
+        let failing = self::ring("shop/orders", "exit 3");
+        assert_eq!(at_hand(&failing), "nothing");
+        let why = "password command sh: exit status 3";
+        assert_eq!(given(&failing).await, why);
+        assert_eq!(at_hand(&failing), why);
     }
 
     #[tokio::test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::fault::Fault;
+use super::fault::{Fault, FaultKind};
 
 /// How far a try got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -81,6 +81,21 @@ pub struct DataPort {
 }
 
 impl DataPort {
+    /// No client can use it, whatever its password. That our own password command failed says nothing of the port.
+    pub fn keeps_out(&self) -> bool {
+        match &self.found {
+            Found::Refused(fault) => {
+                self.stage != Stage::Login || fault.kind != FaultKind::Unauthenticated
+            }
+            Found::TimedOut | Found::ClosedAtOnce => true,
+            Found::Usable
+            | Found::Loading
+            | Found::PasswordWanted
+            | Found::WrongPassword
+            | Found::NoWay(_) => false,
+        }
+    }
+
     /// What it means, in a sentence without its subject: `its data port is usable`.
     pub fn words(&self) -> String {
         let found = match &self.found {

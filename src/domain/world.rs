@@ -334,6 +334,12 @@ impl World {
                 }
             }
             Fact::Knocked { node, uid, tried } => {
+                let before = context.engine(&node.namespace, &node.pod);
+                let before = before.and_then(|engine| engine.data_port.as_ref());
+                // Every node is tried every minute, and mostly found as it was.
+                touched.news = before.map_or(tried.keeps_out(), |before| {
+                    before.value.found != tried.found
+                });
                 if let Some(engine) = context.engine_of(&node, &uid) {
                     engine.data_port = Some(Known { value: *tried, at });
                     touched.instances.extend(self.instance_of_node(&node));

@@ -41,6 +41,7 @@ pub async fn follow(plan: ContextPlan, outlet: Outlet, focus: watch::Receiver<Fo
         keyring: plan.keyring.clone(),
         authority: plan.authority.clone(),
     };
+    let shared = probe::Shared::new(&plan.pace);
     let namespaces = fallback(&plan);
     let wide = standing::WIDE.iter().map(|kind| {
         let scopes = namespaces.clone();
@@ -52,9 +53,9 @@ pub async fn follow(plan: ContextPlan, outlet: Outlet, focus: watch::Receiver<Fo
         heartbeat::identify(desk.clone()),
         join_all(wide),
         in_namespaces(desk.clone()),
-        probe::ask_all(desk.clone()),
+        probe::ask_all(desk.clone(), shared.clone()),
         on_demand::serve(desk.clone()),
-        data_ports::try_all(desk.clone()),
+        data_ports::try_all(desk.clone(), shared.clone()),
         compare::serve(desk.clone()),
     );
 }

@@ -114,8 +114,14 @@ pub struct Pace {
     pub on_demand: Duration,
     /// How long what was read so is kept after nobody needs it.
     pub on_demand_kept: Duration,
-    /// Between two tries at the data ports of the instance in view; `None` for none.
+    /// Between two tries at a data port of the instance in view, of an instance in trouble, or one that was found bad;
+    /// `None` for no tries at all.
     pub data_port: Option<Duration>,
+    /// Between two tries at any other data port.
+    pub data_port_background: Duration,
+    /// Engines are asked for their settings in their first round, rather than later: whoever looks only once sees them
+    /// too.
+    pub settings_first: bool,
     /// Whether commands may be run in pods where no port-forward is permitted.
     pub exec: bool,
     /// Between two commands run in a pod of the instance in view.
@@ -158,6 +164,8 @@ impl Default for Pace {
             on_demand: s(60),
             on_demand_kept: s(120),
             data_port: Some(s(10)),
+            data_port_background: s(60),
+            settings_first: false,
             exec: false,
             exec_focused: s(10),
             exec_background: s(25),

@@ -6,7 +6,7 @@
 //! then on, so that it hides no other answer.
 
 mod denials;
-mod turns;
+pub(super) mod turns;
 mod ways;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,13 +23,13 @@ use tokio::time::sleep;
 use self::denials::Denials;
 use self::turns::{Asked, first_turn, together};
 use self::ways::Detour;
-use super::Focus;
 use super::backoff::{Backoff, Jitter};
 use super::roster::Target;
 use super::watch::Desk;
+use super::{Focus, Pace};
 use crate::connect::forward;
 use crate::connect::resp::{Ended, Engine, Heard, Reply};
-use crate::domain::engine::{Probe, Question, Role, Unanswered, Way};
+use crate::domain::engine::{Probe, Question, Role, Side, Unanswered, Way};
 use crate::domain::{Fact, Fault, FaultKind, NodeId};
 use crate::wire::{self, Undecodable};
 
@@ -55,11 +55,7 @@ const SELDOM: u32 = 30;
 type Key = (Arc<str>, Arc<str>);
 
 /// Asks every engine of the context for as long as it is polled.
-pub(super) async fn ask_all(desk: Desk) {
-    let shared = Shared {
-        background: Arc::new(Semaphore::new(desk.pace.probes_in_flight)),
-        denials: Denials::default(),
-    };
+pub(super) async fn ask_all(desk: Desk, shared: Shared) {
     let mut roster = desk.roster.subscribe();
     let mut asked: BTreeMap<Key, (Target, AbortHandle)> = BTreeMap::new();
     let mut running: FuturesUnordered<BoxFuture<'static, ()>> = FuturesUnordered::new();
@@ -94,13 +90,22 @@ pub(super) async fn ask_all(desk: Desk) {
     }
 }
 
-/// What all engines of a context share.
+/// What all engines of a context share, whichever of their ports is asked.
 #[derive(Clone)]
-struct Shared {
-    /// Rounds of engines not in view that run at once.
-    background: Arc<Semaphore>,
+pub(super) struct Shared {
+    /// Rounds of engines not in view that run at once, tries at their data ports among them.
+    pub(super) background: Arc<Semaphore>,
     /// Ways that are not permitted in a namespace.
-    denials: Denials,
+    pub(super) denials: Denials,
+}
+
+impl Shared {
+    pub(super) fn new(pace: &Pace) -> Self {
+        Self {
+            background: Arc::new(Semaphore::new(pace.probes_in_flight)),
+            denials: Denials::default(),
+        }
+    }
 }
 
 /// One engine that is being asked.
@@ -133,6 +138,10 @@ struct Node {
     mute: u32,
     /// In this round it took connections and let them time out.
     timed_out: bool,
+    /// A standing question went without its answer in this round.
+    troubled: bool,
+    /// It follows a master, and says that it has no link to it.
+    is_cut: bool,
     /// Something was put in that has not been announced.
     told: bool,
     /// What was last told of each way: `None` when it led there.
@@ -194,6 +203,8 @@ impl Node {
             slow: false,
             mute: 0,
             timed_out: false,
+            troubled: false,
+            is_cut: false,
             told: false,
             ways: BTreeMap::new(),
             detour: Detour::default(),
@@ -216,9 +227,14 @@ impl Node {
             let permit = self.permit().await;
             self.renew();
             let began = Instant::now();
+            self.troubled = false;
             let round = self.round(&client).await;
             drop(permit);
             self.keep();
+            self.tell_trouble();
+            if matches!(round, Round::Heard) && !self.slow && self.wants_list() {
+                continue;
+            }
             let pace = &self.desk.pace;
             let (focused, background) = match round {
                 Round::Heard => {
@@ -308,6 +324,7 @@ impl Node {
         let mut roster = self.desk.roster.subscribe();
         let (namespace, instance) = (self.id.namespace.clone(), self.target.instance.clone());
         let stirred = roster.borrow().stirred(&namespace, &instance);
+        let is_curious = self.role == Some(Role::Master) && self.asked_list.is_none() && !self.slow;
         loop {
             let now = self.focus.borrow_and_update().clone();
             let in_view = is_in_view(&now, &self.id, &self.target);
@@ -326,7 +343,10 @@ impl Node {
             let restless = async {
                 // The guard that a wait returns must be gone before anything else is awaited.
                 let waited = roster
-                    .wait_for(|roster| roster.stirred(&namespace, &instance) != stirred)
+                    .wait_for(|roster| {
+                        roster.stirred(&namespace, &instance) != stirred
+                            || roster.is_troubled(&namespace, &instance) && is_curious
+                    })
                     .await
                     .is_ok();
                 if !waited {
@@ -345,7 +365,7 @@ impl Node {
                     sleep(rest).await;
                     return;
                 },
-                // A role label changed: what the engines say now is what matters.
+                // A role label changed, or another node is in trouble: what the engines say now is what matters.
                 () = restless => return,
                 () = closed => (self.engine, self.kept) = (None, None),
             }
@@ -366,7 +386,13 @@ impl Node {
             self.asked_seldom = Some(now);
         } else if !in_view && self.rounds == 0 {
             // A whole fleet that is opened is asked for its clocks, but not for its settings at once.
-            questions.push(Question::Time);
+            match self.desk.pace.settings_first {
+                true => {
+                    questions.extend(Question::SELDOM);
+                    self.asked_seldom = Some(now);
+                }
+                false => questions.push(Question::Time),
+            }
         } else if !in_view
             && self
                 .asked_seldom
@@ -376,11 +402,37 @@ impl Node {
             self.asked_seldom = Some(now);
         }
         self.rounds = self.rounds.saturating_add(1);
-        if !in_view && self.role == Some(Role::Replica) && is_due(self.asked_list) {
+        let wants_list = self.role == Some(Role::Replica) || self.is_in_trouble();
+        if !in_view && wants_list && is_due(self.asked_list) {
             questions.push(Question::ClientList);
             self.asked_list = Some(now);
         }
         questions
+    }
+
+    /// A node of its instance is in trouble: its own CLIENT LIST may tell why, as that of a master does whose takeover is
+    /// held up.
+    fn is_in_trouble(&self) -> bool {
+        let (namespace, instance) = (&self.id.namespace, &self.target.instance);
+        self.desk.roster.borrow().is_troubled(namespace, instance)
+    }
+
+    /// CLIENT LIST was never asked and is called for, by what this round told: it is not left to a later one.
+    fn wants_list(&self) -> bool {
+        self.asked_list.is_none()
+            && match self.role {
+                Some(Role::Replica) => self.is_cut,
+                Some(Role::Master) => self.is_in_trouble(),
+                _ => false,
+            }
+    }
+
+    /// Tells the others of its instance whether it is in trouble, when that is news.
+    fn tell_trouble(&self) {
+        let (namespace, pod) = (&self.id.namespace, &self.id.pod);
+        self.desk
+            .roster
+            .send_if_modified(|roster| roster.trouble(namespace, pod, self.troubled));
     }
 
     /// One round: all questions, or few with more patience where it is known to answer late.
@@ -607,6 +659,12 @@ impl Node {
     /// When it took another role, the others of its instance are asked at once: two that both act as master must not be
     /// told ten seconds late, nor the old one's last word be held against the new one for as long.
     fn note_role(&mut self, probe: &Probe) {
+        if let Probe::Replication(replication) = probe {
+            self.is_cut = match &replication.side {
+                Side::Replica(follower) => !follower.link_up,
+                Side::Master { .. } => false,
+            };
+        }
         let Some(role) = (match probe {
             Probe::Replication(replication) => Some(replication.role()),
             Probe::Role(reply) => Some(reply.role()),
@@ -622,7 +680,10 @@ impl Node {
         }
     }
 
-    fn tell_silent(&self, question: Option<Question>, fault: Fault) {
+    fn tell_silent(&mut self, question: Option<Question>, fault: Fault) {
+        // What one may not ask says nothing of the engine.
+        self.troubled |=
+            question.is_none_or(Question::is_standing) && fault.kind != FaultKind::Forbidden;
         self.desk.outlet.send(Fact::Silent {
             node: self.id.clone(),
             uid: self.target.uid.clone(),

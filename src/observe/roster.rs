@@ -38,6 +38,8 @@ pub(super) struct Roster {
     labels: BTreeMap<Key, Option<Role>>,
     /// How often a role label changed, by instance.
     stirred: BTreeMap<Key, u64>,
+    /// Nodes that left a standing question unanswered in their last round, or are silent.
+    troubled: BTreeSet<Key>,
     /// Raised whenever the CRD comes, changes or goes.
     pub(super) crd_changes: u64,
 }
@@ -81,6 +83,38 @@ impl Roster {
     pub(super) fn stir(&mut self, namespace: &Arc<str>, instance: &Arc<str>) {
         let key = (namespace.clone(), instance.clone());
         *self.stirred.entry(key).or_default() += 1;
+    }
+
+    /// Takes note whether a node is in trouble, by what its last round came to; tells whether that is news.
+    pub(super) fn trouble(
+        &mut self,
+        namespace: &Arc<str>,
+        pod: &Arc<str>,
+        is_troubled: bool,
+    ) -> bool {
+        let key = (namespace.clone(), pod.clone());
+        let targets = &self.targets;
+        self.troubled.retain(|key| targets.contains_key(key));
+        match is_troubled {
+            true => self.troubled.insert(key),
+            false => self.troubled.remove(&key),
+        }
+    }
+
+    /// A node of that instance is in trouble: what is usually asked only of an instance in view may tell why.
+    pub(super) fn is_troubled(&self, namespace: &Arc<str>, instance: &Arc<str>) -> bool {
+        self.troubled.iter().any(|key| {
+            let target = self.targets.get(key);
+            key.0 == *namespace && target.is_some_and(|target| target.instance == *instance)
+        })
+    }
+
+    /// The instances of which a node is in trouble, by namespace and name.
+    pub(super) fn troubled_instances(&self) -> BTreeSet<Key> {
+        self.troubled
+            .iter()
+            .filter_map(|key| Some((key.0.clone(), self.targets.get(key)?.instance.clone())))
+            .collect()
     }
 
     /// Takes note of a pod's role label; tells whether it is another than before.

@@ -86,7 +86,7 @@ pub struct Probing {
     pub deadline: Duration,
     /// Nodes of instances not in view that are asked at once, per context.
     pub at_once: u64,
-    /// Try the data ports of the instance in view.
+    /// Try data ports.
     pub data_port: bool,
     /// Run `redis-cli` in the pod where no port-forward is permitted.
     pub exec: bool,

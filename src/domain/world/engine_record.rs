@@ -122,7 +122,7 @@ pub struct EngineRecord {
     pub stats: Option<Known<Stats>>,
     /// INFO keyspace.
     pub keyspace: Option<Known<Keyspace>>,
-    /// CLIENT LIST, grouped. Asked of replicas, and of all nodes of an instance in view.
+    /// CLIENT LIST, grouped. Asked of replicas, and of all nodes of an instance in view or in trouble.
     pub client_list: Option<Known<ClientList>>,
     /// DFLY REPLICAOFFSET. This and the following are asked of an instance in view only.
     pub offsets: Option<Known<Offsets>>,
@@ -148,7 +148,7 @@ pub struct EngineRecord {
     pub metrics: Option<Known<Box<Metrics>>>,
     /// `/healthz`, where that is the way in.
     pub health: Option<Known<Health>>,
-    /// What a client finds at its data port; tried only for an instance in view.
+    /// What a client finds at its data port; tried more often for an instance in view.
     pub data_port: Option<Known<DataPort>>,
     /// Each way in that was tried last, and how that ended (`None`: it answers), since when.
     pub ways: BTreeMap<Way, Known<Option<Fault>>>,

@@ -978,3 +978,34 @@ fn a_pace_counts_from_the_last_fall_and_growth_leaves_falls_out() {
         assert_eq!(grown, growth, "{figures:?}");
     }
 }
+
+#[test]
+fn a_try_at_a_data_port_is_news_when_it_finds_something_else() {
+    use crate::domain::data_port::{DataPort, Found, Stage};
+    let mut f = crate::domain::fixture::healthy().build();
+    for (name, found, wanted) in [
+        ("usable, the first time", Found::Usable, false),
+        ("as before", Found::Usable, false),
+        ("hangs", Found::TimedOut, true),
+        ("still", Found::TimedOut, false),
+        ("well again", Found::Usable, true),
+    ] {
+        let fact = Fact::Knocked {
+            node: NodeId::new(crate::domain::fixture::infra(), "shop", "orders-0"),
+            uid: "uid-orders-0".into(),
+            tried: Box::new(DataPort {
+                found,
+                stage: Stage::Command,
+                took: std::time::Duration::ZERO,
+                certificate: None,
+                logged_in: false,
+            }),
+        };
+        let touched = f.tell(fact, crate::domain::fixture::ago(1));
+        assert_eq!(
+            (touched.news, touched.is_empty()),
+            (wanted, false),
+            "{name}"
+        );
+    }
+}

@@ -14,7 +14,7 @@ const REST: Duration = Duration::from_secs(60);
 
 /// See the module.
 #[derive(Clone, Default)]
-pub(super) struct Denials(Arc<Mutex<ByPlace>>);
+pub(in crate::observe) struct Denials(Arc<Mutex<ByPlace>>);
 
 type ByPlace = BTreeMap<(Arc<str>, Way), Denial>;
 
@@ -39,7 +39,7 @@ impl Denial {
 
 impl Denials {
     /// The refusal that is believed at present, and how long to rest.
-    pub(super) fn standing(
+    pub(in crate::observe) fn standing(
         &self,
         namespace: &Arc<str>,
         way: Way,
@@ -54,7 +54,7 @@ impl Denials {
 
     /// Notes a refusal, and tells how long to rest. The first few are doubted, as those of standing questions are;
     /// engines that asked at the same time count as one.
-    pub(super) fn note(
+    pub(in crate::observe) fn note(
         &self,
         namespace: &Arc<str>,
         way: Way,
@@ -89,7 +89,7 @@ impl Denials {
     }
 
     /// The way leads there after all.
-    pub(super) fn lift(&self, namespace: &Arc<str>, way: Way) {
+    pub(in crate::observe) fn lift(&self, namespace: &Arc<str>, way: Way) {
         self.lock().remove(&(namespace.clone(), way));
     }
 

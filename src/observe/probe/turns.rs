@@ -8,6 +8,9 @@ use std::time::{Duration, Instant};
 /// that is opened is asked within seconds, and what happens in it meanwhile is not queued behind the asking.
 const APART: Duration = Duration::from_millis(2);
 const AT_ONCE: u32 = 96;
+/// The same for first tries at data ports: each is a connection of its own, and nothing waits for them but a command that
+/// looks once.
+const TRIES_APART: Duration = Duration::from_millis(8);
 /// How far apart rounds in the background begin, as long as there are not more than [`FEW`] engines; with twice as many,
 /// half as far apart, and so on: no more than ten of them begin together, for what follows holds up whatever else is done.
 const SLOT: Duration = Duration::from_millis(250);
@@ -36,20 +39,30 @@ impl Drop for Asked {
 pub(super) fn first_turn() -> Duration {
     /// When the first rounds that were let through would all have begun, had they been [`APART`].
     static LET_THROUGH: Mutex<Option<Instant>> = Mutex::new(None);
-    let mut through = LET_THROUGH.lock().unwrap_or_else(PoisonError::into_inner);
-    turn(&mut through, Instant::now())
+    next(&LET_THROUGH, APART)
+}
+
+/// The same for the next first try at a data port.
+pub(in crate::observe) fn first_try() -> Duration {
+    static LET_THROUGH: Mutex<Option<Instant>> = Mutex::new(None);
+    next(&LET_THROUGH, TRIES_APART)
+}
+
+fn next(through: &Mutex<Option<Instant>>, apart: Duration) -> Duration {
+    let mut through = through.lock().unwrap_or_else(PoisonError::into_inner);
+    turn(&mut through, Instant::now(), apart)
 }
 
 /// How long the next first round waits for its turn, given when those before it would all have begun.
-fn turn(through: &mut Option<Instant>, now: Instant) -> Duration {
+fn turn(through: &mut Option<Instant>, now: Instant, apart: Duration) -> Duration {
     let due = through.map_or(now, |through| through.max(now));
-    *through = Some(due + APART);
-    due.saturating_duration_since(now + APART * AT_ONCE)
+    *through = Some(due + apart);
+    due.saturating_duration_since(now + apart * AT_ONCE)
 }
 
 /// A wait that ends with those of others: rounds in the background begin at the same moments, so that the machine is not
 /// woken, and nothing is judged, for each by itself. A wait that is short against that is as it is.
-pub(super) fn together(wait: Duration) -> Duration {
+pub(in crate::observe) fn together(wait: Duration) -> Duration {
     static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
     let slot = slot(ENGINES.load(Ordering::Relaxed));
     wait + until_slot(BEGAN.elapsed(), wait, slot)
@@ -85,13 +98,13 @@ mod tests {
     #[test]
     fn a_small_fleet_is_asked_at_once_and_a_large_one_bit_by_bit() {
         let (mut through, now) = (None, Instant::now());
-        let waits: Vec<Duration> = (0..2_000).map(|_| turn(&mut through, now)).collect();
+        let waits: Vec<Duration> = (0..2_000).map(|_| turn(&mut through, now, APART)).collect();
         let at_once = waits.iter().take_while(|wait| wait.is_zero()).count();
         assert_eq!(at_once, AT_ONCE as usize + 1);
         assert_eq!(waits.last(), Some(&(APART * (1_999 - AT_ONCE))));
         // When all of them have long begun, the next ones are let through at once again.
         let later = now + Duration::from_secs(60);
-        assert!(turn(&mut through, later).is_zero());
+        assert!(turn(&mut through, later, APART).is_zero());
     }
 
     #[test]

@@ -190,7 +190,7 @@ impl Node {
     }
 
     /// Says of every standing question that a page does not answer that it is not answered.
-    fn leave_open(&self, metrics: &Metrics, denied: &Fault) {
+    fn leave_open(&mut self, metrics: &Metrics, denied: &Fault) {
         let mut open = vec![Question::Ping, Question::Role, Question::Persistence];
         if metrics.role != Some(Role::Master) {
             // Whom it follows, and whether that is its master's data, is on no page.

@@ -24,7 +24,7 @@ pub(super) enum Does {
     Closes,
 }
 
-fn bulk(text: &str) -> Does {
+pub(super) fn bulk(text: &str) -> Does {
     Does::Says(format!("${}\r\n{text}\r\n", text.len()))
 }
 
@@ -190,7 +190,7 @@ async fn an_engine_is_asked_everything_over_one_connection() {
 }
 
 /// A replica whose replication has stopped for good.
-fn stopped_replica(command: &str) -> Does {
+pub(super) fn stopped_replica(command: &str) -> Does {
     match command {
         "ROLE" => Does::Says(
             "*4\r\n$5\r\nslave\r\n$1\r\nm\r\n$4\r\n9999\r\n$10\r\nconnecting\r\n".to_owned(),

@@ -7,6 +7,7 @@
 
 mod api;
 mod credentials;
+mod data_ports;
 mod engines;
 mod lines;
 mod on_demand;
@@ -45,6 +46,8 @@ pub fn quick() -> Pace {
         on_demand: ms(60),
         on_demand_kept: ms(300),
         data_port: None,
+        data_port_background: ms(600),
+        settings_first: false,
         exec: false,
         exec_focused: ms(50),
         exec_background: ms(200),

@@ -170,8 +170,9 @@ pub const KEYS: &[KeyDoc<Settings>] = &[
     key(
         "probe.data-port",
         Slot::Yes(|s| &mut s.probe.data_port),
-        "Try the data port (6379) of each node of the instance in view, every ten seconds, as a client would: connect, TLS \
-         where the Dragonfly object says so, the password if there is one, one EXISTS.",
+        "Try the data port (6379) of each node as a client would: connect, TLS where the Dragonfly object says so, the password \
+         if there is one, one EXISTS. Of the instance in view, and where one was found bad, every ten seconds; of all others \
+         about once a minute, and then no password command is run.",
     ),
     key(
         "probe.exec",

@@ -511,3 +511,39 @@ fn what_is_odd_is_no_illness() {
         });
     }
 }
+
+/// What is asked more closely of an instance in view is asked of any that is in trouble: whoever looks at the Fleet alone is
+/// told the same.
+#[test]
+fn what_is_in_trouble_is_found_though_nobody_looks_at_it() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    let wrong: Vec<String> = runtime.block_on(async {
+        let mut playing = tokio::task::JoinSet::new();
+        for row in ROWS.iter().filter(|row| {
+            [
+                "data-port-hangs",
+                "takeover-wedged",
+                "takeover-old-master-up",
+            ]
+            .contains(&row.scenario)
+        }) {
+            playing.spawn(async move {
+                let mut watched = Watched::start(row.scenario).await;
+                let raised = watched
+                    .until(&subject(row.on), |j| is_exactly(row, j))
+                    .await;
+                watched.stop().await;
+                raised
+                    .err()
+                    .map(|instead| format!("{}: {instead}", row.scenario))
+            });
+        }
+        playing.join_all().await.into_iter().flatten().collect()
+    });
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}

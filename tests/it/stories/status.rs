@@ -179,3 +179,112 @@ fn rights_in_some_namespaces_are_enough_for_a_verdict_on_what_is_there() {
     assert!(reasons.contains("customresourcedefinitions"), "{reasons}");
     assert!(!reasons.contains("deployments"), "{reasons}");
 }
+
+/// What a command without a screen says of an instance: the situation that leads, `healthy` when none does.
+fn told_by(lab: &LabProcess, args: &[&str]) -> (String, Value) {
+    let output = Command::new(binary())
+        .args(args)
+        .args(["--context", "lab-infra", "-o", "json"])
+        .env("KUBECONFIG", lab.kubeconfig())
+        .env("HOME", lab.folder())
+        .output()
+        .unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
+    let said = match args[0] {
+        "explain" => report["subjects"][0]["findings"][0]["situation"].clone(),
+        _ => {
+            instance(&report, args.last().unwrap().rsplit('/').next().unwrap())["situation"].clone()
+        }
+    };
+    (said.as_str().unwrap_or("healthy").to_owned(), report)
+}
+
+/// Data ports, takeovers and links that are down: what is asked only of an instance that one looks at is no secret of
+/// `explain`.
+#[test]
+fn status_and_explain_tell_one_story() {
+    for (scenario, name, wanted) in [
+        (
+            "data-port-hangs",
+            "dragonfly-system/gitlab",
+            "data-port-unusable",
+        ),
+        ("takeover-wedged", "dragonfly-system/dragonfly", "takeover"),
+        (
+            "takeover-old-master-up",
+            "dragonfly-system/gitlab",
+            "old-master-up",
+        ),
+        (
+            "replication-stopped",
+            "dragonfly-system/dragonfly",
+            "replication-stopped",
+        ),
+    ] {
+        let lab = LabProcess::start(scenario);
+        let begun = std::time::Instant::now();
+        // The whole fleet, that instance in view, and what stands behind it.
+        let fleet = || {
+            let output = status(&lab, &["-o", "json"]);
+            let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+            let short = name.rsplit('/').next().unwrap();
+            instance(&report, short)["situation"]
+                .as_str()
+                .unwrap()
+                .to_owned()
+        };
+        let explained = loop {
+            let (said, _) = told_by(&lab, &["explain", name]);
+            if said.starts_with(wanted) {
+                break said;
+            }
+            assert!(
+                begun.elapsed() < crate::driver::PATIENCE,
+                "{scenario}: {said}"
+            );
+        };
+        // Each is a process that looks once, and needs no second look to know what it is.
+        for _ in 0..2 {
+            let in_view = told_by(&lab, &["status", name]).0;
+            let said = [fleet(), in_view];
+            assert_eq!(said, [explained.clone(), explained.clone()], "{scenario}");
+        }
+        let wait = Command::new(binary())
+            .args([
+                "wait",
+                name,
+                "--for",
+                "healthy",
+                "--timeout",
+                "8s",
+                "--context",
+                "lab-infra",
+            ])
+            .env("KUBECONFIG", lab.kubeconfig())
+            .env("HOME", lab.folder())
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&wait.stderr).into_owned();
+        assert_eq!(wait.status.code(), Some(1), "{scenario}: {told}");
+    }
+}
+
+/// Whoever opens darner after a master has restarted in place did not see what it held, and is told that it is young.
+#[test]
+fn a_master_that_restarted_before_anybody_looked_is_noted() {
+    let lab = LabProcess::start("stale-master");
+    let report = json_until(&lab, |r, _| {
+        let findings = instance(r, "dragonfly")["findings"].as_array().unwrap();
+        findings.iter().any(|f| f["situation"] == "restart-unseen")
+    });
+    let main = instance(&report, "dragonfly");
+    let noted = &main["findings"][0];
+    assert_eq!(noted["severity"], "note");
+    let sentence = noted["sentence"].as_str().unwrap();
+    assert!(
+        sentence.contains("the master, has restarted in place and holds"),
+        "{sentence}"
+    );
+    assert!(sentence.ends_with("what it held before was not seen"));
+}
