@@ -14,8 +14,11 @@ pub const CHECK: Check = Check {
     id: "crd-missing",
     title: "CRD missing",
     why: "Without the CRD there are no Dragonfly objects, and the operator does not start.",
-    next: "install the CRD of the operator's version; {kubectl} get crd dragonflies.dragonflydb.io -o yaml shows what is \
-           there.",
+    next: "See what there is of it.\n\
+           $ {kubectl} get crd dragonflies.dragonflydb.io -o yaml\n\
+           See the operator's version: its image.\n\
+           $ {kubectl} get deployments -A -l control-plane=controller-manager -o wide\n\
+           Install the CRD of exactly that version, from the operator's manifests.",
     reads: "CustomResourceDefinition dragonflies.dragonflydb.io, the operator's Deployment",
     situations: &[&MISSING],
     run,

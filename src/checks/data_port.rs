@@ -32,8 +32,10 @@ pub const CHECK: Check = Check {
     title: "Data port not usable",
     why: "The admin port answers in every state; only the port that clients use tells whether they can.",
     reads: "a try at port 6379 as a client would, of the nodes of an instance in view",
-    next: "{kubectl} logs {pod} tells what the server says of the connection; {kubectl} get pod {pod} -o yaml shows its TLS \
-           and password settings.",
+    next: "See what the server says of the connection.\n\
+           $ {kubectl} logs {pod} -c dragonfly --tail=100\n\
+           See its TLS and password settings.\n\
+           $ {kubectl} get pod {pod} -o yaml",
     situations: &[&UNUSABLE],
     run,
 };
@@ -94,7 +96,7 @@ fn run(case: &Case<'_>) -> Answer {
             *at,
         );
         let hint = match &tried.found {
-            Found::Refused(fault) => fault.hint.clone(),
+            Found::Refused(fault) => super::steps::of_fault(fault),
             _ => String::new(),
         };
         finding = finding.next(hint);

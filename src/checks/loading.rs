@@ -18,7 +18,8 @@ pub const CHECK: Check = Check {
     title: "Loading its snapshot",
     why: "While a node loads, it refuses every command of clients with LOADING; by the operator's own probe its pod is Ready all the same.",
     reads: "PING and INFO persistence of every node, its keys, and what it held before it started",
-    next: "wait; {kubectl} logs {pod} tells how far it is.",
+    next: "Wait. Its log tells how far it is.\n\
+           $ {kubectl} logs {pod} -c dragonfly --tail=20",
     situations: &[&READY, &MASTER, &REPLICA],
     run,
 };
@@ -26,7 +27,7 @@ pub const CHECK: Check = Check {
 const READY: Situation = Situation {
     id: "ready-while-loading",
     word: "loads, yet ready",
-    class: State::Degraded,
+    class: State::Critical,
     rule: "a node loads a snapshot (as loading) while its pod is Ready and the master Service sends to it",
     meaning: "The Service sends clients to it, and each gets -LOADING until it is done.",
     accounts_for: &[],
@@ -36,7 +37,7 @@ const READY: Situation = Situation {
 const MASTER: Situation = Situation {
     id: "loading",
     word: "loading",
-    class: State::Degraded,
+    class: State::Critical,
     rule: "a node to which clients are sent, or that says role:master and is not starting, answers PING with LOADING or INFO persistence with loading:1, and is in no full sync",
     meaning: "Clients are refused, with LOADING where they reach it, until it is done.",
     accounts_for: &["pods-missing"],

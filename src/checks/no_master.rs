@@ -15,8 +15,9 @@ pub const CHECK: Check = Check {
     title: "No master",
     why: "Without a master nobody can write, and the Service has nowhere to send clients.",
     reads: "INFO replication and ROLE of every node, role labels, endpoints of the master Service",
-    next: "{kubectl} get pods -l app={name} -L role shows who could be master; the operator's log tells why it elects \
-           nobody.",
+    next: "See who could be master: pods that are ready, and their roles.\n\
+           $ {kubectl} get pods -l app={name} -L role\n\
+           Look in the operator's log why it elects nobody.",
     situations: &[&NONE, &SCALED, &CHANGING],
     run,
 };
@@ -42,8 +43,8 @@ const SCALED: Situation = Situation {
 };
 
 /// How it is brought back, and with what: its pods load what lies on their volumes.
-const SCALE_UP: &str = "{kubectl} edit dragonfly {name} brings it back, with spec.replicas above 0. Its pods then load the last \
-                        snapshot, if it has any; else it comes back empty.";
+const SCALE_UP: &str = "Bring it back, with spec.replicas above 0: its pods load the last snapshot, if it has any; else it comes back empty.\n\
+    $ {kubectl} edit dragonfly {name}";
 
 fn run(case: &Case<'_>) -> Answer {
     let Some(instance) = case.judgeable() else {

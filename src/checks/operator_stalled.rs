@@ -34,8 +34,7 @@ pub const CHECK: Check = Check {
     title: "Operator stalled",
     why: "An operator that renews its Lease and does no work looks alive everywhere else.",
     reads: "the operator's Lease, and what it waits for with the instance",
-    next: "the operator's log says what it is doing: the screen Operator (key 5) shows it for this instance. Deleting its leading \
-           pod lets another take over.",
+    next: "Look in the operator's log what it is doing (in the console: the screen Operator, key 5).",
     situations: &[&STALLED],
     run,
 };

@@ -23,8 +23,9 @@ pub const CHECK: Check = Check {
     title: "Out of memory",
     why: "At maxmemory a node refuses writes while probes, links and reads look well.",
     reads: "INFO memory and INFO stats of every node",
-    next: "delete or expire keys, or raise maxmemory: {kubectl} exec {pod} -c dragonfly -- redis-cli -p 9999 CONFIG SET \
-           maxmemory 2gb holds until the next start; the memory limit of the pod must leave room above it.",
+    next: "Delete or expire keys.\n\
+           Or raise maxmemory until the next start, above what is used now and below the memory limit of the pod: put the figure in the place of BYTES.\n\
+           $ {redis-cli} CONFIG SET maxmemory BYTES",
     situations: &[&FULL],
     run,
 };

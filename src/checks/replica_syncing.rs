@@ -15,7 +15,8 @@ pub const CHECK: Check = Check {
     title: "Replica syncing",
     why: "A replica in full sync has thrown its data away and holds only part of the master's: it cannot take over.",
     reads: "INFO replication of master and replicas, INFO keyspace",
-    next: "wait; if it does not come to an end, {kubectl} logs {pod} and the memory of its master tell why.",
+    next: "Wait. If it does not come to an end, its log tells why, or the memory of its master.\n\
+           $ {kubectl} logs {pod} -c dragonfly --tail=100",
     situations: &[&FULL, &PARTIAL, &JOINING, &WAITING],
     run,
 };

@@ -12,7 +12,7 @@ pub const CHECK: Check = Check {
     title: "Pod without a role",
     why: "A pod without a role label is no replica that could be promoted; the operator counts it as not configured.",
     reads: "role labels, pod conditions",
-    next: "look for {pod} in the operator's log; enter on the operator's finding in the Fleet tells how the operator is.",
+    next: "Look for {pod} in the operator's log.",
     situations: &[&MISSING, &COMING],
     run,
 };

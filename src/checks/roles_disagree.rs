@@ -12,7 +12,9 @@ pub const CHECK: Check = Check {
     why: "The Service follows the label, the data follows the engine: clients end up at a node that is not what it is \
           called.",
     reads: "role labels, INFO replication and ROLE of every node",
-    next: "{kubectl} get pods -l app={name} -L role shows the labels; the operator's log tells why it does not mend them.",
+    next: "See the labels.\n\
+           $ {kubectl} get pods -l app={name} -L role\n\
+           Look in the operator's log why it does not mend them.",
     situations: &[&DISAGREE, &CHANGING],
     run,
 };

@@ -13,8 +13,10 @@ pub const CHECK: Check = Check {
     title: "Service points elsewhere",
     why: "Clients know only the Service: whatever the engines say, they reach what its endpoints name.",
     reads: "the master Service, its EndpointSlices, INFO replication and ROLE of every node",
-    next: "{kubectl} get endpointslices -l kubernetes.io/service-name={service} -o wide shows where it sends, {kubectl} \
-           describe service {service} what it selects.",
+    next: "See where it sends.\n\
+           $ {kubectl} get endpointslices -l kubernetes.io/service-name={service} -o wide\n\
+           See what it selects.\n\
+           $ {kubectl} get service {service} -o wide",
     situations: &[&ELSEWHERE, &ABSENT, &CHANGING],
     run,
 };

@@ -14,8 +14,7 @@ pub const CHECK: Check = Check {
     title: "Several masters",
     why: "Two nodes that both take writes drift apart, and one side's writes will be thrown away.",
     reads: "INFO replication and ROLE of every node, role labels, endpoints of the master Service",
-    next: "restart nothing yet: {kubectl} exec {pod} -c dragonfly -- redis-cli -p 9999 INFO replication, on each of \
-           them, shows which has the writes that must be kept.",
+    next: "Restart and delete nothing yet.",
     situations: &[&SPLIT, &ENGINES, &LABELS, &CHANGING],
     run,
 };
@@ -52,8 +51,7 @@ const LABELS: Situation = Situation {
 };
 
 /// What to do about one.
-pub(super) const IT_PASSES: &str =
-    "wait: within seconds they agree, or what is wrong has a name of its own.";
+pub(super) const IT_PASSES: &str = "Wait: within seconds they agree, or what is wrong has a name of its own.";
 
 /// A role change on its way, whoever notices it.
 pub(super) const CHANGING: Situation = Situation {
@@ -320,9 +318,9 @@ fn by_label(
 }
 
 /// What to do where only the labels are wrong: no data is at stake yet.
-const RELABEL: &str = "{kubectl} get pods -l app={name} -L role shows the labels; a pod whose engine is a replica should be \
-                       labelled role=replica. An operator at work takes the role from all that are labelled master and \
-                       elects anew.";
+const RELABEL: &str = "See the labels.\n\
+    $ {kubectl} get pods -l app={name} -L role\n\
+    A pod whose engine is a replica should be labelled role=replica. An operator at work takes the role from all that are labelled master and elects anew.";
 
 fn label(node: &Node<'_>) -> &'static str {
     node.view.label_role().map_or("with no role", Role::word)

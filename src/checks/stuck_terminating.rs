@@ -31,8 +31,11 @@ pub const CHECK: Check = Check {
     title: "Pod stuck Terminating",
     why: "A pod on a lost machine stays Terminating for ever, and its StatefulSet makes no other in its place.",
     reads: "deletion, conditions and reason of every pod, and whether its engine answers",
-    next: "{kubectl} get nodes shows whether its machine is gone. If it is for good, delete the Node object. Only when its \
-           process is certainly dead: {kubectl} delete pod {pod} --force --grace-period=0.",
+    next: "See whether its machine is gone.\n\
+           $ {cluster} get nodes\n\
+           If it is gone for good, delete its Node object: its pods go with it.\n\
+           Only when its process is certainly dead, and its Node object must stay: take the pod away by force.\n\
+           $ {kubectl} delete pod {pod} --force --grace-period=0",
     situations: &[&STUCK],
     run,
 };

@@ -24,17 +24,18 @@ pub const CHECK: Check = Check {
     why: "While a takeover is held up nobody can write, every pod is Ready, and nothing in INFO of the old master shows it.",
     reads: "INFO replication, PING and ROLE of every node; of an instance in view CLIENT LIST and the data port of the old \
             master",
-    next: "never send REPLTAKEOVER again: a second one ends the new master (v1.39). {kubectl} exec {pod} -c dragonfly -- \
-           redis-cli -p 9999 CLIENT LIST, on the old master, shows in phase=send who does not read; CLIENT KILL ID of that \
-           client lets the takeover go on.",
+    next: "Never send REPLTAKEOVER again: a second one ends the new master (v1.39).\n\
+           See on the old master who does not read: it is in phase=send.\n\
+           $ {redis-cli} CLIENT LIST\n\
+           End that client's connection: the takeover goes on. Put its id in the place of ID.\n\
+           $ {redis-cli} CLIENT KILL ID ID",
     situations: &[&IN_PROGRESS, &WEDGED, &OLD_MASTER_UP],
     run,
 };
 
 /// What to do where the old master is not known.
-const NEXT_UNKNOWN: &str = "never send REPLTAKEOVER again: a second one ends the new master (v1.39). On the old master, CLIENT \
-                            LIST shows in phase=send who does not read; CLIENT KILL ID of that client lets the takeover \
-                            go on.";
+const NEXT_UNKNOWN: &str = "Never send REPLTAKEOVER again: a second one ends the new master (v1.39).\n\
+    Look on the old master who does not read: it is in phase=send of its CLIENT LIST. CLIENT KILL ID of that client lets the takeover go on.";
 
 const IN_PROGRESS: Situation = Situation {
     id: "takeover-in-progress",
