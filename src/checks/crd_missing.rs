@@ -58,11 +58,13 @@ fn run(case: &Case<'_>) -> Answer {
                 .meaning("No instance can exist there.")
                 .into();
         }
-        let sentence = format!("{id} has an operator, but not the CRD dragonflies.dragonflydb.io");
+        let sentence = format!(
+            "the CRD dragonflies.dragonflydb.io is not in {id}: its operator is installed, but cannot work"
+        );
         let mut finding = critical(case, sentence)
             .meaning(
-                "No instance can exist there. The operator does nothing: it gives up and restarts two minutes after each \
-                 start.",
+                "No instance can exist there. The operator's pods run and look ready, but give up and restart two minutes after \
+                 each start.",
             )
             .resting_on("it is not among them", "list of CustomResourceDefinitions", case.now);
         for held in context.operators.iter() {

@@ -211,7 +211,7 @@ mod tests {
                 Found::TimedOut,
                 Stage::Command,
                 3,
-                "critical degraded: orders-0: its data port does not answer in time, at the command",
+                "critical critical: orders-0: its data port takes connections, but does not answer a command in time",
             ),
             (
                 "tried long ago",

@@ -183,14 +183,12 @@ fn finding(case: &Case<'_>, instance: &Instance<'_>, unheard: &[Unheard<'_>]) ->
     let since = unheard.iter().map(|u| u.since).min().unwrap_or(case.now);
     let mut finding = case
         .finding(&CHECK, situation, severity, sentence)
-        .next(
-            match first.and_then(|u| u.fault).map(of_fault) {
-                Some(hint) if forbidden || hint.is_empty() => hint,
-                // What the pod itself tells is worth a look whatever the fault says.
-                Some(hint) => format!("{hint}\n{}", CHECK.next),
-                None => String::new(),
-            },
-        )
+        .next(match first.and_then(|u| u.fault).map(of_fault) {
+            Some(hint) if forbidden || hint.is_empty() => hint,
+            // What the pod itself tells is worth a look whatever the fault says.
+            Some(hint) => format!("{hint}\n{}", CHECK.next),
+            None => String::new(),
+        })
         .about(names)
         .since(Since::Seen(since));
     for u in unheard {

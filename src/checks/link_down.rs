@@ -95,7 +95,7 @@ fn run(case: &Case<'_>) -> Answer {
              $ {kubectl} delete pod {pod}"
         }
         id if id == UNLISTED.id => {
-"Do not promote {pod}.\n\
+            "Do not promote {pod}.\n\
              See why its master dropped it, in the master's log.\n\
              $ {kubectl} logs {master} -c dragonfly --tail=100\n\
              Make it sync anew: a new pod takes its place.\n\
@@ -111,7 +111,7 @@ fn run(case: &Case<'_>) -> Answer {
         Severity::Warning,
         &broken,
     );
-    let master = instance.master().map_or("MASTER", Node::name);
+    let master = instance.master().map_or("MASTER", |n| n.name());
     Answer::from(finding.next(next.replace("{master}", master))).again(links.again)
 }
 

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 
 use super::case::later;
-use super::words::{are, list};
+use super::words::{are, list, number};
 use super::{Answer, Case, Check, Instance, Node, Severity, Shown, Since, Situation, State};
 use crate::domain::Role;
 use crate::domain::engine::{LinkState, RoleReply};
@@ -16,9 +16,10 @@ use crate::domain::world::Turn;
 pub const CHECK: Check = Check {
     id: "loading",
     title: "Loading its snapshot",
-    why: "While a node loads, it refuses every command of clients with LOADING; by the operator's own probe its pod is Ready all the same.",
+    why: "While a node loads, it refuses every command of clients with LOADING. By the operator's own probe its pod is Ready all the \
+          same; another probe may keep clients away.",
     reads: "PING and INFO persistence of every node, its keys, and what it held before it started",
-    next: "Wait. Its log tells how far it is.\n\
+    next: "Wait, and do not restart it: it would begin anew. Its log tells how far it is.\n\
            $ {kubectl} logs {pod} -c dragonfly --tail=20",
     situations: &[&READY, &MASTER, &REPLICA],
     run,
@@ -80,16 +81,20 @@ fn run(case: &Case<'_>) -> Answer {
         .iter()
         .map(|node| Progress::of(case, instance, node))
         .collect();
-    let sentence = match (loading.as_slice(), progress.as_slice()) {
-        ([node], [Some(progress)]) => {
-            format!(
-                "{} is loading a snapshot: {}",
-                node.name(),
-                progress.words()
-            )
-        }
-        _ => format!("{} {} loading a snapshot", list(&names), are(names.len())),
+    let far = match (loading.as_slice(), progress.as_slice()) {
+        ([_], [Some(progress)]) => format!(": {}", progress.words()),
+        _ => String::new(),
     };
+    // What it does to clients comes first where it does something to them.
+    let doing = match severity {
+        Severity::Critical => format!(
+            "{} every client while {} a snapshot",
+            number(names.len(), "refuses", "refuse"),
+            number(names.len(), "it loads", "they load")
+        ),
+        Severity::Warning | Severity::Note => format!("{} loading a snapshot", are(names.len())),
+    };
+    let sentence = format!("{} {doing}{far}", list(&names));
     let since = loading
         .iter()
         .map(|node| started(case, node))

@@ -3,6 +3,7 @@
 //! Said only when it is certain: every engine that runs says that it is a replica, or the Service sends nowhere while
 //! no engine vouches for being master. A silent engine that may be the master is `engine-silent`'s matter.
 
+use super::operator_down::its_turn;
 use super::several_masters::{CHANGING, IT_PASSES};
 use super::words::{are, list};
 use super::{Answer, Case, Check, Instance, Node, Severity, Shown, Since, Situation, State};
@@ -88,6 +89,7 @@ fn run(case: &Case<'_>) -> Answer {
             Severity::Critical,
             sentence(instance, &unheard),
         )
+        .next(next(case, instance))
         .since(since(case, instance))
         // It names every node, with what it does.
         .covering(instance.nodes.iter().map(Node::name));
@@ -107,6 +109,23 @@ fn run(case: &Case<'_>) -> Answer {
         );
     }
     finding.into()
+}
+
+/// Who could be master, what is wrong with those that are down, and why nobody is elected.
+fn next(case: &Case<'_>, instance: &Instance<'_>) -> String {
+    let mut steps =
+        "See who could be master: pods that are ready, and their roles.\n$ {kubectl} get pods -l app={name} -L role".to_owned();
+    let down = instance.nodes.iter().find(|n| !n.runs());
+    if let Some(down) = down {
+        let name = down.name();
+        steps.push_str(&match down.container().and_then(|c| c.last_end.as_ref()) {
+            Some(_) => format!(
+                "\nSee how the last run of {name} ended.\n$ {{kubectl}} logs {name} -c dragonfly --previous --tail=100"
+            ),
+            None => format!("\nSee why {name} does not run.\n$ {{kubectl}} describe pod {name}"),
+        });
+    }
+    format!("{steps}\n{}", its_turn(case, "why it elects nobody"))
 }
 
 /// A node was just labelled master, and its engine was not asked since: the operator labels after it promotes.

@@ -163,7 +163,10 @@ pub(super) fn its_turn(case: &Case<'_>, what: &str) -> String {
     };
     let whose = whose.or_else(|| {
         let meta = &case.context.operators.iter().next()?.value.meta;
-        Some((meta.namespace.to_string(), format!("deployment/{}", meta.name)))
+        Some((
+            meta.namespace.to_string(),
+            format!("deployment/{}", meta.name),
+        ))
     });
     match whose {
         Some((namespace, pod)) => format!(

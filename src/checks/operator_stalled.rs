@@ -8,9 +8,12 @@
 use jiff::Timestamp;
 
 use super::case::later;
-use super::leader::{Leader, leader};
+use super::leader::{self, Leader, leader};
+use super::operator_down::its_turn;
 use super::waiting::waiting;
 use super::{Answer, Case, Check, Instance, Severity, Shown, Situation, State};
+use crate::domain::object::Lease;
+use crate::domain::text;
 
 /// How long a step that is its own may be left undone, seconds.
 const PATIENCE: i64 = 60;
@@ -54,9 +57,9 @@ fn run(case: &Case<'_>) -> Answer {
     let [own] = all.as_slice() else {
         return Answer::NOT_APPLICABLE;
     };
-    if !own.is_its_own {
+    let Some(step) = &own.its_own else {
         return Answer::PASS;
-    }
+    };
     let acquired = lease
         .value
         .acquired
@@ -71,11 +74,9 @@ fn run(case: &Case<'_>) -> Answer {
         &CHECK,
         &STALLED,
         Severity::Warning,
-        format!(
-            "the operator leads, but does nothing for {id}: {}",
-            own.sentence
-        ),
+        format!("the operator leads, but has not taken its next step for {id}, which is to {step}"),
     )
+    .next(next(case, &lease.value))
     .since(case.exactly(stands))
     .resting_on(
         format!("left undone: {}", own.gate.word()),
@@ -89,6 +90,19 @@ fn run(case: &Case<'_>) -> Answer {
     )
     .about(own.about.iter().cloned())
     .into()
+}
+
+/// Its log, and how another pod of it comes to lead.
+fn next(case: &Case<'_>, lease: &Lease) -> String {
+    let look = its_turn(case, "what it does instead");
+    let Some(leader) = leader::holder(lease).map(leader::pod_of) else {
+        return look;
+    };
+    format!(
+        "{look}\nLet another pod of it lead: delete the one that does.\n$ {{cluster}} -n {} delete pod {}",
+        text::shell_word(&lease.meta.namespace),
+        text::shell_word(leader)
+    )
 }
 
 /// Since when the operator could have acted: what it would look at has not changed since, by our clock.

@@ -57,8 +57,19 @@ fn run(case: &Case<'_>) -> Answer {
                 true => Severity::Critical,
                 false => Severity::Warning,
             },
-            format!("{} {refuses} reached maxmemory", list(&names)),
+            format!(
+                "{} {refuses} reached maxmemory{}",
+                list(&names),
+                match serves {
+                    true => " and refuses writes",
+                    false => "",
+                }
+            ),
         )
+        .next(next(
+            full.first().copied(),
+            instance.view.dragonfly.value.memory_limit,
+        ))
         .about(names.iter().copied())
         .since(Since::Seen(case.now));
     if !serves {
@@ -96,6 +107,35 @@ fn run(case: &Case<'_>) -> Answer {
         }
     }
     finding.into()
+}
+
+/// How room is made, with a figure where one can be told: a quarter more than now, if the pod's memory limit leaves room
+/// above it for what is no data.
+fn next(node: Option<&Node<'_>>, limit: Option<u64>) -> String {
+    let steps = "See which databases hold how many keys, and how many of them expire.\n$ {redis-cli} INFO keyspace\n\
+                 Delete keys, or let them expire: DEL works at the limit.";
+    let max = node
+        .and_then(|node| node.view.engine?.memory.as_ref()?.value.max)
+        .unwrap_or(0);
+    let more = max.saturating_add(max / 4);
+    let (now, more_words) = (text::bytes(max), text::bytes(more));
+    let raise = match limit {
+        Some(limit) if limit / 10 * 9 >= more => format!(
+            "Or raise maxmemory from {now} to {more_words} until the next start; the pod's memory limit is {}.\n$ {{redis-cli}} CONFIG \
+             SET maxmemory {more}",
+            text::bytes(limit)
+        ),
+        Some(limit) => format!(
+            "Raising maxmemory, {now} now, needs a higher memory limit first: {} leaves no room above it. A changed limit \
+             restarts the pods, one after the other.\n$ {{kubectl}} edit dragonfly {{name}}",
+            text::bytes(limit)
+        ),
+        None => format!(
+            "Or raise maxmemory, {now} now, until the next start. How much memory its machine has to spare is not known here: put a \
+             figure above {now} in the place of BYTES.\n$ {{redis-cli}} CONFIG SET maxmemory BYTES"
+        ),
+    };
+    format!("{steps}\n{raise}")
 }
 
 /// At its limit, and not allowed to evict.

@@ -1,5 +1,6 @@
 //! A pod's `role` label says one thing, its engine another.
 
+use super::operator_down::its_turn;
 use super::several_masters::{CHANGING, IT_PASSES};
 use super::words::{are, list, number};
 use super::{Answer, Case, Check, Node, Severity, Shown, Since, Situation, State, Word};
@@ -95,6 +96,10 @@ fn run(case: &Case<'_>) -> Answer {
         .unwrap_or(Since::Seen(case.now));
     let mut finding = case
         .finding(&CHECK, &DISAGREE, Severity::Critical, list(&told))
+        .next(format!(
+            "See the labels.\n$ {{kubectl}} get pods -l app={{name}} -L role\n{}",
+            its_turn(case, "why it does not mend them")
+        ))
         .about(found.iter().map(|(node, ..)| node.name()))
         .since(since);
     for (node, label, role) in &found {

@@ -45,13 +45,19 @@ pub fn steps(text: &str) -> Vec<Step> {
 }
 
 /// How one engine is asked, as a line of steps: `$ {kubectl} exec orders-1 ... CLIENT LIST`.
-pub fn ask(pod: &str, question: &str) -> String {
+pub(super) fn ask(pod: &str, question: &str) -> String {
     let redis_cli = REDIS_CLI.replace("{pod}", pod);
     format!("\n{COMMAND}{redis_cli} {question}")
 }
 
+/// The same lines, about the engine of that pod.
+pub(super) fn on(text: &str, pod: &str) -> String {
+    text.replace("{redis-cli}", REDIS_CLI)
+        .replace("{pod}", &shell_word(pod))
+}
+
 /// What a fault says can be done about it, as lines of steps: the command within its hint on a line of its own.
-pub fn of_fault(fault: &Fault) -> String {
+pub(super) fn of_fault(fault: &Fault) -> String {
     let sentence = |text: &str| {
         let text = text.trim().trim_end_matches(['.', ',', ';', ':']);
         let mut chars = text.chars();
@@ -227,7 +233,8 @@ mod tests {
                         ),
                     ),
                     (
-                        "Bind it; for /metrics alone --verb=get --resource=pods/proxy is enough.".to_owned(),
+                        "Bind it; for /metrics alone --verb=get --resource=pods/proxy is enough."
+                            .to_owned(),
                         None,
                     ),
                 ],

@@ -120,6 +120,7 @@ const ROWS: &[Row] = &[
     row("rollout-waiting", "rollout-stuck", GITLAB),
     row("rollout-waiting", "rollout-unstable", MAIN),
     row("stuck-terminating", "lost-node", MAIN),
+    row("machine-lost", "lost-node", On::Context("lab-infra")),
     row("ready-while-loading", "ready-while-loading", MAIN),
     row("stale-master", "stale-master", MAIN),
     // Its replicas have stopped for good, and hold what it lost.
