@@ -188,7 +188,8 @@ mod tests {
         assert_eq!(finding.since, Since::Seen(ago(38)));
         assert_eq!(
             finding.next_step(),
-            "r tries again at once; kubectl --context infra -n shop version tells whether the server answers others."
+            "Press r in the console: it tries again at once.\nSee whether the server answers others: kubectl --context infra -n \
+             shop version"
         );
         let told: Vec<&str> = finding.evidence.iter().map(|e| e.text.as_str()).collect();
         assert!(

@@ -167,17 +167,17 @@ mod tests {
             (
                 vec![],
                 vec![operator()],
-                "critical degraded: infra has an operator, but not the CRD dragonflies.dragonflydb.io",
+                "critical critical: the CRD dragonflies.dragonflydb.io is not in infra: its operator is installed, but cannot work",
             ),
             (
                 vec![crd(false, &["v1alpha1"])],
                 vec![],
-                "critical degraded: the CRD of infra is not established",
+                "critical critical: the CRD of infra is not established",
             ),
             (
                 vec![crd(true, &["v2"])],
                 vec![],
-                "critical degraded: the CRD of infra does not serve v1alpha1, but v2",
+                "critical critical: the CRD of infra does not serve v1alpha1, but v2",
             ),
         ] {
             let mut f = healthy().build();

@@ -195,7 +195,7 @@ mod tests {
                 refused(),
                 Stage::Connection,
                 3,
-                "critical degraded: orders-0: its data port fails at the connection: connection refused",
+                "critical critical: orders-0: its data port fails at the connection: connection refused",
             ),
             (
                 "TLS fails, on a replica",

@@ -251,7 +251,7 @@ mod tests {
                 (
                     "the master",
                     instance("orders").node(master().loading()).node(replica()),
-                    "critical degraded: orders-0 is loading a snapshot: 1,000 keys of about 1,000 (100 %)",
+                    "critical critical: orders-0 refuses every client while it loads a snapshot: 1,000 keys of about 1,000 (100 %)",
                 ),
                 (
                     "a replica",
@@ -331,7 +331,7 @@ mod tests {
         assert_eq!(
             (finding.sentence.as_str(), finding.short.as_str()),
             (
-                "orders-0 is loading a snapshot: 1,000 keys of about 4,000 (25 %)",
+                "orders-0 refuses every client while it loads a snapshot: 1,000 keys of about 4,000 (25 %)",
                 "loading 25%"
             )
         );

@@ -182,8 +182,8 @@ mod tests {
                 "nobody is labelled master, and one could be elected",
                 masterless(),
                 true,
-                "warning degraded: the operator leads, but does nothing for shop/orders: its own next look: no pod is labelled \
-                 master, and it would elect orders-0 (the replica with the highest offset, then the lowest ordinal)"
+                "warning degraded: the operator leads, but has not taken its next step for shop/orders, which is to elect orders-0 as \
+                 master (no pod is labelled master)"
                     .to_owned(),
             ),
             ("since a moment only", fresh, true, "pass".to_owned()),

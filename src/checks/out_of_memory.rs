@@ -164,7 +164,7 @@ mod tests {
                 100,
                 100,
                 Some(false),
-                "critical degraded: orders-0 has reached maxmemory",
+                "critical critical: orders-0 has reached maxmemory and refuses writes",
             ),
             (
                 "an old server that does not tell its policy",
@@ -172,7 +172,7 @@ mod tests {
                 101,
                 100,
                 None,
-                "critical degraded: orders-0 has reached maxmemory",
+                "critical critical: orders-0 has reached maxmemory and refuses writes",
             ),
             (
                 "a replica",

@@ -61,7 +61,7 @@ mod tests {
                             .listed(Some(LinkState::Preparation))
                             .replid("old"),
                     ),
-                    "critical degraded: orders-1 has stopped replicating for good: its master orders-0 is not the one \
+                    "critical critical: orders-1 has stopped replicating for good: its master orders-0 is not the one \
                      that it followed",
                 ),
                 (

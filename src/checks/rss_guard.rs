@@ -171,7 +171,7 @@ mod tests {
                 GIB * 5 / 4 + 1,
                 GIB,
                 None,
-                "critical degraded: orders-0 (1.3 GiB resident, 125 % of maxmemory 1.0 GiB) turns new clients away",
+                "critical critical: orders-0 (1.3 GiB resident, 125 % of maxmemory 1.0 GiB) turns new clients away",
             ),
             (
                 "a replica",

@@ -317,13 +317,13 @@ fn why_not_an_endpoint(service: Option<&Held<Service>>, master: &Node<'_>) -> St
         .map(|(key, wanted, is)| {
             let is = match is {
                 Some(is) => format!("{key}={is}"),
-                None => format!("without {key}"),
+                None => format!("no {key}"),
             };
             (format!("{key}={wanted}"), is)
         })
         .unzip();
     format!(
-        ": it selects {}, and the master's pod is {}",
+        ": the Service selects {}, and the master's pod has {}",
         list(&selects),
         list(&is)
     )
@@ -407,8 +407,8 @@ mod tests {
                     instance("orders")
                         .node(master().unlabelled())
                         .node(replica()),
-                    "critical service-elsewhere: the Service orders sends nowhere, though orders-0 acts as master, \
-                     which lacks the label role=master",
+                    "critical service-elsewhere: the Service orders sends nowhere, though orders-0 acts as master: \
+                     the Service selects role=master, and the master's pod has no role",
                 ),
                 (
                     "nowhere, because the master is not ready",

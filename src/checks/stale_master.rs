@@ -319,8 +319,8 @@ mod tests {
 
     #[test]
     fn a_master_that_comes_back_with_less_is_told_and_what_clients_delete_is_not() {
-        let empty = "critical degraded: orders-0, the master, restarted and came back with 0 keys where 1,000 were before";
-        let stale = "critical degraded: orders-0, the master, restarted and came back with 400 keys where 1,000 were before";
+        let empty = "critical critical: orders-0, the master, restarted and came back with 0 keys where 1,000 were before";
+        let stale = "critical critical: orders-0, the master, restarted and came back with 400 keys where 1,000 were before";
         for (name, f, wanted) in [
             ("healthy", healthy().build(), "pass"),
             (

@@ -203,7 +203,7 @@ mod tests {
                     "{id}: a command stands in the sentence: {say}"
                 );
                 if let Some(command) = command {
-                    let is_whole = ["{kubectl} ", "{redis-cli} ", "darner "]
+                    let is_whole = ["{kubectl} ", "{cluster} ", "{redis-cli} ", "darner "]
                         .iter()
                         .any(|lead| command.starts_with(lead));
                     assert!(is_whole && !command.ends_with('.'), "{id}: {command}");

@@ -329,7 +329,7 @@ mod tests {
                     "orders-0",
                     evicted,
                 ),
-                "critical degraded: orders-0, labelled master, is stuck Terminating: worker-1 does not answer and it was evicted \
+                "critical critical: orders-0, labelled master, is stuck Terminating: its machine worker-1 is lost, and it was evicted \
                  from there (DeletionByTaintManager)",
             ),
             (
@@ -342,7 +342,7 @@ mod tests {
                     "orders-0",
                     evicted,
                 ),
-                "warning degraded: orders-0 is stuck Terminating: worker-1 does not answer and it was evicted from there \
+                "warning degraded: orders-0 is stuck Terminating: its machine worker-1 is lost, and it was evicted from there \
                  (DeletionByTaintManager)",
             ),
             (

@@ -63,7 +63,7 @@ pub(super) fn waiting(instance: &Instance<'_>, version: Version) -> Option<Waiti
                 Waiting::at(Gate::Election, sentence)
                     .its_own(
                         elected(instance, version)
-                            .map(|next| format!("elect {} as master, for {cause}", next.name())),
+                            .map(|next| format!("elect {} as master ({cause})", next.name())),
                     )
                     .about(lost.copied())
                     .since(since),
