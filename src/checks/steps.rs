@@ -70,6 +70,13 @@ pub(super) fn of_fault(fault: &Fault) -> String {
             None => String::new(),
         }
     };
+    if let Some(command) = fault
+        .hint
+        .strip_prefix("run `")
+        .and_then(|rest| rest.strip_suffix('`'))
+    {
+        return format!("Run this, then press r in the console to try again.\n{COMMAND}{command}");
+    }
     let Some((before, command)) = fault.hint.split_once(": kubectl ") else {
         return sentence(&fault.hint);
     };
@@ -238,6 +245,13 @@ mod tests {
                         None,
                     ),
                 ],
+            ),
+            (
+                "run `corp-login refresh`",
+                vec![(
+                    "Run this, then press r in the console to try again.".to_owned(),
+                    Some("corp-login refresh".to_owned()),
+                )],
             ),
             (
                 "http://HOST:PORT works",
