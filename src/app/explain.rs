@@ -6,8 +6,12 @@ use ratatui::layout::Rect;
 
 use super::reader;
 use super::state::State;
-use crate::checks::{self, Evidence, Finding, Subject, Topic};
+use super::vocabulary::POPUP;
+use crate::checks::{self, Evidence, Explanation, Finding, Subject, Topic};
+use crate::msg::Command;
+use crate::msg::command::Copied;
 use crate::screens::See;
+use crate::screens::fleet::evidence_text;
 use crate::screens::parts::{finding_sign, finding_tone};
 use crate::settings::{Glyph, Tone};
 use crate::widgets::{Piece, Window, draw};
@@ -39,7 +43,13 @@ impl Explain {
     pub fn view(&self, state: &State, now: Timestamp, area: Rect, buf: &mut Buffer) {
         let Some(desk) = state.desk() else { return };
         let see = state.see(desk, now);
-        let lines = self.lines(&see, usize::from(reader::columns(area)));
+        let (text, wide) = (reader::columns(area), reader::widest(area));
+        let lines = self.lines(
+            &see,
+            &state.copy_keys(),
+            usize::from(text),
+            usize::from(wide),
+        );
         let title = match &self.subject {
             Subject::Context(id) => format!("Why: context {id}"),
             Subject::Operator(id) => format!("Why: operator of {id}"),
@@ -48,12 +58,79 @@ impl Explain {
         reader::view(title, &lines, &self.window, &see.look, area, buf);
     }
 
-    fn lines(&self, see: &See<'_>, width: usize) -> Vec<Vec<Piece>> {
+    /// What is told, anew.
+    fn told(&self, see: &See<'_>) -> Explanation {
         let topic = Topic::Subject(self.subject.clone());
-        let told = checks::explain(see.world, see.board, &topic, self.first);
+        checks::explain(see.world, see.board, &topic, self.first)
+    }
+
+    /// The commands of all steps, in the order in which they are shown.
+    fn commands(&self, see: &See<'_>) -> Vec<String> {
+        let findings = self.told(see).findings;
+        let steps = findings.iter().flat_map(Finding::steps);
+        steps.filter_map(|step| step.command).collect()
+    }
+
+    /// What a command to copy means here: in a few words, and the text. The error says why there is nothing to copy.
+    pub fn copy(
+        &self,
+        state: &State,
+        command: &Command,
+        now: Timestamp,
+    ) -> Result<(String, String), String> {
+        let desk = state.desk().ok_or("nothing is shown")?;
+        let see = state.see(desk, now);
+        let commands = self.commands(&see);
+        let of_step = |number: usize| match number.checked_sub(1).and_then(|at| commands.get(at)) {
+            Some(command) => {
+                let what = format!("command {number} ({})", in_short(command));
+                Ok((what, command.clone()))
+            }
+            None if commands.is_empty() => {
+                Err("no step of this explanation has a command".to_owned())
+            }
+            None => Err(format!(
+                "there is no command {number}: this explanation has {}",
+                commands.len()
+            )),
+        };
+        match command {
+            Command::CopyStep(number) => match number.parse() {
+                Ok(number) => of_step(number),
+                Err(_) => Err(format!("`{number}` is no number of a command")),
+            },
+            Command::Copy(Copied::Kubectl) => of_step(1),
+            Command::Copy(Copied::Evidence) => {
+                Ok(("evidence".to_owned(), evidence_text(&see, &self.subject)))
+            }
+            _ => {
+                let name = match &self.subject {
+                    Subject::Instance(id) => id.to_string(),
+                    Subject::Context(id) | Subject::Operator(id) => id.to_string(),
+                };
+                Ok((name.clone(), name))
+            }
+        }
+    }
+
+    /// The keys that copy its commands, as far as it has commands and they have keys.
+    pub fn copy_keys(&self, state: &State, now: Timestamp) -> Vec<String> {
+        let Some(desk) = state.desk() else {
+            return Vec::new();
+        };
+        let mut keys = state.copy_keys();
+        keys.truncate(self.commands(&state.see(desk, now)).len());
+        keys
+    }
+
+    fn lines(&self, see: &See<'_>, keys: &[String], width: usize, wide: usize) -> Vec<Vec<Piece>> {
+        let told = self.told(see);
         let mut lines = Vec::new();
+        let mut keys = keys.iter();
         for finding in &told.findings {
             one(see, finding, width, &mut lines);
+            steps(finding, &mut keys, (width, wide), &mut lines);
+            lines.push(Vec::new());
         }
         if told.findings.is_empty() {
             said(&told.answer, "", Tone::Muted, width, &mut lines);
@@ -91,9 +168,77 @@ fn one(see: &See<'_>, finding: &Finding, width: usize, lines: &mut Vec<Vec<Piece
     said(&finding.meaning, "  ", Tone::Text, width, lines);
     facts(see, &finding.evidence, width, lines);
     said(finding.why(), "  ", Tone::Muted, width, lines);
-    let next = format!("Next: {}", finding.next_step());
-    said(&next, "  ", Tone::Accent, width, lines);
-    lines.push(Vec::new());
+}
+
+/// The next steps: each sentence on lines of its own, and its command below it with the key that copies it, on one line
+/// wherever the screen has it.
+fn steps<'a>(
+    finding: &Finding,
+    keys: &mut impl Iterator<Item = &'a String>,
+    (width, wide): (usize, usize),
+    lines: &mut Vec<Vec<Piece>>,
+) {
+    for (at, step) in finding.steps().iter().enumerate() {
+        let lead = if at == 0 { "  Next: " } else { "        " };
+        let room = width.saturating_sub(lead.len());
+        for (line, text) in draw::wrap(&step.say, room).into_iter().enumerate() {
+            let lead = if line == 0 { lead } else { "        " };
+            lines.push(vec![
+                Piece::new(lead, Tone::Accent),
+                Piece::new(text, Tone::Accent),
+            ]);
+        }
+        let Some(command) = &step.command else {
+            continue;
+        };
+        let key = keys.next().map_or("", String::as_str);
+        let lead = format!("  {key:<KEY$} ");
+        for (line, text) in draw::wrap(command, wide.saturating_sub(lead.len()))
+            .into_iter()
+            .enumerate()
+        {
+            let lead = match line {
+                0 => lead.clone(),
+                // What goes on is told from what begins.
+                _ => " ".repeat(lead.len()),
+            };
+            lines.push(vec![
+                Piece::new(lead, Tone::Key),
+                Piece::new(text, Tone::Strong),
+            ]);
+        }
+    }
+}
+
+/// Columns of the key before a command.
+const KEY: usize = 2;
+
+/// A command without what all of them have in common: `exec orders-1 -c dragonfly -- redis-cli -p 9999 DBSIZE`.
+fn in_short(command: &str) -> String {
+    let mut words = command.split_whitespace().peekable();
+    let mut short = Vec::new();
+    while let Some(word) = words.next() {
+        match word {
+            "kubectl" if short.is_empty() => {}
+            "--context" | "-n" => {
+                words.next();
+            }
+            word => short.push(word),
+        }
+    }
+    short.join(" ")
+}
+
+impl State {
+    /// The keys that copy the commands of an explanation, in their order; up to the first that has none.
+    fn copy_keys(&self) -> Vec<String> {
+        (1..=9)
+            .map_while(|number| {
+                let run = format!("copy-step {number}");
+                self.keymap.keys_for(&run, POPUP).into_iter().next()
+            })
+            .collect()
+    }
 }
 
 fn facts(see: &See<'_>, facts: &[Evidence], width: usize, lines: &mut Vec<Vec<Piece>>) {

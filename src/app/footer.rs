@@ -48,7 +48,11 @@ pub(super) fn view(state: &State, now: Timestamp, area: Rect, buf: &mut Buffer) 
         draw::line(&line, &look, inside, buf);
         return;
     }
-    if let Some(segments) = state.over.last().and_then(|over| of_over(over, &look)) {
+    if let Some(segments) = state
+        .over
+        .last()
+        .and_then(|over| of_over(state, over, now, &look))
+    {
         Strip::new(segments).render(&look, inside, buf);
         return;
     }
@@ -57,7 +61,7 @@ pub(super) fn view(state: &State, now: Timestamp, area: Rect, buf: &mut Buffer) 
 }
 
 /// What can be done in what lies over the screen, where the keys of the screen beneath mean something else or nothing.
-fn of_over(over: &Over, look: &Look<'_>) -> Option<Vec<Segment>> {
+fn of_over(state: &State, over: &Over, now: Timestamp, look: &Look<'_>) -> Option<Vec<Segment>> {
     let of = |key: &str, hint: &str| {
         Segment::new(vec![
             Piece::new(key, Tone::Key),
@@ -75,9 +79,19 @@ fn of_over(over: &Over, look: &Look<'_>) -> Option<Vec<Segment>> {
             of(&arrows, "select"),
             of("esc", "close"),
         ]),
-        Over::Explain(_) | Over::Notices(_) => {
-            Some(vec![of(&arrows, "scroll"), of("esc", "close")])
+        Over::Explain(explain) => {
+            let keys = explain.copy_keys(state, now);
+            let copy = match (keys.first(), keys.last()) {
+                (Some(first), Some(last)) if first != last => {
+                    Some(of(&format!("{first}-{last}"), "copy a command"))
+                }
+                (Some(only), _) => Some(of(only, "copy the command")),
+                _ => None,
+            };
+            let others = [of(&arrows, "scroll"), of("esc", "close")];
+            Some(copy.into_iter().chain(others).collect())
         }
+        Over::Notices(_) => Some(vec![of(&arrows, "scroll"), of("esc", "close")]),
         Over::Ask => Some(vec![of("y", "quit"), of("n esc", "stay")]),
         Over::Password(_) => Some(vec![of("enter", "keep"), of("esc", "leave")]),
         Over::Prompt(_) => None,

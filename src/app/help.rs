@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
+use super::over::Over;
 use super::picker::{Looks, Picker, widest};
 use super::state::State;
 use crate::msg::Command;
@@ -21,9 +22,13 @@ pub(super) struct Help {
 }
 
 impl Help {
-    /// The keys of the screen that is shown.
+    /// The keys of the screen that is shown, or of the explanation over it.
     pub fn of(state: &State, now: Timestamp) -> Self {
-        let bound = state.keymap.bindings(state.screen(), &state.words(now));
+        let scope = match state.over.last() {
+            Some(Over::Explain(_)) => state.scope(),
+            _ => state.screen(),
+        };
+        let bound = state.keymap.bindings(scope, &state.words(now));
         let keys: Vec<String> = bound.iter().map(|bound| bound.keys.join(" ")).collect();
         let why = |bound: &Bound| widest(bound.disabled.as_deref().into_iter());
         let does = widest(bound.iter().map(|bound| bound.desc.as_str()));

@@ -96,6 +96,15 @@ pub(super) fn perform(
             effects.push(Effect::Retry);
         }
         Command::Suspend => effects.push(Effect::Suspend),
+        Command::CopyStep(_) | Command::Copy(_)
+            if matches!(state.over.last(), Some(Over::Explain(_))) =>
+        {
+            copy_explained(state, command, now, effects);
+        }
+        Command::CopyStep(_) => state.notices.tell(
+            "steps are copied from an explanation; it is opened with `explain`",
+            now,
+        ),
         Command::Move(_)
         | Command::Scroll(_)
         | Command::Open
@@ -115,6 +124,20 @@ fn about_instance(state: &mut State, now: Timestamp, act: impl FnOnce(&mut State
     match about.or_else(selected) {
         Some(id) => act(state, id),
         None => state.notices.tell("no instance is selected", now),
+    }
+}
+
+/// Copies from the explanation on top, and says what, or why nothing.
+fn copy_explained(state: &mut State, command: &Command, now: Timestamp, effects: &mut Vec<Effect>) {
+    let Some(Over::Explain(explain)) = state.over.last() else {
+        return;
+    };
+    match explain.copy(state, command, now) {
+        Ok((what, text)) => effects.push(Effect::Copy {
+            what: Arc::from(what),
+            text,
+        }),
+        Err(why) => state.notices.tell(why, now),
     }
 }
 

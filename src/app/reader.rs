@@ -14,7 +14,12 @@ pub(super) fn columns(area: Rect) -> u16 {
     area.width.saturating_sub(6).clamp(30, LINE)
 }
 
-/// Draws lines of at most [`columns`] in a box that is as large as they need, with the part that is seen told where
+/// The columns that a line that is not to be wrapped may take.
+pub(super) fn widest(area: Rect) -> u16 {
+    area.width.saturating_sub(6).max(30)
+}
+
+/// Draws lines of at most [`widest`] in a box that is as large as they need, with the part that is seen told where
 /// that is not all.
 pub(super) fn view(
     title: impl Into<String>,
@@ -31,7 +36,8 @@ pub(super) fn view(
     let wide = lines.iter().map(|line| draw::line_width(line)).max();
     // The title stands between a corner and a blank on each side.
     let wide = wide.unwrap_or(0).max(draw::width(&title) + 2);
-    let width = u16::try_from(wide).unwrap_or(u16::MAX).min(columns(area));
+    // Sentences keep to a readable width by themselves; a command stands on one line wherever the screen has it.
+    let width = u16::try_from(wide).unwrap_or(u16::MAX).min(widest(area));
     let height = u16::try_from(lines.len()).unwrap_or(u16::MAX);
     let height = height.min(area.height.saturating_sub(4));
     let popup = Popup::new(title, width, height);

@@ -25,7 +25,10 @@ pub const CHECK: Check = Check {
     title: "Answers cannot be understood",
     why: "A port that answers nonsense is another process than Dragonfly, or a broken one; asking it again does not help.",
     reads: "replies of every node to PING, INFO replication and ROLE",
-    next: "{kubectl} describe pod {pod} shows which image runs there; {kubectl} logs {pod} what it says of itself.",
+    next: "See which image runs there.\n\
+           $ {kubectl} describe pod {pod}\n\
+           See what it says of itself.\n\
+           $ {kubectl} logs {pod} -c dragonfly --tail=100",
     situations: &[&GARBLED],
     run,
 };

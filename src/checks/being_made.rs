@@ -9,7 +9,8 @@ pub const CHECK: Check = Check {
     why: "The operator makes pods one after the other and elects a master when the first is ready; until then nothing \
           is wrong.",
     reads: "creation time of the Dragonfly object, its pods, INFO replication of its nodes",
-    next: "wait; {kubectl} get pods,events shows what it waits for.",
+    next: "Wait. This shows what it waits for.\n\
+           $ {kubectl} get pods,events",
     situations: &[&MADE],
     run,
 };

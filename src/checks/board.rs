@@ -6,8 +6,8 @@ use jiff::Timestamp;
 
 use super::case::later;
 use super::{
-    ALL, Case, Check, Evidence, Finding, Limits, Since, State, Subject, Verdict,
-    context_unreachable, operator_down,
+    ALL, Case, Check, Evidence, Finding, Limits, Severity, Since, State, Subject, Verdict,
+    context_unreachable, operator_down, stuck_terminating,
 };
 use crate::domain::world::Touched;
 use crate::domain::{InstanceId, Master, World};
@@ -262,10 +262,27 @@ impl Board {
         }
         instances.sort();
         instances.dedup();
+        // That a machine is lost is told of its context, by the pods of its instances.
+        let mut machines: Vec<Subject> = Vec::new();
         for subject in instances {
+            let was_stuck = self.is_stuck(&subject);
+            if self.judge(world, subject.clone(), limits, now) {
+                changed = true;
+                if was_stuck || self.is_stuck(&subject) {
+                    machines.push(Subject::Context(subject.context().clone()));
+                }
+            }
+        }
+        machines.dedup();
+        for subject in machines {
             changed |= self.judge(world, subject, limits, now);
         }
         changed
+    }
+
+    fn is_stuck(&self, subject: &Subject) -> bool {
+        let judged = self.judged.get(subject);
+        judged.is_some_and(|judged| judged.by(&stuck_terminating::CHECK).is_some())
     }
 
     fn judge(&mut self, world: &World, subject: Subject, limits: &Limits, now: Timestamp) -> bool {
@@ -318,12 +335,31 @@ impl Board {
                         Subject::Instance(_) => {
                             ![context_unreachable::CHECK.id, operator_down::CHECK.id]
                                 .contains(&finding.check)
+                                && !self.is_told_of_machine(finding)
                         }
                     })
             })
             .collect();
         findings.sort_by_key(|f| (std::cmp::Reverse((f.severity, f.state)), f.since.at()));
         findings
+    }
+
+    /// A pod that cannot end on a lost machine, and hurts no client: that the machine is lost is said once, with all of them.
+    fn is_told_of_machine(&self, finding: &Finding) -> bool {
+        let Subject::Instance(id) = &finding.subject else {
+            return false;
+        };
+        let machine = self.subject(&Subject::Context(id.context.clone()));
+        finding.situation.id == stuck_terminating::STUCK.id
+            && finding.severity < Severity::Critical
+            && machine.is_some_and(|judged| {
+                let told = judged.findings.iter();
+                told.filter(|lost| lost.situation.id == stuck_terminating::LOST.id)
+                    .any(|lost| {
+                        let mut pods = finding.about.iter();
+                        pods.all(|pod| lost.about.contains(&format!("{}/{pod}", id.namespace)))
+                    })
+            })
     }
 
     /// When the next judgement falls due by time alone.

@@ -109,8 +109,8 @@ impl<'a> Case<'a> {
         self.instance.as_ref().filter(|i| i.pods_known)
     }
 
-    /// A finding about the subject, seen now: the situation gives its state, its word and what it means, the check what
-    /// to do next.
+    /// A finding about the subject, seen now: the situation gives its state (a worse one where the finding is critical), its
+    /// word and what it means, the check what to do next.
     pub fn finding(
         &self,
         check: &Check,
@@ -124,7 +124,7 @@ impl<'a> Case<'a> {
             short: situation.word.to_owned(),
             subject: self.subject.clone(),
             severity,
-            state: situation.class,
+            state: severity.class(situation.class),
             sentence: sentence.into(),
             meaning: situation.meaning.to_owned(),
             next: check.next.to_owned(),

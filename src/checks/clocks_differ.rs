@@ -26,7 +26,8 @@ pub const CHECK: Check = Check {
     title: "Clocks differ",
     why: "With clocks that are hours apart every since and every schedule tells another time than one thinks.",
     reads: "the Date of the API server's answers, TIME of every engine, our own clock",
-    next: "compare with a third clock; if ours is right, time synchronisation of the cluster's machines is what to look at.",
+    next: "Compare with a third clock.\n\
+           If ours is right, look at the time synchronisation of the cluster's machines.",
     situations: &[&DIFFER],
     run,
 };

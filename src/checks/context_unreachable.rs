@@ -5,6 +5,7 @@
 
 use jiff::Timestamp;
 
+use super::steps::of_fault;
 use super::words::{bracketed, clock};
 use super::{Answer, Case, Check, Finding, Severity, Shown, Since, Situation, State, Subject};
 use crate::domain::fact::Link;
@@ -15,7 +16,9 @@ pub const CHECK: Check = Check {
     title: "Context not reachable",
     why: "While a cluster does not answer, nothing that is shown of it is true now; it may have failed over meanwhile.",
     reads: "heartbeat of the API server",
-    next: "r tries again at once; {kubectl} version tells whether the server answers others.",
+    next: "Press r in the console: it tries again at once.\n\
+           See whether the server answers others.\n\
+           $ {kubectl} version",
     situations: &[&UNREACHABLE],
     run,
 };
@@ -101,7 +104,10 @@ fn with_fault(finding: Finding, link: &Link, at: Timestamp) -> Finding {
     };
     let next = match fault.hint.as_str() {
         "" => String::new(),
-        hint => format!("{hint}; r tries again at once."),
+        _ => format!(
+            "{}\nPress r in the console: it tries again at once.",
+            of_fault(fault)
+        ),
     };
     finding
         .next(next)
@@ -182,7 +188,8 @@ mod tests {
         assert_eq!(finding.since, Since::Seen(ago(38)));
         assert_eq!(
             finding.next_step(),
-            "r tries again at once; kubectl --context infra -n shop version tells whether the server answers others."
+            "Press r in the console: it tries again at once.\nSee whether the server answers others: kubectl --context infra -n \
+             shop version"
         );
         let told: Vec<&str> = finding.evidence.iter().map(|e| e.text.as_str()).collect();
         assert!(

@@ -14,8 +14,11 @@ pub const CHECK: Check = Check {
     id: "crd-missing",
     title: "CRD missing",
     why: "Without the CRD there are no Dragonfly objects, and the operator does not start.",
-    next: "install the CRD of the operator's version; {kubectl} get crd dragonflies.dragonflydb.io -o yaml shows what is \
-           there.",
+    next: "See what there is of it.\n\
+           $ {kubectl} get crd dragonflies.dragonflydb.io -o yaml\n\
+           See the operator's version: its image.\n\
+           $ {kubectl} get deployments -A -l control-plane=controller-manager -o wide\n\
+           Install the CRD of exactly that version, from the operator's manifests.",
     reads: "CustomResourceDefinition dragonflies.dragonflydb.io, the operator's Deployment",
     situations: &[&MISSING],
     run,
@@ -55,11 +58,13 @@ fn run(case: &Case<'_>) -> Answer {
                 .meaning("No instance can exist there.")
                 .into();
         }
-        let sentence = format!("{id} has an operator, but not the CRD dragonflies.dragonflydb.io");
+        let sentence = format!(
+            "the CRD dragonflies.dragonflydb.io is not in {id}: its operator is installed, but cannot work"
+        );
         let mut finding = critical(case, sentence)
             .meaning(
-                "No instance can exist there. The operator does nothing: it gives up and restarts two minutes after each \
-                 start.",
+                "No instance can exist there. The operator's pods run and look ready, but give up and restart two minutes after \
+                 each start.",
             )
             .resting_on("it is not among them", "list of CustomResourceDefinitions", case.now);
         for held in context.operators.iter() {
@@ -162,17 +167,17 @@ mod tests {
             (
                 vec![],
                 vec![operator()],
-                "critical degraded: infra has an operator, but not the CRD dragonflies.dragonflydb.io",
+                "critical critical: the CRD dragonflies.dragonflydb.io is not in infra: its operator is installed, but cannot work",
             ),
             (
                 vec![crd(false, &["v1alpha1"])],
                 vec![],
-                "critical degraded: the CRD of infra is not established",
+                "critical critical: the CRD of infra is not established",
             ),
             (
                 vec![crd(true, &["v2"])],
                 vec![],
-                "critical degraded: the CRD of infra does not serve v1alpha1, but v2",
+                "critical critical: the CRD of infra does not serve v1alpha1, but v2",
             ),
         ] {
             let mut f = healthy().build();

@@ -35,8 +35,10 @@ pub const CHECK: Check = Check {
     title: "Data port not usable",
     why: "The admin port answers in every state; only the port that clients use tells whether they can.",
     reads: "tries at port 6379 of every node, as a client would: about once a minute, in view every ten seconds",
-    next: "{kubectl} logs {pod} tells what the server says of the connection; {kubectl} get pod {pod} -o yaml shows its TLS \
-           and password settings.",
+    next: "See what the server says of the connection.\n\
+           $ {kubectl} logs {pod} -c dragonfly --tail=100\n\
+           See its TLS and password settings.\n\
+           $ {kubectl} get pod {pod} -o yaml",
     situations: &[&UNUSABLE],
     run,
 };
@@ -97,7 +99,7 @@ fn run(case: &Case<'_>) -> Answer {
             *at,
         );
         let hint = match &tried.found {
-            Found::Refused(fault) => fault.hint.clone(),
+            Found::Refused(fault) => super::steps::of_fault(fault),
             _ => String::new(),
         };
         finding = finding.next(hint);
@@ -184,7 +186,7 @@ mod tests {
                 refused(),
                 Stage::Connection,
                 3,
-                "critical degraded: orders-0: its data port fails at the connection: connection refused",
+                "critical critical: orders-0: its data port fails at the connection: connection refused",
             ),
             (
                 "TLS fails, on a replica",
@@ -200,7 +202,7 @@ mod tests {
                 Found::TimedOut,
                 Stage::Command,
                 3,
-                "critical degraded: orders-0: its data port does not answer in time, at the command",
+                "critical critical: orders-0: its data port takes connections, but does not answer a command in time",
             ),
             (
                 "our own password command fails",
@@ -219,7 +221,7 @@ mod tests {
                 refused(),
                 Stage::Connection,
                 120,
-                "critical degraded: orders-0: its data port fails at the connection: connection refused",
+                "critical critical: orders-0: its data port fails at the connection: connection refused",
             ),
             (
                 "tried long ago",

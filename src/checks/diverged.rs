@@ -16,8 +16,10 @@ pub const CHECK: Check = Check {
     why: "Whoever reads from such a replica reads other values, and its promotion would lose what it lacks; no figure of \
           any server shows it.",
     reads: "the last comparison of sampled keys that was asked for, replication ids",
-    next: "a full sync of {pod} from its master mends it: {kubectl} delete pod {pod}, one node after the other; then compare \
-           again (ic, or darner compare {namespace}/{name}).",
+    next: "Make {pod} sync anew from its master, one node after the other: a new pod takes its place.\n\
+           $ {kubectl} delete pod {pod}\n\
+           Compare again once it is in stable sync (in the console: ic).\n\
+           $ darner compare --context {context} {namespace}/{name}",
     situations: &[&DIVERGED],
     run,
 };
@@ -25,7 +27,7 @@ pub const CHECK: Check = Check {
 const DIVERGED: Situation = Situation {
     id: "diverged",
     word: "diverged",
-    class: State::Degraded,
+    class: State::Critical,
     rule: "the last comparison that was asked for found sampled keys of a node missing or with other values than its \
            master's, and both still have the replication ids that they had then",
     meaning: "Reads from those nodes give other values than the master's, and a failover to one would lose data.",

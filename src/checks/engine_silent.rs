@@ -6,6 +6,7 @@
 
 use jiff::Timestamp;
 
+use super::steps::of_fault;
 use super::words::{bracketed, has, list, number};
 use super::{
     Answer, Case, Check, Finding, Instance, Node, Severity, Shown, Since, Situation, State, Word,
@@ -19,7 +20,10 @@ pub const CHECK: Check = Check {
     title: "Engine does not answer",
     why: "A link is healthy only while both of its ends answer us; a frozen node looks well from everywhere else.",
     reads: "PING, INFO replication and ROLE of every node, over port-forwards to port 9999",
-    next: "{kubectl} describe pod {pod} and {kubectl} logs {pod} tell whether its process lives.",
+    next: "See whether its process lives.\n\
+           $ {kubectl} describe pod {pod}\n\
+           See what it says of itself.\n\
+           $ {kubectl} logs {pod} -c dragonfly --tail=100",
     situations: &[&SILENT, &FORBIDDEN, &UNASKED],
     run,
 };
@@ -179,12 +183,12 @@ fn finding(case: &Case<'_>, instance: &Instance<'_>, unheard: &[Unheard<'_>]) ->
     let since = unheard.iter().map(|u| u.since).min().unwrap_or(case.now);
     let mut finding = case
         .finding(&CHECK, situation, severity, sentence)
-        .next(
-            first
-                .and_then(|u| u.fault)
-                .map(|f| f.hint.clone())
-                .unwrap_or_default(),
-        )
+        .next(match first.and_then(|u| u.fault).map(of_fault) {
+            Some(hint) if forbidden || hint.is_empty() => hint,
+            // What the pod itself tells is worth a look whatever the fault says.
+            Some(hint) => format!("{hint}\n{}", CHECK.next),
+            None => String::new(),
+        })
         .about(names)
         .since(Since::Seen(since));
     for u in unheard {

@@ -13,8 +13,11 @@ pub const CHECK: Check = Check {
     title: "Another process answers",
     why: "Whatever is shown of such a node, and done to it, concerns another process than the one in the pod.",
     reads: "INFO replication of masters and replicas, addresses of all pods of Dragonfly in the context",
-    next: "{kubectl} get pod {pod} -o wide shows the pod's address; hold it against what answers there: {kubectl} exec \
-           {pod} -c dragonfly -- redis-cli -p 9999 INFO replication. Send nothing to {pod} meanwhile.",
+    next: "Send nothing to {pod} meanwhile.\n\
+           See the pod's address.\n\
+           $ {kubectl} get pod {pod} -o wide\n\
+           Hold against it what answers in the pod itself.\n\
+           $ {redis-cli} INFO replication",
     situations: &[&FOREIGN],
     run,
 };

@@ -20,8 +20,10 @@ pub const CHECK: Check = Check {
     why: "A frozen master looks well in its replicas' INFO for a minute and keeps its place in the Service, while clients \
           wait for answers that never come.",
     reads: "every question to every node, INFO replication of the node at the other end of the link (offset, lag)",
-    next: "{kubectl} describe pod {pod} and the state of its machine tell why it stands; {kubectl} delete pod {pod} ends it, \
-           and a new pod syncs from the master.",
+    next: "See why it stands: its events, and the machine that it is on.\n\
+           $ {kubectl} describe pod {pod}\n\
+           End it; a new pod syncs from the master.\n\
+           $ {kubectl} delete pod {pod}",
     situations: &[&MASTER, &REPLICA],
     run,
 };
@@ -49,9 +51,10 @@ const REPLICA: Situation = Situation {
 };
 
 /// What to do about a master: what it costs, too.
-const ENDS_MASTER: &str = "{kubectl} describe pod {pod} and the state of its machine tell why it stands; {kubectl} delete \
-                           pod {pod} ends it: the operator makes a replica master, and writes that no replica has \
-                           received are lost.";
+const ENDS_MASTER: &str = "See why it stands: its events, and the machine that it is on.\n\
+    $ {kubectl} describe pod {pod}\n\
+    End it: the operator makes a replica master, and writes that no replica has received are lost.\n\
+    $ {kubectl} delete pod {pod}";
 /// Seconds for which a node must be mute.
 const MUTE: i64 = 10;
 /// Seconds for which an offset must stand still.

@@ -12,7 +12,7 @@ pub const CHECK: Check = Check {
     title: "Objects not understood",
     why: "An object that cannot be read may be an instance or a node that is missing from every table.",
     reads: "every watched object",
-    next: "look at the object as it is, with kubectl get -o yaml.",
+    next: "Look at the object as it is, with kubectl get -o yaml.",
     situations: &[&GARBLED],
     run,
 };
@@ -83,8 +83,8 @@ fn look_at((kind, namespace, name): &(Kind, Arc<str>, Arc<str>)) -> String {
         name => format!(" {name}"),
     };
     format!(
-        "{{kubectl}} {place} get {}{named} -o yaml shows it as it comes. What stands before the API server (a gateway, \
-         a proxy) may have stripped it.",
+        "Look at it as it comes: what stands before the API server (a gateway, a proxy) may have stripped it.\n\
+         $ {{kubectl}} {place} get {}{named} -o yaml",
         kind.resource()
     )
 }
@@ -129,7 +129,7 @@ mod tests {
         assert!(
             finding
                 .next_step()
-                .starts_with("kubectl --context infra -A get dragonflies x -o yaml shows"),
+                .ends_with(": kubectl --context infra -A get dragonflies x -o yaml"),
             "{}",
             finding.next_step()
         );

@@ -13,7 +13,11 @@ pub const CHECK: Check = Check {
     why: "What a replica has not received is lost if the master is. Lag counts journal records, not bytes or seconds; \
           440 to 1,450 are normal under load (measured on v1.39.0).",
     reads: "INFO replication of the master",
-    next: "look at the load of {pod} and its machine ({kubectl} top pod {pod}); do not fail over to it meanwhile.",
+    next: "Do not fail over to {pod} meanwhile.\n\
+           See its load.\n\
+           $ {kubectl} top pod {pod} --containers\n\
+           See how its machine is.\n\
+           $ {kubectl} describe pod {pod}",
     situations: &[&HIGH],
     run,
 };

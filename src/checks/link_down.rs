@@ -10,8 +10,10 @@ pub const CHECK: Check = Check {
     title: "Replica cut off",
     why: "A replica that does not replicate serves old values and loses everything newer if it is promoted.",
     reads: "INFO replication of master and replicas, CLIENT LIST of the replica",
-    next: "{kubectl} logs {pod} tells why it does not connect; {kubectl} exec {pod} -c dragonfly -- redis-cli -p 9999 \
-           INFO replication shows its end of the link.",
+    next: "See why it does not connect.\n\
+           $ {kubectl} logs {pod} -c dragonfly --tail=100\n\
+           See its end of the link.\n\
+           $ {redis-cli} INFO replication",
     situations: &[&RETRYING, &CUT_OFF, &ELSEWHERE, &UNLISTED],
     run,
 };
@@ -88,11 +90,16 @@ fn run(case: &Case<'_>) -> Answer {
     let next = match situation.id {
         // It connects well: its log has nothing to tell.
         id if id == ELSEWHERE.id => {
-            "do not promote {pod}; {kubectl} delete pod {pod} makes the operator configure it anew."
+            "Do not promote {pod}.\n\
+             Make the operator configure it anew: a new pod takes its place.\n\
+             $ {kubectl} delete pod {pod}"
         }
         id if id == UNLISTED.id => {
-            "do not promote {pod}; the log of its master tells why it dropped it, and {kubectl} delete pod {pod} makes it sync \
-             anew."
+            "Do not promote {pod}.\n\
+             See why its master dropped it, in the master's log.\n\
+             $ {kubectl} logs {master} -c dragonfly --tail=100\n\
+             Make it sync anew: a new pod takes its place.\n\
+             $ {kubectl} delete pod {pod}"
         }
         _ => "",
     };
@@ -104,7 +111,8 @@ fn run(case: &Case<'_>) -> Answer {
         Severity::Warning,
         &broken,
     );
-    Answer::from(finding.next(next)).again(links.again)
+    let master = instance.master().map_or("MASTER", |n| n.name());
+    Answer::from(finding.next(next.replace("{master}", master))).again(links.again)
 }
 
 #[cfg(test)]

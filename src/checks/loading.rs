@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 
 use super::case::later;
-use super::words::{are, list};
+use super::words::{are, list, number};
 use super::{Answer, Case, Check, Instance, Node, Severity, Shown, Since, Situation, State};
 use crate::domain::Role;
 use crate::domain::engine::{LinkState, RoleReply};
@@ -16,9 +16,11 @@ use crate::domain::world::Turn;
 pub const CHECK: Check = Check {
     id: "loading",
     title: "Loading its snapshot",
-    why: "While a node loads, it refuses every command of clients with LOADING; by the operator's own probe its pod is Ready all the same.",
+    why: "While a node loads, it refuses every command of clients with LOADING. By the operator's own probe its pod is Ready all the \
+          same; another probe may keep clients away.",
     reads: "PING and INFO persistence of every node, its keys, and what it held before it started",
-    next: "wait; {kubectl} logs {pod} tells how far it is.",
+    next: "Wait, and do not restart it: it would begin anew. Its log tells how far it is.\n\
+           $ {kubectl} logs {pod} -c dragonfly --tail=20",
     situations: &[&READY, &MASTER, &REPLICA],
     run,
 };
@@ -26,7 +28,7 @@ pub const CHECK: Check = Check {
 const READY: Situation = Situation {
     id: "ready-while-loading",
     word: "loads, yet ready",
-    class: State::Degraded,
+    class: State::Critical,
     rule: "a node loads a snapshot (as loading) while its pod is Ready and the master Service sends to it",
     meaning: "The Service sends clients to it, and each gets -LOADING until it is done.",
     accounts_for: &[],
@@ -36,7 +38,7 @@ const READY: Situation = Situation {
 const MASTER: Situation = Situation {
     id: "loading",
     word: "loading",
-    class: State::Degraded,
+    class: State::Critical,
     rule: "a node to which clients are sent, or that says role:master and is not starting, answers PING with LOADING or INFO persistence with loading:1, and is in no full sync",
     meaning: "Clients are refused, with LOADING where they reach it, until it is done.",
     accounts_for: &["pods-missing"],
@@ -79,16 +81,20 @@ fn run(case: &Case<'_>) -> Answer {
         .iter()
         .map(|node| Progress::of(case, instance, node))
         .collect();
-    let sentence = match (loading.as_slice(), progress.as_slice()) {
-        ([node], [Some(progress)]) => {
-            format!(
-                "{} is loading a snapshot: {}",
-                node.name(),
-                progress.words()
-            )
-        }
-        _ => format!("{} {} loading a snapshot", list(&names), are(names.len())),
+    let far = match (loading.as_slice(), progress.as_slice()) {
+        ([_], [Some(progress)]) => format!(": {}", progress.words()),
+        _ => String::new(),
     };
+    // What it does to clients comes first where it does something to them.
+    let doing = match severity {
+        Severity::Critical => format!(
+            "{} every client while {} a snapshot",
+            number(names.len(), "refuses", "refuse"),
+            number(names.len(), "it loads", "they load")
+        ),
+        Severity::Warning | Severity::Note => format!("{} loading a snapshot", are(names.len())),
+    };
+    let sentence = format!("{} {doing}{far}", list(&names));
     let since = loading
         .iter()
         .map(|node| started(case, node))
@@ -245,7 +251,7 @@ mod tests {
                 (
                     "the master",
                     instance("orders").node(master().loading()).node(replica()),
-                    "critical degraded: orders-0 is loading a snapshot: 1,000 keys of about 1,000 (100 %)",
+                    "critical critical: orders-0 refuses every client while it loads a snapshot: 1,000 keys of about 1,000 (100 %)",
                 ),
                 (
                     "a replica",
@@ -325,7 +331,7 @@ mod tests {
         assert_eq!(
             (finding.sentence.as_str(), finding.short.as_str()),
             (
-                "orders-0 is loading a snapshot: 1,000 keys of about 4,000 (25 %)",
+                "orders-0 refuses every client while it loads a snapshot: 1,000 keys of about 4,000 (25 %)",
                 "loading 25%"
             )
         );

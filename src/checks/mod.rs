@@ -55,6 +55,7 @@ mod slow_engine;
 mod snapshot_stale;
 mod source_silent;
 mod stale_master;
+pub mod steps;
 pub mod stored;
 mod stray_replica;
 mod stuck_terminating;
@@ -80,6 +81,7 @@ pub use known::Known;
 pub use leader::{Leader, leader};
 pub use operator_down::{CHECK as OPERATOR_DOWN, EXPECTED, NOT_EXPECTED};
 pub use situation::{Shown, Situation, situations};
+pub use steps::Step;
 
 /// Every check. The order is the order of judgement; display is by severity.
 pub const ALL: &[&Check] = &[
@@ -154,8 +156,8 @@ pub struct Check {
     pub why: &'static str,
     /// What it reads.
     pub reads: &'static str,
-    /// What to do about a finding, where the finding itself does not say: a command or a key, as [`Finding::next_step`]
-    /// fills it in.
+    /// What to do about a finding, where the finding itself does not say: lines of [`steps`], with the places that
+    /// [`Finding::steps`] fills in.
     pub next: &'static str,
     /// The situations that it can find, each by name.
     pub situations: &'static [&'static Situation],
@@ -244,7 +246,7 @@ pub struct Finding {
     pub sentence: String,
     /// What it means for clients, in a sentence; may be empty.
     pub meaning: String,
-    /// What to do next, with the places that [`Finding::next_step`] fills in.
+    /// What to do next: lines of [`steps`], with the places that [`Finding::steps`] fills in.
     pub next: String,
     /// The facts that it rests on.
     pub evidence: Vec<Evidence>,
@@ -272,35 +274,6 @@ impl Finding {
             self.next = next;
         }
         self
-    }
-
-    /// What to do next, ready to be copied. `{kubectl}` becomes kubectl with the context and the namespace, `{context}`,
-    /// `{namespace}`, `{name}` the subject's, `{pod}` the first pod that the finding speaks of (else the instance's
-    /// first).
-    pub fn next_step(&self) -> String {
-        let context = text::shell_word(self.subject.context().as_str());
-        let (kubectl, namespace, name) = match &self.subject {
-            Subject::Context(_) | Subject::Operator(_) => (
-                format!("kubectl --context {context}"),
-                String::new(),
-                String::new(),
-            ),
-            Subject::Instance(id) => (
-                format!("kubectl --context {context} -n {}", id.namespace),
-                id.namespace.to_string(),
-                id.name.to_string(),
-            ),
-        };
-        let pod = match self.about.first() {
-            Some(pod) => pod.clone(),
-            None => format!("{name}-0"),
-        };
-        self.next
-            .replace("{kubectl}", &kubectl)
-            .replace("{context}", &context)
-            .replace("{namespace}", &namespace)
-            .replace("{name}", &name)
-            .replace("{pod}", &pod)
     }
 
     /// How bad it is, in the one word that every place uses: its severity, or `unknown` where it could not be judged.
@@ -420,6 +393,16 @@ pub enum Severity {
 }
 
 impl Severity {
+    /// The class of what a situation of that class comes to at this severity. Severity and class never contradict each other: a
+    /// critical finding is of [`State::Critical`] at least, whatever its situation is elsewhere (a replica that refuses writes
+    /// hurts nobody, its master does), so that its sign, its row and every count of what is ill say the same.
+    pub fn class(self, class: State) -> State {
+        match self {
+            Severity::Critical => class.max(State::Critical),
+            Severity::Warning | Severity::Note => class,
+        }
+    }
+
     /// The word in reports.
     pub fn word(self) -> &'static str {
         match self {
@@ -437,10 +420,12 @@ pub enum State {
     Healthy,
     /// A replica is in full or partial sync, or the instance is being made.
     Syncing,
-    /// Fewer healthy nodes than wanted, or a node that does not do its part.
+    /// Fewer healthy nodes than wanted, or a node that does not do its part; clients are served.
     Degraded,
     /// It cannot be told: a source is silent.
     Unknown,
+    /// Clients are hurt, or data is at risk, by what a finding names: the mildest class of a critical finding.
+    Critical,
     /// Label and engine disagree about a node's role.
     RolesDisagree,
     /// The Service's endpoints are not the engine's master.
@@ -458,6 +443,7 @@ impl State {
         State::Syncing,
         State::Degraded,
         State::Unknown,
+        State::Critical,
         State::RolesDisagree,
         State::ServiceElsewhere,
         State::SeveralMasters,
@@ -480,9 +466,11 @@ impl State {
                 "a replica is in full or partial sync, a role change is on its way, or the instance is being made"
             }
             State::Degraded => {
-                "something that a finding names: fewer healthy nodes than wanted, or a node that does not do its part"
+                "something that a finding names, while clients are served: fewer healthy nodes than wanted, or a node that does not \
+                 do its part"
             }
             State::Unknown => "it cannot be told: a source is silent",
+            State::Critical => "clients are hurt or data is at risk, by what a finding names",
             State::RolesDisagree => "label and engine disagree about a node's role",
             State::ServiceElsewhere => "the Service's endpoints are not the engine's master",
             State::SeveralMasters => "more than one node acts as master",
@@ -497,6 +485,7 @@ impl State {
             State::Syncing => "syncing",
             State::Degraded => "degraded",
             State::Unknown => "unknown",
+            State::Critical => "critical",
             State::RolesDisagree => "roles disagree",
             State::ServiceElsewhere => "service elsewhere",
             State::SeveralMasters => "several masters",
@@ -511,6 +500,7 @@ impl State {
             State::Syncing => "syncing",
             State::Degraded => "degraded",
             State::Unknown => "unknown",
+            State::Critical => "critical",
             State::RolesDisagree => "roles-disagree",
             State::ServiceElsewhere => "service-elsewhere",
             State::SeveralMasters => "several-masters",

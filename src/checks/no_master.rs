@@ -3,6 +3,7 @@
 //! Said only when it is certain: every engine that runs says that it is a replica, or the Service sends nowhere while
 //! no engine vouches for being master. A silent engine that may be the master is `engine-silent`'s matter.
 
+use super::operator_down::its_turn;
 use super::several_masters::{CHANGING, IT_PASSES};
 use super::words::{are, list};
 use super::{Answer, Case, Check, Instance, Node, Severity, Shown, Since, Situation, State};
@@ -15,8 +16,9 @@ pub const CHECK: Check = Check {
     title: "No master",
     why: "Without a master nobody can write, and the Service has nowhere to send clients.",
     reads: "INFO replication and ROLE of every node, role labels, endpoints of the master Service",
-    next: "{kubectl} get pods -l app={name} -L role shows who could be master; the operator's log tells why it elects \
-           nobody.",
+    next: "See who could be master: pods that are ready, and their roles.\n\
+           $ {kubectl} get pods -l app={name} -L role\n\
+           Look in the operator's log why it elects nobody.",
     situations: &[&NONE, &SCALED, &CHANGING],
     run,
 };
@@ -42,8 +44,8 @@ const SCALED: Situation = Situation {
 };
 
 /// How it is brought back, and with what: its pods load what lies on their volumes.
-const SCALE_UP: &str = "{kubectl} edit dragonfly {name} brings it back, with spec.replicas above 0. Its pods then load the last \
-                        snapshot, if it has any; else it comes back empty.";
+const SCALE_UP: &str = "Bring it back, with spec.replicas above 0: its pods load the last snapshot, if it has any; else it comes back empty.\n\
+    $ {kubectl} edit dragonfly {name}";
 
 fn run(case: &Case<'_>) -> Answer {
     let Some(instance) = case.judgeable() else {
@@ -87,6 +89,7 @@ fn run(case: &Case<'_>) -> Answer {
             Severity::Critical,
             sentence(instance, &unheard),
         )
+        .next(next(case, instance))
         .since(since(case, instance))
         // It names every node, with what it does.
         .covering(instance.nodes.iter().map(Node::name));
@@ -106,6 +109,23 @@ fn run(case: &Case<'_>) -> Answer {
         );
     }
     finding.into()
+}
+
+/// Who could be master, what is wrong with those that are down, and why nobody is elected.
+fn next(case: &Case<'_>, instance: &Instance<'_>) -> String {
+    let mut steps =
+        "See who could be master: pods that are ready, and their roles.\n$ {kubectl} get pods -l app={name} -L role".to_owned();
+    let down = instance.nodes.iter().find(|n| !n.runs());
+    if let Some(down) = down {
+        let name = down.name();
+        steps.push_str(&match down.container().and_then(|c| c.last_end.as_ref()) {
+            Some(_) => format!(
+                "\nSee how the last run of {name} ended.\n$ {{kubectl}} logs {name} -c dragonfly --previous --tail=100"
+            ),
+            None => format!("\nSee why {name} does not run.\n$ {{kubectl}} describe pod {name}"),
+        });
+    }
+    format!("{steps}\n{}", its_turn(case, "why it elects nobody"))
 }
 
 /// A node was just labelled master, and its engine was not asked since: the operator labels after it promotes.

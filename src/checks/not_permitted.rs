@@ -12,8 +12,10 @@ pub const CHECK: Check = Check {
     title: "Rights missing",
     why: "Each missing right takes one panel away; what is shown without it is true, but not all there is.",
     reads: "answers of the API server to the standing watches",
-    next: "ask for a Role with get, list and watch on them (docs/rights.md has one); {kubectl} auth can-i --list shows \
-           what you may do now. r asks again at once.",
+    next: "Ask for a Role with get, list and watch on them; docs/rights.md has one.\n\
+           See what you may do now.\n\
+           $ {kubectl} auth can-i --list\n\
+           Press r in the console: it asks again at once.",
     situations: &[&UNJUDGED, &LESS],
     run,
 };

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use super::crd_missing::followed;
 use super::leader::{self, Leader, leader};
+use super::steps::of_fault;
 use super::words::{bracketed, clock, counted};
 use super::{
     Answer, Case, Check, Finding, Severity, Shown, Since, Situation, State, Subject, Verdict,
@@ -24,7 +25,8 @@ pub const CHECK: Check = Check {
     title: "Operator down",
     why: "Instances go on without it, but no master is replaced, no pod gets a role and no rollout moves.",
     reads: "the operator's Deployment, pods and Lease 31079dea.dragonflydb.io",
-    next: "{kubectl} get deployments,pods -A -l control-plane=controller-manager shows what there is of an operator.",
+    next: "See what there is of an operator.\n\
+           $ {cluster} get deployments,pods -A -l control-plane=controller-manager",
     situations: &[&ABSENT, &DOWN, &NOT_LEADING, &NOBODY, &UNTOLD],
     run,
 };
@@ -117,10 +119,63 @@ fn of_instance(case: &Case<'_>) -> Answer {
             Severity::Note,
             format!("nobody would fail it over: {what}"),
         )
-        .next(down.next_step())
+        .next(down.filled())
         .since(down.since);
     finding.evidence = down.evidence;
     finding.into()
+}
+
+/// Why nobody acts on what an operator does by itself, as it is said after `nobody does it: `; and what to do about that, as
+/// lines of steps. `None` while somebody may act.
+pub(super) fn nobody(case: &Case<'_>) -> Option<(String, String)> {
+    let subject = Subject::Operator(case.context.id.clone());
+    let operator = Case::of(case.world, &subject, case.limits, case.now)?;
+    match of_operator(&operator).verdict {
+        Verdict::Finding(down) => {
+            let what = down.sentence.split_once(": ").map(|(what, _)| what);
+            let what = what.unwrap_or(&down.sentence).to_owned();
+            Some((what, down.filled()))
+        }
+        _ => None,
+    }
+}
+
+/// What to do where it is the operator's to act, as lines of steps: to set it right where it is away, else to read in its
+/// log what keeps it from `what`.
+pub(super) fn its_turn(case: &Case<'_>, what: &str) -> String {
+    if let Some((why, steps)) = nobody(case) {
+        return format!("Nobody does it: {why}.\n{steps}");
+    }
+    let look = format!(
+        "Look in the operator's log {what} (in the console: the screen Operator, key 5, has it for one instance)."
+    );
+    let name = match case.subject {
+        Subject::Instance(id) => format!(" | grep {}", text::shell_word(&id.name)),
+        Subject::Context(_) | Subject::Operator(_) => String::new(),
+    };
+    // The log of the pod that leads; of one that does not there is nothing to read.
+    let whose = match leader(case.context, case.limits, case.now) {
+        Leader::Fresh(lease, _) => leader::holder(&lease.value).map(|holder| {
+            let namespace = &lease.value.meta.namespace;
+            (namespace.to_string(), leader::pod_of(holder).to_owned())
+        }),
+        _ => None,
+    };
+    let whose = whose.or_else(|| {
+        let meta = &case.context.operators.iter().next()?.value.meta;
+        Some((
+            meta.namespace.to_string(),
+            format!("deployment/{}", meta.name),
+        ))
+    });
+    match whose {
+        Some((namespace, pod)) => format!(
+            "{look}\n$ {{cluster}} -n {} logs {} -c manager --tail=500{name}",
+            text::shell_word(&namespace),
+            text::shell_word(&pod)
+        ),
+        None => look,
+    }
 }
 
 fn of_operator(case: &Case<'_>) -> Answer {
@@ -148,7 +203,7 @@ fn of_operator(case: &Case<'_>) -> Answer {
         let meta = &held.value.meta;
         let finding = warning(case, &ABSENT, format!("the operator of {id} is scaled to 0"))
             .next(format!(
-                "{{kubectl}} -n {} scale deployment {} --replicas=1, unless somebody scaled it down on purpose.",
+                "Scale it up again, unless somebody scaled it down on purpose.\n$ {{cluster}} -n {} scale deployment {} --replicas=1",
                 meta.namespace, meta.name
             ))
             .resting_on(
@@ -183,7 +238,7 @@ fn none_found(case: &Case<'_>, expected: Option<bool>) -> Answer {
             format!("no operator is in the namespaces that are read in {id}; it may be in another");
         return case
             .finding(&CHECK, &UNTOLD, Severity::Note, sentence)
-            .next("add the operator's namespace with -n, or ask for the right to read Deployments and pods there.")
+            .next("Add the operator's namespace with -n, or ask for the right to read Deployments and pods there.")
             .into();
     }
     let why = match (is_needed, expected) {
@@ -191,8 +246,8 @@ fn none_found(case: &Case<'_>, expected: Option<bool>) -> Answer {
         (true, _) => String::new(),
     };
     let next = format!(
-        "install the operator there; if the context only uses instances elsewhere, give it the role {NOT_EXPECTED} in \
-         the settings."
+        "Install the operator there.\nOr, if the context only uses instances elsewhere, give it the role {NOT_EXPECTED} in the \
+         settings."
     );
     warning(case, &ABSENT, format!("no operator was found in {id}{why}"))
         .next(next)
@@ -229,7 +284,7 @@ fn unreadable(case: &Case<'_>) -> Answer {
         bracketed(&fault.message)
     );
     case.finding(&CHECK, &UNTOLD, Severity::Note, sentence)
-        .next(fault.hint.clone())
+        .next(of_fault(fault))
         .since(Since::Seen(since))
         .into()
 }
@@ -271,11 +326,11 @@ fn no_pod_is_ready(case: &Case<'_>) -> Finding {
         let meta = &held.value.meta;
         finding = finding.next(match reasons.is_empty() {
             true => format!(
-                "{{kubectl}} -n {} describe deployment {} says why it has no pod.",
+                "See why it has no pod.\n$ {{cluster}} -n {} describe deployment {}",
                 meta.namespace, meta.name
             ),
             false => format!(
-                "{{kubectl}} -n {} logs deployment/{} -c manager --previous says why it ended.",
+                "See why it ended.\n$ {{cluster}} -n {} logs deployment/{} -c manager --previous",
                 meta.namespace, meta.name
             ),
         });
@@ -369,8 +424,11 @@ fn lease(case: &Case<'_>) -> Answer {
     // Ours already, where all others are as the cluster tells them.
     .since(Since::Exactly(case.context.by_its_clock(renewed)))
     .next(format!(
-        "{{kubectl}} -n {} describe lease {} and the log of the holder's pod say why.",
-        held.value.meta.namespace, held.value.meta.name
+        "See who holds the Lease, and since when it was not renewed.\n$ {{cluster}} -n {namespace} get lease {} -o yaml\nSee in \
+         the log of its pods why.\n$ {{cluster}} -n {namespace} logs -l control-plane=controller-manager -c manager \
+         --prefix --tail=100",
+        held.value.meta.name,
+        namespace = held.value.meta.namespace,
     ));
     with_lease(case, finding).into()
 }
@@ -612,7 +670,7 @@ mod tests {
         );
         assert_eq!(
             finding.next_step(),
-            "kubectl --context infra -n ops logs deployment/operator -c manager --previous says why it ended."
+            "See why it ended: kubectl --context infra -n ops logs deployment/operator -c manager --previous"
         );
     }
 

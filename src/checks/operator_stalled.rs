@@ -8,9 +8,12 @@
 use jiff::Timestamp;
 
 use super::case::later;
-use super::leader::{Leader, leader};
+use super::leader::{self, Leader, leader};
+use super::operator_down::its_turn;
 use super::waiting::waiting;
 use super::{Answer, Case, Check, Instance, Severity, Shown, Situation, State};
+use crate::domain::object::Lease;
+use crate::domain::text;
 
 /// How long a step that is its own may be left undone, seconds.
 const PATIENCE: i64 = 60;
@@ -34,8 +37,7 @@ pub const CHECK: Check = Check {
     title: "Operator stalled",
     why: "An operator that renews its Lease and does no work looks alive everywhere else.",
     reads: "the operator's Lease, and what it waits for with the instance",
-    next: "the operator's log says what it is doing: the screen Operator (key 5) shows it for this instance. Deleting its leading \
-           pod lets another take over.",
+    next: "Look in the operator's log what it is doing (in the console: the screen Operator, key 5).",
     situations: &[&STALLED],
     run,
 };
@@ -55,9 +57,9 @@ fn run(case: &Case<'_>) -> Answer {
     let [own] = all.as_slice() else {
         return Answer::NOT_APPLICABLE;
     };
-    if !own.is_its_own {
+    let Some(step) = &own.its_own else {
         return Answer::PASS;
-    }
+    };
     let acquired = lease
         .value
         .acquired
@@ -72,11 +74,9 @@ fn run(case: &Case<'_>) -> Answer {
         &CHECK,
         &STALLED,
         Severity::Warning,
-        format!(
-            "the operator leads, but does nothing for {id}: {}",
-            own.sentence
-        ),
+        format!("the operator leads, but has not taken its next step for {id}, which is to {step}"),
     )
+    .next(next(case, &lease.value))
     .since(case.exactly(stands))
     .resting_on(
         format!("left undone: {}", own.gate.word()),
@@ -90,6 +90,19 @@ fn run(case: &Case<'_>) -> Answer {
     )
     .about(own.about.iter().cloned())
     .into()
+}
+
+/// Its log, and how another pod of it comes to lead.
+fn next(case: &Case<'_>, lease: &Lease) -> String {
+    let look = its_turn(case, "what it does instead");
+    let Some(leader) = leader::holder(lease).map(leader::pod_of) else {
+        return look;
+    };
+    format!(
+        "{look}\nLet another pod of it lead: delete the one that does.\n$ {{cluster}} -n {} delete pod {}",
+        text::shell_word(&lease.meta.namespace),
+        text::shell_word(leader)
+    )
 }
 
 /// Since when the operator could have acted: what it would look at has not changed since, by our clock.
@@ -169,8 +182,8 @@ mod tests {
                 "nobody is labelled master, and one could be elected",
                 masterless(),
                 true,
-                "warning degraded: the operator leads, but does nothing for shop/orders: its own next look: no pod is labelled \
-                 master, and it would elect orders-0 (the replica with the highest offset, then the lowest ordinal)"
+                "warning degraded: the operator leads, but has not taken its next step for shop/orders, which is to elect orders-0 as \
+                 master (no pod is labelled master)"
                     .to_owned(),
             ),
             ("since a moment only", fresh, true, "pass".to_owned()),

@@ -23,8 +23,9 @@ pub const CHECK: Check = Check {
     title: "Out of memory",
     why: "At maxmemory a node refuses writes while probes, links and reads look well.",
     reads: "INFO memory and INFO stats of every node",
-    next: "delete or expire keys, or raise maxmemory: {kubectl} exec {pod} -c dragonfly -- redis-cli -p 9999 CONFIG SET \
-           maxmemory 2gb holds until the next start; the memory limit of the pod must leave room above it.",
+    next: "Delete or expire keys.\n\
+           Or raise maxmemory until the next start, above what is used now and below the memory limit of the pod: put the figure in the place of BYTES.\n\
+           $ {redis-cli} CONFIG SET maxmemory BYTES",
     situations: &[&FULL],
     run,
 };
@@ -56,8 +57,19 @@ fn run(case: &Case<'_>) -> Answer {
                 true => Severity::Critical,
                 false => Severity::Warning,
             },
-            format!("{} {refuses} reached maxmemory", list(&names)),
+            format!(
+                "{} {refuses} reached maxmemory{}",
+                list(&names),
+                match serves {
+                    true => " and refuses writes",
+                    false => "",
+                }
+            ),
         )
+        .next(next(
+            full.first().copied(),
+            instance.view.dragonfly.value.memory_limit,
+        ))
         .about(names.iter().copied())
         .since(Since::Seen(case.now));
     if !serves {
@@ -97,6 +109,35 @@ fn run(case: &Case<'_>) -> Answer {
     finding.into()
 }
 
+/// How room is made, with a figure where one can be told: a quarter more than now, if the pod's memory limit leaves room
+/// above it for what is no data.
+fn next(node: Option<&Node<'_>>, limit: Option<u64>) -> String {
+    let steps = "See which databases hold how many keys, and how many of them expire.\n$ {redis-cli} INFO keyspace\n\
+                 Delete keys, or let them expire: DEL works at the limit.";
+    let max = node
+        .and_then(|node| node.view.engine?.memory.as_ref()?.value.max)
+        .unwrap_or(0);
+    let more = max.saturating_add(max / 4);
+    let (now, more_words) = (text::bytes(max), text::bytes(more));
+    let raise = match limit {
+        Some(limit) if limit / 10 * 9 >= more => format!(
+            "Or raise maxmemory from {now} to {more_words} until the next start; the pod's memory limit is {}.\n$ {{redis-cli}} CONFIG \
+             SET maxmemory {more}",
+            text::bytes(limit)
+        ),
+        Some(limit) => format!(
+            "Raising maxmemory, {now} now, needs a higher memory limit first: {} leaves no room above it. A changed limit \
+             restarts the pods, one after the other.\n$ {{kubectl}} edit dragonfly {{name}}",
+            text::bytes(limit)
+        ),
+        None => format!(
+            "Or raise maxmemory, {now} now, until the next start. How much memory its machine has to spare is not known here: put a \
+             figure above {now} in the place of BYTES.\n$ {{redis-cli}} CONFIG SET maxmemory BYTES"
+        ),
+    };
+    format!("{steps}\n{raise}")
+}
+
 /// At its limit, and not allowed to evict.
 fn is_full(memory: &Memory) -> bool {
     let (Some(used), Some(max)) = (memory.used, memory.max) else {
@@ -123,7 +164,7 @@ mod tests {
                 100,
                 100,
                 Some(false),
-                "critical degraded: orders-0 has reached maxmemory",
+                "critical critical: orders-0 has reached maxmemory and refuses writes",
             ),
             (
                 "an old server that does not tell its policy",
@@ -131,7 +172,7 @@ mod tests {
                 101,
                 100,
                 None,
-                "critical degraded: orders-0 has reached maxmemory",
+                "critical critical: orders-0 has reached maxmemory and refuses writes",
             ),
             (
                 "a replica",

@@ -11,7 +11,8 @@ pub const CHECK: Check = Check {
     title: "Pods missing or not ready",
     why: "Every pod that is missing is a replica that cannot take over.",
     reads: "spec.replicas, pods with their conditions and container states",
-    next: "{kubectl} describe pod {pod} says why.",
+    next: "See why.\n\
+           $ {kubectl} describe pod {pod}",
     situations: &[&MISSING],
     run,
 };
@@ -27,9 +28,13 @@ const MISSING: Situation = Situation {
 };
 
 /// What to do where a container has run before: what never ran has no former log.
-const ENDED: &str = "{kubectl} describe pod {pod} says why; {kubectl} logs {pod} --previous how its last run ended.";
+const ENDED: &str = "See why.\n\
+    $ {kubectl} describe pod {pod}\n\
+    See how its last run ended.\n\
+    $ {kubectl} logs {pod} -c dragonfly --previous";
 /// What to do where pods do not even exist.
-const ABSENT: &str = "{kubectl} describe statefulset {name} says why they are not made.";
+const ABSENT: &str = "See why they are not made.\n\
+    $ {kubectl} describe statefulset {name}";
 
 fn run(case: &Case<'_>) -> Answer {
     let Some(instance) = case.judgeable() else {

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::steps::steps;
 use super::{ALL, Limits, Shown, Situation, State, situations};
 
 /// The page.
@@ -25,13 +26,23 @@ pub fn checks() -> String {
     for (what, value) in limits(&Limits::default()) {
         let _ = writeln!(out, "| {what} | {value} |");
     }
-    out.push_str("\n## Every check\n");
+    out.push_str(
+        "\n## Every check\n\nIn commands `{kubectl}` is kubectl with the context and the namespace, `{cluster}` with the context \
+         alone, `{redis-cli}` a question to the engine of `{pod}` on its admin port; the console and `darner explain` fill them \
+         in, and name more where they know more.\n",
+    );
     for check in ALL {
         let _ = write!(
             out,
-            "\n### {}\n\n{}. {}\n\nReads: {}.\n\nNext: {}\n",
-            check.id, check.title, check.why, check.reads, check.next
+            "\n### {}\n\n{}. {}\n\nReads: {}.\n\nNext:\n\n",
+            check.id, check.title, check.why, check.reads
         );
+        for step in steps(check.next) {
+            let _ = writeln!(out, "- {}", step.say);
+            if let Some(command) = step.command {
+                let _ = writeln!(out, "\n  ```sh\n  {command}\n  ```\n");
+            }
+        }
     }
     out
 }
@@ -42,7 +53,8 @@ pub fn states() -> String {
         "# States\n\n<!-- Made from the situations that the checks in src/checks list; edit those. -->\n\n\
          What a finding is called. The worst finding of an instance leads: its state stands in the column STATE of the \
          Fleet, at the head of the Instance, in the column STATE of `darner status`, and by its id as `situation` in JSON. \
-         The class decides order, sign and colour; it is the `state` in JSON. [checks.md](checks.md) says what to do about \
+         The class decides order, sign and colour; it is the `state` in JSON. A finding that is critical puts its subject at \
+         least in *critical*, whatever class stands here: where the node that serves clients refuses them, for instance. [checks.md](checks.md) says what to do about \
          each.\n\n\
          *Unknown* is a class of its own: neither well nor ill. An instance of which nothing is found is `healthy`.\n\n\
          A state that is the mere consequence of another one on the same nodes is not raised beside it, but is among its \

@@ -10,8 +10,11 @@ pub const CHECK: Check = Check {
     title: "Replica left half-way",
     why: "It looks like any replica, has a part of the keys, and must never become master: the rest would be lost.",
     reads: "INFO replication and INFO keyspace of the replica",
-    next: "never promote it. {kubectl} exec {pod} -c dragonfly -- redis-cli -p 9999 INFO replication shows whom it \
-           follows; once that master answers, a full sync begins anew by itself, else {kubectl} delete pod {pod}.",
+    next: "Never promote it: it holds a part of the data.\n\
+           See whom it follows; once that master answers, a full sync begins anew by itself.\n\
+           $ {redis-cli} INFO replication\n\
+           If it does not, make it sync anew: a new pod takes its place.\n\
+           $ {kubectl} delete pod {pod}",
     situations: &[&HALF_WAY],
     run: |case: &Case<'_>| {
         answer(case, &CHECK, &HALF_WAY, Severity::Critical, |trouble| {
@@ -23,7 +26,7 @@ pub const CHECK: Check = Check {
 const HALF_WAY: Situation = Situation {
     id: "replica-half-way",
     word: "half-way",
-    class: State::Degraded,
+    class: State::Critical,
     rule: "the link of a replica that is not empty is down for more than 10 s, no sync is in progress, and it tells no \
            offset, on a server from v1.37.0, which tells one while the link is down",
     meaning: "The other nodes serve clients; this one holds a part of the keys and must not be elected.",

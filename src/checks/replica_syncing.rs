@@ -3,6 +3,7 @@
 use super::case::later;
 use super::links::evidence;
 use super::loading::is_in_full_sync;
+use super::operator_down::nobody;
 use super::words::{are, list};
 use super::{Answer, Case, Check, Instance, Node, Severity, Shown, Since, Situation, State, Word};
 use crate::domain::Role;
@@ -15,7 +16,8 @@ pub const CHECK: Check = Check {
     title: "Replica syncing",
     why: "A replica in full sync has thrown its data away and holds only part of the master's: it cannot take over.",
     reads: "INFO replication of master and replicas, INFO keyspace",
-    next: "wait; if it does not come to an end, {kubectl} logs {pod} and the memory of its master tell why.",
+    next: "Wait. If it does not come to an end, its log tells why, or the memory of its master.\n\
+           $ {kubectl} logs {pod} -c dragonfly --tail=100",
     situations: &[&FULL, &PARTIAL, &JOINING, &WAITING],
     run,
 };
@@ -177,6 +179,11 @@ fn run(case: &Case<'_>) -> Answer {
         .finding(&CHECK, situation, severity, sentence)
         .about(syncing.iter().map(|(n, _)| n.name()))
         .since(Since::Seen(since));
+    if leading == Some(Doing::Waiting)
+        && let Some((why, steps)) = nobody(case)
+    {
+        finding = finding.next(format!("Nobody makes it a replica: {why}.\n{steps}"));
+    }
     // The one that has come least far is the one to wait for.
     let least = syncing
         .iter()

@@ -14,8 +14,10 @@ pub const CHECK: Check = Check {
     why: "Nothing makes such a replica follow again but a new REPLICAOF, while its master goes on counting it; it may be \
           the last that holds what a restarted master lost.",
     reads: "CLIENT LIST of the replica (its link's repl-phase), INFO replication of master and replica",
-    next: "compare its keys with its master's first ({kubectl} exec {pod} -c dragonfly -- redis-cli -p 9999 DBSIZE, on \
-           both); then {kubectl} delete pod {pod} makes it sync anew.",
+    next: "Compare its keys with its master's first (in the console: ic): it may hold what the master has lost.\n\
+           $ darner compare --context {context} {namespace}/{name}\n\
+           Only then make it sync anew: a new pod takes its place.\n\
+           $ {kubectl} delete pod {pod}",
     situations: &[&STOPPED],
     run: |case: &Case<'_>| {
         answer(case, &CHECK, &STOPPED, Severity::Critical, |trouble| {
@@ -27,7 +29,7 @@ pub const CHECK: Check = Check {
 const STOPPED: Situation = Situation {
     id: "replication-stopped",
     word: "stopped",
-    class: State::Degraded,
+    class: State::Critical,
     rule: "the link of a replica is down and its CLIENT LIST says repl-phase=disabled; or, where that is not told, it is \
            down or listed as preparation for more than 10 s while the replication ids differ or the master lists it as \
            preparation",
@@ -59,7 +61,7 @@ mod tests {
                             .listed(Some(LinkState::Preparation))
                             .replid("old"),
                     ),
-                    "critical degraded: orders-1 has stopped replicating for good: its master orders-0 is not the one \
+                    "critical critical: orders-1 has stopped replicating for good: its master orders-0 is not the one \
                      that it followed",
                 ),
                 (

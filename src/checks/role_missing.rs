@@ -1,5 +1,6 @@
 //! A ready pod that the operator never gave a role (operator issues 508 and 537; also while the operator is down).
 
+use super::operator_down::{its_turn, nobody};
 use super::words::list;
 use super::{
     Answer, Case, Check, Finding, Node, Severity, Shown, Since, Situation, State, Word, case::later,
@@ -12,7 +13,7 @@ pub const CHECK: Check = Check {
     title: "Pod without a role",
     why: "A pod without a role label is no replica that could be promoted; the operator counts it as not configured.",
     reads: "role labels, pod conditions",
-    next: "look for {pod} in the operator's log; enter on the operator's finding in the Fleet tells how the operator is.",
+    next: "Look for {pod} in the operator's log.",
     situations: &[&MISSING, &COMING],
     run,
 };
@@ -71,7 +72,13 @@ fn run(case: &Case<'_>) -> Answer {
         let names: Vec<&str> = waiting.iter().map(|node| node.name()).collect();
         let sentence = format!("{} {has} no {roles} yet", list(&names));
         let finding = case
-            .finding(&CHECK, &COMING, Severity::Note, sentence)
+            .finding(
+                &CHECK,
+                &COMING,
+                Severity::Note,
+                sentence + &unattended(case),
+            )
+            .next(next(case))
             .about(names);
         return Answer::from(with_labels(finding, &waiting)).again(again);
     }
@@ -105,12 +112,29 @@ fn run(case: &Case<'_>) -> Answer {
             &CHECK,
             &MISSING,
             Severity::Warning,
-            format!("{} {ready} {no_role}{engines}", list(&names)),
+            format!(
+                "{} {ready} {no_role}{engines}{}",
+                list(&names),
+                unattended(case)
+            ),
         )
+        .next(next(case))
         .about(names)
         .since(since);
     let nodes: Vec<&Node<'_>> = found.iter().map(|(node, _)| *node).collect();
     Answer::from(with_labels(finding, &nodes)).again(again)
+}
+
+/// The operator alone gives roles: what to do about it.
+fn next(case: &Case<'_>) -> String {
+    its_turn(case, "why it gives no role")
+}
+
+/// Where nobody will give a role, that is said, as the end of a sentence.
+fn unattended(case: &Case<'_>) -> String {
+    nobody(case).map_or(String::new(), |(why, _)| {
+        format!("; nobody gives roles now: {why}")
+    })
 }
 
 fn with_labels(finding: Finding, nodes: &[&Node<'_>]) -> Finding {

@@ -1,5 +1,6 @@
 //! A pod's `role` label says one thing, its engine another.
 
+use super::operator_down::its_turn;
 use super::several_masters::{CHANGING, IT_PASSES};
 use super::words::{are, list, number};
 use super::{Answer, Case, Check, Node, Severity, Shown, Since, Situation, State, Word};
@@ -12,7 +13,9 @@ pub const CHECK: Check = Check {
     why: "The Service follows the label, the data follows the engine: clients end up at a node that is not what it is \
           called.",
     reads: "role labels, INFO replication and ROLE of every node",
-    next: "{kubectl} get pods -l app={name} -L role shows the labels; the operator's log tells why it does not mend them.",
+    next: "See the labels.\n\
+           $ {kubectl} get pods -l app={name} -L role\n\
+           Look in the operator's log why it does not mend them.",
     situations: &[&DISAGREE, &CHANGING],
     run,
 };
@@ -93,6 +96,10 @@ fn run(case: &Case<'_>) -> Answer {
         .unwrap_or(Since::Seen(case.now));
     let mut finding = case
         .finding(&CHECK, &DISAGREE, Severity::Critical, list(&told))
+        .next(format!(
+            "See the labels.\n$ {{kubectl}} get pods -l app={{name}} -L role\n{}",
+            its_turn(case, "why it does not mend them")
+        ))
         .about(found.iter().map(|(node, ..)| node.name()))
         .since(since);
     for (node, label, role) in &found {

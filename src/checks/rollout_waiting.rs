@@ -16,8 +16,9 @@ pub const CHECK: Check = Check {
     why: "A rollout that waits never gives up: until it goes on, the instance runs on two versions and no master is \
           replaced in the ordinary way.",
     reads: "pods and their revisions, the StatefulSet, status.phase (as the operator itself does), engines",
-    next: "see to what it waits for: {kubectl} describe pod {pod} says more; the screen Operator (key 5) says it for every \
-           instance.",
+    next: "See to what it waits for.\n\
+           $ {kubectl} describe pod {pod}\n\
+           In the console the screen Operator (key 5) tells what it waits for with every instance.",
     situations: &[&WAITING, &ROLLING],
     run,
 };
@@ -136,7 +137,7 @@ fn goes_on(case: &Case<'_>, instance: &Instance<'_>, found: &Waiting) -> Answer 
         ),
     )
     .called(step)
-    .next("wait; the screen Operator (key 5) shows each step.")
+    .next("Wait. In the console the screen Operator (key 5) shows each step.")
     .since(found.since.unwrap_or(Since::Seen(case.now)))
     .resting_on(step, "the steps of the operator's rollout", case.now)
     .resting_on(

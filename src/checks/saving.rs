@@ -24,7 +24,7 @@ pub const CHECK: Check = Check {
     title: "Saving a snapshot",
     why: "A save takes memory beside the data and refuses any other save; whoever wonders about either should see it.",
     reads: "INFO persistence of every node",
-    next: "wait; the screen Storage tells how old the last snapshot is.",
+    next: "Wait. In the console the screen Storage (key 4) tells how old the last snapshot is.",
     situations: &[&SAVES],
     run,
 };

@@ -1,5 +1,6 @@
 //! The master Service sends traffic to something that is not the master, or nowhere though there is one.
 
+use super::operator_down::its_turn;
 use super::several_masters::{CHANGING, IT_PASSES};
 use super::words::list;
 use super::{Answer, Case, Check, Instance, Node, Severity, Shown, Since, Situation, State};
@@ -13,8 +14,10 @@ pub const CHECK: Check = Check {
     title: "Service points elsewhere",
     why: "Clients know only the Service: whatever the engines say, they reach what its endpoints name.",
     reads: "the master Service, its EndpointSlices, INFO replication and ROLE of every node",
-    next: "{kubectl} get endpointslices -l kubernetes.io/service-name={service} -o wide shows where it sends, {kubectl} \
-           describe service {service} what it selects.",
+    next: "See where it sends.\n\
+           $ {kubectl} get endpointslices -l kubernetes.io/service-name={service} -o wide\n\
+           See what it selects.\n\
+           $ {kubectl} get service {service} -o wide",
     situations: &[&ELSEWHERE, &ABSENT, &CHANGING],
     run,
 };
@@ -57,7 +60,7 @@ fn run(case: &Case<'_>) -> Answer {
                 Severity::Critical,
                 format!("the Service {name} of {} does not exist", instance.view.id),
             )
-            .next(REMADE)
+            .next(its_turn(case, "why it does not make it again"))
             .resting_on(format!("no Service {name}"), "list of Services", case.now);
         return finding.into();
     }
@@ -71,10 +74,6 @@ fn run(case: &Case<'_>) -> Answer {
         [] => without_master(case, instance, endpoints),
     }
 }
-
-/// What to do where the Service is gone.
-const REMADE: &str = "an operator at work makes it again at once; enter on the operator's finding in the Fleet tells how the \
-                      operator is. {kubectl} get services shows those that there are.";
 
 fn service_is_absent(case: &Case<'_>, instance: &Instance<'_>) -> bool {
     instance.view.service.is_none()
@@ -215,7 +214,7 @@ fn finding(
     let mut finding = case
         .finding(&CHECK, &ELSEWHERE, Severity::Critical, sentence)
         .meaning(meaning)
-        .next(next(&instance.view.dragonfly.value.service))
+        .next(next(case, instance))
         .since(since);
     if let Some(service) = instance.view.service {
         let selector: Vec<String> = service
@@ -258,9 +257,32 @@ fn finding(
     finding
 }
 
-/// What to do next, about the Service of that name.
-fn next(service: &str) -> String {
-    CHECK.next.replace("{service}", service)
+/// What to do next: of the two that disagree, selector and label, the one that is wrong.
+fn next(case: &Case<'_>, instance: &Instance<'_>) -> String {
+    let name = &*instance.view.dragonfly.value.service;
+    let look = CHECK.next.replace("{service}", name);
+    let (Some(service), Some(master)) = (instance.view.service, instance.master()) else {
+        return look;
+    };
+    // The operator makes every Service select role=master, and gives labels; it sets only the labels right by itself.
+    let steps: Vec<String> = unmet(service, master)
+        .iter()
+        .map(|(key, wanted, is)| match (*key, *wanted) {
+            ("role", "master") => format!(
+                "The label of the master's pod is wrong. {}",
+                its_turn(case, "why it does not label it")
+            ),
+            ("role", _) => format!(
+                "The selector is wrong: the operator makes it role=master. Set it right.\n$ {{kubectl}} patch service {name} \
+                 -p '{{\"spec\":{{\"selector\":{{\"role\":\"master\"}}}}}}'"
+            ),
+            (key, wanted) => format!(
+                "Selector and label {key} disagree ({key}={wanted} against {}): find out who changed which.",
+                is.unwrap_or("none")
+            ),
+        })
+        .collect();
+    format!("{look}\n{}", steps.join("\n"))
 }
 
 fn described(instance: &Instance<'_>, endpoints: &[&String]) -> Vec<String> {
@@ -277,27 +299,47 @@ fn described(instance: &Instance<'_>, endpoints: &[&String]) -> Vec<String> {
         .collect()
 }
 
-/// What keeps the master from being an endpoint, as far as pod and Service tell; nothing where they do not.
+/// What keeps the master from being an endpoint, as far as pod and Service tell, as the end of a sentence; nothing where they
+/// do not.
 fn why_not_an_endpoint(service: Option<&Held<Service>>, master: &Node<'_>) -> String {
-    let labels = &master.view.pod.value.meta.labels;
     if !master.is_ready() {
         return ", which is not ready".to_owned();
     }
     let Some(service) = service else {
         return String::new();
     };
-    let missing: Vec<String> = service
-        .value
-        .selector
-        .iter()
-        .filter(|(key, value)| labels.get(*key) != Some(value))
-        .map(|(key, value)| format!("{key}={value}"))
-        .collect();
-    if missing.is_empty() {
-        String::new()
-    } else {
-        format!(", which lacks the label {}", list(&missing))
+    let unmet = unmet(service, master);
+    if unmet.is_empty() {
+        return String::new();
     }
+    let (selects, is): (Vec<String>, Vec<String>) = unmet
+        .iter()
+        .map(|(key, wanted, is)| {
+            let is = match is {
+                Some(is) => format!("{key}={is}"),
+                None => format!("no {key}"),
+            };
+            (format!("{key}={wanted}"), is)
+        })
+        .unzip();
+    format!(
+        ": the Service selects {}, and the master's pod has {}",
+        list(&selects),
+        list(&is)
+    )
+}
+
+/// What the Service selects by and the master's pod is not: label, value that is selected, value that it has.
+fn unmet<'a>(
+    service: &'a Held<Service>,
+    master: &'a Node<'_>,
+) -> Vec<(&'a str, &'a str, Option<&'a str>)> {
+    let labels = &master.view.pod.value.meta.labels;
+    let selector = service.value.selector.iter();
+    selector
+        .filter(|(key, value)| labels.get(*key) != Some(value))
+        .map(|(key, value)| (&**key, &**value, labels.get(key).map(|is| &**is)))
+        .collect()
 }
 
 /// When the endpoints last changed before our eyes.
@@ -365,8 +407,8 @@ mod tests {
                     instance("orders")
                         .node(master().unlabelled())
                         .node(replica()),
-                    "critical service-elsewhere: the Service orders sends nowhere, though orders-0 acts as master, \
-                     which lacks the label role=master",
+                    "critical service-elsewhere: the Service orders sends nowhere, though orders-0 acts as master: \
+                     the Service selects role=master, and the master's pod has no role",
                 ),
                 (
                     "nowhere, because the master is not ready",

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::words::{are, clock, has, list};
+use super::operator_down::nobody;
+use super::steps::ask;
+use super::words::{are, clock, exact, has, list};
 use super::{
     Answer, Case, Check, Finding, Instance, Node, Severity, Shown, Since, Situation, State, Word,
 };
@@ -14,8 +16,7 @@ pub const CHECK: Check = Check {
     title: "Several masters",
     why: "Two nodes that both take writes drift apart, and one side's writes will be thrown away.",
     reads: "INFO replication and ROLE of every node, role labels, endpoints of the master Service",
-    next: "restart nothing yet: {kubectl} exec {pod} -c dragonfly -- redis-cli -p 9999 INFO replication, on each of \
-           them, shows which has the writes that must be kept.",
+    next: "Restart and delete nothing yet.",
     situations: &[&SPLIT, &ENGINES, &LABELS, &CHANGING],
     run,
 };
@@ -53,7 +54,7 @@ const LABELS: Situation = Situation {
 
 /// What to do about one.
 pub(super) const IT_PASSES: &str =
-    "wait: within seconds they agree, or what is wrong has a name of its own.";
+    "Wait: within seconds they agree, or what is wrong has a name of its own.";
 
 /// A role change on its way, whoever notices it.
 pub(super) const CHANGING: Situation = Situation {
@@ -166,6 +167,8 @@ fn by_engine(case: &Case<'_>, instance: &Instance<'_>, engines: &[&Node<'_>]) ->
                 .max()
                 .unwrap_or(case.now),
         ));
+    let all: Vec<u64> = engines.iter().filter_map(|n| keys(n)).collect();
+    finding = finding.next(which_to_keep(instance, engines));
     for node in engines {
         if let Word::Says { at, .. } = node.word {
             let replid = node
@@ -177,7 +180,7 @@ fn by_engine(case: &Case<'_>, instance: &Instance<'_>, engines: &[&Node<'_>]) ->
                 at,
             );
         }
-        for (text, source, at) in amounts(node) {
+        for (text, source, at) in amounts(node, &all) {
             finding = finding.resting_on(text, source, at);
         }
         finding = finding.resting_on(
@@ -187,6 +190,33 @@ fn by_engine(case: &Case<'_>, instance: &Instance<'_>, engines: &[&Node<'_>]) ->
         );
     }
     finding
+}
+
+/// How to learn which side has the writes that must be kept: roles and replication ids do not tell. Keys and journal offsets
+/// do, and what a comparison says that only one side has.
+fn which_to_keep(instance: &Instance<'_>, engines: &[&Node<'_>]) -> String {
+    let names: Vec<&str> = engines.iter().map(|n| n.name()).collect();
+    let mut steps = format!(
+        "Restart, relabel and delete nothing yet: whichever of {} becomes a replica loses what only it has.",
+        list(&names)
+    );
+    for name in &names {
+        steps.push_str(&format!("\nCount the keys of {name}."));
+        steps.push_str(&ask(name, "INFO keyspace"));
+        steps.push_str(&format!(
+            "\nSee how far the journal of {name} is; ask again in a minute, and the side whose offsets grow is being written to."
+        ));
+        steps.push_str(&ask(name, "DFLY REPLICAOFFSET"));
+        steps.push_str(&format!("\nSee who is connected to {name}."));
+        steps.push_str(&ask(name, "CLIENT LIST"));
+    }
+    let id = &instance.view.id;
+    steps.push_str(&format!(
+        "\nSample keys of every node, to see whose values differ (in the console: ic).\n$ darner compare --context {{context}} \
+         {}/{}",
+        id.namespace, id.name
+    ));
+    steps
 }
 
 /// The masters are two data sets, not one node that only calls itself master: different replication ids, and keys,
@@ -222,15 +252,28 @@ fn is_split(instance: &Instance<'_>, engines: &[&Node<'_>]) -> bool {
 fn sides(engines: &[&Node<'_>]) -> String {
     let mut sides: Vec<(&str, Option<u64>)> = engines.iter().map(|n| (n.name(), keys(n))).collect();
     sides.sort_by_key(|(_, keys)| std::cmp::Reverse(*keys));
+    let all: Vec<u64> = sides.iter().filter_map(|(_, keys)| *keys).collect();
     let told: Vec<String> = sides
         .iter()
         .map(|(name, keys)| match keys {
             Some(0) => format!("{name} has no keys"),
-            Some(keys) => format!("{name} has {} keys", text::count(*keys)),
+            Some(keys) => format!("{name} has {} keys", told_apart(*keys, &all)),
             None => format!("what {name} has is not known"),
         })
         .collect();
     list(&told)
+}
+
+/// A figure among others, rounded unless another one reads the same then.
+fn told_apart(figure: u64, all: &[u64]) -> String {
+    let rounded = text::count(figure);
+    let is_like_another = all
+        .iter()
+        .any(|other| *other != figure && text::count(*other) == rounded);
+    match is_like_another {
+        true => exact(figure),
+        false => rounded,
+    }
 }
 
 fn keys(node: &Node<'_>) -> Option<u64> {
@@ -238,14 +281,14 @@ fn keys(node: &Node<'_>) -> Option<u64> {
 }
 
 /// Keys and journal offset of a side.
-fn amounts(node: &Node<'_>) -> Vec<(String, String, jiff::Timestamp)> {
+fn amounts(node: &Node<'_>, all: &[u64]) -> Vec<(String, String, jiff::Timestamp)> {
     let mut facts = Vec::new();
     let Some(engine) = node.view.engine else {
         return facts;
     };
     if let Some(known) = &engine.keyspace {
         facts.push((
-            format!("{} keys", text::count(known.value.keys)),
+            format!("{} keys", told_apart(known.value.keys, all)),
             format!("INFO keyspace of {}", node.name()),
             known.at,
         ));
@@ -307,7 +350,7 @@ fn by_label(
             ),
         )
         .about(names)
-        .next(RELABEL)
+        .next(relabel(case, instance))
         .since(written.map_or(Since::Seen(case.now), Since::Exactly));
     for node in labels {
         finding = finding.resting_on(
@@ -320,9 +363,25 @@ fn by_label(
 }
 
 /// What to do where only the labels are wrong: no data is at stake yet.
-const RELABEL: &str = "{kubectl} get pods -l app={name} -L role shows the labels; a pod whose engine is a replica should be \
-                       labelled role=replica. An operator at work takes the role from all that are labelled master and \
-                       elects anew.";
+fn relabel(case: &Case<'_>, instance: &Instance<'_>) -> String {
+    let mut steps = "See the labels.\n$ {kubectl} get pods -l app={name} -L role".to_owned();
+    let wrong = instance
+        .nodes
+        .iter()
+        .filter(|n| n.view.label_role() == Some(Role::Master) && n.says(Role::Replica));
+    for node in wrong {
+        let name = node.name();
+        steps.push_str(&format!(
+            "\nLabel {name} as what its engine is, a replica.\n$ {{kubectl}} label pod {name} role=replica --overwrite"
+        ));
+    }
+    let end = match nobody(case) {
+        Some((why, _)) => format!("Nobody else mends the labels: {why}."),
+        None => "Or wait: an operator at work takes the role from all that are labelled master, and elects anew."
+            .to_owned(),
+    };
+    format!("{steps}\n{end}")
+}
 
 fn label(node: &Node<'_>) -> &'static str {
     node.view.label_role().map_or("with no role", Role::word)

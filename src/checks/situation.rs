@@ -74,6 +74,7 @@ pub fn situations() -> Vec<(&'static Situation, Vec<&'static Check>)> {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::panic)]
     use super::*;
+    use crate::checks::Severity;
     use std::collections::BTreeSet;
 
     /// What is worth a word and no illness.
@@ -121,6 +122,23 @@ mod tests {
             }
             assert!(!checks.is_empty());
         }
+    }
+
+    /// A critical finding under a milder class would stand there with a milder sign, and be missing from `N ill`.
+    #[test]
+    fn severity_and_class_of_a_finding_agree() {
+        for class in State::ALL {
+            for severity in [Severity::Note, Severity::Warning, Severity::Critical] {
+                let state = severity.class(*class);
+                assert!(state >= *class, "{class:?} {severity:?}");
+                if severity == Severity::Critical {
+                    assert!(state.is_ill() && state >= State::Critical, "{class:?}");
+                } else {
+                    assert_eq!(state, *class);
+                }
+            }
+        }
+        assert!(State::Critical > State::Degraded && State::Critical > State::Unknown);
     }
 
     #[test]

@@ -30,8 +30,10 @@ pub const CHECK: Check = Check {
     title: "Engine answers late",
     why: "A node that is starved of CPU, swaps or runs a long script answers everything, too late for whoever waits.",
     reads: "round trip of PING to every node, and of the API server's heartbeat",
-    next: "{kubectl} exec {pod} -c dragonfly -- redis-cli -p 9999 SLOWLOG GET 10 shows long commands; {kubectl} top pod {pod} \
-           whether it is short of CPU.",
+    next: "See long commands.\n\
+           $ {redis-cli} SLOWLOG GET 10\n\
+           See whether it is short of CPU.\n\
+           $ {kubectl} top pod {pod} --containers",
     situations: &[&SLOW],
     run,
 };

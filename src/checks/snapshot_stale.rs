@@ -39,8 +39,10 @@ pub const CHECK: Check = Check {
     title: "Snapshots not made",
     why: "A schedule that is lost, or saves that do not happen, are seen only when a restart loads what is left.",
     reads: "spec.snapshot, INFO persistence and INFO server of every node, CONFIG GET snapshot_cron",
-    next: "{kubectl} exec {pod} -c dragonfly -- redis-cli -p 9999 CONFIG GET snapshot_cron shows whether it has its schedule; \
-           BGSAVE in its place makes one now.",
+    next: "See whether it has its schedule.\n\
+           $ {redis-cli} CONFIG GET snapshot_cron\n\
+           Make a snapshot now.\n\
+           $ {redis-cli} BGSAVE",
     situations: &[&STALE, &SCHEDULE_LOST],
     run,
 };

@@ -1,6 +1,7 @@
 //! A list without which an instance cannot be judged is not being followed: not listed yet, not permitted, or broken.
 
 use super::case::is_followed;
+use super::steps::of_fault;
 use super::{Answer, Case, Check, Finding, Severity, Shown, Since, Situation, State};
 use crate::domain::object::Dragonfly;
 use crate::domain::world::{Held, Source};
@@ -12,7 +13,9 @@ pub const CHECK: Check = Check {
     title: "A needed list is not followed",
     why: "Without its pods and endpoints an instance is neither healthy nor ill: it is not known.",
     reads: "the standing watches of Dragonfly objects, pods and EndpointSlices",
-    next: "r asks again at once; {kubectl} get pods tells whether the API server answers others.",
+    next: "Press r in the console: it asks again at once.\n\
+           See whether the API server answers others.\n\
+           $ {kubectl} get pods",
     situations: &[&SILENT],
     run,
 };
@@ -100,7 +103,7 @@ fn finding(
         .finding(&CHECK, &SILENT, severity, sentence)
         .since(Since::Seen(since));
     match fault {
-        Some(fault) => finding.next(fault.hint.clone()).resting_on(
+        Some(fault) => finding.next(of_fault(fault)).resting_on(
             if fault.detail.is_empty() {
                 fault.message.clone()
             } else {

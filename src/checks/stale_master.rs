@@ -28,7 +28,7 @@ const FEW: u64 = 10;
 pub const EMPTY: Situation = Situation {
     id: "empty-master",
     word: "empty master",
-    class: State::Degraded,
+    class: State::Critical,
     rule: "as stale-master, and the master has less than a hundredth of the keys",
     meaning: "Clients read nothing where data was, and write to an empty data set. Replicas that follow it lose what they hold.",
     accounts_for: &["schedule-lost"],
@@ -39,7 +39,7 @@ pub const EMPTY: Situation = Situation {
 pub const STALE: Situation = Situation {
     id: "stale-master",
     word: "stale master",
-    class: State::Degraded,
+    class: State::Critical,
     rule: "within a day: the master's first count of keys after it restarted, was replaced or became master is less than half of \
            what it (or the master before it) had, at least 10, and it still has no more than half; or it has restarted and a \
            replica that does not follow it holds more than twice its keys",
@@ -72,8 +72,11 @@ pub const CHECK: Check = Check {
     why: "A master that restarts empty or with an old snapshot is green in everything else, and its replicas copy the loss.",
     reads: "keys of every node before and after restarts, replacements and role changes that we saw; keys of nodes that do not \
             follow the master; the last end of the master's container, INFO server",
-    next: "before anything else keep what is left: restart and delete nothing. {kubectl} exec {pod} -c dragonfly -- redis-cli -p \
-           9999 INFO keyspace on every node shows who holds most; snapshots are in the pods' /dragonfly/snapshots.",
+    next: "Before anything else keep what is left: restart and delete nothing.\n\
+           See who holds most, on every node.\n\
+           $ {redis-cli} INFO keyspace\n\
+           Snapshots are in the pods' /dragonfly/snapshots.\n\
+           $ {kubectl} exec {pod} -c dragonfly -- ls -l /dragonfly/snapshots",
     situations: &[&EMPTY, &STALE, &UNSEEN],
     run,
 };
@@ -146,14 +149,14 @@ fn run(case: &Case<'_>) -> Answer {
         })
         .map(Node::name)
         .collect();
-    if !richer.is_empty() {
+    if let Some(rich) = richer.first() {
         finding = finding.next(format!(
-            "{} still {} more, and loses it as soon as it follows {name}: keep it as it is, let nobody restart it, and copy the \
-             data from there ({{kubectl}} exec {} -c dragonfly -- redis-cli -p 9999 BGSAVE makes a snapshot of it). {id} must \
-             not be failed over before.",
+            "{} still {} more, and loses it as soon as it follows {name}: keep it as it is, and let nobody restart it or fail \
+             {id} over.\nMake a snapshot of it first.{}\nThen see that it is there.\n$ {{kubectl}} exec {rich} -c dragonfly -- ls -l \
+             /dragonfly/snapshots",
             list(&richer),
             super::words::number(richer.len(), "holds", "hold"),
-            richer.first().copied().unwrap_or_default(),
+            super::steps::ask(rich, "BGSAVE"),
         ));
     }
     finding.into()
@@ -401,8 +404,8 @@ mod tests {
 
     #[test]
     fn a_master_that_comes_back_with_less_is_told_and_what_clients_delete_is_not() {
-        let empty = "critical degraded: orders-0, the master, restarted and came back with 0 keys where 1,000 were before";
-        let stale = "critical degraded: orders-0, the master, restarted and came back with 400 keys where 1,000 were before";
+        let empty = "critical critical: orders-0, the master, restarted and came back with 0 keys where 1,000 were before";
+        let stale = "critical critical: orders-0, the master, restarted and came back with 400 keys where 1,000 were before";
         for (name, f, wanted) in [
             ("healthy", healthy().build(), "pass"),
             (

@@ -12,7 +12,9 @@ pub const CHECK: Check = Check {
     title: "Replica of another instance",
     why: "A replica that follows another instance's master holds that instance's data: promoted, it serves strangers' keys.",
     reads: "INFO replication of masters and replicas, addresses of all pods of Dragonfly in the context",
-    next: "do not promote {pod}; {kubectl} delete pod {pod} makes the operator configure it anew.",
+    next: "Do not promote {pod}.\n\
+           Make the operator configure it anew: a new pod takes its place.\n\
+           $ {kubectl} delete pod {pod}",
     situations: &[&STRAY, &FOLLOWED],
     run,
 };
@@ -20,7 +22,7 @@ pub const CHECK: Check = Check {
 const STRAY: Situation = Situation {
     id: "stray-replica",
     word: "stray replica",
-    class: State::Degraded,
+    class: State::Critical,
     rule: "a replica names the address of a pod of another instance as its master, and its own instance's master does not \
            list it as online",
     meaning: "It holds another instance's data: whoever reads from it reads strangers' keys, and it must not be promoted.",
@@ -70,7 +72,7 @@ fn run(case: &Case<'_>) -> Answer {
     let mut finding = case
         .finding(&CHECK, &FOLLOWED, Severity::Warning, list(&told))
         .about(followed.iter().map(|one| one.node.to_string()))
-        .next("look at the instance that the pod belongs to: that pod follows the wrong master.");
+        .next("Look at the instance that the pod belongs to: that pod follows the wrong master.");
     for one in &followed {
         finding = finding.resting_on(
             one.words(),

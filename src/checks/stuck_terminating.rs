@@ -4,11 +4,16 @@
 //! Machines are not among the standing questions, for reading them is a right that few have. The pod itself tells: what it
 //! was evicted for, that it is not ready any more, how long its deletion was asked for, and whether its engine answers.
 
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
 use super::case::later;
-use super::words::list;
-use super::{Answer, Case, Check, Node, Severity, Shown, Since, Situation, State, Word};
-use crate::domain::Role;
-use crate::domain::text;
+use super::words::{list, number};
+use super::{Answer, Case, Check, Node, Severity, Shown, Since, Situation, State, Subject, Word};
+use crate::domain::object::Pod;
+use crate::domain::world::Held;
+use crate::domain::{Role, text};
 
 /// How long a pod may take to end when nothing says that its machine is lost, seconds: a large snapshot is saved within it.
 const ENDING: i64 = 300;
@@ -25,26 +30,43 @@ pub const STUCK: Situation = Situation {
     shown: Shown::By(&["lost-node"]),
 };
 
+/// The machine itself, said once for all instances that had pods on it.
+pub const LOST: Situation = Situation {
+    id: "machine-lost",
+    word: "machine lost",
+    class: State::Degraded,
+    rule: "pods of instances were evicted from a machine that does not answer, and cannot end there",
+    meaning: "What ran there is neither served nor replaced until the machine is back, or its Node object is deleted.",
+    accounts_for: &[],
+    shown: Shown::By(&["lost-node"]),
+};
+
 /// The check.
 pub const CHECK: Check = Check {
     id: "stuck-terminating",
     title: "Pod stuck Terminating",
     why: "A pod on a lost machine stays Terminating for ever, and its StatefulSet makes no other in its place.",
     reads: "deletion, conditions and reason of every pod, and whether its engine answers",
-    next: "{kubectl} get nodes shows whether its machine is gone. If it is for good, delete the Node object. Only when its \
-           process is certainly dead: {kubectl} delete pod {pod} --force --grace-period=0.",
-    situations: &[&STUCK],
+    next: "See whether its machine is gone.\n\
+           $ {cluster} get nodes\n\
+           If it is gone for good, delete its Node object: its pods go with it.\n\
+           Only when its process is certainly dead, and its Node object must stay: take the pod away by force.\n\
+           $ {kubectl} delete pod {pod} --force --grace-period=0",
+    situations: &[&STUCK, &LOST],
     run,
 };
 
 fn run(case: &Case<'_>) -> Answer {
+    if matches!(case.subject, Subject::Context(_)) {
+        return machines(case);
+    }
     let Some(instance) = case.judgeable() else {
         return Answer::NOT_APPLICABLE;
     };
     let mut again = None;
     let mut stuck: Vec<(&Node<'_>, Option<String>)> = Vec::new();
     for node in instance.nodes.iter().filter(|n| n.is_going()) {
-        if let Some(why) = lost(node) {
+        if let Some(why) = why_lost(node) {
             stuck.push((node, Some(why)));
             continue;
         }
@@ -83,6 +105,7 @@ fn run(case: &Case<'_>) -> Answer {
             },
             list(&told),
         )
+        .next(next(&stuck))
         .about(stuck.iter().map(|(node, _)| node.name()))
         .since(since);
     for (node, _) in &stuck {
@@ -121,14 +144,101 @@ fn run(case: &Case<'_>) -> Answer {
     Answer::from(finding).again(again)
 }
 
+/// What to do, with the machine by name where it is lost.
+fn next(stuck: &[(&Node<'_>, Option<String>)]) -> String {
+    let lost = stuck.iter().find(|(_, why)| why.is_some());
+    let machine = lost.and_then(|(node, _)| node.view.pod.value.machine.as_deref());
+    let by_force = CHECK.next.split_once(BY_FORCE);
+    match (machine, by_force) {
+        (Some(machine), Some((_, tail))) => format!("{}\n{BY_FORCE}{tail}", of_machine(machine)),
+        _ => String::new(),
+    }
+}
+
+/// What the last step begins with.
+const BY_FORCE: &str = "Only when";
+
+/// What to do about a machine that is lost.
+fn of_machine(machine: &str) -> String {
+    let machine = text::shell_word(machine);
+    format!(
+        "See whether {machine} is gone.\n$ {{cluster}} get node {machine} -o wide\nIf it comes back, its pods end by \
+         themselves.\nIf it is gone for good, delete its Node object: its pods go with it, and others are made.\n$ {{cluster}} \
+         delete node {machine}"
+    )
+}
+
+/// Machines that are lost, by the pods of instances that cannot end there.
+fn machines(case: &Case<'_>) -> Answer {
+    // Asked at every heartbeat: where nothing is being deleted, nobody is looked at.
+    let is_going = |held: &Held<Pod>| held.value.meta.deleting.is_some();
+    if !case.context.pods.iter().any(is_going) {
+        return Answer::PASS;
+    }
+    let mut lost: BTreeMap<String, Vec<(String, Timestamp)>> = BTreeMap::new();
+    let mut since = case.now;
+    for id in case.context.instances() {
+        let subject = Subject::Instance(id);
+        let Some(of_instance) = Case::of(case.world, &subject, case.limits, case.now) else {
+            continue;
+        };
+        let Some(instance) = of_instance.judgeable() else {
+            continue;
+        };
+        for node in instance.nodes.iter().filter(|n| n.is_going()) {
+            let pod = &node.view.pod.value;
+            let (Some(_), Some(machine)) = (why_lost(node), &pod.machine) else {
+                continue;
+            };
+            since = since.min(asked(case, node).unwrap_or(case.now));
+            let name = format!("{}/{}", pod.meta.namespace, pod.meta.name);
+            lost.entry(machine.clone())
+                .or_default()
+                .push((name, node.view.pod.changed));
+        }
+    }
+    if lost.is_empty() {
+        return Answer::PASS;
+    }
+    let told: Vec<String> = lost
+        .iter()
+        .map(|(machine, pods)| {
+            let pods: Vec<&str> = pods.iter().map(|(name, _)| name.as_str()).collect();
+            format!(
+                "machine {machine} is lost: it does not answer, and {} {} evicted from it and cannot end",
+                list(&pods),
+                number(pods.len(), "was", "were")
+            )
+        })
+        .collect();
+    let steps: Vec<String> = lost.keys().map(|machine| of_machine(machine)).collect();
+    let mut finding = case
+        .finding(&CHECK, &LOST, Severity::Warning, told.join("; "))
+        .next(steps.join("\n"))
+        .about(lost.values().flatten().map(|(name, _)| name.clone()))
+        .since(case.exactly(since));
+    for (machine, pods) in &lost {
+        for (pod, changed) in pods {
+            finding = finding.resting_on(
+                format!(
+                    "it is on {machine}, its deletion was asked for, and its engine is not heard"
+                ),
+                format!("pod {pod}"),
+                *changed,
+            );
+        }
+    }
+    finding.into()
+}
+
 /// When its deletion was asked for, by our clock.
-fn asked(case: &Case<'_>, node: &Node<'_>) -> Option<jiff::Timestamp> {
+fn asked(case: &Case<'_>, node: &Node<'_>) -> Option<Timestamp> {
     let asked = node.view.pod.value.meta.deleting?;
     Some(case.context.by_our_clock(asked).min(case.now))
 }
 
 /// What tells that its machine is lost; `None` while its engine is heard, for then somebody there lives.
-fn lost(node: &Node<'_>) -> Option<String> {
+fn why_lost(node: &Node<'_>) -> Option<String> {
     if matches!(node.word, Word::Says { .. }) {
         return None;
     }
@@ -158,7 +268,7 @@ fn words(node: &Node<'_>, lost: Option<&str>) -> String {
         .unwrap_or("its machine");
     match lost {
         Some(why) => format!(
-            "{name}{role} is stuck Terminating: {machine} does not answer and it was evicted from there ({why})"
+            "{name}{role} is stuck Terminating: its machine {machine} is lost, and it was evicted from there ({why})"
         ),
         None => format!("{name}{role} is stuck Terminating: its process on {machine} does not end"),
     }
@@ -219,7 +329,7 @@ mod tests {
                     "orders-0",
                     evicted,
                 ),
-                "critical degraded: orders-0, labelled master, is stuck Terminating: worker-1 does not answer and it was evicted \
+                "critical critical: orders-0, labelled master, is stuck Terminating: its machine worker-1 is lost, and it was evicted \
                  from there (DeletionByTaintManager)",
             ),
             (
@@ -232,7 +342,7 @@ mod tests {
                     "orders-0",
                     evicted,
                 ),
-                "warning degraded: orders-0 is stuck Terminating: worker-1 does not answer and it was evicted from there \
+                "warning degraded: orders-0 is stuck Terminating: its machine worker-1 is lost, and it was evicted from there \
                  (DeletionByTaintManager)",
             ),
             (

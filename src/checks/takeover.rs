@@ -24,17 +24,21 @@ pub const CHECK: Check = Check {
     why: "While a takeover is held up nobody can write, every pod is Ready, and nothing in INFO of the old master shows it.",
     reads: "INFO replication, PING and ROLE of every node; the data port of the old master and, while a node leaves questions \
             open or the instance is in view, its CLIENT LIST",
-    next: "never send REPLTAKEOVER again: a second one ends the new master (v1.39). {kubectl} exec {pod} -c dragonfly -- \
-           redis-cli -p 9999 CLIENT LIST, on the old master, shows in phase=send who does not read; CLIENT KILL ID of that \
-           client lets the takeover go on.",
+    next: "Never send REPLTAKEOVER again: a second one ends the new master (v1.39).\n\
+           See on the old master who does not read: it is in phase=send.\n\
+           $ {redis-cli} CLIENT LIST\n\
+           End that client's connection: the takeover goes on. Put its id in the place of ID.\n\
+           $ {redis-cli} CLIENT KILL ID ID",
     situations: &[&IN_PROGRESS, &WEDGED, &OLD_MASTER_UP],
     run,
 };
 
+/// What the step begins with that names no client.
+const BY_HAND: &str = "End that client's connection";
+
 /// What to do where the old master is not known.
-const NEXT_UNKNOWN: &str = "never send REPLTAKEOVER again: a second one ends the new master (v1.39). On the old master, CLIENT \
-                            LIST shows in phase=send who does not read; CLIENT KILL ID of that client lets the takeover \
-                            go on.";
+const NEXT_UNKNOWN: &str = "Never send REPLTAKEOVER again: a second one ends the new master (v1.39).\n\
+    Look on the old master who does not read: it is in phase=send of its CLIENT LIST. CLIENT KILL ID of that client lets the takeover go on.";
 
 const IN_PROGRESS: Situation = Situation {
     id: "takeover-in-progress",
@@ -169,7 +173,7 @@ fn run(case: &Case<'_>) -> Answer {
     };
     // What holds it up is on the old master; the target knows nothing of it.
     let next = match old {
-        Some(old) => CHECK.next.replace("{pod}", old.name()),
+        Some(old) => steps_on(old),
         None => NEXT_UNKNOWN.to_owned(),
     };
     let about = target.iter().map(|(n, _)| *n).chain(old);
@@ -192,6 +196,27 @@ fn run(case: &Case<'_>) -> Answer {
         finding = finding.resting_on(text.clone(), source.clone(), *at);
     }
     Answer::from(held_up(finding, old)).again((due > case.now).then_some(due))
+}
+
+/// The steps on the old master, with the clients by name that its CLIENT LIST tells.
+fn steps_on(old: &Node<'_>) -> String {
+    let list = old.view.engine.and_then(|e| e.client_list.as_ref());
+    let slow = list.map_or(&[] as &[_], |list| &list.value.slow);
+    let named: Vec<String> = slow
+        .iter()
+        .filter(|client| client.send_wait.is_some())
+        .filter_map(|client| {
+            Some(format!(
+                "\nEnd the connection of {}, which does not read its replies: the takeover goes on.\n$ {{redis-cli}} CLIENT KILL ID {}",
+                client.addr, client.id?
+            ))
+        })
+        .collect();
+    let text = match (named.as_slice(), CHECK.next.split_once(BY_HAND)) {
+        ([_, ..], Some((before, _))) => format!("{}{}", before.trim_end(), named.concat()),
+        _ => CHECK.next.to_owned(),
+    };
+    super::steps::on(&text, old.name())
 }
 
 /// Since when the target of a takeover lets INFO replication hang: everything else is answered. PING and ROLE go out before
@@ -289,8 +314,9 @@ fn old_master_up(case: &Case<'_>, instance: &Instance<'_>, old: &Node<'_>) -> Fi
         .covering(silent.iter().copied())
         .since(since)
         .next(
-            "the takeover's deadline ends it, once every node answers; until then look for a node that does not. \
-             {kubectl} delete pod {pod} ends it at once: the new master has all of its data.",
+            "The takeover's deadline ends it, once every node answers; until then look for a node that does not.\n\
+             End it at once: the new master has all of its data.\n\
+             $ {kubectl} delete pod {pod}",
         );
     match lock(&old.view, case.now) {
         Some((text, source, at)) => finding.resting_on(text, source, at),

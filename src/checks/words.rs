@@ -37,6 +37,19 @@ pub fn counted(count: u64, one: &str, several: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { several })
 }
 
+/// A figure in full: `902,113`.
+pub fn exact(figure: u64) -> String {
+    let digits = figure.to_string();
+    let mut out = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
 /// The text in brackets after a space, or after a colon if it has brackets of its own; nothing for an empty one.
 pub fn bracketed(text: &str) -> String {
     if text.is_empty() {
@@ -68,6 +81,14 @@ mod tests {
             (&["a", "b", "c"], "a, b and c"),
         ] {
             assert_eq!(list(names), wanted);
+        }
+        for (figure, wanted) in [
+            (0, "0"),
+            (999, "999"),
+            (1_000, "1,000"),
+            (1_902_113, "1,902,113"),
+        ] {
+            assert_eq!(exact(figure), wanted);
         }
         assert_eq!(
             clock("2026-01-02T03:04:05.9Z".parse().unwrap()),

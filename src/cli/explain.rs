@@ -164,11 +164,16 @@ fn plain(told: &Explanation, now: Timestamp) -> String {
         for fact in &finding.evidence {
             out.push_str(&format!("  - {}\n", fact.words(now)));
         }
-        out.push_str(&format!(
-            "  {}\n  Next: {}\n",
-            finding.why(),
-            finding.next_step()
-        ));
+        out.push_str(&format!("  {}\n  Next:\n", finding.why()));
+        for step in finding.steps() {
+            if !step.say.is_empty() {
+                out.push_str(&format!("  - {}\n", step.say));
+            }
+            // On a line of its own, however long: it is there to be copied.
+            if let Some(command) = step.command {
+                out.push_str(&format!("    {command}\n"));
+            }
+        }
     }
     for known in &told.known {
         out.push_str(&format!("\n{}\n", known.of));
@@ -194,11 +199,16 @@ fn markdown(told: &Explanation, now: Timestamp) -> String {
         for fact in &finding.evidence {
             out.push_str(&format!("- {}\n", escape(&fact.words(now))));
         }
-        out.push_str(&format!(
-            "\n{}\n\nNext: `{}`\n",
-            escape(finding.why()),
-            text::one_line(&finding.next_step())
-        ));
+        out.push_str(&format!("\n{}\n\nNext:\n\n", escape(finding.why())));
+        for step in finding.steps() {
+            out.push_str(&format!("- {}\n", escape(&step.say)));
+            if let Some(command) = step.command {
+                out.push_str(&format!(
+                    "\n  ```sh\n  {}\n  ```\n\n",
+                    text::one_line(&command)
+                ));
+            }
+        }
     }
     for known in &told.known {
         out.push_str(&format!("\n## What is known of {}\n\n", escape(&known.of)));
@@ -243,11 +253,21 @@ struct OneFinding {
     severity: &'static str,
     sentence: String,
     meaning: String,
-    /// What to do next, ready to be copied.
+    /// What to do next, as text: a line for each step.
     next: String,
+    /// The same as data.
+    steps: Vec<OneStep>,
     since: Timestamp,
     since_is_exact: bool,
     evidence: Vec<OneFact>,
+}
+
+#[derive(Debug, Serialize)]
+struct OneStep {
+    /// What to do, or what the command shows.
+    say: String,
+    /// One line, ready to be run.
+    command: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -295,6 +315,14 @@ fn subject(told: &Explanation) -> OneSubject {
                 sentence: finding.sentence.clone(),
                 meaning: finding.meaning.clone(),
                 next: finding.next_step(),
+                steps: finding
+                    .steps()
+                    .into_iter()
+                    .map(|step| OneStep {
+                        say: step.say,
+                        command: step.command,
+                    })
+                    .collect(),
                 since: finding.since.at(),
                 since_is_exact: matches!(finding.since, Since::Exactly(_)),
                 evidence: finding.evidence.iter().map(fact).collect(),

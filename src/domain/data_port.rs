@@ -114,7 +114,17 @@ impl DataPort {
                 format!("its data port fails at the {}: {}", self.stage.word(), fault.message)
             }
             Found::TimedOut => {
-                format!("its data port does not answer in time, at the {}", self.stage.word())
+                match self.stage {
+                    Stage::Connection => "its data port does not take a connection in time".to_owned(),
+                    stage => format!(
+                        "its data port takes connections, but does not answer {} in time",
+                        match stage {
+                            Stage::Connection | Stage::Tls => "the TLS handshake",
+                            Stage::Login => "the login",
+                            Stage::Command => "a command",
+                        }
+                    ),
+                }
             }
             Found::NoWay(fault) => format!("its data port cannot be tried: {}", fault.message),
         };

@@ -52,6 +52,8 @@ pub enum Command {
     Explain,
     /// Copy something about the selection.
     Copy(Copied),
+    /// Copy the command of that number from the explanation that is open.
+    CopyStep(Arc<str>),
     /// Jump to a related thing.
     Jump(Target),
     /// Show what was said before: notices and problems.
@@ -407,6 +409,12 @@ pub const WITH_TEXT: &[TextCommandDoc] = &[
         make: Command::SetFilter,
     },
     TextCommandDoc {
+        name: "copy-step",
+        text: "the number of a command",
+        doc: "copy a command from the steps of the explanation that is open",
+        make: Command::CopyStep,
+    },
+    TextCommandDoc {
         name: "sort",
         text: "a column",
         doc: "sort by a column",
@@ -446,6 +454,7 @@ impl Command {
             Command::Go(text) => Some(("go", text)),
             Command::Show(text) => Some(("show", text)),
             Command::SetFilter(text) => Some(("filter", text)),
+            Command::CopyStep(text) => Some(("copy-step", text)),
             Command::Sort(Sorting::By(text)) => Some(("sort", text)),
             _ => None,
         }
@@ -485,6 +494,7 @@ mod tests {
             "go fleet",
             "show infra/db/cache",
             "filter lag>100 !apps",
+            "copy-step 3",
             "sort lag",
         ] {
             let command = Command::parse(text).unwrap();

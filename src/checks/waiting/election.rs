@@ -30,7 +30,11 @@ pub(super) fn waiting(instance: &Instance<'_>, version: Version) -> Option<Waiti
                 "its own next look: {} are labelled master, so it takes the role from all of them{then}",
                 list(&names)
             );
-            let waiting = Waiting::at(Gate::Election, sentence).its_own(true);
+            let step = format!(
+                "take the role from {}, which are all labelled master, and elect one",
+                list(&names)
+            );
+            let waiting = Waiting::at(Gate::Election, sentence).its_own(Some(step));
             Some(waiting.about(ready.iter().copied()))
         }
         (_, []) => {
@@ -57,7 +61,10 @@ pub(super) fn waiting(instance: &Instance<'_>, version: Version) -> Option<Waiti
             };
             Some(
                 Waiting::at(Gate::Election, sentence)
-                    .its_own(elected(instance, version).is_some())
+                    .its_own(
+                        elected(instance, version)
+                            .map(|next| format!("elect {} as master ({cause})", next.name())),
+                    )
                     .about(lost.copied())
                     .since(since),
             )
@@ -126,6 +133,8 @@ fn promoted(instance: &Instance<'_>, node: &Node<'_>, version: Version) -> Optio
         ),
     };
     // In a rollout it looks at nodes of the new revision only.
-    let waiting = Waiting::at(Gate::Election, sentence).its_own(version >= Version(1, 5, 0));
+    let step = format!("make {name} the master that its label says it is");
+    let waiting = Waiting::at(Gate::Election, sentence)
+        .its_own((version >= Version(1, 5, 0)).then_some(step));
     (!instance.nodes.is_empty()).then(|| waiting.about([node]))
 }

@@ -82,8 +82,9 @@ pub struct Waiting {
     pub since: Option<Since>,
     /// When time alone can change it.
     pub again_at: Option<Timestamp>,
-    /// It waits for nobody: it is a step that the operator takes by itself at its next look.
-    pub is_its_own: bool,
+    /// It waits for nobody: it is a step that the operator takes by itself at its next look, and this step: `make orders-2 a
+    /// replica`.
+    pub its_own: Option<String>,
 }
 
 impl Waiting {
@@ -94,7 +95,7 @@ impl Waiting {
             about: Vec::new(),
             since: None,
             again_at: None,
-            is_its_own: false,
+            its_own: None,
         }
     }
 
@@ -103,9 +104,9 @@ impl Waiting {
         self
     }
 
-    /// The same, as a step that it takes by itself.
-    fn its_own(mut self, is: bool) -> Self {
-        self.is_its_own = is;
+    /// The same, as a step that it takes by itself; which.
+    fn its_own(mut self, step: Option<String>) -> Self {
+        self.its_own = step;
         self
     }
 
@@ -292,7 +293,11 @@ fn role(instance: &Instance<'_>, version: Version) -> Option<Waiting> {
     };
     Some(
         Waiting::at(Gate::Role, sentence)
-            .its_own(fit::for_operator(node, version).is_ok())
+            .its_own(
+                fit::for_operator(node, version)
+                    .is_ok()
+                    .then(|| format!("make {name} a replica")),
+            )
             .about([*node])
             .since(node.view.relabelled.map(Since::Seen)),
     )

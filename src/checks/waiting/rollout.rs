@@ -58,7 +58,7 @@ pub(super) fn start(instance: &Instance<'_>) -> Option<Waiting> {
     let its_own = matches!(phase, Some("Ready" | "ready"));
     Some(
         Waiting::at(Gate::RolloutStart, sentence)
-            .its_own(its_own)
+            .its_own(its_own.then(|| "begin a rollout".to_owned()))
             .about(old),
     )
 }
@@ -211,7 +211,7 @@ fn next(instance: &Instance<'_>, revision: &str, version: Version) -> Waiting {
             node.name()
         );
         return Waiting::at(Gate::Rollout(4), sentence)
-            .its_own(true)
+            .its_own(Some(format!("delete {}, an old replica", node.name())))
             .about([node]);
     }
     if let Some(node) = old(instance, revision).next() {
@@ -235,5 +235,7 @@ fn next(instance: &Instance<'_>, revision: &str, version: Version) -> Waiting {
         Gate::Rollout(6),
         "its own next look: every pod is of the new revision, and only the phase is to be set",
     )
-    .its_own(true)
+    .its_own(Some(
+        "set the phase: every pod is of the new revision".to_owned(),
+    ))
 }

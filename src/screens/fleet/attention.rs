@@ -144,7 +144,9 @@ pub(crate) fn evidence_text(see: &See<'_>, subject: &Subject) -> String {
                 at(evidence.at)
             ));
         }
-        text.push_str(&format!("  next: {}\n", finding.next_step()));
+        for step in finding.next_step().lines() {
+            text.push_str(&format!("  next: {step}\n"));
+        }
     }
     text
 }

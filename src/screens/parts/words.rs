@@ -14,7 +14,8 @@ pub fn state_sign(state: State) -> Glyph {
         State::Syncing => Glyph::Syncing,
         State::Degraded => Glyph::Warning,
         State::Unknown => Glyph::Unknown,
-        State::RolesDisagree
+        State::Critical
+        | State::RolesDisagree
         | State::ServiceElsewhere
         | State::SeveralMasters
         | State::NoMaster => Glyph::Broken,
@@ -28,7 +29,8 @@ pub fn state_tone(state: State) -> Tone {
         State::Syncing => Tone::Syncing,
         State::Degraded => Tone::Degraded,
         State::Unknown => Tone::Unknown,
-        State::RolesDisagree
+        State::Critical
+        | State::RolesDisagree
         | State::ServiceElsewhere
         | State::SeveralMasters
         | State::NoMaster => Tone::Broken,

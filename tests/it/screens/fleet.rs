@@ -246,7 +246,7 @@ fn contexts_that_show_nothing_say_why() {
         seen.push_str(&story.text());
         story.press("esc j");
     }
-    assert!(seen.contains("run `corp-login refresh`"), "{seen}");
+    assert!(seen.contains("c1 corp-login refresh"), "{seen}");
     assert!(
         seen.contains("deadline has elapsed"),
         "the raw cause: {seen}"

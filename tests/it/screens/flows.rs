@@ -327,6 +327,48 @@ fn what_the_filter_looks_for_is_set_off() {
 }
 
 #[test]
+fn a_step_of_an_explanation_is_copied_by_the_key_that_stands_before_it() {
+    let mut story = story();
+    story.press("n").press("x");
+    // The key before the command, and the same in the footer.
+    story
+        .says("Next: ")
+        .says("c1 kubectl --context ")
+        .says("copy a command");
+    story.press("c 1");
+    let effects = story.take_effects();
+    let [Effect::Copy { what, text }] = effects.as_slice() else {
+        panic!("{effects:?}");
+    };
+    assert!(text.starts_with("kubectl --context "), "{text}");
+    assert!(!text.contains(['{', '\n']), "{text}");
+    let short = text.rsplit(' ').next().unwrap();
+    assert!(
+        what.starts_with("command 1 (") && what.contains(short),
+        "{what}"
+    );
+    story.send(Msg::Outcome(Outcome::Copied { what: what.clone() }));
+    story.says("handed to the terminal's clipboard");
+    // The usual key copies the first, as it copies the command that shows the selection elsewhere.
+    story.press("c c");
+    let effects = story.take_effects();
+    assert!(
+        matches!(effects.as_slice(), [Effect::Copy { text: same, .. }] if same == text),
+        "{effects:?}"
+    );
+    story.press("c 9").says("there is no command 9");
+    assert_eq!(story.take_effects(), []);
+    story.press("?").says("Copy command 1 of the explanation");
+    // Without an explanation there is nothing to copy from.
+    story
+        .press("esc esc esc")
+        .press(":")
+        .type_text("copy-step 1")
+        .press("enter");
+    story.says("steps are copied from an explanation");
+}
+
+#[test]
 fn outcomes_are_told() {
     let mut story = story();
     story.press("c n");

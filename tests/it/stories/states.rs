@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use darner::checks::{Finding, Judgement, Shown, Subject, situations};
+use darner::checks::{Finding, Judgement, Severity, Shown, State, Subject, situations};
 use darner::cli::args::Reach;
 use darner::cli::fleet::{Fleet, choose};
 use darner::cli::gather::Gathering;
@@ -120,6 +120,7 @@ const ROWS: &[Row] = &[
     row("rollout-waiting", "rollout-stuck", GITLAB),
     row("rollout-waiting", "rollout-unstable", MAIN),
     row("stuck-terminating", "lost-node", MAIN),
+    row("machine-lost", "lost-node", On::Context("lab-infra")),
     row("ready-while-loading", "ready-while-loading", MAIN),
     row("stale-master", "stale-master", MAIN),
     // Its replicas have stopped for good, and hold what it lost.
@@ -398,6 +399,12 @@ async fn see(
             });
         }
         let raised = watched.until(&subject, |j| is_exactly(row, j)).await;
+        if let Some(judgement) = watched.judged(&subject) {
+            wrong.extend(judgement.findings.iter().flat_map(|finding| {
+                let odd = oddities(judgement, finding).into_iter();
+                odd.map(|odd| format!("{scenario}: {}: {odd}", finding.situation.id))
+            }));
+        }
         if let Err(instead) = raised {
             wrong.push(format!(
                 "{scenario}: {:?} should be {} with {:?}, but is {instead}",
@@ -405,6 +412,44 @@ async fn see(
             ));
         }
     }
+}
+
+/// What must be so of every finding of every scenario: its severity, its class and the class of its subject do not contradict
+/// each other, and its steps are sentences with commands that need nothing but to be run.
+fn oddities(judgement: &Judgement, finding: &Finding) -> Vec<String> {
+    let mut odd = Vec::new();
+    if finding.severity == Severity::Critical
+        && !(finding.state >= State::Critical && judgement.state >= finding.state)
+    {
+        odd.push(format!(
+            "critical, but its class is {:?} in {:?}",
+            finding.state, judgement.state
+        ));
+    }
+    let steps = finding.steps();
+    if steps.is_empty() {
+        odd.push("it has no next step".to_owned());
+    }
+    for step in steps {
+        let command = step.command.as_deref();
+        let is_run = command.is_none_or(|command| {
+            let whole = command.starts_with("kubectl ") || command.starts_with("darner ");
+            whole && command.contains("--context lab-") && !command.contains('\n')
+        });
+        // A figure that only a person can choose stands in capitals, and its sentence says so.
+        let unfilled = [
+            "{kubectl", "{cluster", "{redis", "{pod", "{name", "{context", "{service",
+        ];
+        let told = step.words();
+        if !is_run
+            || !step.say.ends_with('.')
+            || step.say.contains("kubectl ")
+            || unfilled.iter().any(|place| told.contains(place))
+        {
+            odd.push(format!("no step to follow as it is: {step:?}"));
+        }
+    }
+    odd
 }
 
 #[test]
