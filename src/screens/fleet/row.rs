@@ -360,10 +360,10 @@ fn absence(see: &See<'_>, context: &ContextWorld) -> Absence {
     let operator = see.board.subject(&Subject::Operator(context.id.clone()));
     if let Some(finding) = operator.and_then(|judged| judged.by(&CRD_MISSING)) {
         return of(
-            Glyph::Warning,
-            Tone::Degraded,
+            state_sign(finding.state),
+            state_tone(finding.state),
             finding.situation.word,
-            State::Degraded,
+            finding.state,
             finding.sentence.clone(),
         );
     }
