@@ -156,15 +156,34 @@ fn behind(desk: &Desk, call: &Call, name: &str, port: &str) -> Result<(String, u
 /// What a kubelet tells through the API server: its measurements.
 async fn node(desk: &Desk, call: &Call) -> Result<Reply, Status> {
     let (name, _) = named(&call.name);
-    desk.store.get(NODES, "", &name)?;
+    let machine = desk.store.get(NODES, "", &name)?.value();
     match call.rest.as_str() {
         "stats/summary" => match desk.kubelet.stats(&name).await {
             Some(summary) => Ok(reply::json(200, &summary)),
-            None => Err(Status::no_such_resource()),
+            // Its kubelet measures always; this machine is gone.
+            None => Err(Status::unavailable(format!(
+                "error trying to reach service: dial tcp {}:10250: connect: no route to host",
+                address(&machine)
+            ))),
         },
         "healthz" => Ok(reply::text(200, "ok")),
         _ => Err(Status::no_such_resource()),
     }
+}
+
+/// The address at which the API server looks for a machine's kubelet.
+fn address(machine: &Value) -> &str {
+    let addresses = machine
+        .pointer("/status/addresses")
+        .and_then(Value::as_array);
+    let internal = addresses
+        .into_iter()
+        .flatten()
+        .find(|one| one.get("type").and_then(Value::as_str) == Some("InternalIP"));
+    internal
+        .and_then(|one| one.get("address"))
+        .and_then(Value::as_str)
+        .unwrap_or_default()
 }
 
 #[cfg(test)]

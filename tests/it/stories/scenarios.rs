@@ -154,8 +154,8 @@ fn crd_missing() {
     console.expect_row(&["no CRD", "lab-apps", "there can be no instance"]);
     lab.fault("crd-missing");
     console
-        .expect_row(&["no CRD", "lab-apps", "has an operator, but not the CRD"])
-        .expect_row(&["operator lab-apps", "but not the CRD"]);
+        .expect_row(&["no CRD", "lab-apps", "its operator is installed"])
+        .expect_row(&["operator lab-apps", "the CRD dragonflies.dragonflydb.io is not in"]);
     lab.fault("heal");
     console.expect_row(&["no CRD", "lab-apps", "there can be no instance"]);
     console.quit();
