@@ -6,6 +6,7 @@
 
 PLANES=(infra apps)
 ALL_ADDRESSES=10.40.0.0/13
+OPERATOR_NS=dragonfly-operator-system
 
 # The addresses of a plane: everything about it lies in four ranges that follow each other.
 plan() { # PLANE
@@ -79,7 +80,7 @@ start_plane_apiserver() {
 start_plane_controllers() {
   local pki=$STATE/pki
   launch_inside kube-controller-manager "$RIG/assets/kube-controller-manager" --kubeconfig "$STATE/kube-controller-manager.kubeconfig" \
-    --bind-address "$ADDRESS" --leader-elect=false --use-service-account-credentials \
+    --bind-address "$ADDRESS" --leader-elect=false --use-service-account-credentials --kube-api-qps 200 --kube-api-burst 400 \
     --service-account-private-key-file "$pki/accounts.key" --root-ca-file "$pki/ca.crt" \
     --cluster-signing-cert-file "$pki/ca.crt" --cluster-signing-key-file "$pki/ca.key"
   wait_for 60 kube-controller-manager listens 10257 || last_words kube-controller-manager
@@ -183,7 +184,7 @@ plane_kubectl() {
 
 # --- one plane, from nothing ------------------------------------------------------------------------------------------
 
-start_plane() {
+start_plane() { # VERSION of the operator, or none
   start_plane_etcd
   start_plane_apiserver
   start_plane_controllers
@@ -191,7 +192,21 @@ start_plane() {
   # The API server is ready before it has made its namespaces, and pods are refused until the controllers have made
   # the account they run as.
   wait_for 60 kube-controller-manager plane_kubectl -n default get serviceaccount default || last_words kube-controller-manager
-  plane_kubectl apply -f "$RIG_HOME/objects/limited.yaml" -f "$RIG_HOME/objects/storage.yaml" >/dev/null
+  make -f "$RIG_HOME/objects/limited.yaml" -f "$RIG_HOME/objects/storage.yaml"
+  if [ "$PLANE" = infra ] && [ "$1" != none ]; then install_operator "$1"; fi
+}
+# The files are known to be good: checking them here first would fetch the whole schema.
+make() { plane_kubectl apply --server-side --validate=false "$@" >/dev/null; }
+
+# Rights, CRD and Deployment as published, on infra; two replicas, so that leadership is real.
+install_operator() { # VERSION
+  local published
+  published=$("$RIG_HOME/crd" "$1" --install 2>/dev/null) || published=$("$RIG_HOME/crd" v1.6.1 --install)
+  make -f "$published"
+  plane_kubectl -n "$OPERATOR_NS" scale deployment dragonfly-operator-controller-manager --replicas 2 >/dev/null
+  plane_kubectl wait --for condition=Established --timeout 30s crd/dragonflies.dragonflydb.io >/dev/null 2>&1 ||
+    wait_for 30 kube-apiserver plane_kubectl wait --for condition=Established --timeout 10s crd/dragonflies.dragonflydb.io
+  printf '%s\n' "$published" >"$RIG/crd-source"
 }
 
 # Without this a plane that was killed half way would look like one that is up.
