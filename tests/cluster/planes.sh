@@ -99,7 +99,9 @@ start_plane_relay() {
   launch_inside relay-inside socat -lf "$STATE/relay-inside.log" UNIX-LISTEN:api.sock,fork,mode=600,backlog=512 "TCP:$ADDRESS:6443,nodelay"
   launch relay socat -lf "$STATE/relay.log" \
     "TCP-LISTEN:$(cat relay.port),bind=127.0.0.1,fork,reuseaddr,nodelay,backlog=512" UNIX-CONNECT:api.sock
-  wait_for 5 relay-inside test -S api.sock && wait_for 5 relay bash -c "exec 3<>/dev/tcp/127.0.0.1/$(cat relay.port)"
+  wait_for 5 relay-inside test -S api.sock || return 1
+  # Somebody else may answer on that port, and ours be about to end for it.
+  wait_for 5 relay bash -c "exec 3<>/dev/tcp/127.0.0.1/$(cat relay.port)" && sleep 0.2 && alive relay
 }
 end_plane_relay() { end relay "$@"; end relay-inside "$@"; } # [SIGNAL]
 
