@@ -218,5 +218,5 @@ plane_is_up() {
 }
 
 start_operator_pods() {
-  launch operator-pods "$RIG_HOME/operator-pods" --state "$RIG/"
+  launch operator-pods "$RIG_HOME/operator-pods" --state "$STATE/"
 }

@@ -142,12 +142,12 @@ parent_of() { # PROCESS; the answer is in `one`: 0 if there is no such process
 # Ends all of them, and returns only when they are gone. What they leave is thrown away: there is nothing to wait for
 # but that they tell each other.
 end_marked() {
-  local patience=20 signal=TERM
+  local patience=10 signal=TERM
   # shellcheck disable=SC2046 # numbers
   while [ -n "$(marked)" ]; do
     if [ "$patience" -eq 0 ]; then signal=KILL; fi
     if [ "$patience" -lt -100 ]; then die "these processes do not end:" $(marked); fi
-    if [ "$patience" -eq 20 ] || [ "$patience" -le 0 ]; then
+    if [ "$patience" -eq 10 ] || [ "$patience" -le 0 ]; then
       kill -s "$signal" $(marked) 2>/dev/null || true
       kill -s CONT $(marked) 2>/dev/null || true
     fi
