@@ -33,6 +33,7 @@ parse_state() {
 
 need_rig() {
   [ -f "$STATE/$RIG_MARK" ] || die "no rig in $STATE; start one with tests/cluster/up --state $STATE"
+  [ "$(cat "$STATE/$RIG_MARK")" != full ] || die "$STATE holds a rig with controllers; its commands are those of tests/cluster/full"
 }
 
 # The folder that holds the programs: the one the environment names, or what `build` makes.
@@ -198,6 +199,16 @@ start_etcd() {
   say "etcd does not start; its last words:"
   tail -n 5 "$STATE/etcd.log" >&2
   return 1
+}
+
+# Makes etcd forget all old versions.
+compact() { # URL [WORDS that reach it]
+  local etcd=$1 revision
+  shift
+  # etcd's own HTTP gateway; an empty range still tells the revision. Keys are base64 there: AA== is one zero byte.
+  revision=$("$@" curl -sSf "$etcd/v3/kv/range" -d '{"key":"AA=="}' | sed -n 's/.*"revision":"\([0-9]*\)".*/\1/p')
+  [ -n "$revision" ] || die "etcd does not tell its revision"
+  "$@" curl -sSf "$etcd/v3/kv/compaction" -d "{\"revision\":\"$revision\",\"physical\":true}" >/dev/null
 }
 
 # Starts the API server on the port kept in the state. Fails when the port is taken meanwhile.
