@@ -33,6 +33,7 @@ parse_state() {
 
 need_rig() {
   [ -f "$STATE/$RIG_MARK" ] || die "no rig in $STATE; start one with tests/cluster/up --state $STATE"
+  [ "$(cat "$STATE/$RIG_MARK")" != full ] || die "$STATE holds a rig with controllers; its commands are those of tests/cluster/full"
 }
 
 # The folder that holds the programs: the one the environment names, or what `build` makes.
@@ -48,6 +49,23 @@ assets() {
     "$RIG_HOME/build"
   fi
 }
+
+# Keys and certificates, all in the folder $pki.
+new_key() { openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$pki/$1.key" 2>/dev/null; }
+new_ca() { # COMMON NAME
+  new_key ca
+  openssl req -x509 -new -key "$pki/ca.key" -subj "/CN=$1" -days 30 -sha256 -out "$pki/ca.crt" \
+    -config <(printf '[req]\ndistinguished_name=dn\nx509_extensions=ca\n[dn]\n[ca]\nbasicConstraints=critical,CA:TRUE\n%s\n' \
+      'keyUsage=critical,keyCertSign,cRLSign')
+}
+signed() { # NAME SUBJECT EXTENSIONS
+  new_key "$1"
+  openssl req -new -key "$pki/$1.key" -subj "$2" -out "$pki/$1.csr"
+  openssl x509 -req -in "$pki/$1.csr" -CA "$pki/ca.crt" -CAkey "$pki/ca.key" -set_serial "0x$(openssl rand -hex 8)" \
+    -days 30 -sha256 -extfile <(printf 'basicConstraints=critical,CA:FALSE\n%b' "$3") -out "$pki/$1.crt" 2>/dev/null
+}
+# The API server reads keys of accounts in the older form only.
+new_accounts_key() { openssl ecparam -name prime256v1 -genkey -noout -out "$pki/accounts.key"; }
 
 # kubectl against this rig as its administrator. The program is the one beside the API server, or the machine's.
 rig_kubectl() {
@@ -75,7 +93,12 @@ launch() { # NAME PROGRAM ARGUMENTS...
   local own_session=()
   if command -v setsid >/dev/null; then own_session=(setsid); fi
   ${own_session[@]+"${own_session[@]}"} "$@" >>"$STATE/$name.log" 2>&1 </dev/null 9>&- &
-  printf '%s\n' "$!" >"$STATE/$name.pid"
+  local pid=$! look
+  printf '%s\n' "$pid" >"$STATE/$name.pid"
+  # For a moment it is still a copy of this script, and `alive` would not know it.
+  for look in {1..50}; do
+    if alive "$name" || ! kill -0 "$pid" 2>/dev/null; then break; fi
+  done
 }
 
 send() { kill -s "$2" "$(cat "$STATE/$1.pid")" 2>/dev/null || true; } # NAME SIGNAL
@@ -94,6 +117,44 @@ end() { # NAME [SIGNAL]
     done
   fi
   rm -f "$STATE/$name.pid"
+}
+
+# The processes started for the rig of this folder, however deep: `full` gives all of them its name. Not we ourselves,
+# nor who called us, nor whom we called.
+marked() {
+  local file pid one us=' '
+  [ -d /proc/self ] || return 0
+  one=$$
+  while [ "$one" -gt 1 ]; do us+="$one " && parent_of "$one"; done
+  while IFS= read -r file; do
+    pid=${file#/proc/} pid=${pid%/environ} one=$pid
+    case $us in *" $pid "*) continue ;; esac
+    while [ "$one" -gt 1 ] && [ "$one" -ne $$ ]; do parent_of "$one"; done
+    if [ "$one" -eq 1 ]; then printf '%s\n' "$pid"; fi
+  done < <(grep -lszxF "DARNER_RIG=$STATE" /proc/[0-9]*/environ)
+}
+parent_of() { # PROCESS; the answer is in `one`: 0 if there is no such process
+  local line
+  IFS= read -r line 2>/dev/null <"/proc/$1/stat" || line=') X 0'
+  line=${line##*) ? }
+  one=${line%% *}
+}
+
+# Ends all of them, and returns only when they are gone. What they leave is thrown away: there is nothing to wait for
+# but that they tell each other.
+end_marked() {
+  local patience=10 signal=TERM
+  # shellcheck disable=SC2046 # numbers
+  while [ -n "$(marked)" ]; do
+    if [ "$patience" -eq 0 ]; then signal=KILL; fi
+    if [ "$patience" -lt -100 ]; then die "these processes do not end:" $(marked); fi
+    if [ "$patience" -eq 10 ] || [ "$patience" -le 0 ]; then
+      kill -s "$signal" $(marked) 2>/dev/null || true
+      kill -s CONT $(marked) 2>/dev/null || true
+    fi
+    patience=$((patience - 1))
+    sleep 0.1
+  done
 }
 
 # Waits until a command succeeds. Gives up early when the program it waits for has ended.
@@ -138,6 +199,16 @@ start_etcd() {
   say "etcd does not start; its last words:"
   tail -n 5 "$STATE/etcd.log" >&2
   return 1
+}
+
+# Makes etcd forget all old versions.
+compact() { # URL [WORDS that reach it]
+  local etcd=$1 revision
+  shift
+  # etcd's own HTTP gateway; an empty range still tells the revision. Keys are base64 there: AA== is one zero byte.
+  revision=$("$@" curl -sSf "$etcd/v3/kv/range" -d '{"key":"AA=="}' | sed -n 's/.*"revision":"\([0-9]*\)".*/\1/p')
+  [ -n "$revision" ] || die "etcd does not tell its revision"
+  "$@" curl -sSf "$etcd/v3/kv/compaction" -d "{\"revision\":\"$revision\",\"physical\":true}" >/dev/null
 }
 
 # Starts the API server on the port kept in the state. Fails when the port is taken meanwhile.

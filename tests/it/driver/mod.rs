@@ -11,7 +11,7 @@ pub mod rig;
 
 pub use console::Console;
 pub use lab::LabProcess;
-pub use rig::Rig;
+pub use rig::{FullRig, Rig};
 
 use std::time::Duration;
 

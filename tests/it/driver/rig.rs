@@ -1,7 +1,8 @@
-//! A real control plane: etcd and kube-apiserver, by the scripts under `tests/cluster`.
+//! Real control planes by the scripts under `tests/cluster`: [`Rig`], one API server on its etcd in which nothing happens
+//! by itself, and [`FullRig`], two with all their controllers.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use super::requirement;
 
@@ -92,24 +93,96 @@ impl Rig {
     }
 
     fn script(&self, name: &str) -> Command {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("tests/cluster")
-            .join(name);
-        let mut command = Command::new(path);
+        let mut command = Command::new(scripts().join(name));
         command.arg("--state").arg(self.state());
         command
     }
 }
 
+/// Two whole control planes in a network namespace, contexts `infra` and `apps`; taken down when this is dropped, or
+/// when the test process ends.
+pub struct FullRig {
+    folder: tempfile::TempDir,
+}
+
+impl FullRig {
+    /// Brings them up, with further options of `tests/cluster/full up`; `None` after saying that the test is skipped.
+    /// The nodes are those of the binary under test.
+    pub fn up(options: &[&str]) -> Option<Self> {
+        let assets = std::env::var_os("KUBEBUILDER_ASSETS").map(PathBuf::from);
+        if !assets
+            .as_ref()
+            .is_some_and(|dir| dir.join("kube-controller-manager").is_file())
+        {
+            return requirement::missing(
+                "rig",
+                "KUBEBUILDER_ASSETS names no folder with kube-controller-manager (tests/cluster/build --full makes one)",
+            );
+        }
+        let rig = Self {
+            folder: tempfile::tempdir().unwrap(),
+        };
+        let mut up = rig.command("up");
+        up.args(["--while", &std::process::id().to_string()])
+            .args(options)
+            .env("DARNER", super::binary());
+        let output = up.stdin(Stdio::null()).output().unwrap();
+        if output.status.code() == Some(SKIPPED) {
+            let words = String::from_utf8_lossy(&output.stderr);
+            return requirement::missing("rig", words.lines().last().unwrap_or_default());
+        }
+        succeeded(&up, &output);
+        Some(rig)
+    }
+
+    /// What happens to a part (`apiserver`, `etcd`, `controllers`, `scheduler`, `nodes`, `relay`) of that plane: `stop`,
+    /// `kill`, `start`, `restart`, `freeze`, `thaw`.
+    pub fn fault(&self, part: &str, what: &str, plane: &str) {
+        run(self.command(part).args([what, "--plane", plane]));
+    }
+
+    /// Its kubeconfig: contexts `infra` (the current one) and `apps`, an administrator of each.
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.state().join("kubeconfig")
+    }
+
+    fn state(&self) -> PathBuf {
+        self.folder.path().join("rig")
+    }
+
+    fn command(&self, name: &str) -> Command {
+        let mut command = Command::new(scripts().join("full"));
+        command.arg(name).arg("--state").arg(self.state());
+        command
+    }
+}
+
+impl Drop for FullRig {
+    fn drop(&mut self) {
+        let _ = self.command("down").stdin(Stdio::null()).output();
+    }
+}
+
+/// How the scripts say that something is missing on this machine.
+const SKIPPED: i32 = 77;
+
+fn scripts() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cluster")
+}
+
 fn run(command: &mut Command) -> String {
     let output = command.stdin(Stdio::null()).output().unwrap();
+    succeeded(command, &output);
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn succeeded(command: &Command, output: &Output) {
     assert!(
         output.status.success(),
         "{command:?} failed:\n{}{}",
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr)
     );
-    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 impl Drop for Rig {

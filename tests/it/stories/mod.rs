@@ -6,6 +6,7 @@ mod lab;
 mod operator;
 mod picture;
 mod real_api;
+mod real_planes;
 mod real_redis;
 mod replication;
 mod scenarios;
