@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::process::Process;
 use super::schedule::application;
 use super::state::{Ended, Now, PodState};
-use super::{HASTE, Shared};
+use super::Shared;
 use crate::lab::controllers::claims_of;
 use crate::lab::json::{items, set, text};
 use crate::lab::resources::{CLAIMS, PODS};
@@ -137,9 +137,12 @@ impl Worker {
             return Ok(());
         }
         let pod = self.place().await?;
+        self.reached().await?;
         let now = self.shared.store.now();
         let host = self.shared.host(&self.node);
-        self.state = Some(PodState::creating(&pod, &host, "", now));
+        let mut state = PodState::creating(&pod, &host, "", now);
+        state.recall(&pod, now);
+        self.state = Some(state);
         self.write();
         if let Some(claim) = claims_of(&pod).first() {
             self.pause(Duration::from_millis(1500)).await?;
@@ -246,6 +249,22 @@ impl Worker {
                 }
             }
             self.write();
+        }
+    }
+
+    /// Waits until the machine can be reached: before, its kubelet has not heard of the pod.
+    async fn reached(&mut self) -> Result<(), Word> {
+        let shared = Arc::clone(&self.shared);
+        let node = self.node.clone();
+        loop {
+            tokio::select! {
+                biased;
+                () = shared.tricks.found(&node) => return Ok(()),
+                word = self.words.recv() => match word {
+                    Some(Word::Look | Word::Retry) => {}
+                    other => return Err(other.unwrap_or(Word::Gone)),
+                },
+            }
         }
     }
 
@@ -419,7 +438,7 @@ impl Worker {
                 one.now = Now::Waiting("CrashLoopBackOff", shown)
             });
         }
-        self.later(delay / HASTE, Due::Start(name.to_owned()));
+        self.later(delay / self.shared.haste(), Due::Start(name.to_owned()));
     }
 
     // Down.
