@@ -60,7 +60,7 @@ pub async fn run(args: &LabArgs, reach: &Reach, looks: &Looks) -> color_eyre::Re
                 None => fault(name, *lab).await,
             };
         }
-        Some(LabVerb::Node(args)) => return node::run(args).await,
+        Some(LabVerb::Node(args)) => return node::run(args, reach).await,
         Some(LabVerb::Status) => return status(&mut io::stdout().lock()).await,
         None => {}
     }

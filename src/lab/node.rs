@@ -265,12 +265,7 @@ impl LabNode {
             .map_err(|trouble| LabError::Attach(format!("cannot register a node: {trouble}")))?;
         tasks.spawn(heart.beat());
         tasks.spawn(machines.clone().run());
-        tasks.spawn(endpoints::forward(
-            store.clone(),
-            tasks.clone(),
-            dns,
-            notes,
-        ));
+        tasks.spawn(endpoints::forward(store.clone(), tasks.clone(), dns, notes));
         tasks.spawn(drive(store.clone(), volumes::Volumes::new(store.clone())));
         Ok(())
     }
@@ -374,12 +369,7 @@ async fn greeted(server: &Server) -> Result<String, LabError> {
     }
 }
 
-fn machines_of(
-    options: &NodeOptions,
-    store: &Store,
-    names: &[String],
-    tasks: &Tasks,
-) -> Machines {
+fn machines_of(options: &NodeOptions, store: &Store, names: &[String], tasks: &Tasks) -> Machines {
     let first = options.pod_range.nth(0);
     let first = first.unwrap_or(std::net::Ipv4Addr::UNSPECIFIED);
     let addresses = Addresses::from(first, names.to_vec());
@@ -412,7 +402,10 @@ async fn install(server: &Server) -> Result<(), Trouble> {
     let named = |kind: &str, name: &str| json!({"apiVersion": "v1", "kind": kind, "metadata": {"name": name}});
     let within = format!("/api/v1/namespaces/{NAMESPACE}");
     let all = [
-        ("/api/v1/namespaces".to_owned(), named("Namespace", NAMESPACE)),
+        (
+            "/api/v1/namespaces".to_owned(),
+            named("Namespace", NAMESPACE),
+        ),
         (
             format!("{within}/serviceaccounts"),
             named("ServiceAccount", DEPLOYMENT),

@@ -7,12 +7,14 @@ use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::refuse;
+use crate::cli::USAGE;
+use crate::cli::args::Reach;
 use crate::lab::{LabNode, NodeOptions, Range, Serving};
 
 /// `darner lab node`.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
-It registers nodes, runs the pods that are bound to them (a simulated Dragonfly server in each pod of its image), forwards \
+With --kubeconfig and --context of an administrator it registers nodes, runs the pods that are bound to them (a simulated Dragonfly server in each pod of its image), forwards \
 cluster addresses, answers cluster DNS at the tenth address of the services, provides volumes, and serves the kubelets' API \
 at port 10250 of each node. Every address of the three ranges must be a local one where it runs:
   ip route add local RANGE dev lo
@@ -20,12 +22,6 @@ at port 10250 of each node. Every address of the three ranges must be a local on
 Faults, while it runs with --control FILE: darner lab fault NAME --control FILE, where NAME is lost-node:NODE, dead-node:NODE, \
 node-back:NODE, freeze:NAMESPACE:POD, thaw:NAMESPACE:POD, kill:NAMESPACE:POD, operator-stalled or heal.")]
 pub struct NodeArgs {
-    /// The kubeconfig of an administrator of the cluster.
-    #[arg(long, value_name = "FILE")]
-    pub kubeconfig: PathBuf,
-    /// The context in it; its current one without.
-    #[arg(long, value_name = "NAME")]
-    pub context: Option<String>,
     /// How many nodes to register.
     #[arg(long, value_name = "NUMBER", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=500))]
     pub nodes: u32,
@@ -69,15 +65,30 @@ fn prefix(text: &str) -> Result<String, String> {
     let good = text.starts_with(|c: char| c.is_ascii_lowercase()) && text.chars().all(fits);
     (good && text.len() <= 50)
         .then(|| text.to_owned())
-        .ok_or_else(|| "a name of lower case letters, digits and '-', which a number will follow".into())
+        .ok_or_else(|| {
+            "a name of lower case letters, digits and '-', which a number will follow".into()
+        })
 }
 
 impl NodeArgs {
-    fn options(&self) -> NodeOptions {
+    /// What they ask for.
+    ///
+    /// # Errors
+    /// A sentence, when they do not say which cluster is meant.
+    fn options(&self, reach: &Reach) -> Result<NodeOptions, String> {
+        let Some(kubeconfig) = reach.kubeconfig.clone() else {
+            // What is registered in a cluster by mistake is not taken away easily.
+            return Err("name the kubeconfig with --kubeconfig FILE: nodes are attached to no cluster by default".into());
+        };
+        let context = match reach.contexts.as_slice() {
+            [] => None,
+            [one] => Some(one.clone()),
+            _ => return Err("nodes are attached to one context: name one with --context".into()),
+        };
         let certificate = self.kubelet_cert.clone().zip(self.kubelet_key.clone());
-        NodeOptions {
-            kubeconfig: self.kubeconfig.clone(),
-            context: self.context.clone(),
+        Ok(NodeOptions {
+            kubeconfig,
+            context,
             nodes: self.nodes,
             prefix: self.prefix.clone(),
             node_range: self.node_range,
@@ -90,7 +101,7 @@ impl NodeArgs {
             },
             seed: self.seed,
             haste: self.haste,
-        }
+        })
     }
 }
 
@@ -98,12 +109,19 @@ impl NodeArgs {
 ///
 /// # Errors
 /// When signals or standard output cannot be had.
-pub(super) async fn run(args: &NodeArgs) -> color_eyre::Result<u8> {
+pub(super) async fn run(args: &NodeArgs, reach: &Reach) -> color_eyre::Result<u8> {
+    let options = match args.options(reach) {
+        Ok(options) => options,
+        Err(sentence) => {
+            eprintln!("darner: {sentence}");
+            return Ok(USAGE);
+        }
+    };
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hangup = signal(SignalKind::hangup())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let begun = tokio::select! {
-        begun = LabNode::start(args.options()) => begun,
+        begun = LabNode::start(options) => begun,
         _ = interrupt.recv() => return Ok(1),
         _ = terminate.recv() => return Ok(1),
         _ = hangup.recv() => return Ok(1),
@@ -141,7 +159,14 @@ mod tests {
 
     #[test]
     fn a_prefix_can_begin_the_name_of_a_node() {
-        for (text, good) in [("node", true), ("infra-a", true), ("", false), ("Node", false), ("1", false), ("a.b", false)] {
+        for (text, good) in [
+            ("node", true),
+            ("infra-a", true),
+            ("", false),
+            ("Node", false),
+            ("1", false),
+            ("a.b", false),
+        ] {
             assert_eq!(prefix(text).is_ok(), good, "{text}");
         }
     }

@@ -592,13 +592,34 @@ mod tests {
 
     #[test]
     fn what_has_ended_is_not_started_again() {
-        let going = |grace: u32| json!({"deletionTimestamp": "t", "deletionGracePeriodSeconds": grace});
+        let going =
+            |grace: u32| json!({"deletionTimestamp": "t", "deletionGracePeriodSeconds": grace});
         let table = [
             ("a new one", json!({}), false, false),
-            ("one that a finalizer holds", json!({"metadata": going(0)}), true, true),
-            ("one that is going", json!({"metadata": going(30)}), false, false),
-            ("a finished one", json!({"status": {"phase": "Failed"}}), false, true),
-            ("a running one", json!({"status": {"phase": "Running"}}), false, false),
+            (
+                "one that a finalizer holds",
+                json!({"metadata": going(0)}),
+                true,
+                true,
+            ),
+            (
+                "one that is going",
+                json!({"metadata": going(30)}),
+                false,
+                false,
+            ),
+            (
+                "a finished one",
+                json!({"status": {"phase": "Failed"}}),
+                false,
+                true,
+            ),
+            (
+                "a running one",
+                json!({"status": {"phase": "Running"}}),
+                false,
+                false,
+            ),
         ];
         for (what, pod, in_lab, attached) in table {
             assert_eq!(is_over(&pod, false), in_lab, "{what}, lab");

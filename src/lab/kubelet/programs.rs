@@ -77,7 +77,10 @@ impl Shared {
         // A missing Secret keeps any container from starting.
         flags::environment(container, secret)?;
         let simple = Simple::new(&self.store, &self.tasks);
-        let simulated = self.attached.as_ref().is_none_or(|attached| attached.operator);
+        let simulated = self
+            .attached
+            .as_ref()
+            .is_none_or(|attached| attached.operator);
         if simulated && flags::is_operator(image) {
             operator::start(Arc::clone(self), pod, restarts, &simple);
         } else {

@@ -142,7 +142,9 @@ impl Addresses {
                 used.machines.len() - 1
             }
         };
-        let block = u32::try_from(machine).unwrap_or(u32::MAX).saturating_mul(256);
+        let block = u32::try_from(machine)
+            .unwrap_or(u32::MAX)
+            .saturating_mul(256);
         let block = self.first.to_bits().saturating_add(block);
         let mut last = used.last.get(&machine).copied().unwrap_or(1);
         let mut address = Ipv4Addr::UNSPECIFIED;

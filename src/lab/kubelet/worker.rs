@@ -12,10 +12,10 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::Shared;
 use super::process::Process;
 use super::schedule::application;
 use super::state::{Ended, Now, PodState};
-use super::Shared;
 use crate::lab::controllers::claims_of;
 use crate::lab::json::{items, set, text};
 use crate::lab::resources::{CLAIMS, PODS};

@@ -20,10 +20,7 @@ enum Stand {
 /// Carries what comes in until the task ends, `at_once` objects at the same time.
 pub(super) async fn carry(
     mirror: Mirror,
-    (back, mut incoming): (
-        mpsc::UnboundedSender<Id>,
-        mpsc::UnboundedReceiver<Id>,
-    ),
+    (back, mut incoming): (mpsc::UnboundedSender<Id>, mpsc::UnboundedReceiver<Id>),
     at_once: usize,
 ) {
     let mut queue = Queue::default();

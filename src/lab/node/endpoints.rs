@@ -218,7 +218,10 @@ fn ready(slice: &Value, name: &str) -> Vec<SocketAddr> {
 
 /// A condition that is not there counts as ready.
 pub(super) fn is_ready(endpoint: &Value) -> bool {
-    endpoint.pointer("/conditions/ready").and_then(Value::as_bool) != Some(false)
+    endpoint
+        .pointer("/conditions/ready")
+        .and_then(Value::as_bool)
+        != Some(false)
 }
 
 #[cfg(test)]
@@ -241,14 +244,33 @@ mod tests {
         };
         let at = |text: &str| text.parse::<SocketAddr>().ok();
         let table = [
-            ("both", "10.2.0.9", slice([true.into(), Value::Null]), vec!["10.1.0.2:6379", "10.1.0.3:6379"]),
-            ("one", "10.2.0.9", slice([false.into(), true.into()]), vec!["10.1.0.3:6379"]),
-            ("none", "10.2.0.9", slice([false.into(), false.into()]), vec![]),
+            (
+                "both",
+                "10.2.0.9",
+                slice([true.into(), Value::Null]),
+                vec!["10.1.0.2:6379", "10.1.0.3:6379"],
+            ),
+            (
+                "one",
+                "10.2.0.9",
+                slice([false.into(), true.into()]),
+                vec!["10.1.0.3:6379"],
+            ),
+            (
+                "none",
+                "10.2.0.9",
+                slice([false.into(), false.into()]),
+                vec![],
+            ),
         ];
         for (what, address, slice, targets) in table {
             let told = forwards(&service(address), &[slice]);
             let wanted: Vec<SocketAddr> = targets.into_iter().filter_map(at).collect();
-            assert_eq!(told, [((Ipv4Addr::new(10, 2, 0, 9), 6379), wanted)], "{what}");
+            assert_eq!(
+                told,
+                [((Ipv4Addr::new(10, 2, 0, 9), 6379), wanted)],
+                "{what}"
+            );
         }
         assert!(forwards(&service("None"), &[]).is_empty());
     }

@@ -118,7 +118,9 @@ impl LabNode {
         let there = self.names().iter().any(|name| name == node);
         let sentence = || {
             let names = self.names().join(", ");
-            LabError::Refused(format!("there is no machine '{node}' here; there are {names}"))
+            LabError::Refused(format!(
+                "there is no machine '{node}' here; there are {names}"
+            ))
         };
         there.then_some(()).ok_or_else(sentence)
     }
@@ -149,7 +151,10 @@ mod tests {
             ("lost-node:node-1", Some(Fault::Lost("node-1"))),
             ("dead-node:node-1", Some(Fault::Dead("node-1"))),
             ("node-back:node-1", Some(Fault::Back("node-1"))),
-            ("freeze:shop:orders-0", Some(Fault::Freeze("shop", "orders-0"))),
+            (
+                "freeze:shop:orders-0",
+                Some(Fault::Freeze("shop", "orders-0")),
+            ),
             ("thaw:shop:orders-0", Some(Fault::Thaw("shop", "orders-0"))),
             ("kill:shop:orders-0", Some(Fault::Kill("shop", "orders-0"))),
             ("operator-stalled", Some(Fault::Stalled)),
@@ -162,7 +167,10 @@ mod tests {
         for (name, wanted) in table {
             assert_eq!(read(name), wanted, "{name}");
         }
-        for word in KNOWN.split([',', ' ', ':']).filter(|word| word.starts_with(char::is_lowercase)) {
+        for word in KNOWN
+            .split([',', ' ', ':'])
+            .filter(|word| word.starts_with(char::is_lowercase))
+        {
             let asked = [word.to_owned(), format!("{word}:a"), format!("{word}:a:b")];
             assert!(asked.iter().any(|name| read(name).is_some()), "{word}");
         }

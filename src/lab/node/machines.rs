@@ -90,7 +90,9 @@ impl Machine {
             "memory": "527617608Ki", "pods": "250"});
         let mut conditions: Vec<Value> = there.as_array().cloned().unwrap_or_default();
         for (kind, status, reason, message) in HEALTH {
-            let old = conditions.iter().position(|one| text(one, "/type") == *kind);
+            let old = conditions
+                .iter()
+                .position(|one| text(one, "/type") == *kind);
             let since = old
                 .and_then(|at| conditions.get(at))
                 .filter(|old| text(old, "/status") == *status)
@@ -125,7 +127,8 @@ impl Machine {
             "spec": {"holderIdentity": self.name, "leaseDurationSeconds": LASTS, "renewTime": clock::micros(now)},
         });
         if !uid.is_empty() {
-            let owner = json!([{"apiVersion": "v1", "kind": "Node", "name": self.name, "uid": uid}]);
+            let owner =
+                json!([{"apiVersion": "v1", "kind": "Node", "name": self.name, "uid": uid}]);
             crate::lab::json::set(&mut lease, &["metadata", "ownerReferences"], owner);
         }
         lease
@@ -249,7 +252,8 @@ impl Heart {
                 Err(trouble) => return Err(trouble),
             },
         };
-        if !is_well(&node) || text(&node, "/status/addresses/0/address") != machine.address.to_string()
+        if !is_well(&node)
+            || text(&node, "/status/addresses/0/address") != machine.address.to_string()
         {
             let there = node.pointer("/status/conditions").cloned();
             let status = machine.status(&self.version, &there.unwrap_or_default(), now);
@@ -295,7 +299,10 @@ mod tests {
         ];
         for (count, nodes, pods, word) in table {
             let refusal = plan(count, "node", range(nodes), range(pods)).unwrap_err();
-            assert!(refusal.contains(word) && refusal.contains("too small"), "{refusal}");
+            assert!(
+                refusal.contains(word) && refusal.contains("too small"),
+                "{refusal}"
+            );
         }
     }
 
@@ -317,6 +324,9 @@ mod tests {
             .map(|one| text(one, "/type"))
             .collect();
         assert!(kinds.contains(&"NetworkUnavailable"), "{kinds:?}");
-        assert_eq!(status["conditions"][0]["lastTransitionTime"], "2026-11-21T10:00:00Z");
+        assert_eq!(
+            status["conditions"][0]["lastTransitionTime"],
+            "2026-11-21T10:00:00Z"
+        );
     }
 }

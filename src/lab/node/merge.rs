@@ -228,7 +228,8 @@ mod tests {
 
     #[test]
     fn a_new_object_is_sent_without_uid_and_version() {
-        let object = json!({"metadata": {"name": "n", "uid": "u", "resourceVersion": "1"}, "spec": {}});
+        let object =
+            json!({"metadata": {"name": "n", "uid": "u", "resourceVersion": "1"}, "spec": {}});
         assert_eq!(
             unborn(&object),
             json!({"metadata": {"name": "n"}, "spec": {}})

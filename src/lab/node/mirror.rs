@@ -192,7 +192,11 @@ impl Mirror {
                 }
                 Heard::Gone(object) => {
                     *version = text(&object, "/metadata/resourceVersion").to_owned();
-                    self.gone(source.what, &key_of(&object), text(&object, "/metadata/uid"));
+                    self.gone(
+                        source.what,
+                        &key_of(&object),
+                        text(&object, "/metadata/uid"),
+                    );
                 }
                 Heard::UpTo(seen) => *version = seen,
                 Heard::Expired | Heard::Broken => return false,
@@ -380,7 +384,10 @@ impl Mirror {
                     let expect = json!({"uid": uid, "resourceVersion": version});
                     extend(&mut patch, &["metadata"], &expect);
                     let path = path(&resource, namespace, name, below);
-                    let sent = self.0.server.call(Method::PATCH, &path, MERGE, Some(&patch));
+                    let sent = self
+                        .0
+                        .server
+                        .call(Method::PATCH, &path, MERGE, Some(&patch));
                     sent.await.map(|now| self.take(*what, now, Word::Answered))
                 }
             };

@@ -86,7 +86,12 @@ struct Question {
 }
 
 fn read(message: &[u8]) -> Option<Question> {
-    let word = |at: usize| Some(u16::from_be_bytes([*message.get(at)?, *message.get(at + 1)?]));
+    let word = |at: usize| {
+        Some(u16::from_be_bytes([
+            *message.get(at)?,
+            *message.get(at + 1)?,
+        ]))
+    };
     // A query, and one question.
     if *message.get(2)? & 0x80 != 0 || word(4)? != 1 {
         return None;
@@ -98,7 +103,9 @@ fn read(message: &[u8]) -> Option<Question> {
         at += 1;
         match length {
             0 => break,
-            1..=63 => labels.push(String::from_utf8_lossy(message.get(at..at + length)?).to_lowercase()),
+            1..=63 => {
+                labels.push(String::from_utf8_lossy(message.get(at..at + length)?).to_lowercase())
+            }
             // A question has no name before it to point to.
             _ => return None,
         }
@@ -224,11 +231,31 @@ mod tests {
         let store = store();
         let (cluster, there, not) = ("svc.cluster.local", 0, 3);
         let table: Vec<(String, u16, u8, Vec<[u8; 4]>)> = vec![
-            (format!("cache.shop.{cluster}"), A, there, vec![[10, 2, 0, 9]]),
-            (format!("CACHE.Shop.{cluster}"), A, there, vec![[10, 2, 0, 9]]),
+            (
+                format!("cache.shop.{cluster}"),
+                A,
+                there,
+                vec![[10, 2, 0, 9]],
+            ),
+            (
+                format!("CACHE.Shop.{cluster}"),
+                A,
+                there,
+                vec![[10, 2, 0, 9]],
+            ),
             (format!("cache.shop.{cluster}"), 28, there, vec![]),
-            (format!("peers.shop.{cluster}"), A, there, vec![[10, 1, 0, 2], [10, 1, 0, 3]]),
-            (format!("peers-1.peers.shop.{cluster}"), A, there, vec![[10, 1, 0, 3]]),
+            (
+                format!("peers.shop.{cluster}"),
+                A,
+                there,
+                vec![[10, 1, 0, 2], [10, 1, 0, 3]],
+            ),
+            (
+                format!("peers-1.peers.shop.{cluster}"),
+                A,
+                there,
+                vec![[10, 1, 0, 3]],
+            ),
             (format!("peers-2.peers.shop.{cluster}"), A, not, vec![]),
             (format!("nobody.shop.{cluster}"), A, there, vec![]),
             (format!("cache.other.{cluster}"), A, not, vec![]),
@@ -242,7 +269,11 @@ mod tests {
             assert_eq!(usize::from(told[7]), wanted.len(), "{name} {kind}");
             let end = read(&question(&name, kind)).unwrap().end;
             let told: Vec<&[u8]> = told[end..].chunks(16).map(|one| &one[12..]).collect();
-            assert_eq!(told, wanted.iter().map(|one| &one[..]).collect::<Vec<_>>(), "{name}");
+            assert_eq!(
+                told,
+                wanted.iter().map(|one| &one[..]).collect::<Vec<_>>(),
+                "{name}"
+            );
         }
     }
 

@@ -81,7 +81,14 @@ mod tests {
         assert_eq!(range.nth(65_536), None);
         assert_eq!(range.block(3, 24).unwrap().to_string(), "10.1.3.0/24");
         assert_eq!(range.block(256, 24), None);
-        for bad in ["", "10.1.0.0", "10.1.0.1/16", "10.1.0.0/33", "10.1.0.0/4", "::/64"] {
+        for bad in [
+            "",
+            "10.1.0.0",
+            "10.1.0.1/16",
+            "10.1.0.0/33",
+            "10.1.0.0/4",
+            "::/64",
+        ] {
             assert!(bad.parse::<Range>().is_err(), "{bad}");
         }
     }

@@ -48,7 +48,8 @@ impl Volumes {
         let made = self.store.create(VOLUMES, "", volume, PROVISIONER);
         if let Ok(volume) = made {
             let sentence = format!("Successfully provisioned volume {}", volume.name);
-            self.events.normal(&claim, "ProvisioningSucceeded", &sentence);
+            self.events
+                .normal(&claim, "ProvisioningSucceeded", &sentence);
         }
         None
     }
@@ -141,8 +142,16 @@ mod tests {
             set(&mut other, path, value);
             wanted(&other)
         };
-        let selected = ["metadata", "annotations", "volume.kubernetes.io/selected-node"];
-        let asked = ["metadata", "annotations", "volume.kubernetes.io/storage-provisioner"];
+        let selected = [
+            "metadata",
+            "annotations",
+            "volume.kubernetes.io/selected-node",
+        ];
+        let asked = [
+            "metadata",
+            "annotations",
+            "volume.kubernetes.io/storage-provisioner",
+        ];
         assert_eq!(without(&selected, Value::Null), None);
         assert_eq!(without(&asked, "other".into()), None);
         assert_eq!(without(&["status", "phase"], "Bound".into()), None);
