@@ -331,6 +331,11 @@ impl Shared {
             .map_or(HASTE, |attached| attached.haste.max(1))
     }
 
+    /// Whether the cluster is a real API server's.
+    pub(in crate::lab) fn is_attached(&self) -> bool {
+        self.attached.is_some()
+    }
+
     /// Whether a pod is on one of these machines; in the lab's own clusters every pod is, or will be.
     fn is_ours(&self, pod: &Object) -> bool {
         self.attached.as_ref().is_none_or(|attached| {

@@ -106,10 +106,8 @@ impl Machine {
             }
         }
         json!({
-            "addresses": [
-                {"type": "InternalIP", "address": self.address.to_string()},
-                {"type": "Hostname", "address": self.name},
-            ],
+            // No host name: nothing resolves it, and an API server would rather take it than the address.
+            "addresses": [{"type": "InternalIP", "address": self.address.to_string()}],
             "allocatable": amounts, "capacity": amounts, "conditions": conditions,
             "daemonEndpoints": {"kubeletEndpoint": {"Port": super::kubelets::PORT}},
             "nodeInfo": {

@@ -23,6 +23,8 @@ use crate::lab::json::{extend, set, text};
 use crate::lab::resources::{EVENTS, GroupResource, LEASES, PODS, Resource};
 use crate::lab::store::{Object, Settled, Store};
 
+/// Until what was refused is as it was: so often at most the same is asked for again.
+const REFUSED: Duration = Duration::from_secs(2);
 /// How often one object is tried in a row, while the server moves on under it.
 const TRIES: usize = 8;
 /// Until what the server did not judge is sent again.
@@ -302,6 +304,16 @@ impl Mirror {
         );
     }
 
+    /// What stands here is to the server what it has: it differs in what the server fills in by itself. It is left so, for
+    /// whoever wrote it would only write it again.
+    fn is_the_same(&self, what: GroupResource<'static>, key: &Key, local: &Arc<Object>) {
+        if let Some(held) = self.held().get_mut(&(what, key.clone()))
+            && held.object.uid == local.uid
+        {
+            held.object = Arc::clone(local);
+        }
+    }
+
     /// The server has removed an object.
     fn gone(&self, what: GroupResource<'static>, key: &Key, uid: &str) {
         let mut held = self.held();
@@ -388,7 +400,14 @@ impl Mirror {
                         .0
                         .server
                         .call(Method::PATCH, &path, MERGE, Some(&patch));
-                    sent.await.map(|now| self.take(*what, now, Word::Answered))
+                    sent.await.map(|now| {
+                        let same =
+                            Some(text(&now, "/metadata/resourceVersion")) == version.as_deref();
+                        match local {
+                            Some(local) if same => self.is_the_same(*what, key, &local),
+                            _ => self.take(*what, now, Word::Answered),
+                        }
+                    })
                 }
             };
             if let Err(trouble) = done
@@ -468,6 +487,8 @@ impl Mirror {
             self.0
                 .notes
                 .say(format!("the API server refuses {about}: {trouble}"));
+            // Whoever wanted it may want it again at once.
+            tokio::time::sleep(REFUSED).await;
         }
         let now = self.0.server.get(&path(resource, &key.0, &key.1, "")).await;
         match now {
