@@ -56,7 +56,7 @@ use notes::Notes;
 use server::{Server, Trouble};
 
 /// Changes of each kind that are kept for those in the lab who follow them.
-const HISTORY: usize = 20_000;
+const HISTORY: usize = 5_000;
 /// The Service of cluster DNS has the address with this number, as everywhere.
 const DNS: u64 = 10;
 /// How long the API server may take to answer for the first time.

@@ -326,7 +326,8 @@ impl Worker {
         let Some(process) = self.running.get(name) else {
             return;
         };
-        if process.frozen() && !self.shared.tricks.is_spared(&self.namespace, &self.name) {
+        let lost = self.shared.tricks.is_lost(&self.node);
+        if lost || process.frozen() && !self.shared.tricks.is_spared(&self.namespace, &self.name) {
             self.later(Duration::from_secs(10), Due::Ready(name.to_owned()));
             return;
         }
@@ -340,7 +341,10 @@ impl Worker {
         let Some(process) = self.running.get(name).cloned() else {
             return;
         };
-        if self.shared.tricks.is_spared(&self.namespace, &self.name) {
+        // A process on a machine that is off the network is stopped for all others; its own kubelet finds nothing wrong.
+        if self.shared.tricks.is_spared(&self.namespace, &self.name)
+            || self.shared.tricks.is_lost(&self.node)
+        {
             self.later(Duration::from_secs(10), Due::Silent(name.to_owned(), times));
             return;
         }
