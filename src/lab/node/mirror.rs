@@ -453,7 +453,11 @@ impl Mirror {
             .server
             .call(Method::DELETE, &path, JSON, Some(&options))
             .await?;
-        if let Some(held) = self.held().get_mut(&(what, key.clone())) {
+        // What was only marked here is still to be removed, by whoever ends it.
+        let removed = self.0.store.get(what, &key.0, &key.1).is_err();
+        if let Some(held) = self.held().get_mut(&(what, key.clone()))
+            && removed
+        {
             held.going = true;
         }
         // A finalizer may hold it: then it stands here too, with the grace that it has now.

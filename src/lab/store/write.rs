@@ -118,7 +118,7 @@ impl Store {
         ] {
             meta.remove(key);
         }
-        if resource.generation {
+        if resource.generation && !state.mirrored {
             meta.insert("generation".into(), 1.into());
         } else {
             meta.remove("generation");
@@ -196,7 +196,8 @@ impl Store {
         let mut value = old.clone();
         change(&mut value)?;
         keep_identity(&mut value, &old);
-        if resource.generation {
+        // Who fills in defaults knows what a change of the wish is.
+        if resource.generation && !state.mirrored {
             let count = old
                 .pointer("/metadata/generation")
                 .and_then(Value::as_u64)
