@@ -241,7 +241,12 @@ pub enum LabVerb {
         /// Which lab, by its process number, where several run.
         #[arg(long, value_name = "PID")]
         lab: Option<u32>,
+        /// The lab or node that wrote this file, which `darner lab node --control` names.
+        #[arg(long, value_name = "FILE", conflicts_with = "lab")]
+        control: Option<PathBuf>,
     },
+    /// Attach simulated nodes and engines to a real API server.
+    Node(Box<super::lab::node::NodeArgs>),
     /// Scenarios and faults, a line each.
     List,
     /// The labs that are running, with their faults and kubeconfigs.

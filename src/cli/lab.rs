@@ -4,6 +4,7 @@
 
 mod doors;
 mod kubeconfig;
+pub mod node;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -53,7 +54,13 @@ pub async fn run(args: &LabArgs, reach: &Reach, looks: &Looks) -> color_eyre::Re
             }
             return Ok(0);
         }
-        Some(LabVerb::Fault { name, lab }) => return fault(name, *lab).await,
+        Some(LabVerb::Fault { name, lab, control }) => {
+            return match control {
+                Some(file) => Ok(told(send_fault(file, name).await)),
+                None => fault(name, *lab).await,
+            };
+        }
+        Some(LabVerb::Node(args)) => return node::run(args, reach).await,
         Some(LabVerb::Status) => return status(&mut io::stdout().lock()).await,
         None => {}
     }
@@ -226,18 +233,23 @@ async fn fault(name: &str, wanted: Option<u32>) -> color_eyre::Result<u8> {
             return Ok(if labs.running.is_empty() { 1 } else { USAGE });
         }
     };
-    match send_fault(&lab.file, name).await {
+    Ok(told(send_fault(&lab.file, name).await))
+}
+
+/// Tells what came of a fault; the exit code.
+fn told(sent: Result<String, LabError>) -> u8 {
+    match sent {
         Ok(said) => {
             println!("{said}");
-            Ok(0)
+            0
         }
         Err(error) => {
             eprintln!("darner: {error}");
             // A running lab refuses what it does not know, or cannot do as things are.
-            Ok(match error {
+            match error {
                 LabError::Refused(_) | LabError::Unknown(_) => USAGE,
                 _ => 1,
-            })
+            }
         }
     }
 }

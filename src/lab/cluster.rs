@@ -7,7 +7,7 @@ use super::controllers::{
     Budgets, Claims, Deployments, Endpoints, ReplicaSets, Services, StatefulSets, drive,
 };
 use super::engine::{LabClock, Network};
-use super::kubelet::{Ground, Machines};
+use super::kubelet::{Addresses, Ground, Machines};
 use super::seed::Seed;
 use super::store::Store;
 use super::tasks::Tasks;
@@ -45,7 +45,8 @@ impl Cluster {
             clock: common.clock.clone(),
             network: common.network.clone(),
             speed: common.speed,
-            addresses,
+            addresses: Addresses::new(addresses),
+            attached: None,
         });
         Self {
             name,

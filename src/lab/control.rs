@@ -1,4 +1,5 @@
-//! The door for other processes: a small HTTP endpoint on loopback, found through a file.
+//! The door for other processes: a small HTTP endpoint, found through a file. It is on loopback; that of a node, which may
+//! be in a network of its own, is a socket beside the file.
 //!
 //! `POST /fault/NAME`, `GET /state` and `POST /stop`, each with the key from the file in `x-lab-key`: web pages and other
 //! users of the machine can reach the port, but not read the file.
@@ -7,8 +8,8 @@ use std::collections::hash_map::RandomState;
 use std::fs;
 use std::hash::{BuildHasher, Hasher};
 use std::io;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use http_body_util::Full;
@@ -18,13 +19,17 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 use super::json::{set, text};
+use super::kubelet_api::Later;
 use super::running::{Lab, LabError};
+use super::tasks::Tasks;
 
 const KEY: &str = "x-lab-key";
+/// How the address of a socket in the file system begins.
+const SOCKET: &str = "unix:";
 /// How long a running lab may take for an answer.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long it may take to say that it is there.
@@ -33,14 +38,14 @@ const GREETING: Duration = Duration::from_secs(3);
 /// The open door; the file is removed when this is dropped.
 #[derive(Debug)]
 pub struct Control {
-    address: SocketAddr,
+    address: String,
     file: PathBuf,
 }
 
 impl Control {
     /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    pub fn address(&self) -> &str {
+        &self.address
     }
 
     /// The file by which it is found.
@@ -52,10 +57,42 @@ impl Control {
 impl Drop for Control {
     fn drop(&mut self) {
         // Another lab may have put its own file there.
-        let ours = read(&self.file).is_ok_and(|(address, _)| address == self.address.to_string());
+        let ours = read(&self.file).is_ok_and(|(address, _)| address == self.address);
         if ours {
             let _ = fs::remove_file(&self.file);
         }
+        if let Some(socket) = self.address.strip_prefix(SOCKET) {
+            let _ = fs::remove_file(socket);
+        }
+    }
+}
+
+/// Who stands behind a door.
+pub(in crate::lab) trait Behind: Send + Sync + 'static {
+    /// What it knows about itself.
+    fn state(&self) -> Value;
+
+    /// Lets a fault befall it; the answer is a sentence.
+    ///
+    /// # Errors
+    /// When it is not known, or cannot be played as things are.
+    fn fault<'a>(&'a self, name: &'a str) -> Later<'a, Result<String, LabError>>;
+
+    /// Ends it.
+    fn end(&self);
+}
+
+impl Behind for Lab {
+    fn state(&self) -> Value {
+        Self::state(self)
+    }
+
+    fn fault<'a>(&'a self, name: &'a str) -> Later<'a, Result<String, LabError>> {
+        Box::pin(Self::fault(self, name))
+    }
+
+    fn end(&self) {
+        self.shutdown();
     }
 }
 
@@ -70,35 +107,105 @@ impl Lab {
         file: &Path,
         kubeconfig: Option<&Path>,
     ) -> Result<Control, LabError> {
-        let port = |source| LabError::Port {
-            what: "its control endpoint",
-            source,
-        };
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(port)?;
-        let address = listener.local_addr().map_err(port)?;
-        let key = format!("{:016x}{:016x}", chance(), chance());
-        let found = json!({"address": address.to_string(), "key": key, "pid": std::process::id()});
+        let address = listener.local_addr().map_err(port)?.to_string();
+        let door = Door {
+            behind: Arc::new(self.clone()),
+            key: key(),
+            kubeconfig: kubeconfig.map(|path| path.display().to_string()),
+        };
+        door.open(Listener::Port(listener), address, file, self.tasks())
+    }
+}
+
+/// Opens a door at a socket beside `file`, which other networks of this machine reach too.
+///
+/// # Errors
+/// When the socket or the file cannot be made.
+pub(in crate::lab) fn open_beside(
+    file: &Path,
+    behind: Arc<dyn Behind>,
+    tasks: &Tasks,
+) -> Result<Control, LabError> {
+    let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+    let socket = file.with_extension("socket");
+    // Left there by a process that was killed.
+    let _ = fs::remove_file(&socket);
+    let listener = UnixListener::bind(&socket).map_err(port)?;
+    let door = Door {
+        behind,
+        key: key(),
+        kubeconfig: None,
+    };
+    let address = format!("{SOCKET}{}", socket.display());
+    door.open(Listener::Socket(listener), address, &file, tasks)
+}
+
+fn port(source: io::Error) -> LabError {
+    LabError::Port {
+        what: "its control endpoint",
+        source,
+    }
+}
+
+fn key() -> String {
+    format!("{:016x}{:016x}", chance(), chance())
+}
+
+enum Listener {
+    Port(TcpListener),
+    Socket(UnixListener),
+}
+
+/// A connection, of either kind.
+trait Wire: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Wire for T {}
+
+impl Listener {
+    async fn accept(&self) -> io::Result<Box<dyn Wire>> {
+        Ok(match self {
+            Self::Port(listener) => Box::new(listener.accept().await?.0),
+            Self::Socket(listener) => Box::new(listener.accept().await?.0),
+        })
+    }
+}
+
+#[derive(Clone)]
+struct Door {
+    behind: Arc<dyn Behind>,
+    key: String,
+    kubeconfig: Option<String>,
+}
+
+impl Door {
+    fn open(
+        self,
+        listener: Listener,
+        address: String,
+        file: &Path,
+        tasks: &Tasks,
+    ) -> Result<Control, LabError> {
+        let found = json!({"address": address, "key": self.key, "pid": std::process::id()});
         write_private(file, &format!("{found}\n")).map_err(|source| LabError::File {
             verb: "write",
             path: file.display().to_string(),
             source,
         })?;
-        let (lab, tasks) = (self.clone(), self.tasks().clone());
-        let kubeconfig = kubeconfig.map(|path| path.display().to_string());
-        self.tasks().spawn(async move {
+        let own = tasks.clone();
+        tasks.spawn(async move {
             loop {
-                let Ok((stream, _)) = listener.accept().await else {
+                let Ok(stream) = listener.accept().await else {
                     // Out of descriptors, most likely: the next attempt may succeed.
                     tokio::time::sleep(Duration::from_millis(50)).await;
                     continue;
                 };
-                let (lab, key, kubeconfig) = (lab.clone(), key.clone(), kubeconfig.clone());
-                tasks.spawn(async move {
+                let door = self.clone();
+                own.spawn(async move {
                     let service = service_fn(move |request| {
-                        let (lab, key, kubeconfig) = (lab.clone(), key.clone(), kubeconfig.clone());
+                        let door = door.clone();
                         async move {
-                            let reply = answer(&lab, &key, kubeconfig.as_deref(), &request).await;
-                            Ok::<_, std::convert::Infallible>(reply)
+                            Ok::<_, std::convert::Infallible>(answer(&door, &request).await)
                         }
                     });
                     // A broken connection is the caller's to notice.
@@ -115,17 +222,12 @@ impl Lab {
     }
 }
 
-async fn answer(
-    lab: &Lab,
-    key: &str,
-    kubeconfig: Option<&str>,
-    request: &Request<Incoming>,
-) -> Response<Full<Bytes>> {
+async fn answer(door: &Door, request: &Request<Incoming>) -> Response<Full<Bytes>> {
     let given = request
         .headers()
         .get(KEY)
         .and_then(|value| value.to_str().ok());
-    if given != Some(key) {
+    if given != Some(door.key.as_str()) {
         return reply(
             StatusCode::FORBIDDEN,
             &json!({"error": "the key of this lab is missing or wrong"}),
@@ -133,21 +235,25 @@ async fn answer(
     }
     match (request.method(), request.uri().path()) {
         (&Method::GET, "/state") => {
-            let mut state = lab.state();
-            set(&mut state, &["kubeconfig"], kubeconfig.into());
+            let mut state = door.behind.state();
+            set(
+                &mut state,
+                &["kubeconfig"],
+                door.kubeconfig.as_deref().into(),
+            );
             reply(StatusCode::OK, &state)
         }
         (&Method::POST, "/stop") => {
-            let lab = lab.clone();
+            let behind = Arc::clone(&door.behind);
             // The answer shall still get out.
             tokio::spawn(async move {
                 tokio::time::sleep(Duration::from_millis(50)).await;
-                lab.shutdown();
+                behind.end();
             });
             reply(StatusCode::OK, &json!({"done": "the lab ends"}))
         }
         (&Method::POST, path) => match path.strip_prefix("/fault/") {
-            Some(name) => match lab.fault(name).await {
+            Some(name) => match door.behind.fault(name).await {
                 Ok(sentence) => reply(StatusCode::OK, &json!({"done": sentence})),
                 Err(error) => reply(
                     StatusCode::BAD_REQUEST,
@@ -178,7 +284,7 @@ pub async fn send_fault(file: &Path, name: &str) -> Result<String, LabError> {
     // What is no name would only end in a wrong path.
     if !name
         .chars()
-        .all(|c| c.is_ascii_alphanumeric() || "-:_".contains(c))
+        .all(|c| c.is_ascii_alphanumeric() || "-:_.".contains(c))
     {
         let unknown = super::scenario::find(name).err();
         let unknown = unknown.map(|unknown| unknown.used(super::scenario::Use::Running));
@@ -272,9 +378,12 @@ async fn call(file: &Path, method: &str, path: &str, patience: Duration) -> Resu
         _ => Trouble::File(file.to_owned(), error),
     })?;
     let exchange = async {
-        let mut stream = TcpStream::connect(&address).await?;
+        let mut stream: Box<dyn Wire> = match address.strip_prefix(SOCKET) {
+            Some(socket) => Box::new(UnixStream::connect(socket).await?),
+            None => Box::new(TcpStream::connect(&address).await?),
+        };
         let request = format!(
-            "{method} {path} HTTP/1.1\r\nhost: {address}\r\n{KEY}: {key}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+            "{method} {path} HTTP/1.1\r\nhost: lab\r\n{KEY}: {key}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
         );
         stream.write_all(request.as_bytes()).await?;
         let mut answer = Vec::new();

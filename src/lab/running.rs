@@ -88,6 +88,9 @@ pub enum LabError {
     /// Nobody answers at the address in that file.
     #[error("no lab is running ({0}); start one with `darner lab --serve`")]
     NotRunning(String),
+    /// A node that cannot be attached to its API server.
+    #[error("{0}")]
+    Attach(String),
     /// A running lab said no.
     #[error("{0}")]
     Refused(String),

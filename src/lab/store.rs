@@ -15,6 +15,7 @@ mod change;
 mod collect;
 mod delete;
 mod fields;
+mod mirrored;
 mod object;
 mod write;
 
@@ -29,6 +30,7 @@ pub use change::{Change, Happened, Watch};
 pub use delete::{Delete, Deleted, Propagation};
 pub use fields::{FieldSet, Owned};
 pub(in crate::lab) use fields::{entries, item_step, leaves};
+pub(in crate::lab) use mirrored::Settled;
 pub use object::Object;
 pub(in crate::lab) use object::{map, metadata, partial};
 pub(in crate::lab) use write::check_name;
@@ -63,6 +65,8 @@ struct State {
     dependents: BTreeMap<String, BTreeSet<(Id, Key)>>,
     random: Random,
     clock: Clock,
+    /// Whether its objects live elsewhere.
+    mirrored: bool,
 }
 
 struct Table {
@@ -93,6 +97,7 @@ impl Store {
             dependents: BTreeMap::new(),
             random: Random(seed),
             clock: clock.clone(),
+            mirrored: false,
         };
         for resource in resources::built_in() {
             state.serve(resource);
@@ -361,7 +366,7 @@ impl State {
         }
         let revision = self.next_revision();
         let mut value = before.value();
-        object::set_revision(&mut value, revision);
+        self.stamp(&mut value, revision);
         let object = Arc::new(Object::new(&value, revision, before.resource()));
         let history = self.history;
         self.tables.get_mut(id)?.record(

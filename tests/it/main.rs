@@ -10,6 +10,7 @@ mod contract;
 mod driver;
 mod fuzz;
 mod lab_kubectl;
+mod lab_node;
 mod screens;
 mod stories;
 mod tidy;

@@ -19,6 +19,7 @@ mod exec;
 mod faults;
 mod follow;
 mod forward;
+pub(in crate::lab) mod kubelet;
 mod list;
 mod logs;
 mod openapi;

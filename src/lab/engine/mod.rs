@@ -94,10 +94,13 @@ impl Engine {
     /// # Errors
     /// When no loopback port can be bound, for example because the process is out of descriptors.
     pub async fn start(spec: EngineSpec, network: Network, clock: LabClock) -> io::Result<Self> {
-        let bind = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
-        let (data, admin) = match spec.listens {
-            true => (Some(bind().await?), Some(bind().await?)),
-            false => (None, None),
+        let (data, admin) = match (spec.listens, spec.at_address) {
+            (true, true) => (
+                Some(own_port(&spec, spec.data_port).await?),
+                Some(own_port(&spec, spec.admin_port).await?),
+            ),
+            (true, false) => (Some(any_port().await?), Some(any_port().await?)),
+            (false, _) => (None, None),
         };
         let node = Node::new(spec, network, clock, data.as_ref(), admin.as_ref())?;
         let engine = Self(Arc::clone(&node));
@@ -355,5 +358,25 @@ impl Engine {
     pub fn uptime(&self) -> Duration {
         let started = self.0.core().started;
         self.0.now().saturating_sub(started)
+    }
+}
+
+async fn any_port() -> io::Result<TcpListener> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await
+}
+
+/// A port at the engine's own address. A process that ended a moment ago may still hold it.
+async fn own_port(spec: &EngineSpec, port: u16) -> io::Result<TcpListener> {
+    const PATIENCE: Duration = Duration::from_secs(2);
+    let since = std::time::Instant::now();
+    loop {
+        match TcpListener::bind((spec.ip, port)).await {
+            Err(error)
+                if error.kind() == io::ErrorKind::AddrInUse && since.elapsed() < PATIENCE =>
+            {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            bound => return bound,
+        }
     }
 }

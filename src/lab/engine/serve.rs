@@ -98,7 +98,9 @@ fn admit(node: &Arc<Node>, stream: TcpStream, peer: SocketAddr, port: Port) {
             Port::Admin => node.spec.admin_port,
         };
         let tid = usize::try_from(id).unwrap_or(0) % core.threads;
-        let laddr = format!("127.0.0.1:{number}");
+        let own = stream.local_addr().ok();
+        let own = own.filter(|own| own.ip() == node.spec.ip);
+        let laddr = own.map_or_else(|| format!("127.0.0.1:{number}"), |own| own.to_string());
         core.clients
             .all
             .insert(id, Client::new(id, port, peer.to_string(), laddr, tid, now));

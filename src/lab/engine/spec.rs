@@ -76,6 +76,9 @@ pub struct EngineSpec {
     /// Whether it binds standing loopback listeners. Without them it is reached by `Engine::dial`
     /// alone, which thousands of engines need: a process has few descriptors.
     pub listens: bool,
+    /// Whether those listeners are bound to its own address and ports instead of loopback ones: every address of pods
+    /// must be a local one then.
+    pub at_address: bool,
     /// Seed of everything random in this engine.
     pub seed: u64,
     /// How many times this container was started before; mixed into the seed, because a restarted
@@ -106,6 +109,7 @@ impl EngineSpec {
             admin_port: 9999,
             age: Duration::ZERO,
             listens: true,
+            at_address: false,
             seed: 1,
             restarts: 0,
         }

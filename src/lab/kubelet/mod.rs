@@ -14,7 +14,7 @@ pub(in crate::lab) mod state;
 mod tricks;
 mod worker;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -34,7 +34,8 @@ use super::seed::Seed;
 use super::store::{Happened, Object, Store};
 use super::tasks::Tasks;
 use process::Process;
-use schedule::{Addresses, Placed};
+pub(in crate::lab) use schedule::Addresses;
+use schedule::Placed;
 use state::PodState;
 use tricks::Tricks;
 use worker::{Word, Worker};
@@ -51,8 +52,22 @@ pub(in crate::lab) struct Ground {
     pub(in crate::lab) network: Network,
     /// Lab seconds per real second.
     pub(in crate::lab) speed: f64,
-    /// Second byte of pod addresses.
-    pub(in crate::lab) addresses: u8,
+    /// The addresses of pods.
+    pub(in crate::lab) addresses: Addresses,
+    /// Where the cluster is a real API server's, not the lab's.
+    pub(in crate::lab) attached: Option<Attached>,
+}
+
+/// How machines differ that belong to a real API server: scheduler and controllers are at work there, and addresses are
+/// real ones.
+#[derive(Clone, Debug)]
+pub(in crate::lab) struct Attached {
+    /// The names of the machines; pods on others are not ours.
+    pub(in crate::lab) machines: BTreeSet<String>,
+    /// By how much they are quicker than real ones, in place of [`HASTE`].
+    pub(in crate::lab) haste: u32,
+    /// Whether the simulated operator runs in pods of its image.
+    pub(in crate::lab) operator: bool,
 }
 
 /// All machines of a cluster. Cloning shares them.
@@ -90,6 +105,7 @@ pub(in crate::lab) struct Shared {
     stalled: watch::Sender<bool>,
     /// What else scenarios do to machines.
     tricks: Tricks,
+    attached: Option<Attached>,
 }
 
 struct Entry {
@@ -123,12 +139,14 @@ impl Machines {
             network,
             speed,
             addresses,
+            attached,
         } = ground;
         Self(Arc::new(Shared {
             events: Recorder::new(&store, "kubelet", ""),
             scheduler: Recorder::new(&store, "default-scheduler", ""),
             attacher: Recorder::new(&store, "attachdetach-controller", ""),
-            addresses: Addresses::new(addresses),
+            addresses,
+            attached,
             pods: Mutex::default(),
             volumes: Mutex::default(),
             crashes: Mutex::default(),
@@ -306,6 +324,26 @@ impl Shared {
         self.seed
     }
 
+    /// By how much containers are quicker than with a real kubelet.
+    fn haste(&self) -> u32 {
+        self.attached
+            .as_ref()
+            .map_or(HASTE, |attached| attached.haste.max(1))
+    }
+
+    /// Whether the cluster is a real API server's.
+    pub(in crate::lab) fn is_attached(&self) -> bool {
+        self.attached.is_some()
+    }
+
+    /// Whether a pod is on one of these machines; in the lab's own clusters every pod is, or will be.
+    fn is_ours(&self, pod: &Object) -> bool {
+        self.attached.as_ref().is_none_or(|attached| {
+            pod.field("spec.nodeName")
+                .is_some_and(|node| attached.machines.contains(node))
+        })
+    }
+
     /// A span of lab time in real time.
     pub(in crate::lab) fn scaled(&self, time: Duration) -> Duration {
         time.div_f64(self.speed)
@@ -345,6 +383,9 @@ impl Shared {
 
     /// A pod was added or changed.
     fn see(self: &Arc<Self>, object: &Object) {
+        if !self.is_ours(object) {
+            return;
+        }
         let known = self
             .pods()
             .get(&key(object))
@@ -367,7 +408,17 @@ impl Shared {
             }
             _ => {
                 let pod = object.value();
+                if is_over(&pod, self.attached.is_some()) {
+                    return;
+                }
                 let inbox = self.enter(object, &pod, text(&pod, "/spec/nodeName"), "");
+                if object.deleting && self.attached.is_some() {
+                    // A kubelet that was started again while the pod was going.
+                    let grace = number(&pod, "/metadata/deletionGracePeriodSeconds").unwrap_or(0);
+                    if let Some(entry) = self.pods().get(&key(object)) {
+                        let _ = entry.words.send(Word::Stop(grace.unsigned_abs()));
+                    }
+                }
                 self.tasks
                     .spawn(Worker::new(Arc::clone(self), object, inbox).live());
             }
@@ -485,6 +536,12 @@ impl Shared {
 
     /// Connects to a port at a pod's address, as a peer in the cluster does.
     pub(in crate::lab) async fn dial_address(&self, ip: &str, port: u16) -> io::Result<TcpStream> {
+        if self.attached.is_some() {
+            if self.tricks.is_lost(&self.node_at(ip)) {
+                return Err(self.nobody_answers().await);
+            }
+            return TcpStream::connect((ip, port)).await;
+        }
         let engine = self.engine_at(ip).ok_or(io::ErrorKind::ConnectionRefused)?;
         if self.tricks.is_lost(&self.node_at(ip)) {
             return Err(self.nobody_answers().await);
@@ -521,5 +578,57 @@ impl Shared {
             .running
             .get(container)
             .cloned()
+    }
+}
+
+/// Whether a pod that nobody looks after needs nobody any more: its containers have ended, and a finalizer or nobody at all
+/// holds the object. A real API server keeps what has finished; in the lab's own clusters nothing does.
+fn is_over(pod: &Value, attached: bool) -> bool {
+    let let_go = number(pod, "/metadata/deletionGracePeriodSeconds") == Some(0)
+        && pod.pointer("/metadata/deletionTimestamp").is_some();
+    let finished = ["Succeeded", "Failed"].contains(&text(pod, "/status/phase"));
+    let_go || (attached && finished)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_has_ended_is_not_started_again() {
+        let going =
+            |grace: u32| json!({"deletionTimestamp": "t", "deletionGracePeriodSeconds": grace});
+        let table = [
+            ("a new one", json!({}), false, false),
+            (
+                "one that a finalizer holds",
+                json!({"metadata": going(0)}),
+                true,
+                true,
+            ),
+            (
+                "one that is going",
+                json!({"metadata": going(30)}),
+                false,
+                false,
+            ),
+            (
+                "a finished one",
+                json!({"status": {"phase": "Failed"}}),
+                false,
+                true,
+            ),
+            (
+                "a running one",
+                json!({"status": {"phase": "Running"}}),
+                false,
+                false,
+            ),
+        ];
+        for (what, pod, in_lab, attached) in table {
+            assert_eq!(is_over(&pod, false), in_lab, "{what}, lab");
+            assert_eq!(is_over(&pod, true), attached, "{what}, attached");
+        }
     }
 }

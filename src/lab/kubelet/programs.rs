@@ -52,7 +52,8 @@ impl Shared {
                 .and_then(|name| Some((secret(&name, "tls.crt")?, secret(&name, "tls.key")?)));
             spec.seed = self.seed.number(&["engine", text(pod, "/metadata/uid")]);
             spec.restarts = restarts;
-            spec.listens = false;
+            spec.listens = self.attached.is_some();
+            spec.at_address = self.attached.is_some();
             spec.age = age;
             if let Some(claim) = claims_of(pod)
                 .into_iter()
@@ -68,7 +69,7 @@ impl Shared {
             let engine = engine.map_err(|error| Refused {
                 reason: "RunContainerError",
                 message: format!(
-                    "failed to create containerd task: the lab has no port for it: {error}"
+                    "failed to create containerd task: the lab has no port for it at {ip}: {error}"
                 ),
             })?;
             return Ok(Process::Engine(engine, self.clock.clone()));
@@ -76,7 +77,11 @@ impl Shared {
         // A missing Secret keeps any container from starting.
         flags::environment(container, secret)?;
         let simple = Simple::new(&self.store, &self.tasks);
-        if flags::is_operator(image) {
+        let simulated = self
+            .attached
+            .as_ref()
+            .is_none_or(|attached| attached.operator);
+        if simulated && flags::is_operator(image) {
             operator::start(Arc::clone(self), pod, restarts, &simple);
         } else {
             simple.journal.write(format!("{container_name} started"));

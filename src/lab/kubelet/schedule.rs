@@ -90,11 +90,11 @@ pub(in crate::lab) fn application(pod: &Value) -> &str {
     text(pod, "/metadata/labels/app")
 }
 
-/// Pod addresses: one /24 for each machine.
+/// Pod addresses: 256 for each machine, in the order in which machines are first heard of.
 #[derive(Debug)]
 pub(in crate::lab) struct Addresses {
-    /// The second byte of all addresses of the cluster.
-    cluster: u8,
+    /// The first of all addresses of the cluster.
+    first: Ipv4Addr,
     used: Mutex<Used>,
 }
 
@@ -109,9 +109,26 @@ struct Used {
 impl Addresses {
     /// Addresses of the form `10.CLUSTER.machine.pod`.
     pub(in crate::lab) fn new(cluster: u8) -> Self {
+        Self::from(Ipv4Addr::new(10, cluster, 0, 0), Vec::new())
+    }
+
+    /// Addresses from `first` on, for machines in this order.
+    pub(in crate::lab) fn from(first: Ipv4Addr, machines: Vec<String>) -> Self {
+        let used = Used {
+            machines,
+            ..Used::default()
+        };
         Self {
-            cluster,
-            used: Mutex::default(),
+            first,
+            used: Mutex::new(used),
+        }
+    }
+
+    /// Says that somebody has this address already.
+    pub(in crate::lab) fn is_taken(&self, address: &str) {
+        if let Ok(address) = address.parse() {
+            let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+            used.taken.insert(address);
         }
     }
 
@@ -125,12 +142,15 @@ impl Addresses {
                 used.machines.len() - 1
             }
         };
-        let third = u8::try_from(machine).unwrap_or(u8::MAX);
+        let block = u32::try_from(machine)
+            .unwrap_or(u32::MAX)
+            .saturating_mul(256);
+        let block = self.first.to_bits().saturating_add(block);
         let mut last = used.last.get(&machine).copied().unwrap_or(1);
         let mut address = Ipv4Addr::UNSPECIFIED;
         for _ in 0..253 {
             last = if last >= 254 { 2 } else { last + 1 };
-            address = Ipv4Addr::new(10, self.cluster, third, last);
+            address = Ipv4Addr::from_bits(block.saturating_add(u32::from(last)));
             if !used.taken.contains(&address) {
                 break;
             }

@@ -89,6 +89,30 @@ impl PodState {
         }
     }
 
+    /// Remembers by its status that a pod has run before its machine was started anew: how its containers ended nobody
+    /// knows.
+    pub(in crate::lab) fn recall(&mut self, pod: &Value, now: Timestamp) {
+        if let Some(started) = clock::parse(text(pod, "/status/startTime")) {
+            self.started = started;
+        }
+        for status in items(pod, "/status/containerStatuses") {
+            if text(status, "/containerID").is_empty() {
+                continue;
+            }
+            let since = clock::parse(text(status, "/state/running/startedAt")).unwrap_or(now);
+            let restarts = super::super::json::number(status, "/restartCount").unwrap_or(0);
+            self.with(text(status, "/name"), |one| {
+                one.restarts = u32::try_from(restarts).unwrap_or(0);
+                one.last = Some(Ended {
+                    code: 255,
+                    reason: "Unknown",
+                    started: since,
+                    finished: now,
+                });
+            });
+        }
+    }
+
     /// A pod that has run and been ready since `since`.
     pub(in crate::lab) fn running(pod: &Value, host: &str, ip: &str, since: Timestamp) -> Self {
         let mut state = Self::creating(pod, host, ip, since);

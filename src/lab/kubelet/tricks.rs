@@ -125,6 +125,35 @@ impl Machines {
         }
     }
 
+    /// Whether a machine is off the network.
+    pub(in crate::lab) fn is_lost(&self, node: &str) -> bool {
+        self.0.tricks.is_lost(node)
+    }
+
+    /// Waits while a machine is off the network.
+    pub(in crate::lab) async fn found(&self, node: &str) {
+        self.0.tricks.found(node).await;
+    }
+
+    /// SIGKILL to whatever runs in a pod; whether anything did.
+    pub(in crate::lab) fn kill(&self, namespace: &str, pod: &str) -> bool {
+        let pods = self.0.pods();
+        let running = pods.get(&key(namespace, pod)).map(|entry| &entry.running);
+        running.is_some_and(|running| {
+            running.values().for_each(|process| process.kill());
+            !running.is_empty()
+        })
+    }
+
+    /// SIGKILL to whatever runs on a machine.
+    pub(in crate::lab) fn kill_all_on(&self, node: &str) {
+        let pods = self.0.pods();
+        let there = pods.values().filter(|entry| entry.node == node);
+        for process in there.flat_map(|entry| entry.running.values()) {
+            process.kill();
+        }
+    }
+
     /// Lets the probes of a pod pass whatever its containers do, so that a state that its kubelet would end lasts.
     pub(in crate::lab) fn spare(&self, namespace: &str, pod: &str) {
         self.0.tricks.rest().spared.insert(key(namespace, pod));

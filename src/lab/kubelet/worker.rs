@@ -12,10 +12,10 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::Shared;
 use super::process::Process;
 use super::schedule::application;
 use super::state::{Ended, Now, PodState};
-use super::{HASTE, Shared};
 use crate::lab::controllers::claims_of;
 use crate::lab::json::{items, set, text};
 use crate::lab::resources::{CLAIMS, PODS};
@@ -137,9 +137,12 @@ impl Worker {
             return Ok(());
         }
         let pod = self.place().await?;
+        self.reached().await?;
         let now = self.shared.store.now();
         let host = self.shared.host(&self.node);
-        self.state = Some(PodState::creating(&pod, &host, "", now));
+        let mut state = PodState::creating(&pod, &host, "", now);
+        state.recall(&pod, now);
+        self.state = Some(state);
         self.write();
         if let Some(claim) = claims_of(&pod).first() {
             self.pause(Duration::from_millis(1500)).await?;
@@ -249,6 +252,22 @@ impl Worker {
         }
     }
 
+    /// Waits until the machine can be reached: before, its kubelet has not heard of the pod.
+    async fn reached(&mut self) -> Result<(), Word> {
+        let shared = Arc::clone(&self.shared);
+        let node = self.node.clone();
+        loop {
+            tokio::select! {
+                biased;
+                () = shared.tricks.found(&node) => return Ok(()),
+                word = self.words.recv() => match word {
+                    Some(Word::Look | Word::Retry) => {}
+                    other => return Err(other.unwrap_or(Word::Gone)),
+                },
+            }
+        }
+    }
+
     /// The word of a deletion, when it reaches the machine; or that the object is gone meanwhile.
     async fn heard(&mut self, mut word: Word) -> Word {
         let shared = Arc::clone(&self.shared);
@@ -307,7 +326,8 @@ impl Worker {
         let Some(process) = self.running.get(name) else {
             return;
         };
-        if process.frozen() && !self.shared.tricks.is_spared(&self.namespace, &self.name) {
+        let lost = self.shared.tricks.is_lost(&self.node);
+        if lost || process.frozen() && !self.shared.tricks.is_spared(&self.namespace, &self.name) {
             self.later(Duration::from_secs(10), Due::Ready(name.to_owned()));
             return;
         }
@@ -321,7 +341,10 @@ impl Worker {
         let Some(process) = self.running.get(name).cloned() else {
             return;
         };
-        if self.shared.tricks.is_spared(&self.namespace, &self.name) {
+        // A process on a machine that is off the network is stopped for all others; its own kubelet finds nothing wrong.
+        if self.shared.tricks.is_spared(&self.namespace, &self.name)
+            || self.shared.tricks.is_lost(&self.node)
+        {
             self.later(Duration::from_secs(10), Due::Silent(name.to_owned(), times));
             return;
         }
@@ -419,7 +442,7 @@ impl Worker {
                 one.now = Now::Waiting("CrashLoopBackOff", shown)
             });
         }
-        self.later(delay / HASTE, Due::Start(name.to_owned()));
+        self.later(delay / self.shared.haste(), Due::Start(name.to_owned()));
     }
 
     // Down.

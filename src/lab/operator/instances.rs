@@ -165,7 +165,7 @@ impl Operator {
             (true, Err(_)) => Ok(()),
             (false, Err(_)) => {
                 let mut value = value;
-                if what == SERVICES {
+                if what == SERVICES && !self.shared.is_attached() {
                     // The address comes with the creation.
                     crate::lab::controllers::give_address(&mut value, self.shared.seed());
                 }

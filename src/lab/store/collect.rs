@@ -27,7 +27,8 @@ impl State {
         else {
             return;
         };
-        if !object.deleting {
+        // What lives elsewhere is removed from there.
+        if !object.deleting || self.mirrored {
             return;
         }
         let now = self.clock.now();
@@ -77,6 +78,10 @@ impl State {
         propagation: Propagation,
         now: Timestamp,
     ) {
+        if self.mirrored {
+            self.remove(id, key);
+            return;
+        }
         if id.0 == DEFINITIONS.group && id.1 == DEFINITIONS.plural {
             self.delete_instances(key, now);
         }

@@ -198,7 +198,7 @@ impl State {
         let mut marked = Some(Arc::clone(&before));
         if value != before.value() {
             let revision = self.next_revision();
-            object::set_revision(&mut value, revision);
+            self.stamp(&mut value, revision);
             marked = self.put(id, &value, revision);
         }
         if propagation == Propagation::Foreground {

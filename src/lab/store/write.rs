@@ -118,7 +118,7 @@ impl Store {
         ] {
             meta.remove(key);
         }
-        if resource.generation {
+        if resource.generation && !state.mirrored {
             meta.insert("generation".into(), 1.into());
         } else {
             meta.remove("generation");
@@ -136,12 +136,14 @@ impl Store {
         }
         // An object that tells of an older birth was written then.
         let written = clock::parse(&born).unwrap_or(now);
-        fields::record(&mut value, None, by, &resource, written);
+        if !state.mirrored {
+            fields::record(&mut value, None, by, &resource, written);
+        }
         if by.dry_run {
             return Ok(Arc::new(Object::new(&value, 0, &resource)));
         }
         let revision = state.next_revision();
-        object::set_revision(&mut value, revision);
+        state.stamp(&mut value, revision);
         state
             .put(&id(what), &value, revision)
             .ok_or_else(Status::no_such_resource)
@@ -194,7 +196,8 @@ impl Store {
         let mut value = old.clone();
         change(&mut value)?;
         keep_identity(&mut value, &old);
-        if resource.generation {
+        // Who fills in defaults knows what a change of the wish is.
+        if resource.generation && !state.mirrored {
             let count = old
                 .pointer("/metadata/generation")
                 .and_then(Value::as_u64)
@@ -207,7 +210,9 @@ impl Store {
         if !applies && !rewritten && same_but_managed(&value, &old) {
             return Ok(before);
         }
-        fields::record(&mut value, Some(&old), by, &resource, now);
+        if !state.mirrored {
+            fields::record(&mut value, Some(&old), by, &resource, now);
+        }
         if applies && value == old {
             return Ok(before);
         }
@@ -216,7 +221,7 @@ impl Store {
         }
         let id = id(what);
         let revision = state.next_revision();
-        object::set_revision(&mut value, revision);
+        state.stamp(&mut value, revision);
         let object = state
             .put(&id, &value, revision)
             .ok_or_else(Status::no_such_resource)?;

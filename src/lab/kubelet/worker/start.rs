@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::super::HASTE;
 use super::super::flags::Refused;
 use super::super::state::{Now, PodState};
 use super::{Due, Worker, back_off};
@@ -75,7 +74,7 @@ impl Worker {
                         .max(1)
                         .unsigned_abs();
                     self.later(
-                        Duration::from_secs(delay) / HASTE,
+                        Duration::from_secs(delay) / self.shared.haste(),
                         Due::Ready(name.to_owned()),
                     );
                 }
@@ -135,6 +134,6 @@ impl Worker {
         let times = self.crashes.entry(name.to_owned()).or_insert(0);
         *times += 1;
         let delay = back_off(*times);
-        self.later(delay / HASTE, Due::Start(name.to_owned()));
+        self.later(delay / self.shared.haste(), Due::Start(name.to_owned()));
     }
 }
