@@ -141,6 +141,15 @@ impl FullRig {
         run(self.command(part).args([what, "--plane", plane]));
     }
 
+    /// Runs kubectl on a plane as its administrator.
+    pub fn kubectl(&self, plane: &str, args: &[&str]) -> String {
+        run(Command::new(self.state().join("assets/kubectl"))
+            .arg("--kubeconfig")
+            .arg(self.kubeconfig())
+            .args(["--context", plane])
+            .args(args))
+    }
+
     /// Its kubeconfig: contexts `infra` (the current one) and `apps`, an administrator of each.
     pub fn kubeconfig(&self) -> PathBuf {
         self.state().join("kubeconfig")

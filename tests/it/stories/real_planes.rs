@@ -4,6 +4,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use crate::driver::console::Opening;
 use crate::driver::{FullRig, PATIENCE, binary};
 
 /// Asks for both contexts until the report says so, and hands it over.
@@ -79,4 +80,67 @@ fn both_of_two_real_control_planes_are_live_and_the_death_of_one_is_told_of_that
         infra["cluster"],
         "the same objects as before"
     );
+}
+
+/// Scheduler, StatefulSet and EndpointSlice controllers are the real ones; nodes and engines are the lab's, and so is the
+/// operator where the real one cannot be had.
+#[test]
+fn a_failover_on_real_controllers_is_seen_as_it_happens() {
+    const ORDERS: &str = r#"apiVersion: dragonflydb.io/v1alpha1
+kind: Dragonfly
+metadata: {name: orders, namespace: shop}
+spec:
+  replicas: 3
+  image: docker.dragonflydb.io/dragonflydb/dragonfly:v1.39.0
+  resources: {requests: {cpu: 100m, memory: 100Mi}, limits: {memory: 1Gi}}
+"#;
+    let Some(rig) = FullRig::up(&[]) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let manifest = folder.path().join("orders.yaml");
+    std::fs::write(&manifest, ORDERS).unwrap();
+    rig.kubectl("infra", &["create", "namespace", "shop"]);
+    rig.kubectl("infra", &["apply", "-f", manifest.to_str().unwrap()]);
+
+    let console = Opening::new(["--context", "infra", "--context", "apps"])
+        .kubeconfig(&rig.kubeconfig())
+        .size(160, 45)
+        .open();
+    console
+        .expect_row(&["infra", "op 2/2", "apps", "ms"])
+        .expect_row(&["being made", "shop/orders"])
+        .expect_row(&["healthy", "shop/orders", "orders-0", "3/3", "2 of 2"]);
+
+    rig.kubectl(
+        "infra",
+        &["delete", "pod", "orders-0", "-n", "shop", "--wait=false"],
+    );
+    console.expect_row(&["shop/orders", "2/3"]).expect_row(&[
+        "healthy",
+        "shop/orders",
+        "orders-1",
+        "3/3",
+        "2 of 2",
+    ]);
+    // What the API server holds is what the screen says: the endpoint is the new master's, and nobody else's.
+    let endpoints = rig.kubectl(
+        "infra",
+        &[
+            "get",
+            "endpointslices",
+            "-n",
+            "shop",
+            "-l",
+            "kubernetes.io/service-name=orders",
+            "-o",
+            "jsonpath={.items[*].endpoints[*].targetRef.name}",
+        ],
+    );
+    assert_eq!(endpoints.trim(), "orders-1");
+
+    // The API server hangs in the middle: nothing is passed off as live, and afterwards nothing is lost.
+    rig.fault("apiserver", "freeze", "infra");
+    console.expect_row(&["infra", "unreachable"]);
+    rig.fault("apiserver", "thaw", "infra");
+    console.expect_row(&["healthy", "shop/orders", "orders-1", "3/3", "2 of 2"]);
+    console.quit();
 }

@@ -155,7 +155,10 @@ fn crd_missing() {
     lab.fault("crd-missing");
     console
         .expect_row(&["no CRD", "lab-apps", "its operator is installed"])
-        .expect_row(&["operator lab-apps", "the CRD dragonflies.dragonflydb.io is not in"]);
+        .expect_row(&[
+            "operator lab-apps",
+            "the CRD dragonflies.dragonflydb.io is not in",
+        ]);
     lab.fault("heal");
     console.expect_row(&["no CRD", "lab-apps", "there can be no instance"]);
     console.quit();
