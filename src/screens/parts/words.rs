@@ -37,16 +37,14 @@ pub fn state_tone(state: State) -> Tone {
     }
 }
 
-/// The sign of a finding, the same wherever it is told: that of what could not be judged, else of how bad it is.
+/// The sign of a finding, the same wherever it is told: that of the state that it puts its subject in, so that it and the
+/// row it decides never differ.
 pub fn finding_sign(finding: &Finding) -> Glyph {
     match (finding.state, finding.severity) {
-        (State::Unknown, _) => Glyph::Unknown,
-        (_, Severity::Critical) => Glyph::Broken,
-        (_, Severity::Warning) if finding.state != State::Syncing => Glyph::Warning,
-        (State::Syncing, _) => Glyph::Syncing,
+        (_, Severity::Critical) if finding.state != State::Unknown => Glyph::Broken,
         // Served, and yet worth a warning's sign: nobody would fail it over.
         (State::Healthy, _) => Glyph::Warning,
-        (_, _) => Glyph::Dot,
+        (state, _) => state_sign(state),
     }
 }
 
