@@ -311,6 +311,32 @@ pub fn denied(context: &ContextWorld, kind: Kind) -> Option<&Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::checks::{Limits, judge};
+    use crate::domain::fixture::{healthy, instance, master, now, pending, replica};
+
+    #[test]
+    fn a_row_and_the_finding_that_decides_it_have_one_sign() {
+        for (name, fixture) in [
+            (
+                "a node is missing",
+                instance("orders").node(master()).node(pending()).build(),
+            ),
+            (
+                "a replica is cut off",
+                instance("orders")
+                    .node(master())
+                    .node(replica().cut_off(90))
+                    .build(),
+            ),
+            ("no master", instance("orders").node(replica()).build()),
+            ("well", healthy().build()),
+        ] {
+            let subject = Subject::Instance(fixture.id.clone());
+            let judged = judge(&fixture.world, &subject, &Limits::default(), now());
+            let sign = judged.leading().map_or(Glyph::Healthy, finding_sign);
+            assert_eq!(sign, state_sign(judged.state), "{name}: {}", judged.word());
+        }
+    }
 
     #[test]
     fn what_is_ill_unknown_and_syncing_is_counted_apart() {
