@@ -248,7 +248,7 @@ impl LabNode {
         }
         let dns = options.service_range.nth(DNS);
         let dns = dns.unwrap_or(std::net::Ipv4Addr::UNSPECIFIED);
-        if let Err(error) = names::serve(store.clone(), tasks, dns).await {
+        if let Err(error) = names::serve(store.clone(), tasks, (dns, 53).into()).await {
             notes.say(format!("cluster DNS cannot listen at {dns}:53: {error}"));
         }
         let heart = Heart {

@@ -412,13 +412,6 @@ impl Shared {
                     return;
                 }
                 let inbox = self.enter(object, &pod, text(&pod, "/spec/nodeName"), "");
-                if object.deleting && self.attached.is_some() {
-                    // A kubelet that was started again while the pod was going.
-                    let grace = number(&pod, "/metadata/deletionGracePeriodSeconds").unwrap_or(0);
-                    if let Some(entry) = self.pods().get(&key(object)) {
-                        let _ = entry.words.send(Word::Stop(grace.unsigned_abs()));
-                    }
-                }
                 self.tasks
                     .spawn(Worker::new(Arc::clone(self), object, inbox).live());
             }
@@ -584,10 +577,10 @@ impl Shared {
 /// Whether a pod that nobody looks after needs nobody any more: its containers have ended, and a finalizer or nobody at all
 /// holds the object. A real API server keeps what has finished; in the lab's own clusters nothing does.
 fn is_over(pod: &Value, attached: bool) -> bool {
-    let let_go = number(pod, "/metadata/deletionGracePeriodSeconds") == Some(0)
-        && pod.pointer("/metadata/deletionTimestamp").is_some();
+    let going = pod.pointer("/metadata/deletionTimestamp").is_some();
+    let let_go = going && number(pod, "/metadata/deletionGracePeriodSeconds") == Some(0);
     let finished = ["Succeeded", "Failed"].contains(&text(pod, "/status/phase"));
-    let_go || (attached && finished)
+    let_go || (attached && finished && !going)
 }
 
 #[cfg(test)]
@@ -618,6 +611,12 @@ mod tests {
                 json!({"status": {"phase": "Failed"}}),
                 false,
                 true,
+            ),
+            (
+                "a finished one that nobody has let go",
+                json!({"metadata": going(30), "status": {"phase": "Failed"}}),
+                false,
+                false,
             ),
             (
                 "a running one",

@@ -18,6 +18,7 @@ use super::schedule::application;
 use super::state::{Ended, Now, PodState};
 use crate::lab::controllers::claims_of;
 use crate::lab::json::{items, set, text};
+use crate::lab::pods;
 use crate::lab::resources::{CLAIMS, PODS};
 use crate::lab::store::{Delete, Expect, Object, Writer};
 
@@ -138,6 +139,10 @@ impl Worker {
         }
         let pod = self.place().await?;
         self.reached().await?;
+        if self.shared.is_attached() && pods::deleting(&pod) {
+            // A kubelet that was started again while the pod was going finds nothing of it that runs.
+            return Err(Word::Stop(0));
+        }
         let now = self.shared.store.now();
         let host = self.shared.host(&self.node);
         let mut state = PodState::creating(&pod, &host, "", now);

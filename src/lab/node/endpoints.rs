@@ -226,8 +226,12 @@ pub(super) fn is_ready(endpoint: &Value) -> bool {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use super::*;
+    use crate::lab::clock::Clock;
+    use crate::lab::resources::NAMESPACES;
     use serde_json::json;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     #[test]
     fn a_cluster_address_leads_to_the_ready_endpoints() {
@@ -273,5 +277,96 @@ mod tests {
             );
         }
         assert!(forwards(&service("None"), &[]).is_empty());
+    }
+
+    /// A server that says its name to whoever connects, and then what it hears.
+    async fn echo(name: &'static str) -> SocketAddr {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                tokio::spawn(async move {
+                    stream.write_all(name.as_bytes()).await.unwrap();
+                    let (mut from, mut to) = stream.split();
+                    let _ = tokio::io::copy(&mut from, &mut to).await;
+                });
+            }
+        });
+        address
+    }
+
+    async fn heard(stream: &mut TcpStream) -> String {
+        let mut bytes = [0_u8; 16];
+        let count = stream.read(&mut bytes).await.unwrap();
+        String::from_utf8_lossy(&bytes[..count]).into_owned()
+    }
+
+    #[tokio::test]
+    async fn connections_follow_the_slices_and_stay_where_they_are() {
+        let (a, b) = (echo("a").await, echo("b").await);
+        // Nobody else listens there: it was free a moment ago, at an address of this process.
+        let number = std::process::id();
+        let own = Ipv4Addr::new(127, 250, u8::try_from(number % 250).unwrap(), 9);
+        let free = TcpListener::bind((own, 0)).await.unwrap();
+        let at = free.local_addr().unwrap();
+        drop(free);
+        let store = Store::new(1, Clock::default());
+        let put = |what, namespace: &str, value| {
+            store.create(what, namespace, value, "test").unwrap();
+        };
+        put(NAMESPACES, "", json!({"metadata": {"name": "shop"}}));
+        let service = json!({"metadata": {"name": "cache"},
+            "spec": {"clusterIP": own.to_string(), "ports": [{"port": at.port(), "protocol": "TCP"}]}});
+        put(SERVICES, "shop", service);
+        let slice = |to: SocketAddr, ready: bool| {
+            json!({"ports": [{"port": to.port(), "protocol": "TCP"}],
+                "endpoints": [{"addresses": [to.ip().to_string()], "conditions": {"ready": ready}}]})
+        };
+        let mut first = slice(a, true);
+        first["metadata"] =
+            json!({"name": "cache-1", "labels": {"kubernetes.io/service-name": "cache"}});
+        put(ENDPOINT_SLICES, "shop", first);
+        let point = |to: SocketAddr, ready: bool| {
+            let new = slice(to, ready);
+            let change = |slice: &mut Value| {
+                for key in ["ports", "endpoints"] {
+                    slice[key] = new[key].clone();
+                }
+            };
+            store
+                .update(ENDPOINT_SLICES, "shop", "cache-1", "test", change)
+                .unwrap();
+        };
+        let tasks = Tasks::default();
+        let dns = Ipv4Addr::UNSPECIFIED;
+        tasks.spawn(forward(store.clone(), tasks.clone(), dns, Notes::default()));
+        // Each state is waited for; only a defect makes the wait long.
+        let reached = async |wanted: Option<&str>| {
+            let since = std::time::Instant::now();
+            loop {
+                let found = match TcpStream::connect(at).await {
+                    Ok(mut stream) => Some((heard(&mut stream).await, stream)),
+                    Err(_) => None,
+                };
+                if found.as_ref().map(|(name, _)| name.as_str()) == wanted {
+                    return found.map(|(_, stream)| stream);
+                }
+                assert!(
+                    since.elapsed() < Duration::from_secs(20),
+                    "never {wanted:?}"
+                );
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let mut old = reached(Some("a")).await.unwrap();
+        point(b, true);
+        reached(Some("b")).await;
+        point(b, false);
+        reached(None).await;
+        old.write_all(b"still").await.unwrap();
+        assert_eq!(heard(&mut old).await, "still");
+        point(a, true);
+        reached(Some("a")).await;
+        tasks.end();
     }
 }

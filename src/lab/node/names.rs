@@ -3,7 +3,7 @@
 //! hostname. Anything else does not exist; nobody else is asked.
 
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -25,13 +25,13 @@ const A: u16 = 1;
 const ANY: u16 = 255;
 const INTERNET: u16 = 1;
 
-/// Opens port 53 at an address and answers there.
+/// Opens a port for datagrams and for connections, and answers there.
 ///
 /// # Errors
 /// When the port cannot be opened.
-pub(super) async fn serve(store: Store, tasks: &Tasks, at: Ipv4Addr) -> io::Result<()> {
-    let udp = UdpSocket::bind((at, 53)).await?;
-    let tcp = TcpListener::bind((at, 53)).await?;
+pub(super) async fn serve(store: Store, tasks: &Tasks, at: SocketAddr) -> io::Result<()> {
+    let udp = UdpSocket::bind(at).await?;
+    let tcp = TcpListener::bind(at).await?;
     let (known, own) = (store.clone(), tasks.clone());
     tasks.spawn(async move {
         let mut question = [0_u8; LARGEST];
@@ -287,5 +287,38 @@ mod tests {
         let mut reply = whole;
         reply[2] |= 0x80;
         assert_eq!(answer(&store, &reply, LARGEST), None);
+    }
+
+    #[tokio::test]
+    async fn answers_come_by_datagram_and_by_connection() {
+        let tasks = Tasks::default();
+        // A port that is free for both.
+        let at = loop {
+            let free = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+            let at = free.local_addr().unwrap();
+            drop(free);
+            if serve(store(), &tasks, at).await.is_ok() {
+                break at;
+            }
+        };
+        let asked = question("cache.shop.svc.cluster.local", A);
+        let wanted = answer(&store(), &asked, LARGEST).unwrap();
+        let socket = UdpSocket::bind(("127.0.0.1", 0)).await.unwrap();
+        socket.send_to(&asked, at).await.unwrap();
+        let mut told = [0_u8; LARGEST];
+        let (count, _) = socket.recv_from(&mut told).await.unwrap();
+        assert_eq!(told[..count], wanted);
+        let mut stream = TcpStream::connect(at).await.unwrap();
+        for _ in 0..2 {
+            stream
+                .write_u16(u16::try_from(asked.len()).unwrap())
+                .await
+                .unwrap();
+            stream.write_all(&asked).await.unwrap();
+            let mut told = vec![0_u8; usize::from(stream.read_u16().await.unwrap())];
+            stream.read_exact(&mut told).await.unwrap();
+            assert_eq!(told, wanted);
+        }
+        tasks.end();
     }
 }

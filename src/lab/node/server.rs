@@ -55,9 +55,14 @@ impl Trouble {
         }
     }
 
-    /// Whether the same request may do later: nobody has judged it.
+    /// Whether the same request may do later: nobody has judged it. A server that has just been started does not know
+    /// the rights of people yet, so a right that is missing may be there in a moment.
     pub(super) fn passes(&self) -> bool {
-        matches!(self.code(), 0 | 429 | 500..)
+        match self {
+            Self::Unreached(_) => true,
+            Self::Refused { code: 403, message } => message.contains(" cannot "),
+            Self::Refused { code, .. } => matches!(code, 429 | 500..),
+        }
     }
 }
 
@@ -288,6 +293,28 @@ mod tests {
             "/apis/apps/v1/namespaces/a/statefulsets/s"
         );
         assert_eq!(encoded("a+/="), "a%2B%2F%3D");
+    }
+
+    #[test]
+    fn what_nobody_has_judged_passes() {
+        let refused = |code, message: &str| Trouble::Refused {
+            code,
+            message: message.to_owned(),
+        };
+        let right = "pods \"a\" is forbidden: User \"n\" cannot patch resource \"pods/status\"";
+        let ending = "events \"a\" is forbidden: unable to create new content because it is being terminated";
+        let table = [
+            (Trouble::Unreached("timeout".into()), true),
+            (refused(429, ""), true),
+            (refused(503, ""), true),
+            (refused(403, right), true),
+            (refused(403, ending), false),
+            (refused(409, ""), false),
+            (refused(422, ""), false),
+        ];
+        for (trouble, passes) in table {
+            assert_eq!(trouble.passes(), passes, "{trouble}");
+        }
     }
 
     #[test]
