@@ -9,7 +9,7 @@ mod denials;
 pub(super) mod turns;
 mod ways;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -50,6 +50,9 @@ const RENEWED: Duration = Duration::from_secs(120);
 const PATIENCE: u32 = 4;
 /// In one of so many rounds in which an engine is mute, that patience is had with it.
 const PATIENT_ROUNDS: u32 = 6;
+/// A question that hangs is asked again after the pause between two rounds in view, then after twice as long, and so on up
+/// to this.
+const LONGEST_DOUBT: Duration = Duration::from_secs(30);
 /// Rounds in the background after which what hardly ever changes is asked again: five minutes.
 const SELDOM: u32 = 30;
 type Key = (Arc<str>, Arc<str>);
@@ -122,8 +125,8 @@ struct Node {
     kept: Option<SemaphorePermit<'static>>,
     /// The role that it said last.
     role: Option<Role>,
-    /// Questions that hung: asked last.
-    suspects: BTreeSet<Question>,
+    /// Questions that hung: asked last, and ever more seldom.
+    suspects: BTreeMap<Question, Suspect>,
     /// When the questions for an instance in view were last asked.
     asked_in_view: Option<Instant>,
     /// When CLIENT LIST was last asked.
@@ -154,6 +157,15 @@ struct Node {
     jitter: Jitter,
     /// It counts for as long as it is asked.
     _asked: Asked,
+}
+
+/// A question that hung, or drew nonsense.
+struct Suspect {
+    /// How often in a row.
+    times: u32,
+    /// When it is asked again. Each try that hangs leaves a connection behind at the server until whatever holds it there
+    /// ends, which may take hours.
+    next: Instant,
 }
 
 /// How a round went.
@@ -195,7 +207,7 @@ impl Node {
             opened: None,
             kept: None,
             role: None,
-            suspects: BTreeSet::new(),
+            suspects: BTreeMap::new(),
             asked_in_view: None,
             asked_list: None,
             asked_seldom: None,
@@ -335,6 +347,7 @@ impl Node {
                 // Somebody wants to see it now, and all of it, as whoever comes anew would.
                 (self.asked_in_view, self.asked_list) = (None, None);
                 (self.engine, self.kept) = (None, None);
+                self.doubt_no_more();
                 return;
             }
             if left.is_zero() {
@@ -366,7 +379,10 @@ impl Node {
                     return;
                 },
                 // A role label changed, or another node is in trouble: what the engines say now is what matters.
-                () = restless => return,
+                () = restless => {
+                    self.doubt_no_more();
+                    return;
+                }
                 () = closed => (self.engine, self.kept) = (None, None),
             }
         }
@@ -494,11 +510,18 @@ impl Node {
 
     /// Every question of the round once, over as many connections as that takes, up to a bound.
     async fn whole_round(&mut self, client: &kube::Client) -> Round {
+        let now = Instant::now();
         let (suspects, mut pending): (Vec<Question>, Vec<Question>) = self
             .questions()
             .into_iter()
-            .partition(|q| self.suspects.contains(q));
-        pending.extend(suspects);
+            .partition(|q| self.suspects.contains_key(q));
+        for question in suspects {
+            match self.suspects.get(&question) {
+                // Not asked now, and not answered either.
+                Some(suspect) if suspect.next > now => self.troubled |= question.is_standing(),
+                _ => pending.push(question),
+            }
+        }
         let mut heard = false;
         let mut mute = 0;
         for _ in 0..CONNECTIONS {
@@ -547,7 +570,7 @@ impl Node {
             pending.drain(..place.min(pending.len()));
             if at_fault && !pending.is_empty() {
                 let question = pending.remove(0);
-                self.suspects.insert(question);
+                self.suspect(question);
                 self.tell_silent(Some(question), fault.clone());
             }
             heard |= answered > 0;
@@ -561,7 +584,35 @@ impl Node {
                 break;
             }
         }
-        if heard { Round::Heard } else { Round::Silent }
+        if heard {
+            return Round::Heard;
+        }
+        // A mute engine is given time as a whole.
+        self.doubt_no_more();
+        Round::Silent
+    }
+
+    /// Notes that a question hung, and when it is asked again.
+    fn suspect(&mut self, question: Question) {
+        let now = Instant::now();
+        let first = self.desk.pace.probe_focused;
+        let suspect = self.suspects.entry(question).or_insert(Suspect {
+            times: 0,
+            next: now,
+        });
+        // The first time it may have been bad luck: the next round asks it too.
+        let times = 2_u32.saturating_pow(suspect.times).saturating_sub(1);
+        let pause = first.saturating_mul(times);
+        suspect.times = suspect.times.saturating_add(1);
+        suspect.next = now + pause.min(LONGEST_DOUBT);
+    }
+
+    /// Something has changed: every question is asked in the next round.
+    fn doubt_no_more(&mut self) {
+        let now = Instant::now();
+        for suspect in self.suspects.values_mut() {
+            suspect.next = now;
+        }
     }
 
     /// Opens a connection, or tells why there is none.
