@@ -364,8 +364,8 @@ fn kubectl_changes_a_lab() {
         ],
     );
     let strategic = r#"{"spec":{"containers":[{"name":"dragonfly","image":"dragonfly:other"}]}}"#;
-    kubectl.ok(&["patch", "pod", "cache-1", "-p", strategic]);
-    let pod = kubectl.json(&["get", "pod", "cache-1"]);
+    // What the patch itself answers: the change of the arguments above is rolled out, and may replace the pod meanwhile.
+    let pod = kubectl.json(&["patch", "pod", "cache-1", "-p", strategic]);
     let containers = pod["spec"]["containers"].as_array().unwrap();
     assert_eq!(containers.len(), 1, "merged by name: {containers:?}");
     assert_eq!(containers[0]["image"], "dragonfly:other");

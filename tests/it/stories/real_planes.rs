@@ -49,6 +49,7 @@ fn both_of_two_real_control_planes_are_live_and_the_death_of_one_is_told_of_that
         states(report) == ["live", "live"]
             // Its pods are of a controller that nobody here wrote; without nodes none becomes ready.
             && context(report, "infra")["operator"]["wanted"] == 2
+            && ["infra", "apps"].iter().all(|name| context(report, name)["cluster"].is_string())
     });
     let [infra, apps] = ["infra", "apps"].map(|name| context(&report, name));
     assert_ne!(infra["cluster"], apps["cluster"], "two clusters, not one");
@@ -73,7 +74,9 @@ fn both_of_two_real_control_planes_are_live_and_the_death_of_one_is_told_of_that
     });
     rig.fault("etcd", "start", "infra");
     let report = status_until(&rig, "both at last", |report| {
-        states(report) == ["live", "live"] && context(report, "infra")["operator"]["wanted"] == 2
+        states(report) == ["live", "live"]
+            && context(report, "infra")["operator"]["wanted"] == 2
+            && context(report, "infra")["cluster"].is_string()
     });
     assert_eq!(
         context(&report, "infra")["cluster"],
