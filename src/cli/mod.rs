@@ -17,6 +17,7 @@ pub mod report;
 pub mod status;
 pub mod wait;
 
+use std::io;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -30,11 +31,34 @@ use crate::runtime::log::Log;
 /// Exit code of wrong usage, after sysexits.h.
 pub const USAGE: u8 = 64;
 
+/// Exit code of output that could not be written, after sysexits.h.
+pub const OUTPUT: u8 = 74;
+
 /// Runs darner with the process's arguments.
 ///
 /// # Errors
 /// What nobody foresaw; what was foreseen is a sentence on standard error and an exit code.
 pub fn run() -> color_eyre::Result<ExitCode> {
+    match verb() {
+        Err(report) => unwritten(&report).map_or(Err(report), |code| Ok(ExitCode::from(code))),
+        done => done,
+    }
+}
+
+/// The exit code of output that found no place: whoever closed the pipe has read enough, anything else is told.
+fn unwritten(report: &color_eyre::Report) -> Option<u8> {
+    let error = report.downcast_ref::<io::Error>()?;
+    match error.kind() {
+        io::ErrorKind::BrokenPipe => Some(0),
+        io::ErrorKind::StorageFull | io::ErrorKind::WriteZero => {
+            eprintln!("darner: the output could not be written: {error}");
+            Some(OUTPUT)
+        }
+        _ => None,
+    }
+}
+
+fn verb() -> color_eyre::Result<ExitCode> {
     if let Some(code) = crate::connect::detach::take_part(std::env::args_os()) {
         return Ok(code);
     }

@@ -263,7 +263,8 @@ async fn from_kubeconfig(
     let config = Config::from_custom_kubeconfig(alone, &options)
         .await
         .map_err(|error| of_kubeconfig(&error))?;
-    if config.cluster_url.host().is_none() {
+    // One that names no scheme is taken for a host, and asked nothing.
+    if config.cluster_url.host().is_none() || config.cluster_url.scheme().is_none() {
         return Err(no_url(&config.cluster_url.to_string()));
     }
     with_proxy(

@@ -309,6 +309,11 @@ async fn an_entry_that_cannot_be_used_says_so() {
     for (server, user, wanted) in [
         ("no url", "{}", "the cluster's server is not a URL"),
         (
+            "127.0.0.1:6443",
+            "{}",
+            "the cluster's server is not a URL: \"127.0.0.1:6443\"",
+        ),
+        (
             "https://127.0.0.1:1",
             "{client-certificate: /nowhere.crt, client-key: /nowhere.key}",
             "the client certificate cannot be read: /nowhere.crt",

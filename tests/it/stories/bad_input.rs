@@ -339,3 +339,33 @@ fn absurd_figures_leave_the_figures_beside_them_as_they_are() {
         .expect_row(&["healthy", "dragonfly-system/dragonfly", "2 of 2"]);
     console.quit();
 }
+
+/// Whoever closes the pipe has read enough; a full disk is told in a sentence, and is no finding.
+#[test]
+fn output_that_finds_no_place_is_no_crash() {
+    use std::fs::File;
+    use std::process::Stdio;
+    let run = |args: &[&str], out: Stdio| {
+        Command::new(binary())
+            .args(args)
+            .stdout(out)
+            .output()
+            .unwrap()
+    };
+    for args in [&["--help"][..], &["lab", "status"], &["lab", "list"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = run(args, writer.into());
+        let words = said(&output);
+        assert_eq!(output.status.code(), Some(0), "{args:?}: {words}");
+        assert_eq!(words, "", "{args:?}");
+    }
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let output = run(&["lab", "list"], full.into());
+    assert_eq!(output.status.code(), Some(74), "{}", said(&output));
+    assert!(
+        said(&output).starts_with("darner: the output could not be written"),
+        "{}",
+        said(&output)
+    );
+}
