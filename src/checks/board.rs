@@ -56,21 +56,30 @@ pub fn judge(world: &World, subject: &Subject, limits: &Limits, now: Timestamp) 
             .filter(|check| check.id != context_unreachable::CHECK.id)
             .collect();
         let before = add_up(&then, &others);
-        unreachable.master = before.master;
-        finding.evidence.push(Evidence {
-            text: format!("{} when it was last heard", before.state.word()),
-            source: "what was seen before".to_owned(),
-            at: heard,
-        });
-        for old in before.findings {
-            finding.evidence.push(Evidence {
-                text: old.sentence,
-                source: format!("{} as last seen", old.check),
-                at: heard,
-            });
-        }
+        unreachable.master = before.master.clone();
+        finding.evidence.extend(past(&before, heard));
     }
     unreachable
+}
+
+/// Where it is said what something was judged to be when its cluster was last heard.
+const BEFORE: &str = "what was seen before";
+/// What ends the name of a check that found something then.
+const AS_LAST_SEEN: &str = " as last seen";
+
+/// What something was judged to be when its cluster was last heard, as evidence.
+fn past(before: &Judgement, heard: Timestamp) -> Vec<Evidence> {
+    let state = Evidence {
+        text: format!("{} when it was last heard", before.state.word()),
+        source: BEFORE.to_owned(),
+        at: heard,
+    };
+    let findings = before.findings.iter().map(|old| Evidence {
+        text: old.sentence.clone(),
+        source: format!("{}{AS_LAST_SEEN}", old.check),
+        at: heard,
+    });
+    std::iter::once(state).chain(findings).collect()
 }
 
 /// What the checks' answers add up to.
@@ -172,6 +181,36 @@ impl Judgement {
     pub fn situation(&self) -> &'static str {
         self.leading()
             .map_or(self.state.id(), |finding| finding.situation.id)
+    }
+
+    /// While its cluster is not heard, what it was judged to be is remembered as it was told then: judged anew from old
+    /// facts it would have been seen for no time at all, and be milder.
+    fn remember(&mut self, before: &Judgement, heard: Option<Timestamp>) {
+        let is_cut = |finding: &&Finding| finding.check == context_unreachable::CHECK.id;
+        let is_past = |evidence: &Evidence| {
+            evidence.source == BEFORE || evidence.source.ends_with(AS_LAST_SEEN)
+        };
+        let (Some(heard), true) = (heard, self.findings.iter().any(|f| is_cut(&f))) else {
+            return;
+        };
+        let remembered: Vec<Evidence> = match before.findings.iter().find(is_cut) {
+            Some(old) => old
+                .evidence
+                .iter()
+                .filter(|e| is_past(e))
+                .cloned()
+                .collect(),
+            None => past(before, heard),
+        };
+        if remembered.is_empty() {
+            return;
+        }
+        for finding in &mut self.findings {
+            if is_cut(&&*finding) {
+                finding.evidence.retain(|evidence| !is_past(evidence));
+                finding.evidence.extend(remembered.iter().cloned());
+            }
+        }
     }
 
     /// Carries over since when we have seen what we still see: a check knows only the present.
@@ -295,6 +334,13 @@ impl Board {
         }
         let mut new = judge(world, &subject, limits, now);
         if let Some(before) = self.judged.get(&subject) {
+            let is_cut_off = world
+                .context(subject.context())
+                .filter(|context| !context.is_live());
+            // The way itself is judged by how it is now.
+            if let (Some(context), false) = (is_cut_off, matches!(subject, Subject::Context(_))) {
+                new.remember(before, context.heard);
+            }
             new.carry_over(before);
         }
         // When it is asked again is nobody's news.

@@ -37,7 +37,7 @@ const SCALED: Situation = Situation {
     id: "scaled-to-nothing",
     word: "scaled to 0",
     class: State::Degraded,
-    rule: "no pods are wanted and there are none",
+    rule: "no pods are wanted, and there are none or all are going",
     meaning: "Nobody is served, as wanted.",
     shown: Shown::By(&["scaled-to-zero"]),
     ..Situation::BASE
@@ -55,16 +55,20 @@ fn run(case: &Case<'_>) -> Answer {
         // `being-made` speaks for it.
         return Answer::NOT_APPLICABLE.again(instance.young_until);
     }
-    if !instance.masters().is_empty() {
-        return Answer::PASS;
-    }
     let id = &instance.view.id;
-    if instance.view.wanted() == Some(0) && instance.nodes.is_empty() {
-        let sentence = format!("{id} is scaled to nothing: it has no pods, as wanted");
+    if instance.view.wanted() == Some(0) && instance.nodes.iter().all(Node::is_going) {
+        let pods = match instance.nodes.is_empty() {
+            true => "it has no pods",
+            false => "its last pods are going",
+        };
+        let sentence = format!("{id} is scaled to nothing: {pods}, as wanted");
         return case
             .finding(&CHECK, &SCALED, Severity::Note, sentence)
             .next(SCALE_UP)
             .into();
+    }
+    if !instance.masters().is_empty() {
+        return Answer::PASS;
     }
     let nowhere = instance.endpoints.as_deref() == Some(&[]);
     let unheard: Vec<&Node<'_>> = instance
@@ -266,6 +270,11 @@ mod tests {
                     "scaled to nothing",
                     instance("orders").wanting(0),
                     "note degraded: shop/orders is scaled to nothing: it has no pods, as wanted",
+                ),
+                (
+                    "scaled to nothing a moment ago",
+                    instance("orders").wanting(0).node(master().deleting()),
+                    "note degraded: shop/orders is scaled to nothing: its last pods are going, as wanted",
                 ),
                 (
                     "a silent master that traffic is sent to is not known to be lost",

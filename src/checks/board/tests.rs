@@ -457,3 +457,34 @@ fn consequences_become_evidence_of_their_cause() {
         "{evidence:?}"
     );
 }
+
+#[test]
+fn what_was_seen_before_a_cluster_was_lost_is_told_as_it_was_told_then() {
+    let lost = healthy().unreachable().build();
+    let subject = Subject::Instance(lost.id.clone());
+    let limits = Limits::default();
+    let told = |judged: &Judgement| -> Vec<String> {
+        let cut = &judged.findings[0];
+        let past = cut.evidence.iter().filter(|e| e.at == ago(5));
+        past.map(|e| format!("{}: {}", e.source, e.text)).collect()
+    };
+    // Watched for a while it had grown critical, which nothing but that watching tells.
+    let f = instance("orders")
+        .node(master())
+        .node(replica().lagging(20_000))
+        .build();
+    let mut before = judge(&f.world, &Subject::Instance(f.id.clone()), &limits, now());
+    before.state = State::Critical;
+    let sentence = before.findings[0].sentence.clone();
+    let wanted = [
+        "what was seen before: critical when it was last heard".to_owned(),
+        format!("lag-high as last seen: {sentence}"),
+    ];
+    let mut first = judge(&lost.world, &subject, &limits, now());
+    first.remember(&before, Some(ago(5)));
+    assert_eq!(told(&first), wanted);
+    // And so it stays, however often it is judged again meanwhile.
+    let mut second = judge(&lost.world, &subject, &limits, now());
+    second.remember(&first, Some(ago(5)));
+    assert_eq!(told(&second), wanted);
+}
