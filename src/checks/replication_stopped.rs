@@ -1,16 +1,16 @@
-//! A replica has stopped replicating for good.
+//! A replica has stopped replicating until it is told again whom to follow.
 //!
 //! A replica whose master restarted in place stops (`--break_replication_on_master_restart`), and the operator does not
 //! repair it (operator issue 348). Its master still counts it, as `state=preparation` with lag 0, for as long as anyone
 //! watched; labels and phase stay as they were. `ROLE` says `connecting` as for one that is still trying.
 
-use super::links::{Trouble, answer};
-use super::{Case, Check, Severity, Shown, Situation, State};
+use super::links::{Broken, Trouble, finding, first_look_until, links};
+use super::{Answer, Case, Check, Severity, Shown, Situation, State};
 
 /// The check.
 pub const CHECK: Check = Check {
     id: "replication-stopped",
-    title: "Replication stopped for good",
+    title: "Replication stopped",
     why: "Nothing makes such a replica follow again but a new REPLICAOF, while its master goes on counting it; it may be \
           the last that holds what a restarted master lost.",
     reads: "CLIENT LIST of the replica (its link's repl-phase), INFO replication of master and replica",
@@ -18,12 +18,8 @@ pub const CHECK: Check = Check {
            $ darner compare --context {context} {namespace}/{name}\n\
            Only then make it sync anew: a new pod takes its place.\n\
            $ {kubectl} delete pod {pod}",
-    situations: &[&STOPPED],
-    run: |case: &Case<'_>| {
-        answer(case, &CHECK, &STOPPED, Severity::Critical, |trouble| {
-            *trouble == Trouble::Stopped
-        })
-    },
+    situations: &[&STOPPED, &JUST_NOW],
+    run,
 };
 
 const STOPPED: Situation = Situation {
@@ -38,6 +34,50 @@ const STOPPED: Situation = Situation {
     shown: Shown::By(&["replication-stopped"]),
     ..Situation::BASE
 };
+
+/// The operator may see to it yet.
+const JUST_NOW: Situation = Situation {
+    id: "replication-stopped-just-now",
+    word: "stopped",
+    class: State::Degraded,
+    rule: "as replication-stopped, for less than 12 s, while the operator's Lease is renewed",
+    meaning: "It does not connect again by itself. The operator may tell it anew whom to follow, which takes a few seconds and \
+              replaces what it holds by what its master has.",
+    shown: Shown::Not(
+        "it lasts seconds: break a lab that is watched, with `darner lab fault stale-master`, and look at once",
+    ),
+    ..Situation::BASE
+};
+
+fn run(case: &Case<'_>) -> Answer {
+    let Some(instance) = case.judgeable() else {
+        return Answer::NOT_APPLICABLE;
+    };
+    let links = links(case, instance);
+    let broken: Vec<&Broken<'_, '_>> = links
+        .broken
+        .iter()
+        .filter(|b| b.trouble == Trouble::Stopped)
+        .collect();
+    if broken.is_empty() {
+        return match links.replicas {
+            0 => Answer::NOT_APPLICABLE,
+            _ => Answer::PASS.again(links.again),
+        };
+    }
+    let looks: Vec<_> = broken
+        .iter()
+        .map(|b| first_look_until(case, b.node))
+        .collect();
+    // One that the operator has had time to look at makes it what it is.
+    let (situation, severity) = match looks.iter().all(Option::is_some) {
+        true => (&JUST_NOW, Severity::Warning),
+        false => (&STOPPED, Severity::Critical),
+    };
+    let again = looks.into_iter().flatten().min();
+    let found = finding(case, instance, &CHECK, situation, severity, &broken);
+    Answer::from(found).again([links.again, again].into_iter().flatten().min())
+}
 
 #[cfg(test)]
 mod tests {
@@ -61,8 +101,8 @@ mod tests {
                             .listed(Some(LinkState::Preparation))
                             .replid("old"),
                     ),
-                    "critical critical: orders-1 has stopped replicating for good: its master orders-0 is not the one \
-                     that it followed",
+                    "critical critical: orders-1 has stopped replicating until it is told again whom to follow: its master \
+                     orders-0 is not the one that it followed",
                 ),
                 (
                     "in preparation for a moment is syncing",

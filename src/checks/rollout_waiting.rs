@@ -6,15 +6,15 @@ use jiff::Timestamp;
 use super::case::later;
 use super::waiting::{Gate, Waiting, progress, waiting};
 use super::{
-    Answer, Case, Check, Instance, Severity, Shown, Since, Situation, State, pods_missing,
+    Answer, Case, Check, Instance, Severity, Shown, Since, Situation, State, pods_missing, takeover,
 };
 
 /// The check.
 pub const CHECK: Check = Check {
     id: "rollout-waiting",
     title: "Rollout waits",
-    why: "A rollout that waits never gives up: until it goes on, the instance runs on two versions and no master is \
-          replaced in the ordinary way.",
+    why: "A rollout that waits never gives up: until it goes on, the instance is not wholly on the version that is wanted, and \
+          no master is replaced in the ordinary way.",
     reads: "pods and their revisions, the StatefulSet, status.phase (as the operator itself does), engines",
     next: "See to what it waits for.\n\
            $ {kubectl} describe pod {pod}\n\
@@ -61,7 +61,8 @@ fn run(case: &Case<'_>) -> Answer {
     };
     let moved = progress(instance);
     let due = due(instance, &found, moved);
-    if due > case.now {
+    // What it waits for then is said of the takeover, louder.
+    if due > case.now || takeover::is_under_way(case) {
         return goes_on(case, instance, &found).again(Some(due));
     }
     let id = &instance.view.id;
