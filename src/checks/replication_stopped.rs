@@ -76,6 +76,14 @@ fn run(case: &Case<'_>) -> Answer {
     };
     let again = looks.into_iter().flatten().min();
     let found = finding(case, instance, &CHECK, situation, severity, &broken);
+    let found = match severity {
+        Severity::Warning => found.next(
+            "Give the operator a few seconds: it may make it follow anew.\n\
+             If its master has come back with less, it holds what was lost, and loses it then: see how many keys it has.\n\
+             $ {redis-cli} INFO keyspace",
+        ),
+        _ => found,
+    };
     Answer::from(found).again([links.again, again].into_iter().flatten().min())
 }
 
@@ -84,7 +92,8 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
     use crate::checks::fixture::*;
-    use crate::domain::engine::LinkState;
+    use crate::checks::waiting::tests::operator;
+    use crate::domain::engine::{ClientList, LinkPhase, LinkState, Probe, Upstream};
     use crate::domain::fixture::*;
 
     #[test]
@@ -120,5 +129,53 @@ mod tests {
                 ),
             ],
         );
+    }
+
+    #[test]
+    fn one_that_has_stopped_is_not_connecting_and_a_working_operator_is_given_a_look() {
+        let stopped = "replication-stopped";
+        let lately = "replication-stopped-just-now";
+        for (name, seconds, works, wanted) in [
+            ("an operator at work, at once", 2, true, lately),
+            ("an operator at work, still", 11, true, lately),
+            ("an operator that had time", 12, true, stopped),
+            ("nobody will see to it", 2, false, stopped),
+        ] {
+            let mut f = instance("orders")
+                .node(master().replid("new"))
+                .node(replica().cut_off(seconds).replid("old"))
+                .build();
+            operator(&mut f, "v1.6.1", works);
+            if !works {
+                f.tell(
+                    crate::domain::Fact::Listed {
+                        context: infra(),
+                        kind: crate::domain::Kind::OperatorLease,
+                        scope: crate::domain::Scope::Cluster,
+                        objects: Vec::new(),
+                    },
+                    ago(1),
+                );
+            }
+            let upstream = Upstream {
+                addr: "10.0.0.1:9999".to_owned(),
+                phase: LinkPhase::Stopped,
+                age: None,
+                idle: None,
+            };
+            let list = ClientList {
+                upstream: Some(upstream),
+                ..ClientList::default()
+            };
+            f.answers("orders-1", Probe::ClientList(list), ago(1));
+            let judged = judgement(&f);
+            let told: Vec<&str> = judged
+                .findings
+                .iter()
+                .map(|found| found.situation.id)
+                .filter(|id| id.starts_with("repl") || id.ends_with("sync"))
+                .collect();
+            assert_eq!(told, [wanted], "{name}");
+        }
     }
 }

@@ -8,6 +8,7 @@ use super::waiting::{Gate, Waiting, progress, waiting};
 use super::{
     Answer, Case, Check, Instance, Severity, Shown, Since, Situation, State, pods_missing, takeover,
 };
+use crate::domain::object::{ContainerState, image_tag};
 
 /// The check.
 pub const CHECK: Check = Check {
@@ -72,9 +73,10 @@ fn run(case: &Case<'_>) -> Answer {
         &WAITING,
         Severity::Warning,
         format!(
-            "the rollout of {id} stands still ({}): it waits for {}",
+            "the rollout of {id} stands still ({}): it waits for {}{}",
             found.gate.word(),
-            found.sentence
+            found.sentence,
+            image(instance, &found)
         ),
     )
     .since(since(&found.since, moved))
@@ -90,6 +92,22 @@ fn run(case: &Case<'_>) -> Answer {
     )
     .about(found.about)
     .into()
+}
+
+/// The image of the pod that it waits for, where that is what cannot be had, as the end of a sentence.
+fn image(instance: &Instance<'_>, found: &Waiting) -> String {
+    let about = found.about.iter().filter_map(|pod| instance.node(pod));
+    let pulled =
+        about
+            .filter_map(|node| node.container())
+            .find(|container| match &container.state {
+                ContainerState::Waiting { reason, .. } => reason.contains("Image"),
+                _ => false,
+            });
+    pulled.map_or(String::new(), |container| {
+        let image = image_tag(&container.image).unwrap_or(&container.image);
+        format!(" for its image {image}")
+    })
 }
 
 /// The step of a rollout at which the operator waits.
@@ -211,7 +229,7 @@ mod tests {
                     "RollingUpdate",
                 ),
                 "warning degraded: the rollout of shop/orders stands still (rollout 1/6): it waits for orders-2 to become ready: it \
-                 waits in ImagePullBackOff",
+                 waits in ImagePullBackOff for its image v1.39.0",
             ),
         ] {
             assert_eq!(line(&answer_of(&CHECK, &fixture)), wanted, "{name}");
