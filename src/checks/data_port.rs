@@ -43,6 +43,15 @@ pub const CHECK: Check = Check {
     run,
 };
 
+/// Steps for one that takes connections and does not answer.
+const HANGS: &str = "See whether it answers within its own pod: then what lies between hangs (a network policy, a mesh's proxy), \
+    not the server.\n\
+    $ {kubectl} exec {pod} -c dragonfly -- timeout 5 redis-cli -p 6379 PING\n\
+    See who is connected, and who waits or does not read (phase=send).\n\
+    $ {redis-cli} CLIENT LIST\n\
+    See what the server says of it.\n\
+    $ {kubectl} logs {pod} -c dragonfly --tail=100";
+
 fn run(case: &Case<'_>) -> Answer {
     let Some(instance) = case.judgeable() else {
         return Answer::NOT_APPLICABLE;
@@ -61,7 +70,7 @@ fn run(case: &Case<'_>) -> Answer {
             continue;
         }
         tried = true;
-        if known.value.keeps_out() && !rss_guard::holds(case, node) {
+        if known.value.keeps_out() && !rss_guard::held(case, node, known.at) {
             again = Some(again.map_or(until, |again| again.min(until)));
             bad.push((node, &known.value, known.at));
         }
@@ -100,6 +109,7 @@ fn run(case: &Case<'_>) -> Answer {
         );
         let hint = match &tried.found {
             Found::Refused(fault) => super::steps::of_fault(fault),
+            Found::TimedOut => super::steps::on(HANGS, node.name()),
             _ => String::new(),
         };
         finding = finding.next(hint);
@@ -246,5 +256,54 @@ mod tests {
             .build();
         knocked(&mut f, "orders-0", Found::TimedOut, Stage::Command, 2);
         assert_eq!(line(&answer_of(&CHECK, &f)), "n/a");
+    }
+
+    #[test]
+    fn one_that_hangs_is_asked_within_its_pod() {
+        let mut f = healthy().build();
+        knocked(&mut f, "orders-1", Found::TimedOut, Stage::Command, 2);
+        let super::super::Verdict::Finding(finding) = answer_of(&CHECK, &f).verdict else {
+            panic!("no finding");
+        };
+        let next = finding.next_step();
+        for wanted in [
+            "exec orders-1 -c dragonfly -- timeout 5 redis-cli -p 6379 PING",
+            "CLIENT LIST",
+        ] {
+            assert!(next.contains(wanted), "{next}");
+        }
+        assert!(!next.contains("TLS"), "{next}");
+    }
+
+    #[test]
+    fn a_try_from_before_the_guard_was_gone_is_no_finding() {
+        use crate::domain::engine::{Memory, Probe};
+        const GIB: u64 = 1 << 30;
+        for (name, seconds, wanted) in [
+            ("before the guard was gone", 20, "pass"),
+            (
+                "after it was gone",
+                5,
+                "critical critical: orders-0: its data port takes connections and closes them without a word, as the RSS guard does",
+            ),
+        ] {
+            let mut f = healthy().build();
+            for (rss, at) in [(3 * GIB, 40), (3 * GIB, 25), (GIB, 10), (GIB, 1)] {
+                let memory = Memory {
+                    rss: Some(rss),
+                    max: Some(2 * GIB),
+                    ..Memory::default()
+                };
+                f.answers("orders-0", Probe::Memory(memory), ago(at));
+            }
+            knocked(
+                &mut f,
+                "orders-0",
+                Found::ClosedAtOnce,
+                Stage::Command,
+                seconds,
+            );
+            assert_eq!(line(&answer_of(&CHECK, &f)), wanted, "{name}");
+        }
     }
 }

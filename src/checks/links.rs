@@ -7,6 +7,7 @@
 use jiff::Timestamp;
 
 use super::case::later;
+use super::leader::{Leader, leader};
 use super::replica_syncing::{cut_off_at, line};
 use super::words::list;
 use super::{Answer, Case, Check, Finding, Instance, Node, Severity, Since, Situation};
@@ -43,6 +44,21 @@ pub(super) struct Broken<'i, 'a> {
     pub node: &'i Node<'a>,
     pub trouble: Trouble,
     pub sentence: String,
+}
+
+/// How long a working operator may take until it looks at a replica that has stopped, seconds: it looks when a pod changes,
+/// and makes a replica of a master that restarted follow anew within these.
+const FIRST_LOOK: i64 = 12;
+
+/// Until when a working operator may have had no look yet at a replica that has stopped; `None` where none is at work, or
+/// it has had time.
+pub(super) fn first_look_until(case: &Case<'_>, node: &Node<'_>) -> Option<Timestamp> {
+    let works = matches!(
+        leader(case.context, case.limits, case.now),
+        Leader::Fresh(..)
+    );
+    let since = node.view.engine?.unsynced_since?;
+    works.then(|| case.still(since, FIRST_LOOK)).flatten()
 }
 
 /// What is wrong with the links of an instance's replicas, how many replicas there are, and when to look again.
@@ -128,9 +144,11 @@ fn judge(
     if !f.link_up && phase == Some(&LinkPhase::Stopped) {
         let sentence = match replaced(master, node) {
             true => format!(
-                "{name} has stopped replicating for good: its master {its_master} is not the one that it followed"
+                "{name} has stopped replicating until it is told again whom to follow: its master {its_master} is not the one that it followed"
             ),
-            false => format!("{name} has stopped replicating {its_master} for good"),
+            false => format!(
+                "{name} has stopped replicating {its_master} until it is told again whom to follow"
+            ),
         };
         return Some((Trouble::Stopped, sentence));
     }
@@ -163,7 +181,7 @@ fn judge(
             (true, _) => (
                 Trouble::Stopped,
                 format!(
-                    "{name} has stopped replicating for good: its master {its_master} is not the one that it followed"
+                    "{name} has stopped replicating until it is told again whom to follow: its master {its_master} is not the one that it followed"
                 ),
             ),
             (false, Some(LinkPhase::Retrying)) => (
@@ -267,6 +285,11 @@ fn whom(instance: &Instance<'_>, node: &Node<'_>, host: &str) -> String {
             || format!("{host} (none of its pods)"),
             |n| n.name().to_owned(),
         )
+}
+
+/// It has stopped: it does not connect again by itself, whatever its offset looks like.
+pub(super) fn has_stopped(node: &Node<'_>) -> bool {
+    node.follower().is_some_and(|link| !link.link_up) && phase(node) == Some(&LinkPhase::Stopped)
 }
 
 /// One finding about all replicas that are in such trouble.

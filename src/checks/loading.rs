@@ -16,8 +16,8 @@ use crate::domain::world::Turn;
 pub const CHECK: Check = Check {
     id: "loading",
     title: "Loading its snapshot",
-    why: "While a node loads, it refuses every command of clients with LOADING. By the operator's own probe its pod is Ready all the \
-          same; another probe may keep clients away.",
+    why: "While a node loads, it refuses every command of clients with LOADING. Whether its pod is Ready meanwhile, so that the \
+          Service sends clients to it, is its probe's matter.",
     reads: "PING and INFO persistence of every node, its keys, and what it held before it started",
     next: "Wait, and do not restart it: it would begin anew. Its log tells how far it is.\n\
            $ {kubectl} logs {pod} -c dragonfly --tail=20",
@@ -132,6 +132,16 @@ fn run(case: &Case<'_>) -> Answer {
             };
             finding = finding.resting_on(
                 format!("Kubernetes calls it ready{sends}"),
+                format!("conditions of pod {name}"),
+                node.view.pod.changed,
+            );
+        }
+        if !node.is_ready() && !node.is_going() && severity == Severity::Critical {
+            finding = finding.resting_on(
+                format!(
+                    "Kubernetes does not call it ready, and {}",
+                    instance.endpoints_words()
+                ),
                 format!("conditions of pod {name}"),
                 node.view.pod.changed,
             );
@@ -298,8 +308,13 @@ mod tests {
                 "loading",
             ),
         ] {
+            let is_unready = situation == "loading" && name == "not ready";
             let f = instance("orders").node(node).node(replica()).build();
-            assert_eq!(of(&f).situation.id, situation, "{name}");
+            let found = of(&f);
+            assert_eq!(found.situation.id, situation, "{name}");
+            let unready = "Kubernetes does not call it ready, and the Service sends nowhere";
+            let told = found.evidence.iter().any(|one| one.text == unready);
+            assert_eq!(told, is_unready, "{name}: {:?}", found.evidence);
         }
     }
 

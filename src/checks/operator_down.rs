@@ -329,10 +329,7 @@ fn no_pod_is_ready(case: &Case<'_>) -> Finding {
                 "See why it has no pod.\n$ {{cluster}} -n {} describe deployment {}",
                 meta.namespace, meta.name
             ),
-            false => format!(
-                "See why it ended.\n$ {{cluster}} -n {} logs deployment/{} -c manager --previous",
-                meta.namespace, meta.name
-            ),
+            false => why_not_ready(case, &held.value),
         });
     }
     for held in context.operators.iter() {
@@ -353,6 +350,45 @@ fn no_pod_is_ready(case: &Case<'_>) -> Finding {
         );
     }
     finding
+}
+
+/// How long one that starts takes at the most until it has its Lease, seconds: the Lease of a leader that ended lasts so long.
+const LEASE: i64 = 15;
+
+/// What to do about pods that are not ready: what they said when they ended, where something ended; else what keeps them from
+/// starting, or how they get on.
+fn why_not_ready(case: &Case<'_>, deployment: &Deployment) -> String {
+    let (namespace, name) = (&deployment.meta.namespace, &deployment.meta.name);
+    let pods = || case.context.operator_pods.iter().map(|held| &held.value);
+    let has_ended = |pod: &Pod| {
+        let ended = |c: &crate::domain::object::Container| {
+            let crashes = matches!(&c.state, ContainerState::Waiting { reason, .. } if reason.contains("CrashLoop"));
+            crashes || c.last_end.is_some() || matches!(c.state, ContainerState::Ended(_))
+        };
+        pod.restarts() > 0 || pod.containers.iter().any(ended)
+    };
+    if pods().any(|pod| has_ended(pod)) {
+        return format!(
+            "See why it ended.\n$ {{cluster}} -n {namespace} logs deployment/{name} -c manager --previous"
+        );
+    }
+    let started = pods()
+        .flat_map(|pod| &pod.containers)
+        .filter_map(|container| match &container.state {
+            ContainerState::Running { since } => *since,
+            _ => None,
+        })
+        .max();
+    match started {
+        Some(at) => format!(
+            "It was started at {}, and takes up to {LEASE} s to get its Lease: wait for that.\nIf it is not ready then, see what \
+             it does.\n$ {{cluster}} -n {namespace} logs deployment/{name} -c manager --tail=100",
+            clock(case.context.by_our_clock(at).min(case.now))
+        ),
+        None => format!(
+            "See why its pods do not start.\n$ {{cluster}} -n {namespace} describe pods -l control-plane=controller-manager"
+        ),
+    }
 }
 
 fn unavailable_since(deployment: &Deployment) -> Option<Timestamp> {
@@ -640,6 +676,49 @@ mod tests {
         listed(&mut f, Kind::OperatorLease, vec![lease_renewed(3)]);
         let answer = answer_about(&CHECK, &f, &Subject::Operator(infra()));
         assert_eq!(answer.again_at, Some(ago(-6)));
+    }
+
+    #[test]
+    fn the_log_of_a_run_that_ended_is_asked_for_only_where_one_did() {
+        let with = |reason: &str, restarts: u64, running: bool| {
+            let mut one = pod(false, reason);
+            if let Object::OperatorPod(pod) = &mut one {
+                for container in &mut Arc::make_mut(pod).containers {
+                    container.restarts = restarts;
+                    if running {
+                        let since = Some(ago(6));
+                        container.state = ContainerState::Running { since };
+                    }
+                }
+            }
+            one
+        };
+        for (name, pod, wanted) in [
+            ("crashes", with("CrashLoopBackOff", 0, false), "--previous"),
+            ("was restarted", with("", 1, true), "--previous"),
+            (
+                "just started",
+                with("", 0, true),
+                "It was started at 11:59:54 UTC, and takes up to 15 s to get its Lease",
+            ),
+            (
+                "never started",
+                with("ImagePullBackOff", 0, false),
+                "describe pods",
+            ),
+        ] {
+            let mut f = healthy().build();
+            listed(&mut f, Kind::OperatorDeployment, vec![deployment(1, 0)]);
+            listed(&mut f, Kind::OperatorPod, vec![pod]);
+            let answer = answer_about(&CHECK, &f, &Subject::Operator(infra()));
+            let Verdict::Finding(finding) = answer.verdict else {
+                panic!("{name}")
+            };
+            let next = finding.next_step();
+            assert!(next.contains(wanted), "{name}: {next}");
+            let previous = next.contains("--previous");
+            assert_eq!(previous, wanted == "--previous", "{name}: {next}");
+        }
     }
 
     #[test]

@@ -10,10 +10,12 @@ use jiff::Timestamp;
 use super::case::later;
 use super::leader::{self, Leader, leader};
 use super::operator_down::its_turn;
-use super::waiting::waiting;
-use super::{Answer, Case, Check, Instance, Severity, Shown, Situation, State};
+use super::waiting::{waiting, would_elect};
+use super::{
+    Answer, Case, Check, Instance, Severity, Shown, Since, Situation, State, stale_master,
+};
 use crate::domain::object::Lease;
-use crate::domain::text;
+use crate::domain::{Role, text};
 
 /// How long a step that is its own may be left undone, seconds.
 const PATIENCE: i64 = 60;
@@ -76,8 +78,11 @@ fn run(case: &Case<'_>) -> Answer {
         Severity::Warning,
         format!("the operator leads, but has not taken its next step for {id}, which is to {step}"),
     )
-    .next(next(case, &lease.value))
-    .since(case.exactly(stands))
+    .next(next(case, instance, &lease.value))
+    .since(match lost_role_unseen(instance, &own.about) {
+        true => Since::Seen(case.now),
+        false => case.exactly(stands),
+    })
     .resting_on(
         format!("left undone: {}", own.gate.word()),
         "the steps of the operator's controllers",
@@ -92,9 +97,48 @@ fn run(case: &Case<'_>) -> Answer {
     .into()
 }
 
-/// Its log, and how another pod of it comes to lead.
-fn next(case: &Case<'_>, lease: &Lease) -> String {
+/// One of them was made a replica, so it may have had its role, and have lost it when nobody looked: nothing tells when.
+fn lost_role_unseen(instance: &Instance<'_>, about: &[String]) -> bool {
+    instance.nodes.iter().any(|node| {
+        about.iter().any(|pod| pod == node.name())
+            && node.view.label_role().is_none()
+            && node.view.relabelled.is_none()
+            && node.says(Role::Replica)
+    })
+}
+
+/// Why the operator's next step would throw data away, as the beginning of a sentence; `None` where it would not.
+fn data_at_risk(case: &Case<'_>, instance: &Instance<'_>) -> Option<String> {
+    let labelled = |node: &&super::Node<'_>| node.view.label_role() == Some(Role::Master);
+    let masters = instance.masters().len();
+    let labels = instance.nodes.iter().filter(labelled).count();
+    let loads = instance
+        .nodes
+        .iter()
+        .find(|node| node.loading && (labelled(node) || node.says(Role::Master)));
+    match (masters.max(labels), loads) {
+        (count @ 2.., _) => Some(format!("There are {count} masters, each with its own data")),
+        (_, Some(node)) => Some(format!("{} still loads what it holds", node.name())),
+        _ => {
+            stale_master::found(case).then(|| "The master has less than was held before".to_owned())
+        }
+    }
+}
+
+/// Its log, and how another pod of it comes to lead; but where its next step would throw data away, that comes first.
+fn next(case: &Case<'_>, instance: &Instance<'_>, lease: &Lease) -> String {
     let look = its_turn(case, "what it does instead");
+    if let Some(why) = data_at_risk(case, instance) {
+        let whom = match would_elect(case) {
+            Some(pod) => format!("one master, {pod} as it stands"),
+            None => "one master".to_owned(),
+        };
+        return format!(
+            "Do not make the operator go on yet. {why}, and its next step would make every node follow {whom}: what only \
+             another node holds would be lost.\nCompare first what each of them holds.\n$ darner compare --context \
+             {{context}} {{namespace}}/{{name}}\n{look}"
+        );
+    }
     let Some(leader) = leader::holder(lease).map(leader::pod_of) else {
         return look;
     };
@@ -125,7 +169,12 @@ pub(super) fn stands_since(case: &Case<'_>, instance: &Instance<'_>) -> Timestam
             .flatten()
     });
     let dragonfly = &instance.view.dragonfly;
-    let set = instance.view.stateful_set.map(|set| set.changed);
+    // One that was the same when it was first seen may be old: only a change before our eyes is one.
+    let set = instance
+        .view
+        .stateful_set
+        .filter(|set| set.changed > set.first_seen)
+        .map(|set| set.changed);
     nodes
         .chain(set)
         .max()
@@ -196,6 +245,59 @@ mod tests {
             ),
         ] {
             assert_eq!(told(spec, works), wanted, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_command_that_has_just_begun_to_look_judges_as_a_console_does() {
+        let bare = || {
+            let bare = replica().unlabelled();
+            instance("orders").node(master()).node(replica()).node(bare)
+        };
+        assert_eq!(
+            told(bare(), true),
+            "warning degraded: the operator leads, but has not taken its next step for shop/orders, which is to make orders-2 a \
+             replica"
+        );
+    }
+
+    #[test]
+    fn a_step_that_would_throw_data_away_is_not_hurried() {
+        for (name, spec, hurried) in [
+            (
+                "nobody is labelled master",
+                instance("orders")
+                    .node(replica().cut_off(90))
+                    .node(replica().cut_off(90)),
+                true,
+            ),
+            (
+                "two are masters",
+                instance("orders")
+                    .node(master())
+                    .node(master())
+                    .node(replica()),
+                false,
+            ),
+        ] {
+            let mut f = spec.build();
+            operator(&mut f, "v1.6.1", true);
+            let subject = crate::checks::Subject::Instance(f.id.clone());
+            let limits = crate::checks::Limits::default();
+            let case = Case::of(&f.world, &subject, &limits, now()).unwrap();
+            let instance = case.judgeable().unwrap();
+            let lease = Lease {
+                holder: Some("op-1_x".to_owned()),
+                ..Lease::default()
+            };
+            let next = next(&case, instance, &lease);
+            assert_eq!(next.contains("delete pod"), hurried, "{name}: {next}");
+            assert_eq!(next.contains("darner compare"), !hurried, "{name}: {next}");
+            assert_eq!(
+                next.contains("orders-2 as it stands"),
+                !hurried,
+                "{name}: {next}"
+            );
         }
     }
 }

@@ -240,7 +240,8 @@ fn doing(
         return (Some(Doing::FullSync), None);
     }
     let until = cut_off_at(case, instance, node);
-    if until.is_some_and(|at| at <= case.now) {
+    // One that has stopped is not on its way, however short it is down.
+    if until.is_some_and(|at| at <= case.now) || super::links::has_stopped(node) {
         return (None, None);
     }
     if !f.link_up && f.offset.is_some() && f.psync_successes.is_some() {

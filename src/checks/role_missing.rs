@@ -22,7 +22,7 @@ const MISSING: Situation = Situation {
     id: "role-missing",
     word: "no role",
     class: State::Degraded,
-    rule: "a pod is ready and has had no role label for more than 60 s",
+    rule: "a pod is ready for more than 60 s and has no role label, nor had one before our eyes within 60 s",
     meaning: "The operator has not configured it: it is not counted on in a failover.",
     shown: Shown::By(&["pod-unconfigured"]),
     ..Situation::BASE
@@ -32,7 +32,7 @@ const COMING: Situation = Situation {
     id: "role-coming",
     word: "no role yet",
     class: State::Syncing,
-    rule: "a pod is ready and has had no role label for less than 60 s",
+    rule: "a pod has no role label and is ready for less than 60 s, or lost its label before our eyes within 60 s",
     meaning: "It is not counted on in a failover until it has one.",
     shown: Shown::By(&["pod-unconfigured"]),
     ..Situation::BASE
@@ -86,14 +86,13 @@ fn run(case: &Case<'_>) -> Answer {
     let engines: Vec<String> = found
         .iter()
         .filter_map(|(node, _)| match node.word {
-            Word::Says { role, .. } => Some(format!("{} runs as {}", node.name(), article(role))),
+            Word::Says { role, .. } => Some(format!("{} {}", node.name(), runs_as(node, role))),
             Word::Silent { .. } => None,
         })
         .collect();
-    let engines = if engines.is_empty() {
-        String::new()
-    } else {
-        format!("; {}", list(&engines))
+    let engines = match engines.is_empty() {
+        true => String::new(),
+        false => format!(". {}", list(&engines)),
     };
     let since = found
         .iter()
@@ -147,10 +146,14 @@ fn with_labels(finding: Finding, nodes: &[&Node<'_>]) -> Finding {
     })
 }
 
-fn article(role: Role) -> &'static str {
-    match role {
-        Role::Master => "a master",
-        Role::Replica => "a replica",
+/// What its engine is, and whether it takes writes.
+fn runs_as(node: &Node<'_>, role: Role) -> &'static str {
+    match (role, node.view.is_endpoint) {
+        (Role::Replica, _) => "runs as a replica and takes no writes",
+        (Role::Master, true) => "runs as a master, and the Service sends writes to it",
+        (Role::Master, false) => {
+            "runs as a master and would take writes, but the Service sends nothing to it"
+        }
     }
 }
 
@@ -199,7 +202,7 @@ mod tests {
         f.relabel("orders-1", None, ago(70));
         assert_eq!(
             line(&answer_of(&CHECK, &f)),
-            "warning degraded: orders-1 is ready but has no role label; orders-1 runs as a replica"
+            "warning degraded: orders-1 is ready but has no role label. orders-1 runs as a replica and takes no writes"
         );
     }
 

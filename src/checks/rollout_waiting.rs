@@ -6,15 +6,16 @@ use jiff::Timestamp;
 use super::case::later;
 use super::waiting::{Gate, Waiting, progress, waiting};
 use super::{
-    Answer, Case, Check, Instance, Severity, Shown, Since, Situation, State, pods_missing,
+    Answer, Case, Check, Instance, Severity, Shown, Since, Situation, State, pods_missing, takeover,
 };
+use crate::domain::object::{ContainerState, image_tag};
 
 /// The check.
 pub const CHECK: Check = Check {
     id: "rollout-waiting",
     title: "Rollout waits",
-    why: "A rollout that waits never gives up: until it goes on, the instance runs on two versions and no master is \
-          replaced in the ordinary way.",
+    why: "A rollout that waits never gives up: until it goes on, the instance is not wholly on the version that is wanted, and \
+          no master is replaced in the ordinary way.",
     reads: "pods and their revisions, the StatefulSet, status.phase (as the operator itself does), engines",
     next: "See to what it waits for.\n\
            $ {kubectl} describe pod {pod}\n\
@@ -61,7 +62,8 @@ fn run(case: &Case<'_>) -> Answer {
     };
     let moved = progress(instance);
     let due = due(instance, &found, moved);
-    if due > case.now {
+    // What it waits for then is said of the takeover, louder.
+    if due > case.now || takeover::is_under_way(case) {
         return goes_on(case, instance, &found).again(Some(due));
     }
     let id = &instance.view.id;
@@ -71,9 +73,10 @@ fn run(case: &Case<'_>) -> Answer {
         &WAITING,
         Severity::Warning,
         format!(
-            "the rollout of {id} stands still ({}): it waits for {}",
+            "the rollout of {id} stands still ({}): it waits for {}{}",
             found.gate.word(),
-            found.sentence
+            found.sentence,
+            image(instance, &found)
         ),
     )
     .since(since(&found.since, moved))
@@ -89,6 +92,22 @@ fn run(case: &Case<'_>) -> Answer {
     )
     .about(found.about)
     .into()
+}
+
+/// The image of the pod that it waits for, where that is what cannot be had, as the end of a sentence.
+fn image(instance: &Instance<'_>, found: &Waiting) -> String {
+    let about = found.about.iter().filter_map(|pod| instance.node(pod));
+    let pulled =
+        about
+            .filter_map(|node| node.container())
+            .find(|container| match &container.state {
+                ContainerState::Waiting { reason, .. } => reason.contains("Image"),
+                _ => false,
+            });
+    pulled.map_or(String::new(), |container| {
+        let image = image_tag(&container.image).unwrap_or(&container.image);
+        format!(" for its image {image}")
+    })
 }
 
 /// The step of a rollout at which the operator waits.
@@ -210,7 +229,7 @@ mod tests {
                     "RollingUpdate",
                 ),
                 "warning degraded: the rollout of shop/orders stands still (rollout 1/6): it waits for orders-2 to become ready: it \
-                 waits in ImagePullBackOff",
+                 waits in ImagePullBackOff for its image v1.39.0",
             ),
         ] {
             assert_eq!(line(&answer_of(&CHECK, &fixture)), wanted, "{name}");

@@ -8,10 +8,7 @@ use super::{Answer, Case, Check, Node, Severity, Shown, Since, Situation, State}
 use crate::domain::data_port::Found;
 use crate::domain::engine::Question;
 use crate::domain::text;
-
-/// Resident memory past this part of `maxmemory` turns clients away where the node has not told its own
-/// `rss_oom_deny_ratio`, percent (the server's default, v1.20 to v1.40).
-const DENIED: u64 = 125;
+use crate::domain::world::EngineRecord;
 
 /// The situation.
 pub const REFUSES: Situation = Situation {
@@ -94,7 +91,11 @@ fn run(case: &Case<'_>) -> Answer {
         let name = one.node.name();
         finding = finding
             .resting_on(
-                format!("used_memory_rss {}, maxmemory {}", one.rss, one.max),
+                format!(
+                    "used_memory_rss is {}, maxmemory {}",
+                    text::bytes(one.rss),
+                    text::bytes(one.max)
+                ),
                 format!("INFO memory of {name}"),
                 one.at,
             )
@@ -126,7 +127,7 @@ fn run(case: &Case<'_>) -> Answer {
 fn guard<'a, 'b>(case: &Case<'_>, node: &'b Node<'a>) -> Option<Over<'a, 'b>> {
     let known = node.told(case, Question::Memory, |engine| engine.memory.as_ref())?;
     let (rss, max) = (known.value.rss?, known.value.max?);
-    let ratio = ratio(node).unwrap_or(DENIED);
+    let ratio = ratio(node).unwrap_or(EngineRecord::GUARD);
     let over = max > 0 && ratio > 0 && u128::from(rss) * 100 > u128::from(max) * u128::from(ratio);
     over.then_some(Over {
         node,
@@ -137,17 +138,21 @@ fn guard<'a, 'b>(case: &Case<'_>, node: &'b Node<'a>) -> Option<Over<'a, 'b>> {
     })
 }
 
-/// Its own ratio, percent; 0 where the guard is off. It is set at start or by hand and hardly ever changes, so an old
-/// answer is as good as a new one.
+/// Its own ratio, percent; 0 where the guard is off.
 fn ratio(node: &Node<'_>) -> Option<u64> {
-    let config = &node.view.engine?.config.as_ref()?.value;
-    config.text("rss_oom_deny_ratio")?;
-    Some(config.rss_deny_percent().unwrap_or(0))
+    node.view.engine?.guard_percent()
 }
 
 /// Whether the guard is what turns clients away there.
 pub(super) fn holds(case: &Case<'_>, node: &Node<'_>) -> bool {
     guard(case, node).is_some()
+}
+
+/// Whether the guard is what turned clients away there at that moment, as far as is known: it holds, or has been seen to be
+/// gone only later.
+pub(super) fn held(case: &Case<'_>, node: &Node<'_>, then: Timestamp) -> bool {
+    let ended = node.view.engine.and_then(|engine| engine.guard_ended);
+    holds(case, node) || ended.is_some_and(|ended| then <= ended)
 }
 
 #[cfg(test)]

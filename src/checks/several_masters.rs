@@ -36,7 +36,8 @@ const ENGINES: Situation = Situation {
     id: "several-masters",
     word: "several masters",
     class: State::SeveralMasters,
-    rule: "two or more engines that run and are not starting say role:master, nobody is being taken over, and it is not two data sets that clients write to (split brain)",
+    rule: "two or more engines that run and are not starting say role:master, nobody is being taken over, and it is not two data sets that clients write to (split brain); \
+           a new, empty pod that was never given a role, and that nobody follows or is sent to, does not count",
     meaning: "Each takes writes that the others never see; when one is made a replica again, its own are lost.",
     shown: Shown::By(&["two-masters"]),
     ..Situation::BASE

@@ -10,10 +10,11 @@ use jiff::Timestamp;
 use super::case::later;
 use super::words::list;
 use super::{
-    Answer, Case, Check, Finding, Instance, Node, Severity, Shown, Since, Situation, State,
+    Answer, Case, Check, Finding, Instance, Node, Severity, Shown, Since, Situation, State, Verdict,
 };
 use crate::domain::Role;
 use crate::domain::engine::Question;
+use crate::domain::object::ContainerState;
 use crate::domain::text;
 use crate::domain::world::{Moment, Turn};
 
@@ -23,6 +24,9 @@ const TOLD: i64 = 86_400;
 const HANDOVER: i64 = 600;
 /// Fewer keys than this say nothing when they go.
 const FEW: u64 = 10;
+/// For how long after a restart that nobody saw it cannot be told whether the instance is well, seconds: whoever comes
+/// because of the restart comes within it.
+const UNTOLD: i64 = 600;
 
 /// Next to nothing is left.
 pub const EMPTY: Situation = Situation {
@@ -48,14 +52,29 @@ pub const STALE: Situation = Situation {
     shown: Shown::By(&["stale-master"]),
 };
 
-/// It has restarted, and nobody saw what it held.
+/// It has restarted just now, and nobody saw what it held: whether data was lost cannot be told.
+pub const JUST_NOW: Situation = Situation {
+    id: "restart-untold",
+    word: "restarted unseen",
+    class: State::Unknown,
+    rule: "as restart-unseen, and the master's container started less than 10 min ago",
+    meaning: "Whether data was lost cannot be told. A master that restarts has its last snapshot at most: what was written after \
+              it is lost on all nodes, and nothing else shows it. Whoever knows how many keys there should be can tell.",
+    shown: Shown::Not(
+        "nobody may have looked before: start the lab in it, with `darner lab --scenario stale-master`, or break a lab with \
+         `darner lab fault stale-master` and ask `darner status` only then",
+    ),
+    ..Situation::BASE
+};
+
+/// It has restarted a while ago, and nobody saw what it held.
 pub const UNSEEN: Situation = Situation {
     id: "restart-unseen",
     word: "healthy",
     class: State::Healthy,
     rule: "within a day: the container of the master has restarted in place while its pod was labelled master (as far as that \
-           is known), its keys before that were not seen, and no replica that does not follow it holds more than twice its \
-           keys",
+           is known), its keys before that were not seen, no replica that does not follow it holds more than twice its keys, \
+           and its container started 10 min ago or more",
     meaning: "A master that restarts has its last snapshot at most: what was written after it is lost on all nodes, and nothing \
               else shows it. Whether much was lost, whoever knows how many keys there should be can tell.",
     shown: Shown::Not(
@@ -73,11 +92,11 @@ pub const CHECK: Check = Check {
     reads: "keys of every node before and after restarts, replacements and role changes that we saw; keys of nodes that do not \
             follow the master; the last end of the master's container, INFO server",
     next: "Before anything else keep what is left: restart and delete nothing.\n\
-           See who holds most, on every node.\n\
+           See how many keys each node holds.\n\
            $ {redis-cli} INFO keyspace\n\
-           Snapshots are in the pods' /dragonfly/snapshots.\n\
+           See what snapshots each pod has in /dragonfly/snapshots.\n\
            $ {kubectl} exec {pod} -c dragonfly -- ls -l /dragonfly/snapshots",
-    situations: &[&EMPTY, &STALE, &UNSEEN],
+    situations: &[&EMPTY, &STALE, &JUST_NOW, &UNSEEN],
     run,
 };
 
@@ -132,6 +151,7 @@ fn run(case: &Case<'_>) -> Answer {
             ),
         )
         .about([name])
+        .next(format!("{KEEP}\n{}", look(instance)))
         .since(loss.since)
         .resting_on(
             format!("{} keys", text::count(loss.before)),
@@ -160,6 +180,33 @@ fn run(case: &Case<'_>) -> Answer {
         ));
     }
     finding.into()
+}
+
+/// Whether the master is known to have come back with less.
+pub(super) fn found(case: &Case<'_>) -> bool {
+    match run(case).verdict {
+        Verdict::Finding(finding) => [&EMPTY, &STALE].contains(&finding.situation),
+        _ => false,
+    }
+}
+
+/// What comes before everything else.
+const KEEP: &str = "Before anything else keep what is left: restart and delete nothing.";
+
+/// How to see what each node holds and has on its disk, a command for each node.
+fn look(instance: &Instance<'_>) -> String {
+    let each = |of: &dyn Fn(&str) -> String| -> String {
+        let nodes = instance.nodes.iter().filter(|node| node.runs());
+        nodes.map(|node| of(node.name())).collect()
+    };
+    format!(
+        "See how many keys each node holds.{}\nSee what snapshots each pod has in /dragonfly/snapshots.{}",
+        each(&|pod| super::steps::ask(pod, "INFO keyspace")),
+        each(&|pod| format!(
+            "\n$ {{kubectl}} exec {} -c dragonfly -- ls -l /dragonfly/snapshots",
+            text::shell_word(pod)
+        )),
+    )
 }
 
 /// With what every node holds now.
@@ -212,17 +259,36 @@ fn unseen(
     if was_seen {
         return None;
     }
+    let started = match &master.container()?.state {
+        ContainerState::Running { since } => since.map(|since| case.context.by_our_clock(since)),
+        _ => None,
+    };
+    let told_from = later(started.map_or(at, |started| started.max(at)), UNTOLD);
+    let is_untold = told_from > case.now;
+    let (situation, severity, first) = match is_untold {
+        true => (
+            &JUST_NOW,
+            Severity::Warning,
+            "Ask whoever knows how many keys there should be; until then restart and delete nothing.",
+        ),
+        false => (
+            &UNSEEN,
+            Severity::Note,
+            "Ask whoever knows how many keys there should be, if nobody has yet.",
+        ),
+    };
     let mut finding = case
         .finding(
             &CHECK,
-            &UNSEEN,
-            Severity::Note,
+            situation,
+            severity,
             format!(
                 "{name}, the master, has restarted in place and holds {} keys; what it held before was not seen",
                 text::count(keys)
             ),
         )
         .about([name])
+        .next(format!("{first}\n{}", look(instance)))
         .since(ended.at.map_or(Since::Seen(case.now), Since::Exactly))
         .resting_on(
             format!("its last run ended with {} (exit {})", ended.reason, ended.exit),
@@ -239,6 +305,7 @@ fn unseen(
         );
     }
     let finding = with_keys(finding, instance, master);
+    let until = if is_untold { told_from } else { until };
     Some(Answer::from(finding).again(Some(until)))
 }
 
@@ -494,13 +561,13 @@ mod tests {
 
     #[test]
     fn a_restart_that_nobody_saw_is_noted_with_what_is_held_now() {
-        let note = "note healthy: orders-0, the master, has restarted in place and holds 40 keys; what it held before was not seen";
+        let told = "warning unknown: orders-0, the master, has restarted in place and holds 40 keys; what it held before was not seen";
         let young = || master().ended("Error", 1);
         let empty = || young().labelled_since(9_000);
         let promoted = || young().labelled_since(20);
         for (name, node, wanted) in [
-            ("restarted as master", empty(), note),
-            ("since when it is labelled is not known", young(), note),
+            ("restarted as master", empty(), told),
+            ("since when it is labelled is not known", young(), told),
             ("made master after it restarted", promoted(), "pass"),
             ("never restarted", master(), "pass"),
         ] {
@@ -517,5 +584,52 @@ mod tests {
         holds(&mut f, "orders-0", 40, 48);
         holds(&mut f, "orders-0", 40, 1);
         assert_eq!(line(&answer_of(&CHECK, &f)), "pass");
+    }
+
+    #[test]
+    fn whether_data_was_lost_cannot_be_told_for_ten_minutes_and_no_text_calls_that_healthy() {
+        for (seconds, situation, state) in [
+            (20, "restart-untold", State::Unknown),
+            (599, "restart-untold", State::Unknown),
+            (600, "restart-unseen", State::Healthy),
+            (80_000, "restart-unseen", State::Healthy),
+        ] {
+            let mut f = instance("orders")
+                .node(master().ended("Error", 137).labelled_since(90_000))
+                .node(replica())
+                .build();
+            let context = f.world.context(&infra()).unwrap();
+            let mut pod = (*context.pods.get("shop", "orders-0").unwrap().value).clone();
+            for container in &mut pod.containers {
+                let since = Some(ago(seconds));
+                container.state = ContainerState::Running { since };
+                if let Some(end) = &mut container.last_end {
+                    end.at = Some(ago(seconds + 2));
+                }
+            }
+            let object = crate::domain::Object::Pod(std::sync::Arc::new(pod));
+            let context = infra();
+            f.tell(crate::domain::Fact::Seen { context, object }, ago(5));
+            holds(&mut f, "orders-0", 40, 1);
+            let Answer { verdict, again_at } = answer_of(&CHECK, &f);
+            let finding = match verdict {
+                super::super::Verdict::Finding(finding)
+                | super::super::Verdict::Unknown(finding) => finding,
+                other => panic!("{seconds}: {other:?}"),
+            };
+            assert_eq!((finding.situation.id, finding.state), (situation, state));
+            assert!(again_at.is_some_and(|at| at > now()), "{seconds}");
+            let next = finding.next_step();
+            assert_eq!(
+                next.contains("delete nothing"),
+                state == State::Unknown,
+                "{next}"
+            );
+            // One command for each node.
+            for pod in ["orders-0", "orders-1"] {
+                let command = format!("exec {pod} -c dragonfly -- redis-cli -p 9999 INFO keyspace");
+                assert!(next.contains(&command), "{next}");
+            }
+        }
     }
 }

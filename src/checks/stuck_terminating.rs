@@ -10,9 +10,11 @@ use jiff::Timestamp;
 
 use super::case::later;
 use super::words::{list, number};
-use super::{Answer, Case, Check, Node, Severity, Shown, Since, Situation, State, Subject, Word};
+use super::{
+    Answer, Case, Check, Instance, Node, Severity, Shown, Since, Situation, State, Subject, Word,
+};
 use crate::domain::object::Pod;
-use crate::domain::world::Held;
+use crate::domain::world::{Held, Turn};
 use crate::domain::{Role, text};
 
 /// How long a pod may take to end when nothing says that its machine is lost, seconds: a large snapshot is saved within it.
@@ -88,7 +90,10 @@ fn run(case: &Case<'_>) -> Answer {
             .any(|(node, _)| node.view.label_role() == Some(Role::Master));
     let told: Vec<String> = stuck
         .iter()
-        .map(|(node, why)| words(node, why.as_deref()))
+        .map(|(node, why)| {
+            let after = successor(case, instance, node);
+            words(node, why.as_deref()) + &after.map_or(String::new(), |after| format!("; {after}"))
+        })
         .collect();
     let since = stuck
         .iter()
@@ -163,8 +168,9 @@ fn of_machine(machine: &str) -> String {
     let machine = text::shell_word(machine);
     format!(
         "See whether {machine} is gone.\n$ {{cluster}} get node {machine} -o wide\nIf it comes back, its pods end by \
-         themselves.\nIf it is gone for good, delete its Node object: its pods go with it, and others are made.\n$ {{cluster}} \
-         delete node {machine}"
+         themselves.\nIf it is gone for good, delete its Node object: its pods go with it, and others are made. A pod \
+         whose volume is bound to that machine or its zone is placed nowhere else, and stays Pending until there is a machine \
+         again.\n$ {{cluster}} delete node {machine}"
     )
 }
 
@@ -176,6 +182,7 @@ fn machines(case: &Case<'_>) -> Answer {
         return Answer::PASS;
     }
     let mut lost: BTreeMap<String, Vec<(String, Timestamp)>> = BTreeMap::new();
+    let mut moved: Vec<(String, String, Timestamp)> = Vec::new();
     let mut since = case.now;
     for id in case.context.instances() {
         let subject = Subject::Instance(id);
@@ -192,6 +199,9 @@ fn machines(case: &Case<'_>) -> Answer {
             };
             since = since.min(asked(case, node).unwrap_or(case.now));
             let name = format!("{}/{}", pod.meta.namespace, pod.meta.name);
+            if let Some(after) = successor(&of_instance, instance, node) {
+                moved.push((name.clone(), after, node.view.pod.changed));
+            }
             lost.entry(machine.clone())
                 .or_default()
                 .push((name, node.view.pod.changed));
@@ -205,9 +215,10 @@ fn machines(case: &Case<'_>) -> Answer {
         .map(|(machine, pods)| {
             let pods: Vec<&str> = pods.iter().map(|(name, _)| name.as_str()).collect();
             format!(
-                "machine {machine} is lost: it does not answer, and {} {} evicted from it and cannot end",
+                "machine {machine} is lost: it does not answer, and {} {} evicted from it and cannot end{}",
                 list(&pods),
-                number(pods.len(), "was", "were")
+                number(pods.len(), "was", "were"),
+                masters(&moved, &pods)
             )
         })
         .collect();
@@ -217,6 +228,9 @@ fn machines(case: &Case<'_>) -> Answer {
         .next(steps.join("\n"))
         .about(lost.values().flatten().map(|(name, _)| name.clone()))
         .since(case.exactly(since));
+    for (pod, after, changed) in &moved {
+        finding = finding.resting_on(after.clone(), format!("instance of {pod}"), *changed);
+    }
     for (machine, pods) in &lost {
         for (pod, changed) in pods {
             finding = finding.resting_on(
@@ -229,6 +243,63 @@ fn machines(case: &Case<'_>) -> Answer {
         }
     }
     finding.into()
+}
+
+/// That the node was the master, where it is known, and who has taken over since, as a sentence without its end.
+fn successor(case: &Case<'_>, instance: &Instance<'_>, node: &Node<'_>) -> Option<String> {
+    if node.view.label_role().is_some() {
+        return None;
+    }
+    let asked = asked(case, node)?;
+    let id = &instance.view.id;
+    let history = case.context.history(&id.namespace, &id.name);
+    let was_master = history
+        .and_then(|history| history.last_of(node.name(), |turn| matches!(turn, Turn::Label { .. })))
+        .is_some_and(|moment| {
+            let from_master = Turn::Label {
+                from: Some(Role::Master),
+                to: None,
+            };
+            moment.turn == from_master
+        });
+    // A pod loses its label when another is elected in its place.
+    let new = instance.nodes.iter().find(|other| {
+        let since = other.view.pod.value.role_since;
+        let since = since.map(|at| case.context.by_our_clock(at));
+        let took_over = since
+            .or(other.view.relabelled)
+            .is_some_and(|at| at >= asked);
+        other.view.label_role() == Some(Role::Master) && took_over
+    });
+    match (was_master, new) {
+        (true, Some(new)) => Some(format!(
+            "it was the master, and {} has taken over",
+            new.name()
+        )),
+        (true, None) => Some(WAS_MASTER.to_owned()),
+        (false, Some(new)) => Some(format!("{} has become master since", new.name())),
+        (false, None) => None,
+    }
+}
+
+/// Of a master that nobody has taken over from.
+const WAS_MASTER: &str = "it was the master";
+
+/// In which of these pods' instances another node has become master since, as the end of a sentence.
+fn masters(moved: &[(String, String, Timestamp)], pods: &[&str]) -> String {
+    let of: Vec<&str> = moved
+        .iter()
+        .filter(|(pod, after, _)| after != WAS_MASTER && pods.contains(&pod.as_str()))
+        .map(|(pod, ..)| pod.as_str())
+        .collect();
+    match of.is_empty() {
+        true => String::new(),
+        false => format!(
+            "; in the {} of {} another node has become master since",
+            number(of.len(), "instance", "instances"),
+            list(&of)
+        ),
+    }
 }
 
 /// When its deletion was asked for, by our clock.
@@ -379,5 +450,48 @@ mod tests {
             .node(replica().deleting())
             .build();
         assert_eq!(answer_of(&CHECK, &f).again_at, Some(ago(3 - ENDING)));
+    }
+
+    #[test]
+    fn who_was_the_master_and_who_took_over_is_said_where_it_is_known() {
+        let lost = "warning degraded: orders-0 is stuck Terminating: its machine worker-1 is lost, and it was evicted from there \
+                    (DeletionByTaintManager)";
+        for (name, since, seen_before, wanted) in [
+            ("another was master long before", 9_000, false, ""),
+            (
+                "another became master since",
+                5,
+                false,
+                "; orders-1 has become master since",
+            ),
+            (
+                "and we saw that it was",
+                5,
+                true,
+                "; it was the master, and orders-1 has taken over",
+            ),
+        ] {
+            let gone = || match seen_before {
+                true => master().unready().unasked(),
+                false => replica().unlabelled().unready().unasked(),
+            };
+            let new = master().labelled_since(since);
+            let mut f = instance("orders").node(gone()).node(new).build();
+            if seen_before {
+                f.relabel("orders-0", None, ago(5));
+            }
+            let context = f.world.context(&infra()).unwrap();
+            let mut pod = (*context.pods.get("shop", "orders-0").unwrap().value).clone();
+            pod.meta.deleting = Some(ago(30));
+            evicted(&mut pod);
+            let context = infra();
+            let object = Object::Pod(Arc::new(pod));
+            f.tell(Fact::Seen { context, object }, ago(2));
+            assert_eq!(
+                line(&answer_of(&CHECK, &f)),
+                format!("{lost}{wanted}"),
+                "{name}"
+            );
+        }
     }
 }

@@ -11,7 +11,7 @@ use super::case::later;
 use super::waiting::{Gate, waiting};
 use super::words::{list, number};
 use super::{
-    Answer, Case, Check, Finding, Instance, Node, Severity, Shown, Since, Situation, State,
+    Answer, Case, Check, Finding, Instance, Node, Severity, Shown, Since, Situation, State, Verdict,
 };
 use crate::domain::data_port::Found;
 use crate::domain::engine::Question;
@@ -48,7 +48,7 @@ const IN_PROGRESS: Situation = Situation {
            port says LOADING, or a replica's control connection is busy in its CLIENT LIST); for less than 60 s, in a \
            rollout for less than 10 s",
     meaning: "Clients get LOADING until it ends; then the target is master.",
-    accounts_for: &["engine-silent"],
+    accounts_for: &["engine-silent", "rolling-update", "being-made"],
     shown: Shown::By(&["takeover-in-progress"]),
 };
 
@@ -56,7 +56,8 @@ const WEDGED: Situation = Situation {
     id: "takeover-wedged",
     word: "takeover wedged",
     class: State::NoMaster,
-    rule: "a takeover is under way for 60 s, or for 10 s in a rollout, whose takeover the operator lets wait for 10,000 s",
+    rule: "a takeover is under way for 60 s, or for 10 s in a rollout, whose takeover the operator lets wait for 10,000 s; for how \
+           long is told by our own watching, or by a client of the old master that has not read its replies for 10 s or more",
     meaning: "Nobody can write: every client of the old master gets LOADING until the takeover ends, which may take hours.",
     accounts_for: &["engine-silent", "rollout-waiting", "rolling-update"],
     shown: Shown::By(&["takeover-wedged"]),
@@ -77,6 +78,8 @@ const OLD_MASTER_UP: Situation = Situation {
 const WEDGED_AFTER: i64 = 60;
 /// The same in a rollout: the operator takes its unit for milliseconds (operator issue 582).
 const WEDGED_IN_ROLLOUT: i64 = 10;
+/// A client that has not read its replies for so long, seconds, will not: a takeover takes milliseconds.
+const UNREAD: i64 = 10;
 /// Seconds for which what shows a lock is believed.
 const LOCK_BELIEVED: i64 = 30;
 
@@ -131,12 +134,24 @@ fn run(case: &Case<'_>) -> Answer {
         .masters()
         .into_iter()
         .find_map(|n| Some((n, lock(&n.view, case.now)?)));
-    let seen = |at: Timestamp| (at, Since::Seen(at));
-    let (began, since) = match (&target, &locked) {
-        (Some((_, since)), _) => seen(*since),
-        (None, Some((_, (_, _, at)))) => seen(*at),
+    let seen = match (&target, &locked) {
+        (Some((_, since)), _) => *since,
+        (None, Some((_, (_, _, at)))) => *at,
         (None, None) => return Answer::PASS,
     };
+    let old = locked
+        .as_ref()
+        .map(|(n, _)| *n)
+        .or_else(|| instance.master());
+    let told = told_since(case, target.as_ref().map(|(n, _)| *n), old).filter(|at| *at < seen);
+    let (began, since) = match told {
+        Some(at) => (at, case.exactly(at)),
+        None => (seen, Since::Seen(seen)),
+    };
+    // We saw it begin where the target answered before.
+    let watched = target
+        .as_ref()
+        .is_some_and(|(n, _)| n.view.engine.is_some_and(|e| e.replication.is_some()));
     let in_rollout = waiting(case)
         .iter()
         .any(|one| matches!(one.gate, Gate::Rollout(_)));
@@ -147,10 +162,6 @@ fn run(case: &Case<'_>) -> Answer {
             false => WEDGED_AFTER,
         },
     );
-    let old = locked
-        .as_ref()
-        .map(|(n, _)| *n)
-        .or_else(|| instance.master());
     let whom = match (&target, old) {
         (Some((target, _)), Some(old)) => format!("{} from {}", target.name(), old.name()),
         (Some((target, _)), None) => target.name().to_owned(),
@@ -168,7 +179,12 @@ fn run(case: &Case<'_>) -> Answer {
             &CHECK,
             &IN_PROGRESS,
             Severity::Warning,
-            format!("a takeover by {whom} is under way"),
+            match told.is_some() || watched {
+                true => format!("a takeover by {whom} is under way"),
+                false => format!(
+                    "a takeover by {whom} is under way; since when, before it was seen, cannot be told"
+                ),
+            },
         ),
     };
     // What holds it up is on the old master; the target knows nothing of it.
@@ -196,6 +212,40 @@ fn run(case: &Case<'_>) -> Answer {
         finding = finding.resting_on(text.clone(), source.clone(), *at);
     }
     Answer::from(held_up(finding, old)).again((due > case.now).then_some(due))
+}
+
+/// Whether a takeover is under way or left its old master behind: what else stands still then waits for that.
+pub(super) fn is_under_way(case: &Case<'_>) -> bool {
+    !matches!(run(case).verdict, Verdict::Pass | Verdict::NotApplicable)
+}
+
+/// Since when it is under way, where we have not seen it begin, by our clock: a client of the old master has not read its
+/// replies since then, or the target is labelled master since then already. (A client may have stopped to read before the
+/// takeover began; then it holds it up from its first moment on. But none began before its target had its role.)
+fn told_since(
+    case: &Case<'_>,
+    target: Option<&Node<'_>>,
+    old: Option<&Node<'_>>,
+) -> Option<Timestamp> {
+    let list = old.and_then(|old| old.view.engine?.client_list.as_ref());
+    let unread = list.and_then(|list| {
+        let waits = list.value.slow.iter().filter_map(|client| client.send_wait);
+        let longest = waits
+            .filter_map(|seconds| i64::try_from(seconds).ok())
+            .filter(|seconds| *seconds >= UNREAD)
+            .max()?;
+        Some(later(list.at, -longest))
+    });
+    let labelled = target.and_then(|node| {
+        let since = node.view.pod.value.role_since?;
+        Some((node.view.label_role()?, case.context.by_our_clock(since)))
+    });
+    match (unread, labelled) {
+        (_, Some((Role::Master, since))) => Some(since),
+        (Some(unread), Some((Role::Replica, since))) => Some(unread.max(since)),
+        (unread, None) => unread,
+        (None, Some((Role::Replica, _))) => None,
+    }
 }
 
 /// The steps on the old master, with the clients by name that its CLIENT LIST tells.
@@ -321,5 +371,85 @@ fn old_master_up(case: &Case<'_>, instance: &Instance<'_>, old: &Node<'_>) -> Fi
     match lock(&old.view, case.now) {
         Some((text, source, at)) => finding.resting_on(text, source, at),
         None => finding,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::checks::fixture::*;
+    use crate::checks::waiting::tests::rolled;
+    use crate::domain::data_port::{DataPort, Stage};
+    use crate::domain::engine::{ClientList, Persistence, Probe, SlowClient};
+    use crate::domain::fixture::*;
+    use crate::domain::{Fact, NodeId};
+
+    /// The last old pod of a rollout is locked for a moment, as a command sees it that has just begun to look; one of its
+    /// clients has not read for so long.
+    fn locked(spec: InstanceSpec, phase: &str, unread: Option<u64>) -> Fixture {
+        let mut f = rolled(spec, &["old", "new"], phase);
+        let persistence = Probe::Persistence(Persistence::default());
+        f.answers("orders-0", persistence, ago(1));
+        let tried = DataPort {
+            found: Found::Loading,
+            stage: Stage::Command,
+            took: Duration::from_millis(3),
+            certificate: None,
+            logged_in: false,
+        };
+        let fact = Fact::Knocked {
+            node: NodeId::new(infra(), "shop", "orders-0"),
+            uid: Arc::from("uid-orders-0"),
+            tried: Box::new(tried),
+        };
+        f.tell(fact, ago(1));
+        let slow = SlowClient {
+            id: Some(27),
+            send_wait: unread,
+            ..SlowClient::default()
+        };
+        let list = ClientList {
+            slow: vec![slow],
+            ..ClientList::default()
+        };
+        f.answers("orders-0", Probe::ClientList(list), ago(1));
+        f
+    }
+
+    #[test]
+    fn how_long_it_is_under_way_is_told_by_what_does_not_read() {
+        let pair = |since| {
+            instance("orders")
+                .node(master())
+                .node(replica().labelled_since(since))
+        };
+        let unknown = "warning syncing: a takeover by a replica from orders-0 is under way; since when, before it was seen, cannot \
+                       be told";
+        let under_way = "warning syncing: a takeover by a replica from orders-0 is under way";
+        let wedged = "critical no-master: the takeover by a replica from orders-0 does not end";
+        for (name, phase, unread, wanted) in [
+            ("nothing tells", "RollingUpdate", None, unknown),
+            ("for a moment", "RollingUpdate", Some(5), unknown),
+            ("for long, in a rollout", "RollingUpdate", Some(31), wedged),
+            ("within its bound", "Ready", Some(31), under_way),
+            ("past its bound", "Ready", Some(61), wedged),
+        ] {
+            let f = locked(pair(3_000), phase, unread);
+            assert_eq!(line(&answer_of(&CHECK, &f)), wanted, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_takeover_accounts_for_the_rollout_that_waits_for_it() {
+        let pair = || instance("orders").node(master()).node(replica());
+        for (name, unread) in [("from its first second", None), ("wedged", Some(900))] {
+            let judged = judgement(&locked(pair(), "RollingUpdate", unread));
+            let told: Vec<&str> = judged.findings.iter().map(|found| found.check).collect();
+            assert_eq!(told, ["takeover"], "{name}");
+        }
     }
 }

@@ -90,7 +90,10 @@ fn reasons(instance: &Instance<'_>, version: Version, named: Option<&&Node<'_>>)
 }
 
 /// Whom the operator would elect; `None` when nobody can be.
-fn elected<'a, 'b>(instance: &'b Instance<'a>, version: Version) -> Option<&'b Node<'a>> {
+pub(super) fn elected<'a, 'b>(
+    instance: &'b Instance<'a>,
+    version: Version,
+) -> Option<&'b Node<'a>> {
     let mut fit: Vec<&Node<'_>> = instance
         .nodes
         .iter()

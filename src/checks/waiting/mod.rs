@@ -136,6 +136,13 @@ pub fn waiting(case: &Case<'_>) -> Vec<Waiting> {
     all
 }
 
+/// The pod that the operator would elect as master, were it to elect one now.
+pub(super) fn would_elect(case: &Case<'_>) -> Option<String> {
+    let instance = case.judgeable()?;
+    let elected = election::elected(instance, version(case))?;
+    Some(elected.name().to_owned())
+}
+
 /// The version of the context's operator. Where nobody tells it, it is taken for the newest that was read.
 pub fn version(case: &Case<'_>) -> Version {
     let deployment = case.context.operators.iter().next();

@@ -118,6 +118,8 @@ pub struct EngineRecord {
     pub clients: Option<Known<Clients>>,
     /// INFO memory.
     pub memory: Option<Known<Memory>>,
+    /// When INFO memory first told again that resident memory is not above the guard, after it was.
+    pub guard_ended: Option<Timestamp>,
     /// INFO stats.
     pub stats: Option<Known<Stats>>,
     /// INFO keyspace.
@@ -191,6 +193,7 @@ impl EngineRecord {
             server: None,
             clients: None,
             memory: None,
+            guard_ended: None,
             stats: None,
             keyspace: None,
             client_list: None,
@@ -379,6 +382,13 @@ impl EngineRecord {
                     .used
                     .into_iter()
                     .for_each(|used| self.used.push(used, at));
+                let held = self
+                    .memory
+                    .as_ref()
+                    .is_some_and(|m| self.is_guarded(&m.value));
+                if held && !self.is_guarded(&value) {
+                    self.guard_ended = Some(at);
+                }
                 keep(&mut self.memory, value, at);
             }
             Probe::Stats(value) => {
@@ -452,6 +462,27 @@ impl EngineRecord {
 
     /// Its process is a younger one than was there before: it has not been up for as long as it was already, and for
     /// longer than answers may be late.
+    /// Its guard on resident memory turns new clients away at such figures.
+    fn is_guarded(&self, memory: &Memory) -> bool {
+        let (Some(rss), Some(max)) = (memory.rss, memory.max) else {
+            return false;
+        };
+        let ratio = self.guard_percent().unwrap_or(Self::GUARD);
+        max > 0 && ratio > 0 && u128::from(rss) * 100 > u128::from(max) * u128::from(ratio)
+    }
+
+    /// Resident memory past this part of `maxmemory` turns clients away where the node has not told its own
+    /// `rss_oom_deny_ratio`, percent (the server's default, v1.20 to v1.40).
+    pub const GUARD: u64 = 125;
+
+    /// Its own `rss_oom_deny_ratio`, percent; 0 where the guard is off. It is set at start or by hand and hardly ever
+    /// changes, so an old answer is as good as a new one.
+    pub fn guard_percent(&self) -> Option<u64> {
+        let config = &self.config.as_ref()?.value;
+        config.text("rss_oom_deny_ratio")?;
+        Some(config.rss_deny_percent().unwrap_or(0))
+    }
+
     fn restarted(&self, now: &Server, at: Timestamp) -> bool {
         const LATE: u64 = 5;
         let Some((known, was)) = self
