@@ -212,7 +212,7 @@ mod tests {
                 Found::TimedOut,
                 Stage::Command,
                 3,
-                "critical critical: orders-0: its data port takes connections, but does not answer a command in time",
+                "critical critical: orders-0: its data port gave no answer to a command through the port-forward within 3 ms",
             ),
             (
                 "our own password command fails",

@@ -96,6 +96,20 @@ impl DataPort {
         }
     }
 
+    /// Anything at all came from the server itself.
+    fn has_spoken(&self) -> bool {
+        self.logged_in || self.certificate.is_some()
+    }
+
+    fn unanswered(&self) -> &'static str {
+        match self.stage {
+            Stage::Connection => "a connection",
+            Stage::Tls => "the TLS handshake",
+            Stage::Login => "the login",
+            Stage::Command => "a command",
+        }
+    }
+
     /// What it means, in a sentence without its subject: `its data port is usable`.
     pub fn words(&self) -> String {
         let found = match &self.found {
@@ -113,19 +127,18 @@ impl DataPort {
             Found::Refused(fault) => {
                 format!("its data port fails at the {}: {}", self.stage.word(), fault.message)
             }
-            Found::TimedOut => {
-                match self.stage {
-                    Stage::Connection => "its data port does not take a connection in time".to_owned(),
-                    stage => format!(
-                        "its data port takes connections, but does not answer {} in time",
-                        match stage {
-                            Stage::Connection | Stage::Tls => "the TLS handshake",
-                            Stage::Login => "the login",
-                            Stage::Command => "a command",
-                        }
-                    ),
-                }
-            }
+            // That a connection was taken can be told only by what came over it: through a port-forward it is the kubelet
+            // that takes ours.
+            Found::TimedOut if self.has_spoken() => format!(
+                "its data port spoke, but gave no answer to {} within {}",
+                self.unanswered(),
+                seconds(self.took)
+            ),
+            Found::TimedOut => format!(
+                "its data port gave no answer to {} through the port-forward within {}",
+                self.unanswered(),
+                seconds(self.took)
+            ),
             Found::NoWay(fault) => format!("its data port cannot be tried: {}", fault.message),
         };
         match &self.certificate {
@@ -147,5 +160,68 @@ impl Certificate {
             "certificate not verified"
         };
         format!("TLS answered as {}{until}, {verified}", self.subject)
+    }
+}
+
+/// `2 s`, `2.5 s`, `400 ms`.
+fn seconds(span: Duration) -> String {
+    match span.as_millis() {
+        millis @ ..1000 => format!("{millis} ms"),
+        millis => format!("{} s", (millis as f64 / 100.0).round() / 10.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn silence_is_told_by_what_came_before_it() {
+        let certificate = || Certificate {
+            subject: "secure".into(),
+            not_after: None,
+            is_verified: true,
+        };
+        for (stage, certificate, logged_in, wanted) in [
+            (
+                Stage::Command,
+                None,
+                false,
+                "its data port gave no answer to a command through the port-forward within 2 s",
+            ),
+            (
+                Stage::Login,
+                None,
+                false,
+                "its data port gave no answer to the login through the port-forward within 2 s",
+            ),
+            (
+                Stage::Tls,
+                None,
+                false,
+                "its data port gave no answer to the TLS handshake through the port-forward within 2 s",
+            ),
+            (
+                Stage::Command,
+                None,
+                true,
+                "its data port spoke, but gave no answer to a command within 2 s",
+            ),
+            (
+                Stage::Login,
+                Some(certificate()),
+                false,
+                "its data port spoke, but gave no answer to the login within 2 s; TLS answered as secure, certificate verified",
+            ),
+        ] {
+            let tried = DataPort {
+                found: Found::TimedOut,
+                stage,
+                took: Duration::from_millis(2_003),
+                certificate,
+                logged_in,
+            };
+            assert_eq!(tried.words(), wanted);
+        }
     }
 }

@@ -357,6 +357,12 @@ impl Stage {
             // A refusal leaves it to the operator.
             let _ = ask(&master, ADMIN_PORT, &["REPLICAOF", "NO", "ONE"]).await;
         }
+        if matches!(master.role(), EngineRole::Master { .. }) {
+            // Its load ends at once now that it is well; until it has, nobody can follow it. In vain leaves it to the
+            // operator.
+            let what = "the master has loaded its snapshot";
+            let _ = self.wait(what, || !master.is_loading()).await;
+        }
         if !master.is_loading() && master.keys() < keys {
             master.fill("item", keys, bytes);
         }

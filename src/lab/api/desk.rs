@@ -215,7 +215,9 @@ async fn objects(
         ("exec" | "attach", "pods") if upgrade => {
             return exec::answer(desk, call, &mut request).await;
         }
-        ("portforward", "pods") if upgrade => return forward::answer(desk, call, &mut request),
+        ("portforward", "pods") if upgrade => {
+            return forward::answer(desk, call, &mut request).await;
+        }
         ("exec" | "attach" | "portforward", "pods") => {
             return Err(Status::bad_request("Upgrade request required"));
         }

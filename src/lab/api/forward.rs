@@ -22,8 +22,9 @@ use super::reply::Reply;
 use crate::lab::resources::PODS;
 use crate::lab::status::Status;
 
-/// Answers a port-forward.
-pub(super) fn answer(
+/// Answers a port-forward. A real API server dials the kubelet before it agrees to the upgrade: a machine that does not
+/// answer is a 500, and no forward is ever open.
+pub(super) async fn answer(
     desk: &Arc<Desk>,
     call: Call,
     request: &mut Request<Incoming>,
@@ -41,6 +42,7 @@ pub(super) fn answer(
             call.name, call.namespace
         )));
     }
+    desk.kubelet.reach(&call.namespace, &call.name).await?;
     // A kubelet knows version 4 only; version 5 is for clients that offer nothing else.
     let upgrade = Upgrade::agree(request, &[V4, V5])?;
     let ports = ports(&call)?;

@@ -87,7 +87,10 @@ impl Port {
             Way::Forward(namespace, pod) => {
                 let query = ports(&query);
                 let call = self.call(&request, &namespace, &pod, "portforward", &query);
-                call.and_then(|call| forward::answer(&self.0, call, &mut request))
+                match call {
+                    Ok(call) => forward::answer(&self.0, call, &mut request).await,
+                    Err(status) => Err(status),
+                }
             }
             _ => Err(Status::no_such_resource()),
         };

@@ -96,6 +96,12 @@ async fn reconnect(node: &Arc<Node>) -> Option<(Arc<Node>, Entry)> {
                 if !master.thawed().await {
                     continue;
                 }
+                if master.core().state == State::Loading {
+                    greet_in_vain(node);
+                    node.clock.sleep(RETRY).await;
+                    node.thaw().await;
+                    continue;
+                }
                 let (theirs, ready, is_master) = {
                     let core = master.core();
                     (
@@ -128,6 +134,19 @@ async fn reconnect(node: &Arc<Node>) -> Option<(Arc<Node>, Entry)> {
         }
         node.clock.sleep(RETRY).await;
         node.thaw().await;
+    }
+}
+
+/// A replica greets with PING, which a node that loads refuses: it learns nothing of that node, its id neither, and tries
+/// again. That the greeting fails was recorded (`REPLICAOF` to a node that loads), the text in its form for other
+/// refusals; the warning that follows it names a phase that was not recorded, and is left out.
+fn greet_in_vain(node: &Node) {
+    let mut core = node.core();
+    let refusal =
+        r#"Bad response to "PING": "-LOADING Dragonfly is loading the dataset in memory\r\n""#;
+    core.log.write('E', 0, "replica.cc:360", refusal);
+    if let Role::Replica(link) = &mut core.role {
+        link.reconnects += 1;
     }
 }
 

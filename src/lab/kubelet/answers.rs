@@ -26,7 +26,7 @@ impl Kubelet for Machines {
         follow: bool,
     ) -> Later<'a, Result<Log, Status>> {
         Box::pin(async move {
-            self.reach(namespace, pod).await?;
+            self.dialled(namespace, pod).await?;
             if previous {
                 let pods = self.0.pods();
                 let entry = pods.get(&(namespace.to_owned(), pod.to_owned()));
@@ -67,13 +67,17 @@ impl Kubelet for Machines {
 
     fn exec(&self, exec: Exec) -> Later<'_, Result<mpsc::Receiver<Output>, Status>> {
         Box::pin(async move {
-            self.reach(&exec.namespace, &exec.pod).await?;
+            self.dialled(&exec.namespace, &exec.pod).await?;
             let mut exec = exec;
             if let Some((namespace, pod)) = self.0.tricks.answering(&exec.namespace, &exec.pod) {
                 (exec.namespace, exec.pod) = (namespace, pod);
             }
             shell::run(&self.0, exec).await
         })
+    }
+
+    fn reach<'a>(&'a self, namespace: &'a str, pod: &'a str) -> Later<'a, Result<(), Status>> {
+        Box::pin(self.dialled(namespace, pod))
     }
 
     fn dial<'a>(
@@ -109,7 +113,7 @@ impl Kubelet for Machines {
 
 impl Machines {
     /// Fails as an API server does that cannot reach the kubelet of a pod's machine.
-    async fn reach(&self, namespace: &str, pod: &str) -> Result<(), Status> {
+    async fn dialled(&self, namespace: &str, pod: &str) -> Result<(), Status> {
         let key = (namespace.to_owned(), pod.to_owned());
         let node = self.0.pods().get(&key).map(|entry| entry.node.clone());
         let Some(node) = node.filter(|node| self.0.tricks.is_lost(node)) else {

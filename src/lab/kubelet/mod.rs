@@ -4,6 +4,7 @@
 //! pure functions; `process` is what runs in a container; `shell` answers `exec`.
 
 mod answers;
+mod disks;
 pub(in crate::lab) mod flags;
 pub(in crate::lab) mod journal;
 pub(in crate::lab) mod process;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
+use super::disks::Disks;
 use super::{Shared, flags};
 use crate::lab::json::{items, text};
 use crate::lab::kubelet_api::{Exec, Output};
@@ -38,6 +39,12 @@ impl Ran {
     }
 }
 
+impl From<(String, String, i32)> for Ran {
+    fn from((out, err, code): (String, String, i32)) -> Self {
+        Self { out, err, code }
+    }
+}
+
 /// The container a command runs in.
 struct Place {
     shared: Arc<Shared>,
@@ -46,6 +53,7 @@ struct Place {
     pod: String,
     environment: Vec<(String, String)>,
     server: bool,
+    disks: Disks,
 }
 
 /// Runs a command in a container.
@@ -84,6 +92,7 @@ pub(super) async fn run(
         pod: name.to_owned(),
         environment,
         server: flags::is_server(text(&container, "/image")),
+        disks: shared.disks(&pod, &container),
     };
     let (sender, receiver) = mpsc::channel(8);
     shared.tasks.spawn(async move {
@@ -149,6 +158,8 @@ impl Place {
                 Ran::default()
             }
             "nc" => self.nc(args, typed).await,
+            "df" => Ran::from(self.disks.df(args)),
+            "ls" => Ran::from(self.disks.ls(args)),
             _ => Ran::failed(
                 127,
                 format!(

@@ -18,6 +18,9 @@ use crate::lab::resources::{CLAIMS, NODES, PODS};
 /// How long a connection to a machine that is gone is tried.
 const CONNECT: Duration = Duration::from_secs(10);
 
+/// Bytes that a key takes in a snapshot.
+pub(super) const KEY_ON_DISK: u64 = 1300;
+
 /// What is in force.
 #[derive(Default)]
 pub(super) struct Tricks {
@@ -283,7 +286,7 @@ impl Shared {
     }
 
     /// One volume: what its server has written there, or as full as a scenario says.
-    fn volume(&self, namespace: &str, claim: &str, engine: Option<&Engine>) -> Value {
+    pub(super) fn volume(&self, namespace: &str, claim: &str, engine: Option<&Engine>) -> Value {
         let size = self
             .store
             .get(CLAIMS, namespace, claim)
@@ -298,7 +301,7 @@ impl Shared {
             .filled
             .get(&key(namespace, claim))
             .copied();
-        let saved = engine.map_or(0, |engine| engine.keys().saturating_mul(1300));
+        let saved = engine.map_or(0, |engine| engine.keys().saturating_mul(KEY_ON_DISK));
         let used = match filled {
             Some(share) => (capacity as f64 * share.clamp(0.0, 1.0)) as u64,
             None => (saved + (24 << 20)).min(capacity),

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::{Lasts, MAIN, Scenario, Scene};
-use crate::lab::engine::Fault;
+use crate::lab::engine::Engine;
+use crate::lab::kubelet::Machines;
 use crate::lab::stage::name;
 
 /// Seconds that a load takes.
@@ -31,52 +32,56 @@ async fn loading(Scene { stage, .. }: Scene<'_>) -> Result<String, String> {
 
 pub(super) const READY_WHILE_LOADING: Scenario = Scenario {
     name: "ready-while-loading",
-    about: "the master of dragonfly-system/dragonfly loads for four minutes while its pod is Ready, operator stalled",
-    shows: "pod Ready and the Service's endpoint, `loading:1`, every client gets `-LOADING`, `/healthz` 503",
+    about: "the master of dragonfly-system/dragonfly restarted and loads for four minutes, its pod Ready, operator stalled",
+    shows: "pod Ready and the Service's endpoint, `loading:1`, every client gets `-LOADING`, `/healthz` 503; its log tells \
+            which file it loads; the links of the replicas are down, for PING is what they greet with; restartCount 1",
     follows: "loading",
     lasts: Lasts::Seconds(TAKES),
     play: |scene| Box::pin(ready_while_loading(scene)),
     ..Scenario::BASE
 };
 
-async fn ready_while_loading(Scene { stage, lasting }: Scene<'_>) -> Result<String, String> {
-    let cast = stage.cast(MAIN.0, MAIN.1)?;
-    let takes = Duration::from_secs(TAKES);
-    // It would elect another one: a pod that loads does not count as ready in its eyes.
-    stage.stall_operator(true);
-    stage.engine(&cast.master)?.inject(Fault::Loading(takes));
-    let (clock, machines) = (stage.clock.clone(), stage.infra.machines.clone());
-    lasting.spawn(async move {
-        clock.sleep(takes + Duration::from_secs(2)).await;
-        machines.stall_operator(false);
-    });
-    Ok(format!(
-        "{} loads while its pod is Ready",
-        name(&cast.master)
-    ))
+async fn ready_while_loading(scene: Scene<'_>) -> Result<String, String> {
+    let master = restart_master(scene, |_, _| ()).await?;
+    Ok(format!("{master} loads while its pod is Ready"))
 }
 
 pub(super) const LOADING_NOT_READY: Scenario = Scenario {
     name: "loading-not-ready",
-    about: "the master of dragonfly-system/dragonfly loads for four minutes and its pod is not Ready, operator stalled",
-    shows: "`loading:1`, every client that is connected gets `-LOADING`; the readiness probe fails, as one of one's own does \
-            that asks for PONG (customReadinessProbeConfigMap), so that the Service has no endpoint",
+    about: "the master of dragonfly-system/dragonfly restarted and loads for four minutes, its pod not Ready, operator stalled",
+    shows: "`loading:1`, every client that is connected gets `-LOADING`, the links of the replicas are down, restartCount 1; \
+            the readiness probe fails, as one of one's own does that asks for PONG (customReadinessProbeConfigMap), so \
+            that the Service has no endpoint",
     follows: "loading",
     lasts: Lasts::Seconds(TAKES),
-    play: |scene| Box::pin(async move { not_ready(scene) }),
+    play: |scene| Box::pin(not_ready(scene)),
     ..Scenario::BASE
 };
 
-fn not_ready(Scene { stage, lasting }: Scene<'_>) -> Result<String, String> {
+async fn not_ready(scene: Scene<'_>) -> Result<String, String> {
+    let unready = |machines: &Machines, master: &str| machines.unready(MAIN.0, master, true);
+    let master = restart_master(scene, unready).await?;
+    Ok(format!("{master} loads, and its pod is not ready"))
+}
+
+/// Ends the master's process after a save: only a process that starts loads what lies on its volume, and it knows neither
+/// its former log nor its replicas.
+async fn restart_master(
+    Scene { stage, lasting }: Scene<'_>,
+    then: fn(&Machines, &str),
+) -> Result<String, String> {
     let cast = stage.cast(MAIN.0, MAIN.1)?;
     let takes = Duration::from_secs(TAKES);
-    // It would elect another one.
+    // It would elect another one: a pod that loads does not count as ready in its eyes.
     stage.stall_operator(true);
+    // What was written since its last snapshot would be gone, which is another story.
+    stage.tell(&cast.master, &["SAVE"]).await?;
     let (clock, machines) = (stage.clock.clone(), stage.infra.machines.clone());
     let master = name(&cast.master).to_owned();
-    stage.engine(&cast.master)?.inject(Fault::Loading(takes));
-    machines.unready(MAIN.0, &master, true);
-    let said = format!("{master} loads, and its pod is not ready");
+    machines.load_takes(MAIN.0, &master, takes);
+    stage.restart(&cast.master, Engine::is_loading).await?;
+    then(&machines, &master);
+    let said = master.clone();
     lasting.spawn(async move {
         clock.sleep(takes + Duration::from_secs(2)).await;
         machines.unready(MAIN.0, &master, false);

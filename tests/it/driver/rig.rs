@@ -150,6 +150,15 @@ impl FullRig {
             .args(args))
     }
 
+    /// What a script of bash says that runs inside, where the addresses of pods and Services lead somewhere.
+    pub fn inside(&self, script: &str) -> Vec<u8> {
+        let mut command = self.command("run");
+        command.args(["bash", "-c", script]);
+        let output = command.stdin(Stdio::null()).output().unwrap();
+        succeeded(&command, &output);
+        output.stdout
+    }
+
     /// Its kubeconfig: contexts `infra` (the current one) and `apps`, an administrator of each.
     pub fn kubeconfig(&self) -> PathBuf {
         self.state().join("kubeconfig")

@@ -85,6 +85,79 @@ fn both_of_two_real_control_planes_are_live_and_the_death_of_one_is_told_of_that
     );
 }
 
+/// Where a client inside comes who asks for `orders` by its name: the cluster's DNS gives the Service's address, and a
+/// connection to that reaches the pod that is master now.
+fn service_leads_to(rig: &FullRig, master: &str) {
+    let told = |what: &str, path: &str| {
+        let path = format!("jsonpath={{{path}}}");
+        rig.kubectl("infra", &["get", what, "-n", "shop", "-o", &path])
+    };
+    let address: std::net::Ipv4Addr = told("service/orders", ".spec.clusterIP").parse().unwrap();
+    assert_eq!(resolved(rig, "orders.shop.svc.cluster.local"), address);
+
+    let pods = ["orders-0", "orders-1", "orders-2"];
+    let begun = std::time::Instant::now();
+    loop {
+        // The connection ends with QUIT; a Service without an endpoint refuses it.
+        let said = rig.inside(&format!(
+            "exec 3<>/dev/tcp/{address}/6379 || exit 0
+             printf 'PING\\r\\nINFO replication\\r\\nQUIT\\r\\n' >&3
+             timeout 5 cat <&3 || true"
+        ));
+        let said = String::from_utf8_lossy(&said).into_owned();
+        // A master names its replicas by their addresses, and not itself.
+        let follows = |pod: &str| {
+            let ip = told(&format!("pod/{pod}"), ".status.podIP");
+            said.contains(&format!("ip={ip},"))
+        };
+        let there = said.starts_with("+PONG\r\n")
+            && said.contains("role:master")
+            && pods.iter().all(|pod| follows(pod) == (*pod != master));
+        if there {
+            return;
+        }
+        assert!(
+            begun.elapsed() < PATIENCE,
+            "{address}:6379 never led to {master}, it said {said:?}"
+        );
+    }
+}
+
+/// The address of a name, asked of the DNS of `infra` as any pod there would: over UDP, at the tenth address of its
+/// Services.
+fn resolved(rig: &FullRig, name: &str) -> std::net::Ipv4Addr {
+    // Number 7, recursion wanted, one question: address (1), internet (1).
+    let mut question: Vec<u8> = vec![0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    for label in name.split('.') {
+        question.push(u8::try_from(label.len()).unwrap());
+        question.extend(label.as_bytes());
+    }
+    question.extend([0, 0, 1, 0, 1]);
+    let bytes: String = question
+        .iter()
+        .map(|byte| format!("\\x{byte:02x}"))
+        .collect();
+    let answer = rig.inside(&format!(
+        "exec 3<>/dev/udp/10.42.0.10/53
+         printf '{bytes}' >&3
+         timeout 5 dd bs=512 count=1 status=none <&3"
+    ));
+    assert_eq!(answer.get(..2), Some([0, 7].as_slice()), "{answer:?}");
+    assert_eq!(
+        answer.get(3).map(|flags| flags & 15),
+        Some(0),
+        "an error: {answer:?}"
+    );
+    assert_eq!(
+        answer.get(6..8),
+        Some([0, 1].as_slice()),
+        "one answer: {answer:?}"
+    );
+    // The address is the last thing in it.
+    let last = *answer.last_chunk::<4>().unwrap();
+    std::net::Ipv4Addr::from(last)
+}
+
 /// Scheduler, StatefulSet and EndpointSlice controllers are the real ones; nodes and engines are the lab's, and so is the
 /// operator where the real one cannot be had.
 #[test]
@@ -113,6 +186,8 @@ spec:
         .expect_row(&["being made", "shop/orders"])
         .expect_row(&["healthy", "shop/orders", "orders-0", "3/3", "2 of 2"]);
 
+    service_leads_to(&rig, "orders-0");
+
     rig.kubectl(
         "infra",
         &["delete", "pod", "orders-0", "-n", "shop", "--wait=false"],
@@ -139,6 +214,7 @@ spec:
         ],
     );
     assert_eq!(endpoints.trim(), "orders-1");
+    service_leads_to(&rig, "orders-1");
 
     // The API server hangs in the middle: nothing is passed off as live, and afterwards nothing is lost.
     rig.fault("apiserver", "freeze", "infra");

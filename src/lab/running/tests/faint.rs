@@ -1,6 +1,8 @@
 //! What is shown by scenarios that few questions tell from a healthy lab.
 
-use super::signatures::{Seen, admin, asked, info, line_of, number, phase, spelled, tells, want};
+use super::signatures::{
+    Seen, admin, asked, info, line_of, loads_anew, number, phase, spelled, tells, want,
+};
 use super::*;
 
 /// Whether the lab shows what a scenario describes; `None` for one that is looked at elsewhere.
@@ -35,7 +37,10 @@ pub(super) async fn shows(bench: &Bench, scenario: &str) -> Option<Seen> {
             let loading = number(bench, "dragonfly-0", "persistence", "loading").await;
             let kept = seen.masters == ["dragonfly-0"] && seen.acting == seen.masters;
             let out = seen.endpoints.is_empty() && seen.ready == 2;
-            want(loading == 1 && kept && out, (loading, seen))
+            match want(loading == 1 && kept && out, (loading, seen)) {
+                Ok(()) => loads_anew(bench).await,
+                wrong => wrong,
+            }
         }
         "data-port-hangs" => {
             let data = asked(bench, (SYSTEM, "gitlab-0", 6379), &["PING"]).await;

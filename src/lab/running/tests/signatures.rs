@@ -154,6 +154,17 @@ pub(super) async fn get(bench: &Bench, path: &str) -> Result<String, String> {
     sent.map_err(|error| error.to_string())
 }
 
+/// What a command says in the server's container of a pod.
+async fn run(bench: &Bench, pod: &str, command: &[&str]) -> String {
+    let pods = Api::<Pod>::namespaced(bench.infra.clone(), SYSTEM);
+    let params = kube::api::AttachParams::default().container("dragonfly");
+    let mut process = pods.exec(pod, command.to_vec(), &params).await.unwrap();
+    let mut said = String::new();
+    let mut out = process.stdout().unwrap();
+    out.read_to_string(&mut said).await.unwrap();
+    said
+}
+
 /// Whether `pods/portforward`, `pods/proxy` and `pods/exec` are open.
 async fn ways(bench: &Bench) -> [bool; 3] {
     let pods = Api::<Pod>::namespaced(bench.infra.clone(), SYSTEM);
@@ -389,7 +400,8 @@ pub(super) async fn shows(bench: &Bench, scenario: &str) -> Seen {
             tells(&told, &["loading:1"], &[])?;
             let path = format!("/api/v1/namespaces/{SYSTEM}/pods/dragonfly-0:9999/proxy/healthz");
             let health = get(bench, &path).await;
-            want(health.is_err(), health)
+            want(health.is_err(), health)?;
+            loads_anew(bench).await
         }
         "oom" => {
             let memory = info(bench, "dragonfly-0", "memory").await;
@@ -439,7 +451,15 @@ pub(super) async fn shows(bench: &Bench, scenario: &str) -> Seen {
             want(
                 volume["availableBytes"] == 0 && volume["usedBytes"] == volume["capacityBytes"],
                 volume,
-            )
+            )?;
+            let df = run(bench, "dragonfly-0", &["df", "-h", "/dragonfly/snapshots"]).await;
+            tells(
+                &df,
+                &["Use% Mounted on", " 100% /dragonfly/snapshots\n"],
+                &[],
+            )?;
+            let ls = run(bench, "dragonfly-0", &["ls", "-l", "/dragonfly/snapshots"]).await;
+            tells(&ls, &["total ", "-summary.dfs\n", "-0000.dfs\n"], &[])
         }
         "snapshot-stale" => {
             let cron = admin(bench, "dragonfly-0", &["CONFIG", "GET", "snapshot_cron"]).await;
@@ -502,7 +522,14 @@ pub(super) async fn shows(bench: &Bench, scenario: &str) -> Seen {
                 seen.masters.len() == 1 && seen.masters != ["dragonfly-0"],
                 &seen,
             )?;
-            want(seen.endpoints == seen.masters && seen.ready == 2, seen)
+            want(seen.endpoints == seen.masters && seen.ready == 2, seen)?;
+            // The API server has nobody to open a forward to.
+            let pods = Api::<Pod>::namespaced(bench.infra.clone(), SYSTEM);
+            let refused = pods.portforward("dragonfly-0", &[9999]).await.err();
+            let refused = refused
+                .map(|error| format!("{error:?}"))
+                .unwrap_or_default();
+            want(refused.contains("500"), refused)
         }
         "foreign-node" => {
             let machines = &bench.lab.0.stage.infra.machines;
@@ -627,6 +654,34 @@ async fn failed_save(bench: &Bench, error: &str) -> Seen {
     ];
     tells(&told, &wanted, &[])?;
     want(of("last_failed_save") > of("last_success_save"), &told)
+}
+
+/// The master of the main instance loads as a process does that has just started: its log tells of this load only, and
+/// none of its replicas has a link to it.
+pub(super) async fn loads_anew(bench: &Bench) -> Result<(), String> {
+    let engine = bench.engine(SYSTEM, "dragonfly-0");
+    let log = engine.log(0).lines;
+    let says = |words: &str| log.iter().any(|(_, line)| line.contains(words));
+    want(says("] Loading /dragonfly/snapshots/"), &log)?;
+    want(!says("Load finished"), &log)?;
+    want(
+        restarts(&pod(bench, SYSTEM, "dragonfly-0").await) == 1,
+        "restarts",
+    )?;
+    want(
+        matches!(engine.role(), EngineRole::Master { online: 0 }),
+        engine.role(),
+    )?;
+    for replica in ["dragonfly-1", "dragonfly-2"] {
+        let told = info(bench, replica, "replication").await;
+        tells(&told, &["role:slave", "master_link_status:down"], &[])?;
+        let lines = bench.engine(SYSTEM, replica).log(0).lines;
+        let greeted = lines
+            .iter()
+            .any(|(_, line)| line.contains("Bad response to \"PING\": \"-LOADING"));
+        want(greeted, lines)?;
+    }
+    Ok(())
 }
 
 /// All of INFO green and the number of keys equal, yet some keys are not the same.
