@@ -29,9 +29,11 @@ pub(super) struct Fit {
 /// nodes, replicas in sync, how far they are behind, memory. Before one of these leaves, a long word or name beside it is
 /// cut; everything else is shown only where nothing has to be cut for it.
 pub(super) fn columns(fit: Fit) -> Vec<Column> {
-    /// Names of instances longer than this are cut before a figure leaves for them, and those of contexts.
+    /// Names of instances longer than this are cut before a figure leaves for them; beside names of contexts, which are cut
+    /// to so much, too, they are cut further: then nodes and replicas in sync are there on a screen of 80 columns.
     const NAME: u16 = 23;
-    const PLACE: u16 = 12;
+    const NAME_BESIDE: u16 = 15;
+    const PLACE: u16 = 7;
     let (longest_context, longest_instance, master) = fit.longest;
     // A pod is called by its instance's name, a dash and a number; before it stands a sign where it is not certain.
     let master = master.saturating_add(4).clamp(11, 28);
@@ -45,9 +47,12 @@ pub(super) fn columns(fit: Fit) -> Vec<Column> {
         false => context.priority(9),
     };
     let instance = Column::new("instance", "INSTANCE")
-        .width(20, 64)
+        .width(NAME_BESIDE, 64)
         .holds(longest_instance)
-        .firm(NAME)
+        .firm(match fit.several_contexts {
+            true => NAME_BESIDE,
+            false => NAME,
+        })
         .cut_middle()
         .pinned();
     vec![
@@ -61,7 +66,7 @@ pub(super) fn columns(fit: Fit) -> Vec<Column> {
             .cut_middle()
             .priority(1),
         Column::figure("nodes", "NODES", 5, 2),
-        Column::figure("sync", "SYNC", 6, 2),
+        Column::figure("sync", "SYNC", 5, 2),
         // Journal records, the unit that the engine counts in.
         Column::figure("lag", "LAG rec", 7, 3),
         Column::figure("mem", "MEM", 13, 3),
@@ -275,14 +280,14 @@ mod tests {
                 TWO,
                 system,
                 "no master",
-                "state+17 since context+9 instance+26 master+12",
+                "state+17 since context+7 instance+15 master+11 nodes sync",
             ),
             (
                 80,
                 LONG,
                 "payments-production/checkout-sessions",
                 "two master labels",
-                "state+17 since context+13 instance+23 master+11",
+                "state+17 since context+7 instance+15 master+11 nodes sync",
             ),
             // The name of a single context is on the top line.
             (
