@@ -1,4 +1,5 @@
-//! Why something is so: every finding about a subject, with the facts that it rests on and how old they are.
+//! Why something is so: every finding about a subject: what it means, what to do next, then the facts that it rests on and
+//! how old they are.
 
 use jiff::Timestamp;
 use ratatui::buffer::Buffer;
@@ -128,8 +129,11 @@ impl Explain {
         let mut lines = Vec::new();
         let mut keys = keys.iter();
         for finding in &told.findings {
-            one(see, finding, width, &mut lines);
+            head(see, finding, width, &mut lines);
+            // What to do stands above what it rests on: on a small screen the evidence alone fills more than there is.
             steps(finding, &mut keys, (width, wide), &mut lines);
+            facts(see, &finding.evidence, width, &mut lines);
+            said(finding.why(), "  ", Tone::Muted, width, &mut lines);
             lines.push(Vec::new());
         }
         if told.findings.is_empty() {
@@ -144,7 +148,8 @@ impl Explain {
     }
 }
 
-fn one(see: &See<'_>, finding: &Finding, width: usize, lines: &mut Vec<Vec<Piece>>) {
+/// What is so, since when, and what it means for clients.
+fn head(see: &See<'_>, finding: &Finding, width: usize, lines: &mut Vec<Vec<Piece>>) {
     let tone = finding_tone(finding);
     let sign = see.sign(finding_sign(finding));
     for (i, text) in draw::wrap(&finding.sentence, width.saturating_sub(2))
@@ -166,8 +171,6 @@ fn one(see: &See<'_>, finding: &Finding, width: usize, lines: &mut Vec<Vec<Piece
         Piece::muted(finding.check),
     ]);
     said(&finding.meaning, "  ", Tone::Text, width, lines);
-    facts(see, &finding.evidence, width, lines);
-    said(finding.why(), "  ", Tone::Muted, width, lines);
 }
 
 /// The next steps: each sentence on lines of its own, and its command below it with the key that copies it, on one line

@@ -12,7 +12,7 @@ use super::over::Over;
 use super::palette::Palette;
 use super::password::PasswordLine;
 use super::state::State;
-use crate::domain::{InstanceId, Kind, address};
+use crate::domain::{InstanceId, Kind, address, text};
 use crate::msg::command::Turn;
 use crate::msg::{Command, Effect};
 use crate::screens::{self, Fresh, Intent};
@@ -135,7 +135,7 @@ fn copy_explained(state: &mut State, command: &Command, now: Timestamp, effects:
     match explain.copy(state, command, now) {
         Ok((what, text)) => effects.push(Effect::Copy {
             what: Arc::from(what),
-            text,
+            text: text::reached_by(&text, state.kubeconfig.as_deref()),
         }),
         Err(why) => state.notices.tell(why, now),
     }
@@ -171,7 +171,10 @@ pub(super) fn intend(
         match intent {
             Intent::Show(id) => go_to_instance(state, id),
             Intent::Explain(subject, first) => open(state, Over::explain(subject, first)),
-            Intent::Copy(what, text) => effects.push(Effect::Copy { what, text }),
+            Intent::Copy(what, text) => effects.push(Effect::Copy {
+                what,
+                text: text::reached_by(&text, state.kubeconfig.as_deref()),
+            }),
             Intent::Tell(text) => state.notices.tell(text, now),
         }
     }

@@ -1,6 +1,7 @@
 //! All that is on the screen.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -44,6 +45,8 @@ pub struct State {
     pub(super) wish: Option<String>,
     /// What to say about contexts that could be open and are not.
     pub(super) hint: Option<String>,
+    /// The kubeconfig file that was named on the command line: commands that are copied name it, too.
+    pub(super) kubeconfig: Option<PathBuf>,
     /// What the machine room was last told to look at closely.
     pub(super) watched: Option<InstanceId>,
     /// What it was last told to read on demand.
@@ -131,6 +134,7 @@ impl State {
             mouse: settings.mouse,
             wish: None,
             hint,
+            kubeconfig: None,
             watched: None,
             wanted: BTreeSet::new(),
             titled: String::new(),
@@ -150,6 +154,11 @@ impl State {
     /// Shows the instance, or the node, of that address as soon as it is known; says so when there is none.
     pub fn open_at(&mut self, address: &str) {
         self.wish = Some(address.to_owned());
+    }
+
+    /// Commands that are copied reach the clusters by this kubeconfig file.
+    pub fn reach_by(&mut self, kubeconfig: Option<PathBuf>) {
+        self.kubeconfig = kubeconfig;
     }
 
     /// All facts, for reports and tests. Read-only: facts go in through [`super::update()`].

@@ -55,6 +55,14 @@ pub struct Reach {
     pub settings: Option<PathBuf>,
 }
 
+impl Reach {
+    /// The kubeconfig file that was named, by a path that holds in any folder: commands that are told are run elsewhere, too.
+    pub fn named(&self) -> Option<PathBuf> {
+        let file = self.kubeconfig.as_ref()?;
+        Some(std::path::absolute(file).unwrap_or_else(|_| file.clone()))
+    }
+}
+
 /// How the console looks.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Looks {

@@ -2,6 +2,7 @@
 //! value is compared on every node; values are never kept, printed or logged.
 
 use std::io::Write;
+use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -78,13 +79,14 @@ pub async fn run(args: &CompareArgs, fleet: fleet::Fleet) -> color_eyre::Result<
         }
     };
     supervisor.stop().await;
-    tell(args, &id, &outcome)
+    tell(args, &id, &outcome, fleet.kubeconfig.as_deref())
 }
 
 fn tell(
     args: &CompareArgs,
     id: &InstanceId,
     outcome: &Result<Comparison, Fault>,
+    by: Option<&Path>,
 ) -> color_eyre::Result<u8> {
     let verdict = match outcome {
         Ok(made) if made.is_diverged() => Overall::Findings,
@@ -94,7 +96,7 @@ fn tell(
     let out = if args.json() {
         serde_json::to_string_pretty(&report(id, outcome, verdict))? + "\n"
     } else {
-        plain(id, outcome)
+        plain(id, outcome, by)
     };
     match std::io::stdout().lock().write_all(out.as_bytes()) {
         // Whoever reads has read enough (`| head`).
@@ -104,13 +106,13 @@ fn tell(
     Ok(verdict.code())
 }
 
-fn plain(id: &InstanceId, outcome: &Result<Comparison, Fault>) -> String {
+fn plain(id: &InstanceId, outcome: &Result<Comparison, Fault>, by: Option<&Path>) -> String {
     let made = match outcome {
         Ok(made) => made,
         Err(fault) => {
             let mut out = format!("{id} could not be compared: {}\n", fault.message);
             if let Some(hint) = fault.hint_in(&id.context) {
-                out.push_str(&format!("  {hint}\n"));
+                out.push_str(&format!("  {}\n", text::reached_by(&hint, by)));
             }
             return out;
         }

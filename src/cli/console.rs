@@ -149,6 +149,7 @@ async fn open_at(
         fleet.hint.clone(),
         Timestamp::now(),
     );
+    state.reach_by(fleet.kubeconfig.clone());
     if let Some(address) = address {
         state.open_at(address);
     }

@@ -1,6 +1,7 @@
 //! `darner explain`: why something is so, with every fact behind it: the text of the `x` overlay, on standard output.
 
 use std::io::Write;
+use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -11,7 +12,9 @@ use super::gather::Gathering;
 use super::report::Overall;
 use super::status::{incomplete, unread};
 use super::{USAGE, fleet};
-use crate::checks::{self, Evidence, Explanation, Since, State, Subject, Topic};
+use crate::checks::{
+    self, Evidence, Explanation, Finding, Since, State, Step, Subject, Topic, UNKNOWN,
+};
 use crate::domain::{ContextId, InstanceId, NodeId, World, address, text};
 use crate::observe::inbox;
 use crate::runtime::Supervisor;
@@ -39,7 +42,7 @@ pub async fn run(args: &ExplainArgs, fleet: fleet::Fleet) -> color_eyre::Result<
         .settle_on(patience, Some((&focus, &args.subject)))
         .await;
     let unanswered = gathering.unanswered();
-    let code = tell(args, &gathering, unanswered)?;
+    let code = tell(args, &gathering, unanswered, fleet.kubeconfig.as_deref())?;
     supervisor.stop().await;
     Ok(code)
 }
@@ -48,6 +51,7 @@ fn tell(
     args: &ExplainArgs,
     gathering: &Gathering,
     unanswered: Vec<String>,
+    by: Option<&Path>,
 ) -> color_eyre::Result<u8> {
     let complete = unanswered.is_empty();
     let world = &gathering.world;
@@ -73,12 +77,12 @@ fn tell(
     let mut out = match args.output {
         Told::Text => told
             .iter()
-            .map(|one| plain(one, now))
+            .map(|one| plain(one, now, by))
             .collect::<Vec<_>>()
             .join("\n"),
         Told::Markdown => told
             .iter()
-            .map(|one| markdown(one, now))
+            .map(|one| markdown(one, now, by))
             .collect::<Vec<_>>()
             .join("\n"),
         Told::Json => {
@@ -87,7 +91,7 @@ fn tell(
                 at: now,
                 complete,
                 unanswered: unanswered.clone(),
-                subjects: told.iter().map(subject).collect(),
+                subjects: told.iter().map(|one| subject(one, by)).collect(),
             };
             serde_json::to_string_pretty(&report)? + "\n"
         }
@@ -103,13 +107,20 @@ fn tell(
     Ok(verdict(&told).code())
 }
 
-/// The worst of what was explained.
+/// The worst of what was explained, by its state and by each finding that is printed: a takeover at work, or what is wrong
+/// with a context or its operator, is found although the state is none of the ill ones.
 fn verdict(told: &[Explanation]) -> Overall {
     let states = || told.iter().filter_map(|one| one.state);
     let unjudged = told.iter().any(|one| one.state.is_none());
-    if states().any(|state| state > State::Syncing && state != State::Unknown) {
+    let mut findings = told.iter().flat_map(|one| &one.findings);
+    let is_found = findings.any(|f| matches!(f.word(), "critical" | "warning"));
+    let is_untold = |one: &Explanation| one.findings.iter().any(|f| f.word() == UNKNOWN);
+    if is_found || states().any(|state| state > State::Syncing && state != State::Unknown) {
         Overall::Findings
-    } else if unjudged || states().any(|state| state == State::Unknown) {
+    } else if unjudged
+        || states().any(|state| state == State::Unknown)
+        || told.iter().any(is_untold)
+    {
         Overall::Unjudged
     } else {
         Overall::Well
@@ -148,7 +159,19 @@ fn topics(address: &str, world: &World) -> Result<Vec<Topic>, String> {
         .collect())
 }
 
-fn plain(told: &Explanation, now: Timestamp) -> String {
+/// The next steps of a finding, its commands by the kubeconfig that was named.
+fn steps(finding: &Finding, by: Option<&Path>) -> Vec<Step> {
+    let reached = |text: String| text::reached_by(&text, by);
+    let steps = finding.steps().into_iter();
+    steps
+        .map(|Step { say, command }| Step {
+            say: reached(say),
+            command: command.map(reached),
+        })
+        .collect()
+}
+
+fn plain(told: &Explanation, now: Timestamp, by: Option<&Path>) -> String {
     let mut out = format!("{}\n", told.answer);
     for finding in &told.findings {
         out.push_str(&format!(
@@ -161,11 +184,8 @@ fn plain(told: &Explanation, now: Timestamp) -> String {
         if !finding.meaning.is_empty() {
             out.push_str(&format!("  {}\n", finding.meaning));
         }
-        for fact in &finding.evidence {
-            out.push_str(&format!("  - {}\n", fact.words(now)));
-        }
-        out.push_str(&format!("  {}\n  Next:\n", finding.why()));
-        for step in finding.steps() {
+        out.push_str("  Next:\n");
+        for step in steps(finding, by) {
             if !step.say.is_empty() {
                 out.push_str(&format!("  - {}\n", step.say));
             }
@@ -174,6 +194,13 @@ fn plain(told: &Explanation, now: Timestamp) -> String {
                 out.push_str(&format!("    {command}\n"));
             }
         }
+        if !finding.evidence.is_empty() {
+            out.push_str("  Evidence:\n");
+        }
+        for fact in &finding.evidence {
+            out.push_str(&format!("  - {}\n", fact.words(now)));
+        }
+        out.push_str(&format!("  {}\n", finding.why()));
     }
     for known in &told.known {
         out.push_str(&format!("\n{}\n", known.of));
@@ -184,7 +211,7 @@ fn plain(told: &Explanation, now: Timestamp) -> String {
     out
 }
 
-fn markdown(told: &Explanation, now: Timestamp) -> String {
+fn markdown(told: &Explanation, now: Timestamp, by: Option<&Path>) -> String {
     let escape = text::markdown;
     let mut out = format!("# {}\n\n{}\n", escape(&told.name), escape(&told.answer));
     for finding in &told.findings {
@@ -196,11 +223,8 @@ fn markdown(told: &Explanation, now: Timestamp) -> String {
             finding.since_words(now),
             finding.check
         ));
-        for fact in &finding.evidence {
-            out.push_str(&format!("- {}\n", escape(&fact.words(now))));
-        }
-        out.push_str(&format!("\n{}\n\nNext:\n\n", escape(finding.why())));
-        for step in finding.steps() {
+        out.push_str("Next:\n\n");
+        for step in steps(finding, by) {
             out.push_str(&format!("- {}\n", escape(&step.say)));
             if let Some(command) = step.command {
                 out.push_str(&format!(
@@ -209,6 +233,13 @@ fn markdown(told: &Explanation, now: Timestamp) -> String {
                 ));
             }
         }
+        if !finding.evidence.is_empty() {
+            out.push_str("\nEvidence:\n\n");
+        }
+        for fact in &finding.evidence {
+            out.push_str(&format!("- {}\n", escape(&fact.words(now))));
+        }
+        out.push_str(&format!("\n{}\n", escape(finding.why())));
     }
     for known in &told.known {
         out.push_str(&format!("\n## What is known of {}\n\n", escape(&known.of)));
@@ -283,7 +314,7 @@ struct OneFact {
     at: Timestamp,
 }
 
-fn subject(told: &Explanation) -> OneSubject {
+fn subject(told: &Explanation, by: Option<&Path>) -> OneSubject {
     let (kind, namespace, name) = match &told.topic {
         Topic::Subject(Subject::Context(_)) => ("context", None, None),
         Topic::Subject(Subject::Operator(_)) => ("operator", None, None),
@@ -314,9 +345,8 @@ fn subject(told: &Explanation) -> OneSubject {
                 severity: finding.word(),
                 sentence: finding.sentence.clone(),
                 meaning: finding.meaning.clone(),
-                next: finding.next_step(),
-                steps: finding
-                    .steps()
+                next: text::reached_by(&finding.next_step(), by),
+                steps: steps(finding, by)
                     .into_iter()
                     .map(|step| OneStep {
                         say: step.say,

@@ -1,6 +1,7 @@
 //! Which contexts are opened: those named by `--context`, else the settings' `fleet`, else the current one.
 
 use std::panic::{AssertUnwindSafe, resume_unwind};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures::FutureExt;
@@ -28,6 +29,8 @@ pub struct Fleet {
     pub confines: Confines,
     /// Namespaces that were named on the command line.
     pub asked: Vec<String>,
+    /// The kubeconfig file that was named on the command line: commands that are told name it, too.
+    pub kubeconfig: Option<PathBuf>,
     /// Bounds from the settings.
     pub limits: Limits,
     /// Passwords of data ports, shared by all contexts.
@@ -125,6 +128,7 @@ fn choose_from(
         plans,
         confines,
         asked: reach.namespaces.clone(),
+        kubeconfig: reach.named(),
         limits: limits_of(settings),
         keyring,
         problems,

@@ -1,6 +1,8 @@
 //! The versioned report behind every output of `darner status`. Its own types, so that a change inside the house never
 //! changes what programs read: within one version fields are only added.
 
+use std::path::Path;
+
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -232,6 +234,22 @@ pub struct Evidence {
     pub source: String,
     /// When it was learned.
     pub at: Timestamp,
+}
+
+impl Report {
+    /// The same, its commands by the kubeconfig file that was named.
+    #[must_use]
+    pub fn reached_by(mut self, kubeconfig: Option<&Path>) -> Self {
+        let reached = |text: &mut String| *text = text::reached_by(text, kubeconfig);
+        let contexts = self.contexts.iter_mut();
+        let hints = contexts.filter_map(|context| context.hint.as_mut());
+        hints.for_each(reached);
+        let of_contexts = self.contexts.iter_mut().flat_map(|c| &mut c.findings);
+        let of_instances = self.instances.iter_mut().flat_map(|i| &mut i.findings);
+        let findings = of_contexts.chain(of_instances);
+        findings.for_each(|finding| reached(&mut finding.next));
+        self
+    }
 }
 
 /// Makes the report of what is known, confined to instances that `wanted` lets through. `unanswered` is what

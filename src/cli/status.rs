@@ -69,6 +69,7 @@ pub async fn run(args: &StatusArgs, fleet: fleet::Fleet) -> color_eyre::Result<u
             &fleet.asked,
             |id| wanted.is_empty() || wanted.contains(id),
         )
+        .reached_by(fleet.kubeconfig.as_deref())
     };
     let mut shown = make(&gathering);
     let read = print(&shown, args.output, args.watch, true)?;

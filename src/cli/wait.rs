@@ -123,22 +123,34 @@ impl Standing {
         }
     }
 
-    /// `unknown; not yet healthy: orders-1 does not answer`.
+    /// `degraded; not yet healthy: orders-1 does not answer`; `unknown: orders-1 does not answer`.
     fn words(&self) -> String {
-        let state = &self.word;
+        let is_state = |goal: &str, stand: &Stand| {
+            goal == Goal::Healthy.words() && matches!(stand, Stand::Untold(why) if !why.is_empty())
+        };
+        // Why healthy cannot be told is why the state cannot.
+        let untold = self.goals.iter().find_map(|(goal, stand)| match stand {
+            Stand::Untold(why) if is_state(goal, stand) => Some(why),
+            _ => None,
+        });
+        let state = match untold {
+            Some(why) => format!("{}: {why}", self.word),
+            None => self.word.clone(),
+        };
         let open: Vec<String> = self
             .goals
             .iter()
             .filter_map(|(goal, stand)| match stand {
                 Stand::Holds => None,
+                told if is_state(goal, told) => None,
                 Stand::NotYet(why) => Some(format!("not yet {goal}: {why}")),
                 Stand::Untold(why) => Some(format!("{goal} cannot be told: {why}")),
             })
             .collect();
-        if open.is_empty() {
-            format!("{state}; reached")
-        } else {
-            format!("{state}; {}", open.join("; "))
+        match (untold, open.is_empty()) {
+            (Some(_), true) => state,
+            (None, true) => format!("{state}; reached"),
+            (_, false) => format!("{state}; {}", open.join("; ")),
         }
     }
 }
@@ -269,11 +281,22 @@ fn stand(goals: &[Goal], gathering: &Gathering, id: Option<&InstanceId>, absent:
             (goal.words(), stand)
         })
         .collect();
-    Standing {
-        state: judgement.map(|j| j.state),
-        word: judgement.map_or_else(|| "not there".to_owned(), |j| j.word().to_owned()),
-        goals,
-    }
+    standing(judgement, goals)
+}
+
+/// Nothing is called healthy before everything was looked at that healthy was asked of.
+fn standing(judgement: Option<&Judgement>, goals: Vec<(String, Stand)>) -> Standing {
+    let healthy = Goal::Healthy.words();
+    let is_untold =
+        |(goal, stand): &(String, Stand)| *goal == healthy && matches!(stand, Stand::Untold(_));
+    let (state, word) = match judgement {
+        None => (None, "not there".to_owned()),
+        Some(judgement) if judgement.state == State::Healthy && goals.iter().any(is_untold) => {
+            (Some(State::Unknown), State::Unknown.word().to_owned())
+        }
+        Some(judgement) => (Some(judgement.state), judgement.word().to_owned()),
+    };
+    Standing { state, word, goals }
 }
 
 /// The instance is not known: is it not there, or could that not be read?
@@ -313,7 +336,9 @@ fn one(
         Goal::Healthy => match state {
             Some(State::Healthy) if unanswered.is_empty() => Stand::Holds,
             Some(State::Healthy) => {
-                Stand::Untold(format!("not answered yet: {}", few(unanswered, " and ")))
+                let has = if unanswered.len() == 1 { "has" } else { "have" };
+                let what = few(unanswered, " and ");
+                Stand::Untold(format!("{what} {has} not answered yet"))
             }
             Some(State::Unknown) => Stand::Untold(reason()),
             Some(_) => Stand::NotYet(reason()),
@@ -571,8 +596,21 @@ mod tests {
         let judgement = judged(State::Healthy, Master::One("orders-0".into()));
         let open = ["the data port of shop/orders-1 in infra".to_owned()];
         let got = one(&Goal::Healthy, &view, Some(&judgement), &open);
-        let why = "not answered yet: the data port of shop/orders-1 in infra";
+        let why = "the data port of shop/orders-1 in infra has not answered yet";
         assert_eq!(got, Stand::Untold(why.to_owned()));
+        let synced = ("synced".to_owned(), Stand::NotYet("0 of 1".to_owned()));
+        let healthy = ("healthy".to_owned(), got);
+        let alone = standing(Some(&judgement), vec![healthy.clone()]);
+        assert_eq!(alone.words(), format!("unknown: {why}"));
+        assert_eq!(alone.state, Some(State::Unknown));
+        let both = standing(Some(&judgement), vec![healthy, synced]);
+        assert_eq!(
+            both.words(),
+            format!("unknown: {why}; not yet synced: 0 of 1")
+        );
+        let reached = ("healthy".to_owned(), Stand::Holds);
+        let reached = standing(Some(&judgement), vec![reached]);
+        assert_eq!(reached.words(), "healthy; reached");
     }
 
     #[test]

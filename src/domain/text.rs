@@ -1,5 +1,7 @@
 //! Text that came from outside, made safe to draw; and the few ways in which figures are written for people.
 
+use std::path::Path;
+
 use jiff::Timestamp;
 
 /// Longest text that is kept of any outside message, in characters.
@@ -220,6 +222,23 @@ pub fn shell_word(word: &str) -> String {
     }
 }
 
+/// The commands within a text, `kubectl --context ...` and `darner compare --context ...`, as they reach the same clusters:
+/// by the kubeconfig file that darner itself was given. Without one they stay as they are, and find what darner found.
+pub fn reached_by(text: &str, kubeconfig: Option<&Path>) -> String {
+    let Some(file) = kubeconfig else {
+        return text.to_owned();
+    };
+    let file = shell_word(&file.to_string_lossy());
+    ["kubectl", "darner compare"]
+        .iter()
+        .fold(text.to_owned(), |text, command| {
+            text.replace(
+                &format!("{command} --context "),
+                &format!("{command} --kubeconfig {file} --context "),
+            )
+        })
+}
+
 /// The name that is nearest to one that does not exist, if one is near enough to be a slip of the keys: within a third of
 /// its letters, three at most and none of a name of one or two (insert, delete, replace, swap of neighbours, case aside),
 /// else one that contains it.
@@ -356,5 +375,20 @@ mod tests {
         ] {
             assert_eq!(count_among(n, others.iter().copied()), wanted, "{n}");
         }
+    }
+
+    #[test]
+    fn commands_name_the_kubeconfig_that_was_named() {
+        let text = "look: kubectl --context a -n b get pods; kubectl --context c logs x; darner compare --context a b/c";
+        assert_eq!(reached_by(text, None), text);
+        assert_eq!(
+            reached_by(text, Some(Path::new("/tmp/my lab"))),
+            "look: kubectl --kubeconfig '/tmp/my lab' --context a -n b get pods; \
+             kubectl --kubeconfig '/tmp/my lab' --context c logs x; \
+             darner compare --kubeconfig '/tmp/my lab' --context a b/c"
+        );
+        // What is no command stays.
+        let told = "name them with --context, kubectl";
+        assert_eq!(reached_by(told, Some(Path::new("/x"))), told);
     }
 }

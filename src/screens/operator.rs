@@ -109,6 +109,10 @@ impl Screen for Operator {
     }
 
     fn on(&mut self, command: &Command, see: &See<'_>) -> Vec<Intent> {
+        // Rows change their places as operators fall ill: what somebody reads stays selected.
+        if let Some(context) = &self.context {
+            self.sheet.choose(HEADS, Some(context.to_string()));
+        }
         let intents = self.carry_out(command, see);
         // Another context may be selected now, or another part of the log.
         self.refresh(
@@ -430,9 +434,14 @@ impl Operator {
     }
 }
 
-/// The contexts in the order in which their operators are listed: those that have one first.
+/// The contexts in the order in which their operators are listed: what is ill first, then those that have one.
 fn contexts<'a>(see: &See<'a>) -> impl Iterator<Item = &'a ContextWorld> + use<'a> {
     let mut all: Vec<&ContextWorld> = see.world.shown_contexts().collect();
-    all.sort_by_key(|context| context.operators.is_empty() && context.operator_pods.is_empty());
+    all.sort_by_key(|context| {
+        let judged = see.board.subject(&Subject::Operator(context.id.clone()));
+        let is_ill = context.is_live() && judged.is_some_and(|judged| judged.state.is_ill());
+        let is_absent = context.operators.is_empty() && context.operator_pods.is_empty();
+        (!is_ill, is_absent)
+    });
     all.into_iter()
 }

@@ -21,6 +21,22 @@ pub(super) struct Fit {
     pub several_contexts: bool,
     /// How old figures are stands in a column only where some are.
     pub any_old: bool,
+    /// The screen is narrower than [`WIDE`].
+    pub narrow: bool,
+}
+
+/// Columns of a screen from which on names are cut less.
+pub(super) const WIDE: u16 = 100;
+/// Columns that names of contexts keep beside figures at the most.
+const PLACE: u16 = 12;
+/// Columns that a context and an instance have together beside everything up to SYNC, on a screen of 80.
+const NAMES: u16 = 21;
+
+/// Columns of what tells the longest name of a context from the others, with the signs for what is left out.
+fn own_part(longest: u16, (before, after): (usize, usize)) -> u16 {
+    let shared = u16::try_from(before + after).unwrap_or(u16::MAX);
+    let signs = u16::from(before > 0) + u16::from(after > 0);
+    longest.saturating_sub(shared).saturating_add(signs)
 }
 
 /// Every column, from left to right. Each can be sorted by.
@@ -29,10 +45,20 @@ pub(super) struct Fit {
 /// nodes, replicas in sync, how far they are behind, memory. Before one of these leaves, a long word or name beside it is
 /// cut; everything else is shown only where nothing has to be cut for it.
 pub(super) fn columns(fit: Fit) -> Vec<Column> {
-    /// Names of instances longer than this are cut before a figure leaves for them, and those of contexts.
-    const NAME: u16 = 23;
-    const PLACE: u16 = 12;
+    // Names of instances longer than this are cut before a figure leaves for them, and those of contexts. On a screen of 80
+    // columns both are cut further, so that nodes and replicas in sync are there.
     let (longest_context, longest_instance, master) = fit.longest;
+    let (least, name, place) = match fit.narrow && fit.several_contexts {
+        true => {
+            let place = own_part(longest_context, fit.shared).clamp(7, PLACE);
+            let name = match place {
+                7..=9 => NAMES - place,
+                _ => NAMES - 7,
+            };
+            (name, name, place)
+        }
+        false => (20, 23, PLACE),
+    };
     // A pod is called by its instance's name, a dash and a number; before it stands a sign where it is not certain.
     let master = master.saturating_add(4).clamp(11, 28);
     let as_of_first = if fit.any_old { 2 } else { 10 };
@@ -41,13 +67,13 @@ pub(super) fn columns(fit: Fit) -> Vec<Column> {
         .holds(longest_context)
         .cut(Cut::Shared(fit.shared.0, fit.shared.1));
     let context = match fit.several_contexts {
-        true => context.firm(PLACE).pinned(),
+        true => context.firm(place).pinned(),
         false => context.priority(9),
     };
     let instance = Column::new("instance", "INSTANCE")
-        .width(20, 64)
+        .width(least, 64)
         .holds(longest_instance)
-        .firm(NAME)
+        .firm(name)
         .cut_middle()
         .pinned();
     vec![
@@ -217,6 +243,7 @@ mod tests {
         let columns = columns(Fit {
             longest: (longest, wide(instance), wide(name)),
             several_contexts: contexts.len() > 1,
+            narrow: width < WIDE,
             ..Fit::default()
         });
         let mut held = vec![0; columns.len()];
@@ -275,14 +302,14 @@ mod tests {
                 TWO,
                 system,
                 "no master",
-                "state+17 since context+9 instance+26 master+12",
+                "state+17 since context+9 instance+12 master+11 nodes sync",
             ),
             (
                 80,
                 LONG,
                 "payments-production/checkout-sessions",
                 "two master labels",
-                "state+17 since context+13 instance+23 master+11",
+                "state+17 since context+15 instance+14 master+11 nodes",
             ),
             // The name of a single context is on the top line.
             (

@@ -66,6 +66,7 @@ impl Fleet {
             shared: draw::shared_ends(contexts.iter().copied()),
             several_contexts: contexts.len() > 1,
             any_old: self.rows.values().any(old),
+            narrow: area.width < columns::WIDE,
         });
         let row = |at: usize| {
             let row = self.order.get(at).and_then(|key| self.rows.get(key));

@@ -8,10 +8,19 @@ use crate::screens::parts::{See, memory_words};
 use crate::settings::{Glyph, Tone};
 use crate::widgets::{Column, Piece, Row, draw};
 
+/// What is said of a node that acted as master when it was last heard, and does so no more.
+const WAS_MASTER: &str = "was master";
+
 /// The columns, from left to right. Names of pods do not change, so theirs is as wide as the longest.
 pub(super) fn columns(view: &InstanceView<'_>) -> Vec<Column> {
     let names = view.nodes.iter().map(|n| draw::width(&n.id.pod));
     let name = u16::try_from(names.max().unwrap_or(0)).unwrap_or(u16::MAX);
+    // The longest word, where it may be said.
+    let silent = |node: &NodeView<'_>| !node.speaks() && node.engine_role().is_some();
+    let engine = match view.nodes.iter().any(silent) {
+        true => u16::try_from(WAS_MASTER.len()).unwrap_or(u16::MAX),
+        false => 0,
+    };
     // A reason for not running is told whole where there is room.
     let pods = view.nodes.iter();
     let pods = pods.map(|node| draw::width(&pod_cell(&node.pod.value).text));
@@ -23,7 +32,7 @@ pub(super) fn columns(view: &InstanceView<'_>) -> Vec<Column> {
             .cut_middle()
             .pinned(),
         Column::new("label", "LABEL").width(7, 7),
-        Column::new("engine", "ENGINE").width(9, 9),
+        Column::new("engine", "ENGINE").width(9, 10).holds(engine),
         Column::new("service", "SERVICE").width(7, 7),
         Column::new("pod", "POD")
             .width(9, 26)
@@ -71,6 +80,10 @@ pub(super) fn cells(see: &See<'_>, view: &InstanceView<'_>, node: &NodeView<'_>)
     let memory = engine.and_then(|e| {
         let memory = &e.memory.as_ref()?.value;
         let used = memory.used?;
+        if let Some(rss) = memory.rss.filter(|rss| is_far(*rss, used)) {
+            let rss = text::bytes(rss);
+            return Some(format!("rss {rss:>8}"));
+        }
         let percent = memory.max.filter(|max| *max > 0).and_then(|max| {
             // Rounded as the figures of the whole instance are.
             let percent = (u128::from(used) * 100 + u128::from(max) / 2) / u128::from(max);
@@ -104,6 +117,13 @@ pub(super) fn cells(see: &See<'_>, view: &InstanceView<'_>, node: &NodeView<'_>)
         pod.machine.clone().map_or_else(dash, Piece::muted),
     ])
     .stale(view.node_stale_since(node).is_some())
+}
+
+/// Whether resident memory is so far above what is used that it, and not what is used, decides whether clients are taken:
+/// twice as much, and more than an engine that holds nothing takes.
+fn is_far(rss: u64, used: u64) -> bool {
+    const IDLE: u64 = 256 << 20;
+    rss / 2 > used && rss - used > IDLE
 }
 
 /// Whether anything about a node is not as it should be.
@@ -151,6 +171,9 @@ fn engine_cell(see: &See<'_>, view: &InstanceView<'_>, node: &NodeView<'_>) -> P
         return Piece::new(word, Tone::Unknown);
     };
     let role = known.value;
+    if topology::was_master(see, view, node) {
+        return Piece::new(WAS_MASTER, Tone::Stale);
+    }
     if !node.speaks() || view.node_stale_since(node).is_some() {
         return Piece::new(
             format!("{}{}", role.word(), see.sign(Glyph::Unknown)),

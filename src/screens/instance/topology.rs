@@ -238,6 +238,24 @@ pub(super) fn then(view: &InstanceView<'_>, word: String) -> String {
     }
 }
 
+/// Whether a node that does not answer last called itself master, and is judged to be that no more.
+pub(in crate::screens) fn was_master(
+    see: &See<'_>,
+    view: &InstanceView<'_>,
+    node: &NodeView<'_>,
+) -> bool {
+    let called = node.engine_role().map(|known| known.value) == Some(Role::Master);
+    let is_named = |name: &str| name == &*node.id.pod;
+    called
+        && !node.speaks()
+        && match see.board.instance(&view.id).map(|judged| &judged.master) {
+            Some(Master::None) => true,
+            Some(Master::One(name) | Master::Labelled(name)) => !is_named(name),
+            Some(Master::Contested(names)) => !names.iter().any(|name| is_named(name)),
+            Some(Master::Unknown) | None => false,
+        }
+}
+
 /// The drawing with a second line for what is longer than that many columns, under the words of its first.
 pub(super) fn wrapped(lines: &[Vec<Piece>], columns: usize) -> Vec<Vec<Piece>> {
     let lines = lines.iter().flat_map(|line| {
@@ -294,7 +312,10 @@ fn master_words(see: &See<'_>, view: &InstanceView<'_>, node: &NodeView<'_>) -> 
     let mut pieces = vec![
         Piece::new(node.id.pod.to_string(), Tone::Strong),
         Piece::text(" "),
-        Piece::new(then(view, "master".to_owned()), Tone::Master),
+        match was_master(see, view, node) {
+            true => Piece::new("was master", Tone::Stale),
+            false => Piece::new(then(view, "master".to_owned()), Tone::Master),
+        },
     ];
     let sign = |glyph| see.sign(glyph);
     let judged = see.board.instance(&view.id);

@@ -2,7 +2,7 @@
 
 use super::contexts;
 use crate::checks::leader::{Leader, leader};
-use crate::checks::{State, Subject};
+use crate::checks::{CRD_MISSING, State, Subject};
 use crate::domain::Kind;
 use crate::domain::world::ContextWorld;
 use crate::screens::parts::{Section, See, denied, standing, state_sign, state_tone};
@@ -78,6 +78,11 @@ fn row(see: &See<'_>, context: &ContextWorld) -> Row {
         n => format!(" and {} more", n - 1),
     };
     let sign = see.sign(state_sign(state));
+    // Neither its pods nor its Lease show that it has nothing to work on.
+    let why = match worst {
+        Some(finding) if finding.check == CRD_MISSING.id => "no CRD: ",
+        _ => "",
+    };
     let ready = format!("{}/{}", deployment.ready, deployment.replicas);
     let few = deployment.ready < deployment.replicas || deployment.replicas == 0;
     let (leads, lease) = leads(see, context);
@@ -86,7 +91,7 @@ fn row(see: &See<'_>, context: &ContextWorld) -> Row {
         name,
         Piece::new(
             format!(
-                "{sign} {}/{}{more}",
+                "{sign} {why}{}/{}{more}",
                 deployment.meta.namespace, deployment.meta.name
             ),
             match state {
@@ -116,10 +121,21 @@ fn leads(see: &See<'_>, context: &ContextWorld) -> (Piece, Piece) {
                 Piece::new(why, Tone::Unknown),
             )
         }
-        Leader::Expired(_, at) => (
-            Piece::new("nobody", Tone::Degraded),
-            Piece::new(format!("not renewed for {}", see.age(at)), Tone::Degraded),
-        ),
+        Leader::Expired(held, at) => {
+            // By its renewTime, as everything else tells it; what we saw counts where that says less than we know.
+            let renewed = held
+                .value
+                .renewed
+                .filter(|r| context.by_our_clock(*r) <= at);
+            let words = match renewed {
+                Some(renewed) => format!("not renewed for {}", see.age_in(context, renewed)),
+                None => format!("seen not renewed for {}", see.age(at)),
+            };
+            (
+                Piece::new("nobody", Tone::Degraded),
+                Piece::new(words, Tone::Degraded),
+            )
+        }
         fresh @ Leader::Fresh(..) => {
             let pod = fresh.pod().unwrap_or_default();
             let tail = pod.rsplit_once('-').map_or(pod, |(_, tail)| tail);

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::checks::waiting::{Gate, Waiting};
-use crate::checks::{OPERATOR_DOWN, Since, Subject};
+use crate::checks::{Finding, Judgement, OPERATOR_DOWN, Since, State, Subject};
 use crate::domain::world::ContextWorld;
 use crate::domain::{InstanceId, Kind};
-use crate::screens::parts::{Field, Measure, Section, See, Sieved, as_of, denied};
+use crate::screens::parts::{Field, Measure, Section, See, Sieved, as_of, denied, state_sign};
 use crate::settings::{Glyph, Tone};
 use crate::widgets::{Column, Piece, Row};
 
@@ -105,27 +105,29 @@ fn row(
     let Some(first) = waits.first() else {
         return Row::default();
     };
-    let tone = match first.gate {
-        Gate::Nothing => Tone::Muted,
-        Gate::Unknown => Tone::Unknown,
-        Gate::Operator | Gate::Port => Tone::Broken,
-        Gate::Election | Gate::Objects => Tone::Degraded,
+    let judged = see.board.instance(id);
+    let sign = sign(first.gate, judged.map(|judged| judged.state));
+    let tone = match sign {
+        Glyph::Healthy => Tone::Muted,
+        Glyph::Unknown => Tone::Unknown,
+        Glyph::Broken => Tone::Broken,
+        Glyph::Warning => Tone::Degraded,
         _ => Tone::Syncing,
     };
-    let sign = match first.gate {
-        Gate::Nothing => Glyph::Healthy,
-        Gate::Unknown => Glyph::Unknown,
-        Gate::Operator | Gate::Port => Glyph::Broken,
-        Gate::Election | Gate::Objects => Glyph::Warning,
-        _ => Glyph::Syncing,
-    };
-    let then: Vec<&str> = waits.iter().map(|one| one.sentence.as_str()).collect();
+    let mut then: Vec<&str> = waits.iter().map(|one| one.sentence.as_str()).collect();
+    let ill = judged.filter(|judged| first.gate == Gate::Nothing && judged.state.is_ill());
+    let but = ill.map(|judged| format!("but: {}", judged.word()));
+    then.extend(but.as_deref());
     let dragonfly = context.dragonflies.get(&id.namespace, &id.name);
     let phase = dragonfly.and_then(|held| held.value.phase.clone());
     // Since when the operator is as it is, the board remembers; what is worked out here knows only now.
-    let judged = see.board.subject(&Subject::Operator(context.id.clone()));
-    let operator = judged.and_then(|judged| judged.by(&OPERATOR_DOWN));
-    let remembered = operator.filter(|_| first.gate == Gate::Operator);
+    let of_operator = see.board.subject(&Subject::Operator(context.id.clone()));
+    let remembered = match first.gate {
+        Gate::Operator => of_operator.and_then(|judged| judged.by(&OPERATOR_DOWN)),
+        // The event that tells when a rollout began does not last as long as one that is stuck.
+        Gate::Rollout(_) if first.since.is_none() => judged.and_then(of_rollout),
+        _ => None,
+    };
     let since = remembered.map(|finding| finding.since).or(first.since);
     let since = since.map(|since| match since {
         Since::Exactly(at) => see.age_in(context, at),
@@ -143,6 +145,48 @@ fn row(
         Piece::muted(phase.unwrap_or_else(|| "no phase".to_owned())),
     ])
     .stale(!context.is_live())
+}
+
+/// The sign of a step, by what it waits for, and never at odds with how the instance was judged: no milder than that, and
+/// worse than a warning only where that is.
+fn sign(gate: Gate, judged: Option<State>) -> Glyph {
+    let own = match gate {
+        Gate::Nothing => Glyph::Healthy,
+        Gate::Unknown => Glyph::Unknown,
+        Gate::Operator | Gate::Port => Glyph::Broken,
+        Gate::Election | Gate::Objects => Glyph::Warning,
+        _ => Glyph::Syncing,
+    };
+    let Some(judged) = judged.map(state_sign) else {
+        return own;
+    };
+    let most = match judged {
+        Glyph::Broken => Glyph::Broken,
+        _ => Glyph::Warning,
+    };
+    let bad = |sign: Glyph| match sign {
+        Glyph::Healthy => 0,
+        Glyph::Syncing => 1,
+        Glyph::Unknown => 2,
+        Glyph::Warning => 3,
+        _ => 4,
+    };
+    match () {
+        () if bad(own) < bad(judged) => judged,
+        () if bad(own) > bad(most) => most,
+        () => own,
+    }
+}
+
+/// The finding that speaks of a rollout that goes on, or is stuck.
+fn of_rollout(judged: &Judgement) -> Option<&Finding> {
+    let of = |check: &str| {
+        judged
+            .findings
+            .iter()
+            .find(|finding| finding.check == check)
+    };
+    of("takeover").or_else(|| of("rollout-waiting"))
 }
 
 struct Words<'a> {
@@ -186,5 +230,32 @@ impl Sieved for Words<'_> {
 
     fn figure(&self, _: Measure) -> Option<f64> {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sign_of_a_step_is_not_at_odds_with_the_state() {
+        use Glyph::{Broken, Healthy, Syncing, Unknown, Warning};
+        for (gate, judged, wanted) in [
+            (Gate::Nothing, None, Healthy),
+            (Gate::Operator, None, Broken),
+            (Gate::Nothing, Some(State::Healthy), Healthy),
+            (Gate::Role, Some(State::Healthy), Syncing),
+            // It serves.
+            (Gate::Operator, Some(State::Healthy), Warning),
+            (Gate::Port, Some(State::Degraded), Warning),
+            (Gate::Operator, Some(State::NoMaster), Broken),
+            // It does not, whatever the operator thinks.
+            (Gate::Nothing, Some(State::SeveralMasters), Broken),
+            (Gate::Rollout(5), Some(State::Critical), Broken),
+            (Gate::Nothing, Some(State::Degraded), Warning),
+            (Gate::Nothing, Some(State::Unknown), Unknown),
+        ] {
+            assert_eq!(sign(gate, judged), wanted, "{gate:?} {judged:?}");
+        }
     }
 }

@@ -144,7 +144,7 @@ fn cells(see: &See<'_>, view: &InstanceView<'_>, node: &NodeView<'_>) -> Row {
     });
     Row::new(vec![
         Piece::new(node.id.pod.to_string(), Tone::Strong),
-        role(see, node),
+        role(see, view, node),
         data_set(see, view, node),
         figure(asked, offset.map(|n| as_of(see, n, told))),
         figure(asked, grows),
@@ -153,7 +153,7 @@ fn cells(see: &See<'_>, view: &InstanceView<'_>, node: &NodeView<'_>) -> Row {
             || Piece::muted("not tried"),
             |known| {
                 let (word, tone) = port(&known.value);
-                match see.is_older(known.at, see.period()) {
+                match see.is_older(known.at, TRIED) {
                     true => Piece::new(format!("{word}, {} ago", see.age(known.at)), Tone::Stale),
                     false => Piece::new(word, tone),
                 }
@@ -167,11 +167,14 @@ fn cells(see: &See<'_>, view: &InstanceView<'_>, node: &NodeView<'_>) -> Row {
 }
 
 /// What the engine says, and what the label says where that is another thing.
-fn role(see: &See<'_>, node: &NodeView<'_>) -> Piece {
+fn role(see: &See<'_>, view: &InstanceView<'_>, node: &NodeView<'_>) -> Piece {
     let Some(known) = node.engine_role() else {
         return Piece::new("not told", Tone::Unknown);
     };
     let word = known.value.word();
+    if topology::was_master(see, view, node) {
+        return Piece::new("was master", Tone::Stale);
+    }
     if !node.speaks() {
         return Piece::new(format!("{word}{}", see.sign(Glyph::Unknown)), Tone::Stale);
     }
@@ -224,6 +227,9 @@ fn since(see: &See<'_>, view: &InstanceView<'_>, node: &NodeView<'_>) -> Option<
     (node.label_role() == Some(role))
         .then(|| format!("{}, label", see.age_in(view.context, labelled)))
 }
+
+/// A try of the data port that is older than this, in seconds, tells its age: clients may fare otherwise by now.
+const TRIED: i64 = 15;
 
 /// What a client finds, in a few words.
 fn port(tried: &DataPort) -> (String, Tone) {
