@@ -14,7 +14,7 @@ use super::waiting::{waiting, would_elect};
 use super::{
     Answer, Case, Check, Instance, Severity, Shown, Since, Situation, State, stale_master,
 };
-use crate::domain::object::Lease;
+use crate::domain::object::{ContainerState, Lease};
 use crate::domain::{Role, text};
 
 /// How long a step that is its own may be left undone, seconds.
@@ -158,7 +158,17 @@ pub(super) fn stands_since(case: &Case<'_>, instance: &Instance<'_>) -> Timestam
             .condition("Ready")
             .filter(|c| c.status == "True")
             .and_then(|c| c.since);
-        let told = [pod.meta.created, pod.meta.deleting, pod.role_since, ready];
+        let started = match node.container().map(|c| &c.state) {
+            Some(ContainerState::Running { since }) => *since,
+            _ => None,
+        };
+        let told = [
+            pod.meta.created,
+            pod.meta.deleting,
+            pod.role_since,
+            ready,
+            started,
+        ];
         let seen = [
             node.view.relabelled,
             node.view.engine.and_then(|e| e.role_changed),
@@ -169,11 +179,13 @@ pub(super) fn stands_since(case: &Case<'_>, instance: &Instance<'_>) -> Timestam
             .flatten()
     });
     let dragonfly = &instance.view.dragonfly;
-    // One that was the same when it was first seen may be old: only a change before our eyes is one.
+    // One that was the same when it was first seen may be old: only a change before our eyes is one. (But since when a node
+    // loads, nothing tells.)
+    let loads = instance.nodes.iter().any(|node| node.loading);
     let set = instance
         .view
         .stateful_set
-        .filter(|set| set.changed > set.first_seen)
+        .filter(|set| set.changed > set.first_seen || loads)
         .map(|set| set.changed);
     nodes
         .chain(set)

@@ -195,18 +195,20 @@ const KEEP: &str = "Before anything else keep what is left: restart and delete n
 
 /// How to see what each node holds and has on its disk, a command for each node.
 fn look(instance: &Instance<'_>) -> String {
-    let each = |of: &dyn Fn(&str) -> String| -> String {
-        let nodes = instance.nodes.iter().filter(|node| node.runs());
-        nodes.map(|node| of(node.name())).collect()
-    };
-    format!(
-        "See how many keys each node holds.{}\nSee what snapshots each pod has in /dragonfly/snapshots.{}",
-        each(&|pod| super::steps::ask(pod, "INFO keyspace")),
-        each(&|pod| format!(
-            "\n$ {{kubectl}} exec {} -c dragonfly -- ls -l /dragonfly/snapshots",
-            text::shell_word(pod)
-        )),
-    )
+    let nodes = || instance.nodes.iter().filter(|node| node.runs());
+    let keys = nodes().map(|node| {
+        let name = node.name();
+        let ask = super::steps::ask(name, "INFO keyspace");
+        format!("See how many keys {name} holds.{ask}")
+    });
+    let snapshots = nodes().map(|node| {
+        let name = node.name();
+        let pod = text::shell_word(name);
+        format!(
+            "See what snapshots {name} has.\n$ {{kubectl}} exec {pod} -c dragonfly -- ls -l /dragonfly/snapshots"
+        )
+    });
+    keys.chain(snapshots).collect::<Vec<_>>().join("\n")
 }
 
 /// With what every node holds now.

@@ -248,7 +248,12 @@ fn status_and_explain_tell_one_story() {
         for _ in 0..2 {
             let in_view = told_by(&lab, &["status", name]).0;
             let said = [fleet(), in_view];
-            assert_eq!(said, [explained.clone(), explained.clone()], "{scenario}");
+            // A takeover becomes a wedged one while it is looked at, as soon as what holds it up has been seen for long.
+            let one_story = said.iter().all(|told| match wanted {
+                "takeover" => told.starts_with(wanted),
+                _ => *told == explained,
+            });
+            assert!(one_story, "{scenario}: {said:?}, {explained}");
         }
         let wait = Command::new(binary())
             .args([
@@ -270,17 +275,18 @@ fn status_and_explain_tell_one_story() {
     }
 }
 
-/// Whoever opens darner after a master has restarted in place did not see what it held, and is told that it is young.
+/// Whoever opens darner right after a master has restarted in place did not see what it held: whether it is well cannot be
+/// told.
 #[test]
-fn a_master_that_restarted_before_anybody_looked_is_noted() {
+fn a_master_that_restarted_before_anybody_looked_is_not_called_healthy() {
     let lab = LabProcess::start("stale-master");
     let report = json_until(&lab, |r, _| {
         let findings = instance(r, "dragonfly")["findings"].as_array().unwrap();
-        findings.iter().any(|f| f["situation"] == "restart-unseen")
+        findings.iter().any(|f| f["situation"] == "restart-untold")
     });
     let main = instance(&report, "dragonfly");
     let noted = &main["findings"][0];
-    assert_eq!(noted["severity"], "note");
+    assert_eq!(main["state"], "unknown");
     let sentence = noted["sentence"].as_str().unwrap();
     assert!(
         sentence.contains("the master, has restarted in place and holds"),
