@@ -246,8 +246,10 @@ pub(in crate::screens) fn was_master(
 ) -> bool {
     let called = node.engine_role().map(|known| known.value) == Some(Role::Master);
     let is_named = |name: &str| name == &*node.id.pod;
+    let heard = node.engine.and_then(|engine| engine.heard);
+    let is_quiet = !node.speaks() || heard.is_some_and(|at| see.is_older(at, see.period()));
     called
-        && !node.speaks()
+        && is_quiet
         && match see.board.instance(&view.id).map(|judged| &judged.master) {
             Some(Master::None) => true,
             Some(Master::One(name) | Master::Labelled(name)) => !is_named(name),

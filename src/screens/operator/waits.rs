@@ -77,6 +77,9 @@ pub(super) fn shown(see: &See<'_>, waits: &BTreeMap<InstanceId, Vec<Waiting>>) -
 fn empty(context: &ContextWorld, none: bool) -> String {
     match denied(context, Kind::Dragonfly) {
         Some(fault) => format!("{}: {}", Kind::Dragonfly.words(), fault.message),
+        None if context.has_listed(Kind::Crd) && context.crds.is_empty() => {
+            "there is no CRD, so no instance can be there".to_owned()
+        }
         None if !context.has_listed(Kind::Dragonfly) && !context.is_live() => {
             format!("what is there is not known: {} is not followed", context.id)
         }

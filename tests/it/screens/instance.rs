@@ -137,6 +137,39 @@ fn no_master_and_a_silent_engine() {
 }
 
 #[test]
+fn a_master_that_is_gone_is_told_as_what_it_was() {
+    let well = db("infra", "shop", "orders")
+        .node(master())
+        .node(replica())
+        .node(replica());
+    let mut story = shown(120, 32, &well);
+    story.says("orders-0 master");
+    let gone = db("infra", "shop", "orders")
+        .node(
+            master()
+                .silent("connection refused", 0)
+                .labelled(None)
+                .endpoint(false)
+                .unready(),
+        )
+        .node(replica().link_down())
+        .node(replica().link_down());
+    story
+        .after(8)
+        .told(lists("infra", std::slice::from_ref(&gone)));
+    story.told(gone.answers());
+    story.after(40).told(gone.answers());
+    story.says("no master");
+    let lines = story.screen();
+    let called = lines.matches("was master").count();
+    assert_eq!(called, 2, "in the drawing and in the table: {lines}");
+    assert!(
+        !lines.contains("orders-0 master") && !lines.contains("master?"),
+        "{lines}"
+    );
+}
+
+#[test]
 fn an_engine_falls_silent_and_says_how_old_its_last_answer_is() {
     let db = dragonfly();
     let mut story = shown(130, 32, &db);
