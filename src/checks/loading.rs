@@ -31,7 +31,7 @@ const READY: Situation = Situation {
     class: State::Critical,
     rule: "a node loads a snapshot (as loading) while its pod is Ready and the master Service sends to it",
     meaning: "The Service sends clients to it, and each gets -LOADING until it is done.",
-    accounts_for: &[],
+    accounts_for: &["replication-retrying", "partial-sync"],
     shown: Shown::By(&["ready-while-loading"]),
 };
 
@@ -41,7 +41,7 @@ const MASTER: Situation = Situation {
     class: State::Critical,
     rule: "a node to which clients are sent, or that says role:master and is not starting, answers PING with LOADING or INFO persistence with loading:1, and is in no full sync",
     meaning: "Clients are refused, with LOADING where they reach it, until it is done.",
-    accounts_for: &["pods-missing"],
+    accounts_for: &["pods-missing", "replication-retrying", "partial-sync"],
     shown: Shown::By(&["loading-not-ready"]),
 };
 
@@ -104,6 +104,10 @@ fn run(case: &Case<'_>) -> Answer {
         .finding(&CHECK, situation, severity, sentence)
         .about(names)
         .since(since);
+    if master || ready {
+        // Who follows it gets no link until it is done.
+        finding = finding.covering(instance.nodes.iter().map(Node::name));
+    }
     if let Some(percent) = progress
         .iter()
         .flatten()

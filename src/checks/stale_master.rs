@@ -266,7 +266,12 @@ fn unseen(
         _ => None,
     };
     let told_from = later(started.map_or(at, |started| started.max(at)), UNTOLD);
-    let is_untold = told_from > case.now;
+    // A node that did not follow it since still holds what it held: were that more, it would have been told.
+    let is_told_by_others = instance.nodes.iter().any(|node| {
+        let cut = node.follower().is_some_and(|follower| !follower.link_up);
+        node.name() != name && cut && self::keys(case, node).is_some()
+    });
+    let is_untold = told_from > case.now && !is_told_by_others;
     let (situation, severity, first) = match is_untold {
         true => (
             &JUST_NOW,

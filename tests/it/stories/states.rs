@@ -121,7 +121,13 @@ const ROWS: &[Row] = &[
     row("rollout-waiting", "rollout-unstable", MAIN),
     row("stuck-terminating", "lost-node", MAIN),
     row("machine-lost", "lost-node", On::Context("lab-infra")),
-    row("ready-while-loading", "ready-while-loading", MAIN),
+    // Its replicas might lead, and the scenario holds the operator off.
+    also(
+        "ready-while-loading",
+        "ready-while-loading",
+        MAIN,
+        &["operator-stalled"],
+    ),
     row("stale-master", "stale-master", MAIN),
     // Its replicas have stopped for good, and hold what it lost.
     also(
@@ -203,7 +209,7 @@ const ROWS: &[Row] = &[
     row("schedule-lost", "schedule-lost", MAIN),
     row("rolling-update", "rolling-update", GITLAB),
     row("operator-stalled", "operator-stalled", GITLAB),
-    row("loading", "loading-not-ready", MAIN),
+    also("loading", "loading-not-ready", MAIN, &["operator-stalled"]),
     // These pass: of one scenario they stand before what it comes to.
     row("engines-unasked", "healthy", GITLAB),
     row("replica-waiting", "replica-restarted", GITLAB),
