@@ -70,7 +70,7 @@ const AS_LAST_SEEN: &str = " as last seen";
 /// What something was judged to be when its cluster was last heard, as evidence.
 fn past(before: &Judgement, heard: Timestamp) -> Vec<Evidence> {
     let state = Evidence {
-        text: format!("{} when it was last heard", before.state.word()),
+        text: format!("{} when it was last heard", before.word()),
         source: BEFORE.to_owned(),
         at: heard,
     };

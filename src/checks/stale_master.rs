@@ -57,7 +57,8 @@ pub const JUST_NOW: Situation = Situation {
     id: "restart-untold",
     word: "restarted unseen",
     class: State::Unknown,
-    rule: "as restart-unseen, and the master's container started less than 10 min ago",
+    rule: "as restart-unseen, but the master's container started less than 10 min ago, and no replica that does not follow it \
+           tells what it holds",
     meaning: "Whether data was lost cannot be told. A master that restarts has its last snapshot at most: what was written after \
               it is lost on all nodes, and nothing else shows it. Whoever knows how many keys there should be can tell.",
     shown: Shown::Not(
@@ -74,7 +75,7 @@ pub const UNSEEN: Situation = Situation {
     class: State::Healthy,
     rule: "within a day: the container of the master has restarted in place while its pod was labelled master (as far as that \
            is known), its keys before that were not seen, no replica that does not follow it holds more than twice its keys, \
-           and its container started 10 min ago or more",
+           and its container started 10 min ago or more, or a replica that does not follow it tells what it holds",
     meaning: "A master that restarts has its last snapshot at most: what was written after it is lost on all nodes, and nothing \
               else shows it. Whether much was lost, whoever knows how many keys there should be can tell.",
     shown: Shown::Not(
@@ -267,10 +268,10 @@ fn unseen(
     };
     let told_from = later(started.map_or(at, |started| started.max(at)), UNTOLD);
     // A node that did not follow it since still holds what it held: were that more, it would have been told.
-    let is_told_by_others = instance.nodes.iter().any(|node| {
-        let cut = node.follower().is_some_and(|follower| !follower.link_up);
-        node.name() != name && cut && self::keys(case, node).is_some()
-    });
+    let is_told_by_others = instance
+        .nodes
+        .iter()
+        .any(|node| node.name() != name && is_cut(node) && self::keys(case, node).is_some());
     let is_untold = told_from > case.now && !is_told_by_others;
     let (situation, severity, first) = match is_untold {
         true => (

@@ -474,10 +474,10 @@ fn what_was_seen_before_a_cluster_was_lost_is_told_as_it_was_told_then() {
         .node(replica().lagging(20_000))
         .build();
     let mut before = judge(&f.world, &Subject::Instance(f.id.clone()), &limits, now());
-    before.state = State::Critical;
+    before.findings[0].short = "lagging for long".to_owned();
     let sentence = before.findings[0].sentence.clone();
     let wanted = [
-        "what was seen before: critical when it was last heard".to_owned(),
+        "what was seen before: lagging for long when it was last heard".to_owned(),
         format!("lag-high as last seen: {sentence}"),
     ];
     let mut first = judge(&lost.world, &subject, &limits, now());
