@@ -19,7 +19,8 @@ const MADE: Situation = Situation {
     id: "being-made",
     word: "being made",
     class: State::Syncing,
-    rule: "the Dragonfly object is younger than 60 s, and pods are not ready, no node is master, or the Service has no endpoint",
+    rule: "the Dragonfly object is younger than 60 s and as it was made, none of its pods goes or was made anew, and pods are not \
+           ready, no node is master, or the Service has no endpoint",
     meaning: "It cannot be used yet.",
     shown: Shown::By(&["new-instance"]),
     ..Situation::BASE
@@ -81,6 +82,24 @@ mod tests {
                     "no master yet",
                     instance("orders").node(replica()).node(replica()).young(20),
                     "note syncing: shop/orders is being made: no master is elected yet",
+                ),
+                (
+                    "a pod was made anew: it was complete before",
+                    instance("orders")
+                        .node(replica().young(2))
+                        .node(master().young(15))
+                        .wanting(3)
+                        .young(20),
+                    "n/a",
+                ),
+                (
+                    "a pod goes",
+                    instance("orders")
+                        .node(master())
+                        .node(replica().deleting())
+                        .wanting(3)
+                        .young(20),
+                    "n/a",
                 ),
                 (
                     "made in the future: a clock that differs",

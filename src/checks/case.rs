@@ -35,7 +35,7 @@ pub struct Instance<'a> {
     pub pods_known: bool,
     /// Ready endpoints of the master Service; `None` while they are not being followed.
     pub endpoints: Option<Vec<String>>,
-    /// While it is young enough to be in the making, until when.
+    /// While it is young enough to be in the making, and nothing of it was changed or lost since, until when.
     pub young_until: Option<Timestamp>,
 }
 
@@ -253,7 +253,9 @@ impl<'a> Instance<'a> {
         Self {
             pods_known: trusted(Kind::Pod),
             endpoints: trusted(Kind::EndpointSlice).then(|| view.endpoints()),
-            young_until: young_until(born.unwrap_or(view.dragonfly.first_seen), limits, now),
+            young_until: is_first_made(&view)
+                .then(|| young_until(born.unwrap_or(view.dragonfly.first_seen), limits, now))
+                .flatten(),
             nodes,
             view,
         }
@@ -549,6 +551,15 @@ fn believed_until(at: Timestamp, silence: Option<&Fault>, limits: &Limits) -> Ti
 }
 
 /// Until when something that began at that moment is young; a beginning in the future is a clock that differs, not age.
+/// Whether its pods are made for the first time, as far as its objects tell: nobody has changed what is wanted, and no pod
+/// goes or was made anew after one of a higher number.
+fn is_first_made(view: &InstanceView<'_>) -> bool {
+    let pods = || view.nodes.iter().map(|node| &node.pod.value.meta);
+    view.dragonfly.value.meta.generation <= 1
+        && pods().all(|pod| pod.deleting.is_none())
+        && pods().map(|pod| pod.created).is_sorted()
+}
+
 fn young_until(began: Timestamp, limits: &Limits, now: Timestamp) -> Option<Timestamp> {
     Some(later(began, limits.grace))
         .filter(|until| *until > now && *until <= later(now, limits.grace + CLOCKS_DIFFER))

@@ -320,7 +320,11 @@ pub fn scenarios_page() -> String {
 
 /// The faults of a running lab, for the end of a help page.
 pub fn faults_page() -> String {
-    page("Faults", &[Use::Both, Use::Running])
+    let faults = page("Faults", &[Use::Both, Use::Running]);
+    format!(
+        "{faults}\nOf one machine or process of lab-infra, or of a node:\n  {}",
+        crate::lab::fault::KNOWN
+    )
 }
 
 /// Columns before the sentence of a scenario.

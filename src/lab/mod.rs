@@ -14,6 +14,7 @@ mod controllers;
 mod defaults;
 pub mod engine;
 mod events;
+pub mod fault;
 mod furnish;
 mod json;
 pub mod kubeconfig;

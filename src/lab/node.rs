@@ -23,7 +23,7 @@ mod server;
 mod volumes;
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -43,8 +43,8 @@ use super::kubelet::{Addresses, Attached, Ground, Machines};
 use super::kubelet_api::Later;
 use super::operator::{DEPLOYMENT, NAMESPACE};
 use super::resources::{
-    CLAIMS, CONFIG_MAPS, DEFINITIONS, DRAGONFLIES, ENDPOINT_SLICES, EVENTS, GroupResource, LEASES,
-    NAMESPACES, NETWORK_POLICIES, NODES, PODS, SECRETS, SERVICES, STATEFUL_SETS, VOLUMES,
+    BUDGETS, CLAIMS, CONFIG_MAPS, DEFINITIONS, DRAGONFLIES, ENDPOINT_SLICES, EVENTS, GroupResource,
+    LEASES, NAMESPACES, NETWORK_POLICIES, NODES, PODS, SECRETS, SERVICES, STATEFUL_SETS, VOLUMES,
 };
 use super::running::LabError;
 use super::seed::Seed;
@@ -86,6 +86,7 @@ const READ_BY_OPERATOR: &[Source] = &[
     },
     Source::all(CONFIG_MAPS),
     Source::all(NETWORK_POLICIES),
+    Source::all(BUDGETS),
     Source::all(STATEFUL_SETS),
     Source::all(DRAGONFLIES),
 ];
@@ -96,6 +97,7 @@ const WRITTEN_BY_OPERATOR: &[GroupResource<'static>] = &[
     LEASES,
     CONFIG_MAPS,
     NETWORK_POLICIES,
+    BUDGETS,
     STATEFUL_SETS,
     DRAGONFLIES,
     SERVICES,
@@ -142,8 +144,6 @@ struct Inner {
     machines: Machines,
     tasks: Tasks,
     names: Vec<String>,
-    /// Machines that have lost power: what ran there has ended when they come back.
-    dead: Mutex<std::collections::BTreeSet<String>>,
 }
 
 impl LabNode {
@@ -191,7 +191,6 @@ impl LabNode {
             mirror,
             tasks,
             names,
-            dead: Mutex::default(),
         }));
         let begun = node.begin(server, planned, version, acceptor, notes).await;
         match begun {

@@ -10,6 +10,7 @@ use thiserror::Error;
 
 use super::cluster::{Cluster, Common};
 use super::engine::{EngineRole, LabClock, Network};
+use super::fault::{self, Fault};
 use super::furnish::consumers::{Side, crowd};
 use super::furnish::infra::SYSTEM;
 use super::furnish::operator::Found;
@@ -18,7 +19,8 @@ use super::kubeconfig::{self, Context};
 use super::kubelet::Crash;
 use super::kubelet::state::PodState;
 use super::operator::{DEPLOYMENT, NAMESPACE};
-use super::scenario::{self, Arrangement, Scene, Unknown, Use};
+use super::resources::NODES;
+use super::scenario::{self, Arrangement, Scene, Unknown, Use, machines};
 use super::seed::Seed;
 use super::stage::{Lasting, Stage};
 use super::tasks::Tasks;
@@ -204,11 +206,16 @@ impl Lab {
         .to_vec()
     }
 
-    /// Lets a scenario befall the running lab; `heal` takes all of them away. The answer is a sentence.
+    /// Lets a scenario, or a fault of one machine or process of infra, befall the running lab; `heal` takes all of them
+    /// away. The answer is a sentence.
     ///
     /// # Errors
     /// When the name is unknown, only for the start, or cannot be played as things are.
     pub async fn fault(&self, name: &str) -> Result<String, LabError> {
+        if let Some(fault) = fault::read(name) {
+            let _turn = self.0.playing.lock().await;
+            return self.befall(name, fault);
+        }
         let (wanted, _) = scenario::find(name)
             .map_err(|unknown| LabError::Unknown(unknown.used(Use::Running)))?;
         if wanted.when == Use::Start {
@@ -238,6 +245,31 @@ impl Lab {
             *faults = (Vec::new(), Lasting::new(&self.0.stage.tasks));
         } else if !faults.0.iter().any(|known| known == name) {
             faults.0.push(name.to_owned());
+        }
+        Ok(sentence)
+    }
+
+    /// One machine or one process of infra, and what the controllers make of it.
+    fn befall(&self, name: &str, fault: Fault<'_>) -> Result<String, LabError> {
+        let stage = &self.0.stage;
+        let known: Vec<String> = stage
+            .infra
+            .store
+            .list(NODES, None)
+            .map(|list| list.items.iter().map(|node| node.name.clone()).collect())
+            .unwrap_or_default();
+        let sentence = fault.befall(&stage.infra.machines, &known)?;
+        let lasting = self.faults().1.clone();
+        let noticed = match fault {
+            Fault::Lost(node) | Fault::Dead(node) => machines::lose(stage, &lasting, node),
+            Fault::Back(node) => machines::hear_again(&stage.infra.store, node),
+            Fault::Freeze(..) | Fault::Thaw(..) | Fault::Kill(..) => Ok(()),
+        };
+        noticed.map_err(LabError::Refused)?;
+        let known = &mut self.faults().0;
+        known.retain(|other| !fault.ends(other));
+        if fault.stays() && !known.iter().any(|other| other == name) {
+            known.push(name.to_owned());
         }
         Ok(sentence)
     }

@@ -29,7 +29,7 @@ use super::watch::Desk;
 use super::{Focus, Pace};
 use crate::connect::forward;
 use crate::connect::resp::{Ended, Engine, Heard, Reply};
-use crate::domain::engine::{Probe, Question, Role, Side, Unanswered, Way};
+use crate::domain::engine::{LinkState, Probe, Question, Role, Side, Unanswered, Way};
 use crate::domain::{Fact, Fault, FaultKind, NodeId};
 use crate::wire::{self, Undecodable};
 
@@ -53,6 +53,12 @@ const PATIENT_ROUNDS: u32 = 6;
 /// A question that hangs is asked again after the pause between two rounds in view, then after twice as long, and so on up
 /// to this.
 const LONGEST_DOUBT: Duration = Duration::from_secs(30);
+/// Engines whose links move that are asked at the pace of one in view, over all contexts, and for how long each: what happens
+/// in a failover is over before one in the background is asked again.
+static HURRIED: Semaphore = Semaphore::const_new(32);
+const MOVES: Duration = Duration::from_secs(120);
+/// The same after a role was given or taken in its instance, whatever its links say.
+const SETTLES: Duration = Duration::from_secs(20);
 /// Rounds in the background after which what hardly ever changes is asked again: five minutes.
 const SELDOM: u32 = 30;
 type Key = (Arc<str>, Arc<str>);
@@ -145,6 +151,10 @@ struct Node {
     troubled: bool,
     /// It follows a master, and says that it has no link to it.
     is_cut: bool,
+    /// Since when its links are in motion: made, lost, or in a full sync.
+    moves: Option<Instant>,
+    /// When a role was last given or taken in its instance.
+    stirred: Option<Instant>,
     /// Something was put in that has not been announced.
     told: bool,
     /// What was last told of each way: `None` when it led there.
@@ -217,6 +227,8 @@ impl Node {
             timed_out: false,
             troubled: false,
             is_cut: false,
+            moves: None,
+            stirred: None,
             told: false,
             ways: BTreeMap::new(),
             detour: Detour::default(),
@@ -247,11 +259,18 @@ impl Node {
             if matches!(round, Round::Heard) && !self.slow && self.wants_list() {
                 continue;
             }
+            let hurried = self
+                .is_hurried()
+                .then(|| HURRIED.try_acquire().ok())
+                .flatten();
             let pace = &self.desk.pace;
             let (focused, background) = match round {
                 Round::Heard => {
                     self.backoff.reset();
-                    (pace.probe_focused, pace.probe_background)
+                    match hurried {
+                        Some(_) => (pace.probe_focused, pace.probe_focused),
+                        None => (pace.probe_focused, pace.probe_background),
+                    }
                 }
                 Round::Page => {
                     self.backoff.reset();
@@ -270,6 +289,12 @@ impl Node {
             self.wait(began, focused.mul_f64(spread), background.mul_f64(spread))
                 .await;
         }
+    }
+
+    /// Its links are moving, or may be: what it says now is soon not so.
+    fn is_hurried(&self) -> bool {
+        let within = |since: Option<Instant>, most| since.is_some_and(|at| at.elapsed() < most);
+        within(self.moves, MOVES) || within(self.stirred, SETTLES)
     }
 
     /// Waits until the first round may begin; the instance in view waits for nobody.
@@ -380,6 +405,7 @@ impl Node {
                 },
                 // A role label changed, or another node is in trouble: what the engines say now is what matters.
                 () = restless => {
+                    self.stirred = Some(Instant::now());
                     self.doubt_no_more();
                     return;
                 }
@@ -715,6 +741,13 @@ impl Node {
                 Side::Replica(follower) => !follower.link_up,
                 Side::Master { .. } => false,
             };
+            let moves = match &replication.side {
+                Side::Replica(follower) => !follower.claims_sync(),
+                Side::Master { replicas, .. } => {
+                    replicas.iter().any(|line| line.state != LinkState::Online)
+                }
+            };
+            self.moves = moves.then(|| self.moves.unwrap_or_else(Instant::now));
         }
         let Some(role) = (match probe {
             Probe::Replication(replication) => Some(replication.role()),

@@ -149,7 +149,7 @@ pub(in crate::lab) fn slice(
             !text(pod, "/status/podIP").is_empty()
                 && !["Failed", "Succeeded"].contains(&text(pod, "/status/phase"))
         })
-        .map(|pod| endpoint(pod, &zone))
+        .map(|pod| endpoint(pod, name, &zone))
         .collect();
     let ports: Vec<Value> = match endpoints.is_empty() {
         // Without endpoints the controller leaves a placeholder that names no ports.
@@ -187,7 +187,7 @@ pub(in crate::lab) fn slice(
     value
 }
 
-fn endpoint(pod: &Value, zone: &impl Fn(&str) -> String) -> Value {
+fn endpoint(pod: &Value, service: &str, zone: &impl Fn(&str) -> String) -> Value {
     let (serving, terminating) = (pods::ready(pod), pods::deleting(pod));
     let node = text(pod, "/spec/nodeName");
     let mut value = json!({
@@ -204,6 +204,11 @@ fn endpoint(pod: &Value, zone: &impl Fn(&str) -> String) -> Value {
     let zone = zone(node);
     if !zone.is_empty() {
         set(&mut value, &["zone"], zone.into());
+    }
+    // The Service that a StatefulSet names gives its pods their names in DNS.
+    let hostname = text(pod, "/spec/hostname");
+    if text(pod, "/spec/subdomain") == service && !hostname.is_empty() {
+        set(&mut value, &["hostname"], hostname.into());
     }
     value
 }

@@ -7,7 +7,7 @@ pub(in crate::lab) mod apps;
 pub(in crate::lab) mod consumers;
 pub(in crate::lab) mod infra;
 pub(in crate::lab) mod instance;
-mod nodes;
+pub(in crate::lab) mod nodes;
 pub(in crate::lab) mod operator;
 
 use jiff::{SignedDuration, Timestamp};

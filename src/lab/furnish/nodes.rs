@@ -12,7 +12,7 @@ pub(super) fn node(prefix: &str, number: usize) -> Value {
     let apps = prefix.starts_with("apps");
     let pods = format!("10.{}.{}.0/24", if apps { 52 } else { 42 }, number - 1);
     let amounts = json!({"cpu": "8", "ephemeral-storage": "101430960Ki", "memory": "32617608Ki", "pods": "110"});
-    let condition = |kind: &str, status: &str, reason: &str, message: &str| {
+    let condition = |(kind, status, reason, message): &(&str, &str, &str, &str)| {
         json!({"type": kind, "status": status, "reason": reason, "message": message,
             "lastHeartbeatTime": null, "lastTransitionTime": null})
     };
@@ -37,12 +37,7 @@ pub(super) fn node(prefix: &str, number: usize) -> Value {
             ],
             "allocatable": amounts,
             "capacity": amounts,
-            "conditions": [
-                condition("MemoryPressure", "False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
-                condition("DiskPressure", "False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
-                condition("PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
-                condition("Ready", "True", "KubeletReady", "kubelet is posting ready status"),
-            ],
+            "conditions": HEALTH.iter().map(condition).collect::<Vec<_>>(),
             "daemonEndpoints": {"kubeletEndpoint": {"Port": 10250}},
             "nodeInfo": {
                 "architecture": "amd64", "bootID": "", "containerRuntimeVersion": "containerd://2.0.5",
@@ -52,6 +47,34 @@ pub(super) fn node(prefix: &str, number: usize) -> Value {
         },
     })
 }
+
+/// What a healthy kubelet says of its machine: condition, status, reason, message.
+pub(in crate::lab) const HEALTH: &[(&str, &str, &str, &str)] = &[
+    (
+        "MemoryPressure",
+        "False",
+        "KubeletHasSufficientMemory",
+        "kubelet has sufficient memory available",
+    ),
+    (
+        "DiskPressure",
+        "False",
+        "KubeletHasNoDiskPressure",
+        "kubelet has no disk pressure",
+    ),
+    (
+        "PIDPressure",
+        "False",
+        "KubeletHasSufficientPID",
+        "kubelet has sufficient PID available",
+    ),
+    (
+        "Ready",
+        "True",
+        "KubeletReady",
+        "kubelet is posting ready status",
+    ),
+];
 
 /// The address of a machine, from the number in its name.
 pub(super) fn address(name: &str) -> String {

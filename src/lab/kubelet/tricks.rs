@@ -47,6 +47,8 @@ struct Rest {
     is_full: bool,
     /// How full a claim's volume is, where that is not what its files say: 0 to 1.
     filled: BTreeMap<Key, f64>,
+    /// Lost machines that have no power either.
+    dead: BTreeSet<String>,
 }
 
 impl Tricks {
@@ -128,6 +130,22 @@ impl Machines {
         }
     }
 
+    /// Takes the power from a machine: to all others it is as lost, but what ran there has ended when it comes back.
+    pub(in crate::lab) fn power_off(&self, node: &str) {
+        self.0.tricks.rest().dead.insert(node.to_owned());
+        self.lose(node, true);
+    }
+
+    /// Brings a lost machine back.
+    pub(in crate::lab) fn bring_back(&self, node: &str) {
+        if self.0.tricks.rest().dead.remove(node) {
+            self.kill_all_on(node);
+        }
+        if self.is_lost(node) {
+            self.lose(node, false);
+        }
+    }
+
     /// Whether a machine is off the network.
     pub(in crate::lab) fn is_lost(&self, node: &str) -> bool {
         self.0.tricks.is_lost(node)
@@ -149,7 +167,7 @@ impl Machines {
     }
 
     /// SIGKILL to whatever runs on a machine.
-    pub(in crate::lab) fn kill_all_on(&self, node: &str) {
+    fn kill_all_on(&self, node: &str) {
         let pods = self.0.pods();
         let there = pods.values().filter(|entry| entry.node == node);
         for process in there.flat_map(|entry| entry.running.values()) {
@@ -228,7 +246,7 @@ impl Machines {
     pub(in crate::lab) fn undo_tricks(&self) -> bool {
         let lost: Vec<String> = self.0.tricks.lost.borrow().iter().cloned().collect();
         for node in lost {
-            self.lose(&node, false);
+            self.bring_back(&node);
         }
         let rest = std::mem::take(&mut *self.0.tricks.rest());
         self.leaderless(false);

@@ -12,6 +12,7 @@ use super::notes::Notes;
 use super::range::Range;
 use super::server::{JSON, MERGE, Server, Trouble};
 use crate::lab::clock;
+use crate::lab::furnish::nodes::HEALTH;
 use crate::lab::json::{items, text};
 use crate::lab::kubelet::Machines;
 use crate::lab::resources::NODES;
@@ -132,34 +133,6 @@ impl Machine {
         lease
     }
 }
-
-/// What a healthy kubelet says of its machine.
-const HEALTH: &[(&str, &str, &str, &str)] = &[
-    (
-        "MemoryPressure",
-        "False",
-        "KubeletHasSufficientMemory",
-        "kubelet has sufficient memory available",
-    ),
-    (
-        "DiskPressure",
-        "False",
-        "KubeletHasNoDiskPressure",
-        "kubelet has no disk pressure",
-    ),
-    (
-        "PIDPressure",
-        "False",
-        "KubeletHasSufficientPID",
-        "kubelet has sufficient PID available",
-    ),
-    (
-        "Ready",
-        "True",
-        "KubeletReady",
-        "kubelet is posting ready status",
-    ),
-];
 
 /// Whether a Node says what its kubelet would: another may have marked it as lost.
 fn is_well(node: &Value) -> bool {

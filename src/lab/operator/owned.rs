@@ -225,7 +225,7 @@ fn stateful_set(df: &Value) -> Result<Value, String> {
         set(&mut pod, &["volumes"], volumes.into());
     }
     defaults::pod_spec(&mut pod);
-    let mut meta = json!({"labels": selector(name)});
+    let mut meta = json!({"creationTimestamp": null, "labels": selector(name)});
     pod_metadata(spec, &mut meta);
     let mut set_spec = json!({
         "persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Retain", "whenScaled": "Retain"},

@@ -4,10 +4,11 @@ use serde_json::{Value, json};
 
 use super::{MAIN, Scenario, Scene};
 use crate::lab::clock;
+use crate::lab::furnish::nodes::HEALTH;
 use crate::lab::json::{items, set, text};
 use crate::lab::pods;
 use crate::lab::resources::{NODES, PODS};
-use crate::lab::stage::name;
+use crate::lab::stage::{Lasting, Stage, name};
 use crate::lab::store::{Delete, Store, Writer};
 
 /// Who notices.
@@ -27,31 +28,36 @@ pub(super) const LOST_NODE: Scenario = Scenario {
 fn lost_node(Scene { stage, lasting }: Scene<'_>) -> Result<String, String> {
     let cast = stage.cast(MAIN.0, MAIN.1)?;
     let machine = text(&cast.master, "/spec/nodeName").to_owned();
+    stage.infra.machines.lose(&machine, true);
+    lose(stage, lasting, &machine)?;
+    Ok(format!(
+        "{machine} is gone, and {} with it",
+        name(&cast.master)
+    ))
+}
+
+/// What the controllers make of a machine that nobody hears of: Unknown and tainted, its pods evicted. It is as it was
+/// when the lab is healed.
+///
+/// # Errors
+/// The API's words.
+pub(in crate::lab) fn lose(stage: &Stage, lasting: &Lasting, machine: &str) -> Result<(), String> {
     let store = stage.infra.store.clone();
-    let machines = &stage.infra.machines;
-    let found = store
-        .get(NODES, "", &machine)
-        .map_err(|status| status.to_string())?;
-    let before = found.value();
-    machines.lose(&machine, true);
     let now = clock::seconds(store.now());
     let taint = |effect: &str| json!({"key": UNREACHABLE, "effect": effect, "timeAdded": now});
-    write(&store, &machine, |node| {
+    write(&store, machine, |node| {
         set(
             node,
             &["spec", "taints"],
             json!([taint("NoSchedule"), taint("NoExecute")]),
         );
     })?;
-    write_status(&store, &machine, |node| {
-        let mut status = node.get("status").cloned().unwrap_or_default();
-        for condition in items(node, "/status/conditions") {
-            let unknown = json!({"type": text(condition, "/type"), "status": "Unknown",
-                "reason": "NodeStatusUnknown", "message": "Kubelet stopped posting node status.",
-                "lastHeartbeatTime": condition.get("lastHeartbeatTime")});
-            pods::set_condition(&mut status, unknown, &now);
-        }
-        set(node, &["status"], status);
+    write_conditions(&store, machine, |_| {
+        (
+            "Unknown",
+            "NodeStatusUnknown",
+            "Kubelet stopped posting node status.",
+        )
     })?;
     let listed = store
         .list(PODS, None)
@@ -62,19 +68,28 @@ fn lost_node(Scene { stage, lasting }: Scene<'_>) -> Result<String, String> {
             forsake(&store, &pod.namespace, name(&value), &now);
         }
     }
-    let (again, of) = (store.clone(), machine.clone());
+    let (stage, of) = (stage.infra.store.clone(), machine.to_owned());
     lasting.undo(move || {
         // It may have been removed meanwhile.
-        let _ = write(&again, &of, |node| {
-            set(node, &["spec", "taints"], Value::Null);
-        });
-        let status = before.get("status").cloned().unwrap_or_default();
-        let _ = write_status(&again, &of, |node| set(node, &["status"], status));
+        let _ = hear_again(&stage, &of);
     });
-    Ok(format!(
-        "{machine} is gone, and {} with it",
-        name(&cast.master)
-    ))
+    Ok(())
+}
+
+/// What the kubelet and the controllers make of a machine that is heard of again.
+///
+/// # Errors
+/// The API's words.
+pub(in crate::lab) fn hear_again(store: &Store, machine: &str) -> Result<(), String> {
+    write(store, machine, |node| {
+        set(node, &["spec", "taints"], Value::Null);
+    })?;
+    write_conditions(store, machine, |condition| {
+        let health = HEALTH.iter().find(|(kind, ..)| *kind == condition);
+        health.map_or(("False", "", ""), |(_, is, reason, message)| {
+            (is, reason, message)
+        })
+    })
 }
 
 /// What the node lifecycle controller makes of a pod there: not Ready, evicted, and so Terminating.
@@ -100,11 +115,27 @@ fn write(store: &Store, node: &str, change: impl FnOnce(&mut Value)) -> Result<(
     written.map(|_| ()).map_err(|status| status.to_string())
 }
 
-fn write_status(store: &Store, node: &str, change: impl FnOnce(&mut Value)) -> Result<(), String> {
+/// Writes every condition of a machine anew: status, reason and message by its type.
+fn write_conditions(
+    store: &Store,
+    machine: &str,
+    anew: impl Fn(&str) -> (&'static str, &'static str, &'static str),
+) -> Result<(), String> {
+    let now = clock::seconds(store.now());
     let writer = Writer {
         subresource: "status",
         ..Writer::from(CONTROLLER)
     };
-    let written = store.update(NODES, "", node, writer, change);
+    let written = store.update(NODES, "", machine, writer, |node| {
+        let mut status = node.get("status").cloned().unwrap_or_default();
+        for condition in items(node, "/status/conditions") {
+            let kind = text(condition, "/type");
+            let (is, reason, message) = anew(kind);
+            let condition = json!({"type": kind, "status": is, "reason": reason, "message": message,
+                "lastHeartbeatTime": condition.get("lastHeartbeatTime")});
+            pods::set_condition(&mut status, condition, &now);
+        }
+        set(node, &["status"], status);
+    });
     written.map(|_| ()).map_err(|status| status.to_string())
 }

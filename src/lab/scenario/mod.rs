@@ -10,7 +10,7 @@ mod handovers;
 mod links;
 mod lists;
 mod loading;
-mod machines;
+pub(in crate::lab) mod machines;
 mod masters;
 mod memory;
 mod names;

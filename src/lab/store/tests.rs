@@ -110,6 +110,20 @@ fn generation_counts_spec_only() {
         })
         .unwrap();
     assert_eq!(spec.value()["metadata"]["generation"], 2);
+
+    // A pod's binding to a machine is none of it (API server 1.33), a change of its image is.
+    let pod =
+        json!({"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "a"}]}});
+    store.create(PODS, "ns", pod, "t").unwrap();
+    for (change, wanted) in [("nodeName", 1), ("containers", 2)] {
+        let pod = store
+            .update(PODS, "ns", "p", "t", |pod| match change {
+                "nodeName" => pod["spec"]["nodeName"] = "n".into(),
+                _ => pod["spec"]["containers"][0]["image"] = "b".into(),
+            })
+            .unwrap();
+        assert_eq!(pod.value()["metadata"]["generation"], wanted, "{change}");
+    }
 }
 
 #[test]

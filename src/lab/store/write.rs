@@ -370,6 +370,14 @@ fn keep_identity(value: &mut Value, old: &Value) {
 
 /// Whether anything but metadata and status differs: that is what `generation` counts.
 fn desired_changed(resource: &Resource, old: &Value, new: &Value) -> bool {
+    // A pod's machine is given to it by its binding, which is no change of the wish.
+    let mut new = new.clone();
+    if resource.kind == "Pod"
+        && old.pointer("/spec/nodeName").is_none()
+        && let Some(spec) = new.get_mut("spec").and_then(Value::as_object_mut)
+    {
+        spec.remove("nodeName");
+    }
     let skip = |key: &str| key == "metadata" || (key == "status" && resource.status);
     let differs = |a: &Value, b: &Value| {
         a.as_object()
@@ -377,7 +385,7 @@ fn desired_changed(resource: &Resource, old: &Value, new: &Value) -> bool {
             .flatten()
             .any(|(key, value)| !skip(key) && b.get(key) != Some(value))
     };
-    differs(old, new) || differs(new, old)
+    differs(old, &new) || differs(&new, old)
 }
 
 /// Whether two states differ in nothing but the book of who wrote what.

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 use super::api::{Act, Api, Asked, Pod, dragonfly, empty, event, list, pod};
 use super::*;
-use crate::domain::engine::{LinkPhase, Question, Role, Way};
+use crate::domain::engine::{LinkPhase, Question, Role, Side, Way};
 use crate::domain::world::EngineRecord;
 use crate::domain::{FaultKind, InstanceId};
 
@@ -656,6 +656,35 @@ async fn what_is_in_view_is_asked_often_and_the_rest_seldom() {
     it.focus.send_modify(|focus| focus.nudges += 1);
     it.until("nudged", |c| record(c, 0).unwrap().keyspace != seen)
         .await;
+}
+
+#[tokio::test]
+async fn while_a_link_moves_its_ends_are_asked_as_if_in_view() {
+    // The replica's full sync is over by its fifth round.
+    let rounds = Arc::new(AtomicUsize::new(0));
+    let replica = move |command: &str| {
+        if command != "INFO REPLICATION" {
+            return healthy(command);
+        }
+        let syncing = u8::from(rounds.fetch_add(1, Ordering::Relaxed) < 5);
+        bulk(&format!(
+            "# Replication\r\nrole:slave\r\nmaster_host:10.0.0.1\r\nmaster_port:9999\r\nmaster_link_status:up\r\n\
+             master_last_io_seconds_ago:0\r\nmaster_sync_in_progress:{syncing}\r\nslave_repl_offset:7\r\n\
+             master_replid:abc\r\n"
+        ))
+    };
+    let api = Api::start(cluster(vec![Act::Forward(engine(replica))])).await;
+    let pace = Pace {
+        probe_background: Duration::from_secs(3_600),
+        ..quick()
+    };
+    let mut it = Followed::plan(ContextPlan::paced(entry("c", &api.url, "{}"), pace));
+    it.until("stable sync", |c| {
+        record(c, 0)
+            .and_then(|record| record.replication.as_ref())
+            .is_some_and(|known| matches!(&known.value.side, Side::Replica(f) if f.claims_sync()))
+    })
+    .await;
 }
 
 #[tokio::test]

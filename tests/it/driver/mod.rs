@@ -4,6 +4,7 @@
 //! reaches, and what was on the screen then is part of the failure.
 
 pub mod console;
+pub mod ground;
 pub mod lab;
 pub mod picture;
 pub mod requirement;

@@ -13,4 +13,5 @@ mod scenarios;
 mod states;
 mod status;
 mod terminal;
+mod twice;
 mod ways;

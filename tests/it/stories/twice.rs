@@ -1,0 +1,202 @@
+//! Stories that are told twice: on a lab, and on real control planes. What differs between the two is a defect of the lab.
+
+use serde_json::{Value, json};
+
+use crate::driver::ground::Ground;
+
+/// Tells each story on both grounds.
+macro_rules! told_twice {
+    ($($story:ident,)*) => {
+        mod on_a_lab {
+            $(#[test]
+            fn $story() {
+                if let Some(ground) = super::Ground::lab() {
+                    super::$story(&ground);
+                }
+            })*
+        }
+        mod on_real_control_planes {
+            $(#[test]
+            fn $story() {
+                if let Some(ground) = super::Ground::rig() {
+                    super::$story(&ground);
+                }
+            })*
+        }
+    };
+}
+
+told_twice![
+    a_deleted_master_is_followed_by_another_while_the_api_server_hangs,
+    a_process_that_dies_starts_again_in_its_place_and_one_that_stops_is_told_apart,
+    an_update_and_a_change_of_size_are_told_until_they_are_done,
+    without_an_operator_nobody_follows_a_deleted_master,
+    a_master_on_a_lost_machine_is_stuck_until_the_machine_is_back,
+];
+
+/// One instance in the report.
+fn one(report: &Value) -> &Value {
+    let instances = report["instances"].as_array().unwrap();
+    assert_eq!(instances.len(), 1, "nothing is lost or doubled: {report:#}");
+    &instances[0]
+}
+
+fn is_healthy(report: &Value, pods: usize) -> bool {
+    let is = |instance: &Value| {
+        instance["situation"] == "healthy"
+            && instance["ready"] == pods
+            && instance["nodes"].as_array().map(Vec::len) == Some(pods)
+    };
+    report["instances"]
+        .as_array()
+        .is_some_and(|all| all.iter().any(is))
+}
+
+fn a_deleted_master_is_followed_by_another_while_the_api_server_hangs(ground: &Ground) {
+    let [infra, _] = ground.contexts();
+    let console = ground.console(&[]);
+    console.expect_row(&[infra, "op 2/2"]);
+    ground.orders("shop", 3);
+    console
+        .expect_row(&["being made", "shop/orders"])
+        .expect_row(&["healthy", "shop/orders", "orders-0", "3/3", "2 of 2"]);
+
+    ground.kubectl(&["delete", "pod", "orders-0", "-n", "shop", "--wait=false"]);
+    console.expect_row(&["shop/orders", "2/3"]);
+    // In the middle of it the API server hangs: nothing is passed off as live.
+    ground.freeze();
+    console
+        .expect_row(&[infra, "unreachable"])
+        .expect_row(&["unreachable", "shop/orders"]);
+    ground.thaw();
+    console.expect_row(&["healthy", "shop/orders", "orders-1", "3/3", "2 of 2"]);
+    let report = ground.report_until("shop/orders", "health", |report| is_healthy(report, 3));
+    let orders = one(&report);
+    assert_eq!(orders["master"], "orders-1");
+    let endpoints = ground.kubectl(&[
+        "get",
+        "endpointslices",
+        "-n",
+        "shop",
+        "-l",
+        "kubernetes.io/service-name=orders",
+        "-o",
+        "jsonpath={.items[*].endpoints[*].targetRef.name}",
+    ]);
+    assert_eq!(endpoints.trim(), "orders-1");
+    console.quit();
+}
+
+fn a_process_that_dies_starts_again_in_its_place_and_one_that_stops_is_told_apart(ground: &Ground) {
+    let console = ground.console(&[]);
+    ground.orders("farm", 3);
+    console.expect_row(&["healthy", "farm/orders", "orders-0", "3/3", "2 of 2"]);
+    ground.fault("kill:farm:orders-0");
+    console.expect_row(&["healthy", "farm/orders", "orders-1", "3/3", "2 of 2"]);
+    let report = ground.report_until("farm/orders", "health", |report| is_healthy(report, 3));
+    let restarts: Vec<&Value> = one(&report)["nodes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|node| &node["restarts"])
+        .collect();
+    assert_eq!(restarts, [1, 0, 0], "in its place: {report:#}");
+
+    // Its kubelet ends it after three failed probes; until then it is told for what it is.
+    ground.fault("freeze:farm:orders-1");
+    console.expect_row(&["frozen", "farm/orders"]).expect_row(&[
+        "healthy",
+        "farm/orders",
+        "3/3",
+        "2 of 2",
+    ]);
+    let report = ground.report_until("farm/orders", "health", |report| is_healthy(report, 3));
+    assert_eq!(one(&report)["nodes"][1]["restarts"], 1);
+    assert_ne!(one(&report)["master"], "orders-1");
+    console.quit();
+}
+
+fn an_update_and_a_change_of_size_are_told_until_they_are_done(ground: &Ground) {
+    let console = ground.console(&[]);
+    ground.orders("mill", 3);
+    console.expect_row(&["healthy", "mill/orders", "3/3", "2 of 2"]);
+    let change = |spec: Value| {
+        let patch = json!({ "spec": spec }).to_string();
+        ground.kubectl(&[
+            "patch",
+            "dragonfly",
+            "orders",
+            "-n",
+            "mill",
+            "--type",
+            "merge",
+            "-p",
+            &patch,
+        ]);
+    };
+    change(json!({"image": "docker.dragonflydb.io/dragonflydb/dragonfly:v1.40.1"}));
+    console
+        .expect_row(&["rollout 4/6", "mill/orders"])
+        .expect_row(&["rollout 5/6", "mill/orders"]);
+    let report = ground.report_until("mill/orders", "the new version", |report| {
+        is_healthy(report, 3) && report["instances"][0]["versions"] == json!(["v1.40.1"])
+    });
+    assert_eq!(one(&report)["ready"], 3);
+    console.expect_row(&["healthy", "mill/orders", "3/3", "2 of 2"]);
+
+    change(json!({"replicas": 5}));
+    console.expect_row(&["healthy", "mill/orders", "5/5", "4 of 4"]);
+    change(json!({"replicas": 2}));
+    console.expect_row(&["healthy", "mill/orders", "2/2", "1 of 1"]);
+    console.quit();
+}
+
+fn without_an_operator_nobody_follows_a_deleted_master(ground: &Ground) {
+    let [infra, _] = ground.contexts();
+    let console = ground.console(&[]);
+    ground.orders("quay", 3);
+    console.expect_row(&["healthy", "quay/orders", "orders-0", "3/3", "2 of 2"]);
+    let scale = |to: &str| {
+        ground.kubectl(&[
+            "scale",
+            "deployment",
+            "dragonfly-operator-controller-manager",
+            "-n",
+            "dragonfly-operator-system",
+            &format!("--replicas={to}"),
+        ]);
+    };
+    scale("0");
+    console.expect_row(&[infra, "op 0/0"]);
+    ground.kubectl(&["delete", "pod", "orders-0", "-n", "quay", "--wait=false"]);
+    console.expect_row(&["no master", "quay/orders"]);
+    let output = ground.darner(&["status", "quay/orders"]);
+    assert_eq!(output.status.code(), Some(1), "somebody must look");
+    scale("2");
+    console
+        .expect_row(&[infra, "op 2/2"])
+        .expect_row(&["healthy", "quay/orders", "3/3", "2 of 2"]);
+    console.quit();
+}
+
+fn a_master_on_a_lost_machine_is_stuck_until_the_machine_is_back(ground: &Ground) {
+    let console = ground.console(&[]);
+    ground.orders("dock", 3);
+    console.expect_row(&["healthy", "dock/orders", "orders-0", "3/3", "2 of 2"]);
+    let machine = ground.kubectl(&[
+        "get",
+        "pod",
+        "orders-0",
+        "-n",
+        "dock",
+        "-o",
+        "jsonpath={.spec.nodeName}",
+    ]);
+    ground.fault(&format!("lost-node:{machine}"));
+    ground.kubectl(&["delete", "pod", "orders-0", "-n", "dock", "--wait=false"]);
+    // Another is master, but the pod of the old one does not go, and so none takes its place.
+    console.expect_row(&["stuck terminating", "dock/orders", "2/3"]);
+    ground.fault(&format!("node-back:{machine}"));
+    console.expect_row(&["healthy", "dock/orders", "3/3", "2 of 2"]);
+    console.quit();
+}
