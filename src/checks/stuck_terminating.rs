@@ -19,6 +19,9 @@ use crate::domain::{Role, text};
 
 /// How long a pod may take to end when nothing says that its machine is lost, seconds: a large snapshot is saved within it.
 const ENDING: i64 = 300;
+/// Seconds past its grace period after which a pod whose engine is silent should be gone: its kubelet kills what runs when
+/// the period is over.
+const OVERDUE: i64 = 30;
 
 /// The situation.
 pub const STUCK: Situation = Situation {
@@ -26,7 +29,8 @@ pub const STUCK: Situation = Situation {
     word: "stuck terminating",
     class: State::Degraded,
     rule: "a pod's deletion was asked for, and either it was evicted from a machine that does not answer (condition \
-           DisruptionTarget by the taint manager, or reason NodeLost) and its engine is not heard, or that was 5 min ago",
+           DisruptionTarget by the taint manager, or reason NodeLost) and its engine is not heard, or its engine is not heard and its grace period was over 30 s ago, or that \
+           was 5 min ago",
     meaning: "The node is not replaced until its pod is gone; if it was the master, clients wait for another to be elected.",
     accounts_for: &["pods-missing", "engine-silent"],
     shown: Shown::By(&["lost-node"]),
@@ -75,7 +79,12 @@ fn run(case: &Case<'_>) -> Answer {
         let Some(asked) = asked(case, node) else {
             continue;
         };
-        let due = later(asked, ENDING);
+        let killed = node.view.pod.value.meta.grace.saturating_add(OVERDUE);
+        let most = match node.word {
+            Word::Silent { .. } => killed,
+            _ => killed.max(ENDING),
+        };
+        let due = later(asked, most);
         match due <= case.now {
             true => stuck.push((node, None)),
             false => again = [again, Some(due)].into_iter().flatten().min(),
@@ -337,11 +346,18 @@ fn words(node: &Node<'_>, lost: Option<&str>) -> String {
         .machine
         .as_deref()
         .unwrap_or("its machine");
-    match lost {
-        Some(why) => format!(
+    match (lost, &node.word) {
+        (Some(why), _) => format!(
             "{name}{role} is stuck Terminating: its machine {machine} is lost, and it was evicted from there ({why})"
         ),
-        None => format!("{name}{role} is stuck Terminating: its process on {machine} does not end"),
+        (None, Word::Silent { .. }) => format!(
+            "{name}{role} is stuck Terminating: its engine on {machine} is not heard, and the {} s that it was given to end \
+             are over",
+            node.view.pod.value.meta.grace
+        ),
+        (None, _) => {
+            format!("{name}{role} is stuck Terminating: its process on {machine} does not end")
+        }
     }
 }
 
@@ -437,6 +453,37 @@ mod tests {
                     |pod| pod.meta.deleting = Some(ago(301)),
                 ),
                 "warning degraded: orders-1 is stuck Terminating: its process on its machine does not end",
+            ),
+            (
+                "deleted by hand on a machine that nobody hears",
+                with(
+                    instance("orders").node(master()).node(
+                        replica()
+                            .unready()
+                            .deleting()
+                            .falls_silent(None, 60)
+                            .heard(70),
+                    ),
+                    "orders-1",
+                    |pod| (pod.meta.deleting, pod.meta.grace) = (Some(ago(60)), 30),
+                ),
+                "warning degraded: orders-1 is stuck Terminating: its engine on its machine is not heard, and the 30 s that it was \
+                 given to end are over",
+            ),
+            (
+                "the same, within its time",
+                with(
+                    instance("orders").node(master()).node(
+                        replica()
+                            .unready()
+                            .deleting()
+                            .falls_silent(None, 60)
+                            .heard(70),
+                    ),
+                    "orders-1",
+                    |pod| (pod.meta.deleting, pod.meta.grace) = (Some(ago(59)), 30),
+                ),
+                "pass",
             ),
         ] {
             assert_eq!(line(&answer_of(&CHECK, &fixture)), wanted, "{name}");

@@ -29,6 +29,8 @@ pub struct Meta {
     /// When its deletion was asked for (`deletionTimestamp` less the grace period that it includes); set while it is
     /// Terminating.
     pub deleting: Option<Timestamp>,
+    /// How long it was given to end when its deletion was asked for (`deletionGracePeriodSeconds`), 0 without.
+    pub grace: i64,
     /// All labels.
     pub labels: BTreeMap<String, String>,
     /// All annotations but `kubectl.kubernetes.io/last-applied-configuration`.

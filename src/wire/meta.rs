@@ -48,6 +48,7 @@ pub fn of(value: &Value) -> Option<Meta> {
         generation: read::whole_or_zero(value, &["metadata", "generation"]),
         created: read::time(value, &["metadata", "creationTimestamp"]),
         deleting: deleting(value),
+        grace: grace(value),
         labels: read::map(value, &["metadata", "labels"]),
         annotations,
         owner: owner(value),
@@ -58,11 +59,15 @@ pub fn of(value: &Value) -> Option<Meta> {
 /// earlier.
 fn deleting(value: &Value) -> Option<Timestamp> {
     let due = read::time(value, &["metadata", "deletionTimestamp"])?;
-    let grace = read::whole_or_zero(value, &["metadata", "deletionGracePeriodSeconds"]);
     Some(
-        due.checked_sub(SignedDuration::from_secs(grace.clamp(0, 86_400)))
+        due.checked_sub(SignedDuration::from_secs(grace(value)))
             .unwrap_or(due),
     )
+}
+
+/// Seconds that it was given to end: a day at most.
+fn grace(value: &Value) -> i64 {
+    read::whole_or_zero(value, &["metadata", "deletionGracePeriodSeconds"]).clamp(0, 86_400)
 }
 
 /// The controlling owner, else the first one.

@@ -193,7 +193,15 @@ fn a_master_on_a_lost_machine_is_stuck_until_the_machine_is_back(ground: &Ground
         "jsonpath={.spec.nodeName}",
     ]);
     ground.fault(&format!("lost-node:{machine}"));
-    ground.kubectl(&["delete", "pod", "orders-0", "-n", "dock", "--wait=false"]);
+    ground.kubectl(&[
+        "delete",
+        "pod",
+        "orders-0",
+        "-n",
+        "dock",
+        "--wait=false",
+        "--grace-period=5",
+    ]);
     // Another is master, but the pod of the old one does not go, and so none takes its place.
     console.expect_row(&["stuck terminating", "dock/orders", "2/3"]);
     ground.fault(&format!("node-back:{machine}"));
