@@ -109,7 +109,7 @@ start_plane_nodes() {
   local pki=$STATE/pki simulated=()
   if [ "$PLANE" = infra ] && [ "$(cat "$RIG/operator")" = simulated ]; then simulated=(--operator); fi
   launch_inside nodes "$(cat "$RIG/darner")" lab node --kubeconfig "$RIG/kubeconfig.inside" --context "$PLANE" \
-    --nodes "$(cat "$RIG/nodes")" --prefix "$PLANE-node" --control "$STATE/nodes.control" --node-range "$NODE_RANGE" --pod-range "$POD_RANGE" --service-range "$SERVICE_RANGE" \
+    --nodes "$(cat "$RIG/nodes")" --haste "$(cat "$RIG/haste")" --prefix "$PLANE-node" --control "$STATE/nodes.control" --node-range "$NODE_RANGE" --pod-range "$POD_RANGE" --service-range "$SERVICE_RANGE" \
     --kubelet-cert "$pki/kubelet.crt" --kubelet-key "$pki/kubelet.key" --kubelet-client-ca "$pki/ca.crt" \
     ${simulated[@]+"${simulated[@]}"}
   wait_for 60 nodes nodes_are_ready || last_words nodes

@@ -35,7 +35,8 @@ impl Ground {
 
     /// Real control planes; `None` after saying that the test is skipped.
     pub fn rig() -> Option<Self> {
-        FullRig::up(&[]).map(Self::Rig)
+        // Probes that begin at once: readiness is no matter of these stories.
+        FullRig::up(&["--haste", "10"]).map(Self::Rig)
     }
 
     /// What the contexts are called: infra, then apps.
@@ -114,6 +115,22 @@ impl Ground {
         match self {
             Self::Lab { lab, .. } => signal(lab.pid(), "CONT"),
             Self::Rig(rig) => rig.fault("apiserver", "thaw", "infra"),
+        }
+    }
+
+    /// The API server of infra is killed; in a lab, where it is one process with all that would go on meanwhile, it hangs.
+    pub fn kill(&self) {
+        match self {
+            Self::Lab { lab, .. } => signal(lab.pid(), "STOP"),
+            Self::Rig(rig) => rig.fault("apiserver", "kill", "infra"),
+        }
+    }
+
+    /// It is there again.
+    pub fn start(&self) {
+        match self {
+            Self::Lab { lab, .. } => signal(lab.pid(), "CONT"),
+            Self::Rig(rig) => rig.fault("apiserver", "start", "infra"),
         }
     }
 

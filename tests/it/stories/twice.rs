@@ -135,9 +135,12 @@ fn an_update_and_a_change_of_size_are_told_until_they_are_done(ground: &Ground) 
         ]);
     };
     change(json!({"image": "docker.dragonflydb.io/dragonflydb/dragonfly:v1.40.1"}));
-    console
-        .expect_row(&["rollout 4/6", "mill/orders"])
-        .expect_row(&["rollout 5/6", "mill/orders"]);
+    console.expect_row(&["rollout 4/6", "mill/orders"]);
+    // In the middle of it the API server dies, and comes back.
+    ground.kill();
+    console.expect_row(&["unreachable", "mill/orders"]);
+    ground.start();
+    console.expect_row(&["rollout 5/6", "mill/orders"]);
     let report = ground.report_until("mill/orders", "the new version", |report| {
         is_healthy(report, 3) && report["instances"][0]["versions"] == json!(["v1.40.1"])
     });
