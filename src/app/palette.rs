@@ -64,18 +64,18 @@ impl Palette {
             let command = Command::Show(Arc::from(name.as_str()));
             entry(&name, does, "instance", command, &bound)
         }));
-        let pods = address::places(state.shown_world()).into_iter();
-        entries.extend(pods.filter_map(|place| {
-            let id = &place.instance;
-            let name = format!("{}/{}/{}", id.context, id.namespace, place.pod?);
+        let world = state.shown_world();
+        entries.extend(address::places(world).into_iter().filter_map(|place| {
+            let (id, pod) = (&place.instance, place.pod?);
+            let name = format!("{}/{}/{pod}", id.context, id.namespace);
+            let held = world.context(&id.context)?.pods.get(&id.namespace, &pod)?;
+            // Without the name of its instance, which would find it before that.
+            let does = match held.value.label_role() {
+                Some(role) => format!("node, labelled {}", role.word()),
+                None => "node without a role label".to_owned(),
+            };
             let command = Command::Show(Arc::from(name.as_str()));
-            Some(entry(
-                &name,
-                &format!("node of {}", id.name),
-                "pod",
-                command,
-                &bound,
-            ))
+            Some(entry(&name, &does, "pod", command, &bound))
         }));
         entries.extend(
             COMMANDS

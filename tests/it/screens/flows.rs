@@ -608,7 +608,7 @@ fn the_palette_knows_pods() {
     story
         .press(":")
         .type_text("gitlab-1")
-        .says("node of gitlab");
+        .says("node, labelled replica");
     story
         .press("enter")
         .says("infra  dragonfly-system/gitlab ─");
