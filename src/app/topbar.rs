@@ -93,7 +93,9 @@ fn of_context(see: &See<'_>, context: &ContextWorld) -> Vec<Segment> {
     if context.is_live()
         && let Some((tone, text)) = operator_words(see, context)
     {
-        segments.push(Segment::new(vec![Piece::new(text, tone)]).priority(6));
+        let words = Segment::new(vec![Piece::new(text, tone)]);
+        // Its pods at least: `op 2/2…`.
+        segments.push(words.priority(6).at_least(7));
     }
     segments
 }

@@ -226,7 +226,7 @@ impl Strip {
                 && let [only] = segment.pieces.as_slice()
                 && room >= least.max(1)
             {
-                let text = draw::fit(&only.text, room, ellipsis).into_owned();
+                let text = draw::fit_words(&only.text, room, ellipsis).into_owned();
                 let pieces = vec![Piece::new(text, only.tone)];
                 let cut = Segment {
                     pieces,
@@ -309,11 +309,8 @@ mod tests {
                 56,
                 "infra  apps unreachable  (no answer from its API server)",
             ),
-            (
-                55,
-                "infra  apps unreachable  (no answer from its API serve…",
-            ),
-            (38, "infra  apps unreachable  (no answer f…"),
+            (55, "infra  apps unreachable  (no answer from its API…"),
+            (38, "infra  apps unreachable  (no answer…"),
             (36, "infra  op 2/2  apps unreachable"),
             (30, "infra  apps unreachable"),
         ] {

@@ -239,7 +239,7 @@ fn port(tried: &DataPort) -> (String, Tone) {
             return (format!("usable {millis} ms"), Tone::Healthy);
         }
         Found::Loading => ("-LOADING", Tone::Broken),
-        Found::PasswordWanted => ("wants a password (i p)", Tone::Unknown),
+        Found::PasswordWanted => ("wants a password", Tone::Unknown),
         Found::WrongPassword => ("refuses our password", Tone::Degraded),
         Found::ClosedAtOnce => ("closes at once", Tone::Broken),
         Found::Refused(_) => ("refused", Tone::Broken),

@@ -659,3 +659,24 @@ fn keys_that_ask_more_stand_in_the_footer_where_they_work() {
         story.press(screen).says("i ask");
     }
 }
+
+#[test]
+fn an_explanation_writes_its_commands_as_they_are_copied() {
+    let mut story = story();
+    story.state.reach_by(Some("/srv/kube/lab".into()));
+    story.press("enter x");
+    story.says("kubectl --kubeconfig /srv/kube/lab --context infra");
+    story.take_effects();
+    story.press("c 1");
+    let copied = story
+        .take_effects()
+        .into_iter()
+        .find_map(|effect| match effect {
+            Effect::Copy { text, .. } => Some(text),
+            _ => None,
+        });
+    let copied = copied.expect("a command is copied");
+    let shown: String = story.text().split_whitespace().collect();
+    let whole: String = copied.replace('│', "").split_whitespace().collect();
+    assert!(shown.replace('│', "").contains(&whole), "{copied}");
+}
