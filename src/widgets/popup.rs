@@ -153,10 +153,10 @@ mod tests {
              xxxxxxxxxxxxxxxxxxxxxx\n\
              \n\
              tttttttttttttttttttttt\n\
-             tttttooiiiiiiioootttttt\n\
+             tttttooiiiiiiiooottttt\n\
              tttttopkkkkpppppottttt\n\
              tttttoppppppppppottttt\n\
-             tttttooooommmmmotttttt\n\
+             tttttooooommmmmoottttt\n\
              tttttttttttttttttttttt\n\
              tttttttttttttttttttttt\n"
         );

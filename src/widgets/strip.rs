@@ -355,7 +355,8 @@ mod tests {
             (41, "darner  infra  apps  edge down  READ-ONLY"),
             (40, "darner  infra  apps  edge down READ-ONLY"),
             (39, "darner  infra  edge down  +1  READ-ONLY"),
-            (37, "darner  edge down  +2       READ-ONLY"),
+            (37, "darner  apps  edge down  +1 READ-ONLY"),
+            (36, "darner  edge down  +2      READ-ONLY"),
             (31, "darner  edge down  +2 READ-ONLY"),
             (30, "darner  +3           READ-ONLY"),
         ] {

@@ -84,7 +84,7 @@ pub(super) fn columns(fit: Fit) -> Vec<Column> {
     let state = Column::new("state", "STATE").width(17, 19).pinned();
     vec![
         match fit.any_old && !fit.narrow {
-            true => state.firm(19),
+            true => state.width(14, 19).firm(19),
             false => state,
         },
         Column::figure("since", "SINCE", 6, 1),
@@ -355,7 +355,7 @@ mod tests {
             (
                 120,
                 "healthy",
-                "state+17 since context+9 instance+20 master+11 nodes sync lag mem as-of",
+                "state+14 since context+9 instance+23 master+11 nodes sync lag mem as-of",
             ),
             (
                 120,
