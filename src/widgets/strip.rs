@@ -213,7 +213,12 @@ impl Strip {
             };
         }
         left_out.sort_by_key(|(place, segment)| (segment.priority, *place));
+        // Of those that are counted, what is well is not shown where what is not has no room.
+        let mut missing: Option<u8> = None;
         for (place, segment) in left_out {
+            if segment.counted && missing.is_some_and(|other| other < segment.priority) {
+                continue;
+            }
             let at = kept.partition_point(|(other, _)| *other < place);
             kept.insert(at, (place, segment.clone()));
             let over = self.width_with_more(&kept).saturating_sub(columns);
@@ -221,6 +226,9 @@ impl Strip {
                 continue;
             }
             kept.remove(at);
+            if segment.counted {
+                missing.get_or_insert(segment.priority);
+            }
             let room = segment.width().saturating_sub(over);
             if let Some(least) = segment.least
                 && let [only] = segment.pieces.as_slice()
