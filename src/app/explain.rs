@@ -1,6 +1,8 @@
 //! Why something is so: every finding about a subject: what it means, what to do next, then the facts that it rests on and
 //! how old they are.
 
+use std::path::Path;
+
 use jiff::Timestamp;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -9,10 +11,11 @@ use super::reader;
 use super::state::State;
 use super::vocabulary::POPUP;
 use crate::checks::{self, Evidence, Explanation, Finding, Subject, Topic};
+use crate::domain::text;
 use crate::msg::Command;
 use crate::msg::command::Copied;
 use crate::screens::See;
-use crate::screens::fleet::evidence_text;
+use crate::screens::fleet::{evidence_of_node, evidence_text};
 use crate::screens::parts::{finding_sign, finding_tone};
 use crate::settings::{Glyph, Tone};
 use crate::widgets::{Piece, Window, draw};
@@ -20,16 +23,16 @@ use crate::widgets::{Piece, Window, draw};
 /// An explanation while it is open. It is written anew for every frame, so it stays true.
 #[derive(Debug)]
 pub(super) struct Explain {
-    subject: Subject,
+    topic: Topic,
     first: Option<&'static str>,
     window: Window,
 }
 
 impl Explain {
-    /// About a subject, the finding of that check first.
-    pub fn new(subject: Subject, first: Option<&'static str>) -> Self {
+    /// About a topic, the finding of that check first.
+    pub fn new(topic: Topic, first: Option<&'static str>) -> Self {
         Self {
-            subject,
+            topic,
             first,
             window: Window::default(),
         }
@@ -48,21 +51,17 @@ impl Explain {
         let lines = self.lines(
             &see,
             &state.copy_keys(),
+            state.kubeconfig.as_deref(),
             usize::from(text),
             usize::from(wide),
         );
-        let title = match &self.subject {
-            Subject::Context(id) => format!("Why: context {id}"),
-            Subject::Operator(id) => format!("Why: operator of {id}"),
-            Subject::Instance(id) => format!("Why: {id} in {}", id.context),
-        };
+        let title = format!("Why: {}", self.topic.name());
         reader::view(title, &lines, &self.window, &see.look, area, buf);
     }
 
     /// What is told, anew.
     fn told(&self, see: &See<'_>) -> Explanation {
-        let topic = Topic::Subject(self.subject.clone());
-        checks::explain(see.world, see.board, &topic, self.first)
+        checks::explain(see.world, see.board, &self.topic, self.first)
     }
 
     /// The commands of all steps, in the order in which they are shown.
@@ -102,12 +101,17 @@ impl Explain {
             },
             Command::Copy(Copied::Kubectl) => of_step(1),
             Command::Copy(Copied::Evidence) => {
-                Ok(("evidence".to_owned(), evidence_text(&see, &self.subject)))
+                let text = match &self.topic {
+                    Topic::Subject(subject) => evidence_text(&see, subject),
+                    Topic::Node(node) => evidence_of_node(&see, node, &self.told(&see)),
+                };
+                Ok(("evidence".to_owned(), text))
             }
             _ => {
-                let name = match &self.subject {
-                    Subject::Instance(id) => id.to_string(),
-                    Subject::Context(id) | Subject::Operator(id) => id.to_string(),
+                let name = match &self.topic {
+                    Topic::Subject(Subject::Instance(id)) => id.to_string(),
+                    Topic::Subject(Subject::Context(id) | Subject::Operator(id)) => id.to_string(),
+                    Topic::Node(id) => id.to_string(),
                 };
                 Ok((name.clone(), name))
             }
@@ -124,14 +128,22 @@ impl Explain {
         keys
     }
 
-    fn lines(&self, see: &See<'_>, keys: &[String], width: usize, wide: usize) -> Vec<Vec<Piece>> {
+    /// The text; its commands are written as they are copied, with the kubeconfig that darner was given.
+    fn lines(
+        &self,
+        see: &See<'_>,
+        keys: &[String],
+        by: Option<&Path>,
+        width: usize,
+        wide: usize,
+    ) -> Vec<Vec<Piece>> {
         let told = self.told(see);
         let mut lines = Vec::new();
         let mut keys = keys.iter();
         for finding in &told.findings {
             head(see, finding, width, &mut lines);
             // What to do stands above what it rests on: on a small screen the evidence alone fills more than there is.
-            steps(finding, &mut keys, (width, wide), &mut lines);
+            steps(finding, &mut keys, by, (width, wide), &mut lines);
             facts(see, &finding.evidence, width, &mut lines);
             said(finding.why(), "  ", Tone::Muted, width, &mut lines);
             lines.push(Vec::new());
@@ -178,13 +190,17 @@ fn head(see: &See<'_>, finding: &Finding, width: usize, lines: &mut Vec<Vec<Piec
 fn steps<'a>(
     finding: &Finding,
     keys: &mut impl Iterator<Item = &'a String>,
+    by: Option<&Path>,
     (width, wide): (usize, usize),
     lines: &mut Vec<Vec<Piece>>,
 ) {
     for (at, step) in finding.steps().iter().enumerate() {
         let lead = if at == 0 { "  Next: " } else { "        " };
         let room = width.saturating_sub(lead.len());
-        for (line, text) in draw::wrap(&step.say, room).into_iter().enumerate() {
+        for (line, text) in draw::wrap(&text::reached_by(&step.say, by), room)
+            .into_iter()
+            .enumerate()
+        {
             let lead = if line == 0 { lead } else { "        " };
             lines.push(vec![
                 Piece::new(lead, Tone::Accent),
@@ -196,7 +212,8 @@ fn steps<'a>(
         };
         let key = keys.next().map_or("", String::as_str);
         let lead = format!("  {key:<KEY$} ");
-        for (line, text) in draw::wrap(command, wide.saturating_sub(lead.len()))
+        let command = text::reached_by(command, by);
+        for (line, text) in draw::wrap(&command, wide.saturating_sub(lead.len()))
             .into_iter()
             .enumerate()
         {
@@ -223,7 +240,7 @@ fn in_short(command: &str) -> String {
     while let Some(word) = words.next() {
         match word {
             "kubectl" if short.is_empty() => {}
-            "--context" | "-n" => {
+            "--kubeconfig" | "--context" | "-n" => {
                 words.next();
             }
             word => short.push(word),

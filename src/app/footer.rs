@@ -77,6 +77,7 @@ fn of_over(state: &State, over: &Over, now: Timestamp, look: &Look<'_>) -> Optio
         Over::Palette(_) | Over::Help(_) => Some(vec![
             of("enter", "do it"),
             of(&arrows, "select"),
+            of("home/end", "first, last"),
             of("esc", "close"),
         ]),
         Over::Explain(explain) => {

@@ -12,7 +12,7 @@ use super::palette::Palette;
 use super::password::PasswordLine;
 use super::perform::{perform, set_filter};
 use super::state::State;
-use crate::checks::Subject;
+use crate::checks::Topic;
 use crate::msg::command::Motion;
 use crate::msg::{Command, Effect};
 use crate::screens::parts::moved;
@@ -26,7 +26,7 @@ pub(super) enum Over {
     Ask,
     /// The line of the filter.
     Prompt(Prompt),
-    /// Screens, commands, instances.
+    /// Screens, instances, pods, commands.
     Palette(Palette),
     /// The keys that work here.
     Help(Help),
@@ -55,8 +55,8 @@ impl Over {
     }
 
     /// Why something is so; the finding of that check first.
-    pub fn explain(subject: Subject, first: Option<&'static str>) -> Self {
-        Over::Explain(Explain::new(subject, first))
+    pub fn explain(topic: Topic, first: Option<&'static str>) -> Self {
+        Over::Explain(Explain::new(topic, first))
     }
 
     /// Scrolls a text, or moves what is selected in a list.
@@ -121,6 +121,13 @@ pub(super) fn press(
     let unread = state
         .desk()
         .is_some_and(|desk| desk.filter.problem.is_some());
+    // The key that opens the help shuts it, while nothing is typed and unless it is a letter, which is text.
+    let is_letter = key.typed().is_some_and(char::is_alphanumeric);
+    let shuts_help = !is_letter
+        && state
+            .keymap
+            .keys_for("help", state.screen())
+            .contains(&key.to_string());
     match state.over.last_mut() {
         None | Some(Over::Explain(_) | Over::Notices(_)) => return false,
         Some(Over::Ask) => match key.typed() {
@@ -155,6 +162,8 @@ pub(super) fn press(
             if enter {
                 run = help.chosen();
                 close = run.is_some();
+            } else if shuts_help && help.picker.typed().is_empty() {
+                close = true;
             } else if help.picker.press(key) {
                 help.find();
             }

@@ -1,4 +1,4 @@
-//! The palette: every screen, every instance and every command, found by a few letters.
+//! The palette: every screen, every instance, every pod of one and every command, found by a few letters.
 
 use std::sync::Arc;
 
@@ -10,6 +10,7 @@ use ratatui::layout::Rect;
 
 use super::picker::{Looks, Picker, widest};
 use super::state::State;
+use crate::domain::address;
 use crate::msg::{COMMANDS, Command, WITH_TEXT};
 use crate::screens;
 use crate::settings::{Bound, Tone};
@@ -62,6 +63,19 @@ impl Palette {
             let does = judged.map_or("not judged yet", |judged| judged.word());
             let command = Command::Show(Arc::from(name.as_str()));
             entry(&name, does, "instance", command, &bound)
+        }));
+        let world = state.shown_world();
+        entries.extend(address::places(world).into_iter().filter_map(|place| {
+            let (id, pod) = (&place.instance, place.pod?);
+            let name = format!("{}/{}/{pod}", id.context, id.namespace);
+            let held = world.context(&id.context)?.pods.get(&id.namespace, &pod)?;
+            // Without the name of its instance, which would find it before that.
+            let does = match held.value.label_role() {
+                Some(role) => format!("node, labelled {}", role.word()),
+                None => "node without a role label".to_owned(),
+            };
+            let command = Command::Show(Arc::from(name.as_str()));
+            Some(entry(&name, &does, "pod", command, &bound))
         }));
         entries.extend(
             COMMANDS
@@ -121,7 +135,7 @@ impl Palette {
                 scored.push((score, at, matches.collect()));
             }
         }
-        // Of equals the earlier entry comes first: screens, then instances, then commands.
+        // Of equals the earlier entry comes first: screens, then instances, then pods, then commands.
         scored.sort_by_key(|(score, at, _)| (std::cmp::Reverse(*score), *at));
         let in_parts = |(_, at, matches): (u32, usize, Vec<usize>)| {
             let name = self.entries.get(at).map_or(0, |e| e.name.chars().count());
@@ -150,7 +164,7 @@ impl Palette {
         let looks = Looks {
             title: "Palette",
             prompt: ":",
-            placeholder: "screen, instance or command",
+            placeholder: "screen, instance, pod or command",
             empty: "nothing matches",
             columns: &self.columns,
             all: self.entries.len(),

@@ -169,8 +169,8 @@ pub(super) fn intend(
 ) {
     for intent in intents {
         match intent {
-            Intent::Show(id) => go_to_instance(state, id),
-            Intent::Explain(subject, first) => open(state, Over::explain(subject, first)),
+            Intent::Show(instance, pod) => go_to_place(state, address::Place { instance, pod }),
+            Intent::Explain(topic, first) => open(state, Over::explain(topic, first)),
             Intent::Copy(what, text) => effects.push(Effect::Copy {
                 what,
                 text: text::reached_by(&text, state.kubeconfig.as_deref()),

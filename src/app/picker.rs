@@ -57,7 +57,13 @@ impl Picker {
     /// Types, or moves the selection. Returns whether something else is typed now.
     #[must_use]
     pub fn press(&mut self, key: KeyPress) -> bool {
-        if let Some(motion) = motion(key) {
+        // In a line that is empty there is nowhere to go.
+        let ends = match key.key {
+            Key::Home if self.typed().is_empty() => Some(Motion::First),
+            Key::End if self.typed().is_empty() => Some(Motion::Last),
+            _ => None,
+        };
+        if let Some(motion) = motion(key).or(ends) {
             self.selected = moved(self.selected, motion, self.window.page(), self.count);
             return false;
         }

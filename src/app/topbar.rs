@@ -78,21 +78,24 @@ fn of_context(see: &See<'_>, context: &ContextWorld) -> Vec<Segment> {
     });
     let mut segments = vec![own.counted()];
     if !standing.why.is_empty() {
-        let mut why = format!("({})", standing.why);
+        let why = Piece::muted(format!("({})", standing.why));
+        segments.push(Segment::new(vec![why]).priority(5).at_least(16));
         if let Link::Unreachable { retry_at, .. } | Link::LoginNeeded { retry_at, .. } =
             &context.link
         {
-            why.push_str(&match see.until(*retry_at) {
-                Some(left) => format!(" retry in {left}"),
-                None => " trying now".to_owned(),
-            });
+            let next = match see.until(*retry_at) {
+                Some(left) => format!("retry in {left}"),
+                None => "trying now".to_owned(),
+            };
+            segments.push(Segment::new(vec![Piece::muted(next)]).priority(5));
         }
-        segments.push(Segment::new(vec![Piece::muted(why)]).priority(5));
     }
     if context.is_live()
         && let Some((tone, text)) = operator_words(see, context)
     {
-        segments.push(Segment::new(vec![Piece::new(text, tone)]).priority(6));
+        let words = Segment::new(vec![Piece::new(text, tone)]);
+        // Its pods at least: `op 2/2…`.
+        segments.push(words.priority(6).at_least(7));
     }
     segments
 }

@@ -14,7 +14,7 @@ pub const WORDS: &[Word] = &[
     word("instance", "no instance is selected"),
     word("node", "no node is selected"),
     word("finding", "nothing is wrong with the selection"),
-    word("ill", "everything here is well"),
+    word("ill", "no row here is ill"),
     word("master", "no node is known to act as master"),
     word("claim", "the instance has no PVC"),
     word("event", "there is no event"),

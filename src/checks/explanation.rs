@@ -17,7 +17,32 @@ pub enum Topic {
     Node(NodeId),
 }
 
+impl From<Subject> for Topic {
+    fn from(subject: Subject) -> Self {
+        Topic::Subject(subject)
+    }
+}
+
 impl Topic {
+    /// One node of an instance, by its pod.
+    pub fn node(instance: &InstanceId, pod: &str) -> Self {
+        Topic::Node(NodeId {
+            context: instance.context.clone(),
+            namespace: instance.namespace.clone(),
+            pod: pod.into(),
+        })
+    }
+
+    /// What it is called in a heading: `shop/orders in lab-infra`.
+    pub fn name(&self) -> String {
+        match self {
+            Topic::Subject(Subject::Context(id)) => format!("context {id}"),
+            Topic::Subject(Subject::Operator(id)) => format!("operator of {id}"),
+            Topic::Subject(Subject::Instance(id)) => format!("{id} in {}", id.context),
+            Topic::Node(id) => format!("{id} in {}", id.context),
+        }
+    }
+
     /// The context that it lives in.
     pub fn context(&self) -> &crate::domain::ContextId {
         match self {
@@ -105,7 +130,7 @@ pub fn explain(world: &World, board: &Board, topic: &Topic, first: Option<&str>)
     };
     Explanation {
         topic: topic.clone(),
-        name: name(topic),
+        name: topic.name(),
         answer: answer(
             topic,
             instance.as_ref(),
@@ -119,15 +144,6 @@ pub fn explain(world: &World, board: &Board, topic: &Topic, first: Option<&str>)
     }
 }
 
-fn name(topic: &Topic) -> String {
-    match topic {
-        Topic::Subject(Subject::Context(id)) => format!("context {id}"),
-        Topic::Subject(Subject::Operator(id)) => format!("operator of {id}"),
-        Topic::Subject(Subject::Instance(id)) => format!("{id} in {}", id.context),
-        Topic::Node(id) => format!("{id} in {}", id.context),
-    }
-}
-
 fn answer(
     topic: &Topic,
     instance: Option<&InstanceId>,
@@ -135,7 +151,7 @@ fn answer(
     leading: Option<&Finding>,
     findings: &[&Finding],
 ) -> String {
-    let name = name(topic);
+    let name = topic.name();
     let Some(state) = state else {
         return format!("{name} was not judged yet.");
     };

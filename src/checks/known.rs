@@ -5,6 +5,7 @@ use jiff::Timestamp;
 
 use super::words::list;
 use super::{Evidence, changes};
+use crate::domain::comparison::Changed;
 use crate::domain::engine::{Question, Role, RoleReply, Side, Way};
 use crate::domain::world::EngineRecord;
 use crate::domain::{Compared, InstanceId, InstanceView, NodeId, NodeView, World, text};
@@ -94,12 +95,18 @@ fn whole(view: &InstanceView<'_>) -> Known {
         let said = match &known.value {
             Ok(made) => {
                 let nodes: Vec<String> = made.nodes.iter().map(Compared::words).collect();
-                format!(
+                let mut said = format!(
                     "{} keys sampled on {}: {}",
                     made.sampled,
                     made.master,
                     nodes.join("; ")
-                )
+                );
+                let changed = view.changed_since(made, known.at);
+                if !changed.is_empty() {
+                    let changed = Changed::words(&changed);
+                    said.push_str(&format!("; since then {changed}"));
+                }
+                said
             }
             Err(fault) => format!("its nodes could not be compared: {}", fault.message),
         };

@@ -34,7 +34,7 @@ pub struct Unfound {
 /// # Errors
 /// [`Unfound`], when it means nothing that is known.
 pub fn find(world: &World, address: &str) -> Result<Vec<Place>, Unfound> {
-    let known = known(world);
+    let known = places(world);
     for is_node in [false, true] {
         let found: Vec<Place> = known
             .iter()
@@ -65,7 +65,7 @@ pub fn find(world: &World, address: &str) -> Result<Vec<Place>, Unfound> {
 }
 
 /// Every instance that is shown, and every pod of one.
-fn known(world: &World) -> Vec<Place> {
+pub fn places(world: &World) -> Vec<Place> {
     let mut places = Vec::new();
     for context in world.shown_contexts() {
         places.extend(context.instances().map(|instance| Place {

@@ -6,7 +6,11 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::fault::Fault;
+use super::view::{InstanceView, NodeView};
+use super::world::{History, Turn};
 
 /// One comparison of an instance's nodes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,6 +77,78 @@ impl Comparison {
     }
 }
 
+/// What is another than it was when the nodes were compared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changed {
+    /// The pod.
+    pub pod: Arc<str>,
+    /// What became of it: `is no longer master`.
+    pub how: &'static str,
+}
+
+impl Changed {
+    /// `orders-1 restarted, orders-2 is gone`.
+    pub fn words(all: &[Changed]) -> String {
+        let words: Vec<String> = all.iter().map(|c| format!("{} {}", c.pod, c.how)).collect();
+        words.join(", ")
+    }
+}
+
+impl InstanceView<'_> {
+    /// What has changed since nodes were compared: the master, data sets, pods, processes. What came of it for such a node
+    /// says nothing of the present, and nothing of any where it is the master. Empty while nothing is known to differ.
+    pub fn changed_since(&self, made: &Comparison, at: Timestamp) -> Vec<Changed> {
+        let mut changed: Vec<Changed> = Vec::new();
+        let mut note = |pod: &Arc<str>, how| {
+            let pod = pod.clone();
+            changed.push(Changed { pod, how });
+        };
+        let mut masters = self.engine_masters().peekable();
+        if masters.peek().is_some() && !masters.any(|master| master.id.pod == made.master) {
+            note(&made.master, "is no longer master");
+        }
+        let sampled = std::iter::once((&made.master, &made.replid));
+        let others = made.nodes.iter().map(|one| (&one.pod, &one.replid));
+        let compared: Vec<(&Arc<str>, &Option<String>)> = sampled.chain(others).collect();
+        let history = self.context.history(&self.id.namespace, &self.id.name);
+        for (pod, then) in &compared {
+            let Some(node) = self.nodes.iter().find(|node| node.id.pod == **pod) else {
+                note(pod, "is gone");
+                continue;
+            };
+            let moments = history.into_iter().flat_map(History::moments).rev();
+            let turned: Vec<&Turn> = moments
+                .take_while(|moment| moment.at > at)
+                .filter(|moment| moment.pod == **pod)
+                .map(|moment| &moment.turn)
+                .collect();
+            let is_another = match (then, replid(node)) {
+                (Some(then), Some(now)) => then != now,
+                _ => turned
+                    .iter()
+                    .any(|turn| matches!(turn, Turn::Replid { .. })),
+            };
+            match () {
+                () if turned.contains(&&Turn::Gone) => note(pod, "is another pod"),
+                () if turned.contains(&&Turn::Restarted) => note(pod, "restarted"),
+                () if is_another => note(pod, "has another data set"),
+                () => {}
+            }
+        }
+        for node in &self.nodes {
+            if !compared.iter().any(|(pod, _)| node.id.pod == **pod) {
+                note(&node.id.pod, "was not among them");
+            }
+        }
+        changed
+    }
+}
+
+fn replid<'a>(node: &NodeView<'a>) -> Option<&'a str> {
+    let told = node.engine?.replication.as_ref()?;
+    told.value.replid.as_deref()
+}
+
 impl Compared {
     /// `orders-1: 196 of 200 keys equal, 3 different, 1 missing`.
     pub fn words(&self) -> String {
@@ -85,5 +161,78 @@ impl Compared {
             words.push_str(&format!("; not compared to the end: {}", fault.message));
         }
         words
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::domain::fixture::*;
+
+    #[test]
+    fn what_came_of_it_holds_while_what_was_compared_is_there() {
+        let id = |f: &Fixture| f.world.instances().next().unwrap();
+        let made = |f: &Fixture| {
+            let view = f.world.instance(&id(f)).unwrap();
+            let of = |node: &NodeView<'_>| Compared {
+                pod: node.id.pod.clone(),
+                replid: replid(node).map(str::to_owned),
+                ..Compared::default()
+            };
+            let mut nodes = view.nodes.iter().map(of);
+            let master = nodes.next().unwrap();
+            Comparison {
+                master: master.pod,
+                sampled: 200,
+                too_large: 0,
+                nodes: nodes.collect(),
+                keys: None,
+                replid: master.replid,
+            }
+        };
+        let f = healthy().build();
+        let view = f.world.instance(&id(&f)).unwrap();
+        let told = |made: &Comparison| Changed::words(&view.changed_since(made, now()));
+        let same = made(&f);
+        let last = same.nodes.last().unwrap().pod.clone();
+        let first = same.nodes.first().unwrap().pod.clone();
+        let changed = |change: &dyn Fn(&mut Comparison)| {
+            let mut made = same.clone();
+            change(&mut made);
+            made
+        };
+        for (made, wanted) in [
+            (same.clone(), String::new()),
+            (
+                changed(&|made| made.replid = Some("other".to_owned())),
+                format!("{} has another data set", same.master),
+            ),
+            // Not told then, so not known to differ.
+            (changed(&|made| made.replid = None), String::new()),
+            (
+                changed(&|made| {
+                    made.nodes.pop();
+                }),
+                format!("{last} was not among them"),
+            ),
+            (
+                changed(&|made| {
+                    made.nodes.push(Compared {
+                        pod: "old-9".into(),
+                        ..Compared::default()
+                    });
+                }),
+                "old-9 is gone".to_owned(),
+            ),
+            (
+                changed(&|made| {
+                    std::mem::swap(&mut made.nodes.first_mut().unwrap().pod, &mut made.master);
+                }),
+                format!("{first} is no longer master"),
+            ),
+        ] {
+            assert_eq!(told(&made), wanted, "{made:?}");
+        }
     }
 }

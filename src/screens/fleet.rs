@@ -21,9 +21,9 @@ use crate::msg::Command;
 use crate::msg::command::{Copied, Motion, Side, Sorting, Target, Turn};
 use crate::settings::problem::suggestion;
 use crate::widgets::Window;
-pub(crate) use attention::evidence_text;
 use attention::{Namesakes, Notice};
-use row::{FleetRow, RowKey};
+pub(crate) use attention::{evidence_of_node, evidence_text};
+use row::{Aged, FleetRow, RowKey};
 
 /// Fleet.
 pub const SCREEN: ScreenDoc = ScreenDoc {
@@ -52,7 +52,10 @@ struct Fleet {
     is_chosen: bool,
     /// The longest names, see [`columns::Fit`].
     longest: (u16, u16, u16),
+    /// What needs attention, as far as the filter shows it.
     notices: Vec<Notice>,
+    /// How much needs attention, filter or not.
+    noticed_of: usize,
     noticed: Option<(Subject, &'static str)>,
     pane: Pane,
     sort: (&'static str, bool),
@@ -72,6 +75,7 @@ impl Default for Fleet {
             is_chosen: false,
             longest: (0, 0, 0),
             notices: Vec::new(),
+            noticed_of: 0,
             noticed: None,
             pane: Pane::default(),
             sort: ("state", true),
@@ -98,13 +102,20 @@ impl Screen for Fleet {
         if fresh.judged {
             changed |= self.rejudge(see);
         }
-        if fresh.everything || fresh.judged || !fresh.touched.links.is_empty() {
+        // What a row shows decides whether what is said of it is shown.
+        let sifted = fresh.sieved || changed && !see.filter.is_empty();
+        if fresh.everything || fresh.judged || sifted || !fresh.touched.links.is_empty() {
             let namesakes = Namesakes::among(self.rows.keys().filter_map(RowKey::instance));
             let notices: Vec<Notice> = see
                 .board
                 .attention(see.world)
                 .into_iter()
                 .map(|finding| Notice::of(finding, &namesakes))
+                .collect();
+            self.noticed_of = notices.len();
+            let notices: Vec<Notice> = notices
+                .into_iter()
+                .filter(|notice| self.shows(see, notice))
                 .collect();
             changed |= notices != self.notices;
             self.notices = notices;
@@ -136,7 +147,7 @@ impl Screen for Fleet {
             Command::Find(turn) => self.find_ill(*turn),
             Command::Explain => {
                 if let Some((subject, check)) = self.subject() {
-                    return vec![Intent::Explain(subject, check)];
+                    return vec![Intent::Explain(subject.into(), check)];
                 }
             }
             Command::Copy(copied) => return self.copy(*copied, see).into_iter().collect(),
@@ -227,6 +238,17 @@ impl Screen for Fleet {
 }
 
 impl Fleet {
+    /// Whether the filter shows a finding: by its own words, or by all that is known of what it is about.
+    fn shows(&self, see: &See<'_>, notice: &Notice) -> bool {
+        let key = match &notice.subject {
+            Subject::Instance(id) => RowKey::Instance(id.clone()),
+            Subject::Context(id) | Subject::Operator(id) => RowKey::Context(id.clone()),
+        };
+        let row = self.rows.get(&key);
+        let row = row.map(|row| Aged { row, now: see.now });
+        see.filter.shows(&notice.sieved(row))
+    }
+
     fn position(&self) -> Option<usize> {
         let selected = self.selected.as_ref()?;
         self.order.iter().position(|key| key == selected)
@@ -299,10 +321,17 @@ impl Fleet {
 
     fn open(&self) -> Vec<Intent> {
         match self.subject() {
-            Some((Subject::Instance(id), _)) => vec![Intent::Show(id)],
-            Some((subject, check)) => vec![Intent::Explain(subject, check)],
+            // From what is wrong with a node one comes to that node, whose explanation is one key further.
+            Some((Subject::Instance(id), check)) => vec![Intent::Show(id, self.pod_of(check))],
+            Some((subject, check)) => vec![Intent::Explain(subject.into(), check)],
             None => Vec::new(),
         }
+    }
+
+    /// The pod that the selected finding speaks of first.
+    fn pod_of(&self, check: Option<&'static str>) -> Option<Arc<str>> {
+        check?;
+        self.notices.get(self.notice_position()?)?.pod.clone()
     }
 
     fn sort_by(&mut self, sorting: &Sorting, see: &See<'_>) -> Vec<Intent> {

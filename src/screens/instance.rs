@@ -25,7 +25,7 @@ use ratatui::layout::Rect;
 use super::fleet::evidence_text;
 use super::parts::{See, changes, moved, row_in_full};
 use super::{Fresh, Intent, Screen, ScreenDoc};
-use crate::checks::Subject;
+use crate::checks::{Subject, Topic};
 use crate::domain::consumers::{self, Consumers, consumers};
 use crate::domain::timeline::{Change, timeline};
 use crate::domain::{Access, InstanceId, InstanceView, Kind, Want};
@@ -338,14 +338,25 @@ impl Instance {
                 .into_iter()
                 .collect();
         }
-        let first = match self.pane {
-            Pane::Findings => crate::checks::ALL
-                .iter()
-                .map(|check| check.id)
-                .find(|check| chosen == Some(check)),
+        let findings = see.board.instance(id).map_or(&[][..], |j| &j.findings);
+        let finding = findings
+            .iter()
+            .find(|f| self.pane == Pane::Findings && chosen == Some(f.check));
+        // Opened, a node tells of itself, and so does a finding that speaks of one node only; `explain` tells of all.
+        let pod = match (self.pane, command) {
+            (Pane::Nodes, Command::Open) => chosen,
+            (Pane::Findings, Command::Open) => match finding.map(|f| f.about.as_slice()) {
+                Some([only]) => Some(only.as_str()),
+                _ => None,
+            },
             _ => None,
         };
-        vec![Intent::Explain(Subject::Instance(id.clone()), first)]
+        let pod = pod.filter(|pod| view.nodes.iter().any(|node| *node.id.pod == **pod));
+        let topic = match pod {
+            Some(pod) => Topic::node(id, pod),
+            None => Subject::Instance(id.clone()).into(),
+        };
+        vec![Intent::Explain(topic, finding.map(|f| f.check))]
     }
 
     /// Every cell of a row with its heading: columns that have no room are told so.

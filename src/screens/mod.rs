@@ -21,7 +21,7 @@ use std::sync::Arc;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use crate::checks::Subject;
+use crate::checks::Topic;
 use crate::domain::{InstanceId, Touched, Want};
 use crate::msg::Command;
 pub use parts::{Clock, Filter, See};
@@ -129,10 +129,10 @@ impl Fresh {
 /// What a screen wants done outside of itself.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Intent {
-    /// Show an instance.
-    Show(InstanceId),
-    /// Explain the findings about a subject, that of this check first.
-    Explain(Subject, Option<&'static str>),
+    /// Show an instance, with the node of this pod selected.
+    Show(InstanceId, Option<Arc<str>>),
+    /// Explain the findings about a topic, that of this check first.
+    Explain(Topic, Option<&'static str>),
     /// Hand text to the clipboard: what it is, and the text.
     Copy(Arc<str>, String),
     /// Tell the reader, on the status line.

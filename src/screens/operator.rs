@@ -311,7 +311,7 @@ impl Operator {
                 }
                 Command::Explain => {
                     let subject = self.subject_under(&sheet).into_iter();
-                    subject.map(|it| Intent::Explain(it, None)).collect()
+                    subject.map(|it| Intent::Explain(it.into(), None)).collect()
                 }
                 Command::Copy(copied) => self.copy(*copied, see, &sheet, &sections),
                 Command::Open if pane != WAITS => self.open(see, &sheet, &sections),

@@ -15,9 +15,9 @@ use super::fleet::evidence_text;
 use super::instance::head;
 use super::parts::{Plain, Section, See, Sheet, changes};
 use super::{Fresh, Intent, Screen, ScreenDoc};
-use crate::checks::Subject;
+use crate::checks::{Subject, Topic};
 use crate::domain::timeline::{Change, timeline};
-use crate::domain::{InstanceId, InstanceView};
+use crate::domain::{InstanceId, InstanceView, NodeView};
 use crate::msg::Command;
 use crate::msg::command::{Copied, Target, Turn};
 use crate::widgets::draw;
@@ -229,18 +229,31 @@ fn act(
             let told = found.map(|change| Intent::Tell(changes::in_full(see, change)));
             return told.into_iter().collect();
         }
+        Command::Open if is_node(view, pane, name.as_deref()) => {
+            let pod = name.unwrap_or_default();
+            return vec![Intent::Explain(Topic::node(&view.id, &pod), None)];
+        }
         Command::Open => {
             let at = here.and_then(|section| sheet.at(pane, section));
             let told = here.zip(at).map(|(section, at)| section.in_full(see, at));
             return told.map(Intent::Tell).into_iter().collect();
         }
         Command::Explain => {
-            return vec![Intent::Explain(Subject::Instance(view.id.clone()), None)];
+            return vec![Intent::Explain(
+                Subject::Instance(view.id.clone()).into(),
+                None,
+            )];
         }
         Command::Copy(copied) => return vec![copy(*copied, see, view, pane, name.as_deref())],
         _ => {}
     }
     Vec::new()
+}
+
+/// Whether a row is about a node that is there.
+fn is_node(view: &InstanceView<'_>, pane: usize, name: Option<&str>) -> bool {
+    let is_it = |node: &NodeView<'_>| name == Some(&*node.id.pod);
+    matches!(pane, LINKS | NODES) && view.nodes.iter().any(is_it)
 }
 
 /// The next replica whose link is not well, or the one before.

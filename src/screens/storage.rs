@@ -228,8 +228,11 @@ impl Storage {
             return Vec::new();
         };
         match command {
-            Command::Open => vec![Intent::Show(id.clone())],
-            Command::Explain => vec![Intent::Explain(Subject::Instance(id.clone()), None)],
+            Command::Open => {
+                let pod = (!row.pod.is_empty()).then(|| Arc::from(row.pod.as_str()));
+                vec![Intent::Show(id.clone(), pod)]
+            }
+            Command::Explain => vec![Intent::Explain(Subject::Instance(id.clone()).into(), None)],
             Command::Copy(Copied::Evidence) => vec![Intent::Copy(
                 Arc::from("evidence"),
                 evidence_text(see, &Subject::Instance(id.clone())),

@@ -35,8 +35,8 @@ impl Popup {
 
     /// The rectangle that the box takes on a screen, frame included.
     pub fn area(&self, screen: Rect) -> Rect {
-        let width = self.width.saturating_add(4).min(screen.width);
-        let height = self.height.saturating_add(2).min(screen.height);
+        let width = whole(self.width.saturating_add(4), screen.width, SCRAP.0);
+        let height = whole(self.height.saturating_add(2), screen.height, SCRAP.1);
         Rect {
             x: screen.x + (screen.width - width) / 2,
             // A little above the middle, where the eye rests.
@@ -113,6 +113,17 @@ impl Popup {
     }
 }
 
+/// Columns and rows of the screen beneath, both sides together, that are no more than scraps.
+const SCRAP: (u16, u16) = (8, 2);
+
+/// So much of what there is, or all where only scraps would be left.
+fn whole(wanted: u16, there: u16, scraps: u16) -> u16 {
+    match there.saturating_sub(wanted) <= scraps {
+        true => there,
+        false => wanted,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -121,9 +132,9 @@ mod tests {
 
     #[test]
     fn it_covers_what_is_beneath_and_nothing_else() {
-        let said = dump::drawn(16, 7, GlyphSet::Unicode, |look, area, buf| {
+        let said = dump::drawn(22, 7, GlyphSet::Unicode, |look, area, buf| {
             for row in draw::rows(area) {
-                draw::line(&[Piece::text("x".repeat(16))], look, row, buf);
+                draw::line(&[Piece::text("x".repeat(22))], look, row, buf);
             }
             let popup = Popup::new("Quit?", 8, 2);
             let inner = popup.render(look, area, buf);
@@ -133,21 +144,36 @@ mod tests {
         });
         assert_eq!(
             said,
-            "xxxxxxxxxxxxxxxx\n\
-             xx┌─ Quit? ──┐xx\n\
-             xx│ y  n     │xx\n\
-             xx│          │xx\n\
-             xx└──── 1/9 ─┘xx\n\
-             xxxxxxxxxxxxxxxx\n\
-             xxxxxxxxxxxxxxxx\n\
+            "xxxxxxxxxxxxxxxxxxxxxx\n\
+             xxxxx┌─ Quit? ──┐xxxxx\n\
+             xxxxx│ y  n     │xxxxx\n\
+             xxxxx│          │xxxxx\n\
+             xxxxx└──── 1/9 ─┘xxxxx\n\
+             xxxxxxxxxxxxxxxxxxxxxx\n\
+             xxxxxxxxxxxxxxxxxxxxxx\n\
              \n\
-             tttttttttttttttt\n\
-             ttooiiiiiiiooott\n\
-             ttopkkkkpppppott\n\
-             ttoppppppppppott\n\
-             ttooooommmmmoott\n\
-             tttttttttttttttt\n\
-             tttttttttttttttt\n"
+             tttttttttttttttttttttt\n\
+             tttttooiiiiiiiooottttt\n\
+             tttttopkkkkpppppottttt\n\
+             tttttoppppppppppottttt\n\
+             tttttooooommmmmoottttt\n\
+             tttttttttttttttttttttt\n\
+             tttttttttttttttttttttt\n"
         );
+    }
+
+    #[test]
+    fn it_leaves_no_scraps_of_what_is_beneath() {
+        let screen = Rect::new(0, 1, 80, 22);
+        for (width, height, wanted) in [
+            (30, 1, Rect::new(23, 7, 34, 3)),
+            // Beside it something can be read, or nothing is left.
+            (67, 10, Rect::new(4, 4, 71, 12)),
+            (68, 10, Rect::new(0, 4, 80, 12)),
+            (30, 18, Rect::new(23, 1, 34, 22)),
+            (200, 100, screen),
+        ] {
+            assert_eq!(Popup::new("", width, height).area(screen), wanted);
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! One line of parts that leave in order of their priority when there is no room: the context strip and the footer.
 
+use std::borrow::Cow;
+
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
@@ -17,6 +19,8 @@ pub struct Segment {
     pub right: bool,
     /// It is one of several of a kind: where it is left out, it is counted in a `+2` behind those that are shown.
     pub counted: bool,
+    /// Where it has no room in full, its words are cut to what room there is, down to so many columns.
+    pub least: Option<usize>,
 }
 
 impl Segment {
@@ -27,7 +31,15 @@ impl Segment {
             priority: 0,
             right: false,
             counted: false,
+            least: None,
         }
+    }
+
+    /// The same, cut rather than left out, as long as so many columns of it are there.
+    #[must_use]
+    pub fn at_least(mut self, columns: usize) -> Self {
+        self.least = Some(columns);
+        self
     }
 
     /// The same, counted where it is left out.
@@ -56,8 +68,20 @@ impl Segment {
     }
 }
 
-/// `1-5` for digits that follow each other, else all of them: `g/G`.
+/// `1-5` for digits that follow each other, the key that they begin with of sequences of letters (`i` of `ip` and `ic`),
+/// else all of them: `g/G`.
 fn range(keys: &[&str]) -> String {
+    let begin = |key: &&str| {
+        let mut letters = key.chars();
+        let begin = letters.next().filter(|_| key.chars().count() == 2);
+        begin.filter(|_| letters.all(char::is_alphabetic))
+    };
+    if let [first, _, ..] = keys
+        && let Some(common) = begin(first)
+        && keys.iter().all(|key| begin(key) == Some(common))
+    {
+        return common.to_string();
+    }
     let digit = |key: &&str| key.parse::<u8>().ok().filter(|digit| *digit < 10);
     let digits: Option<Vec<u8>> = keys.iter().map(digit).collect();
     let follow = |digits: &Vec<u8>| {
@@ -130,7 +154,8 @@ impl Strip {
         let Some(row) = draw::rows(area).next() else {
             return;
         };
-        let kept = self.kept(usize::from(row.width));
+        let kept = self.kept(usize::from(row.width), look.glyph(Glyph::Ellipsis));
+        let kept: Vec<&Segment> = kept.iter().map(|(_, segment)| segment.as_ref()).collect();
         let more = self.more(&kept);
         let (right, mut left): (Vec<_>, Vec<_>) = kept.into_iter().partition(|s| s.right);
         left.extend(more.as_ref());
@@ -164,27 +189,68 @@ impl Strip {
         draw::line(&pieces, look, room, buf);
     }
 
-    /// The segments for which there is room.
-    fn kept(&self, columns: usize) -> Vec<&Segment> {
-        let mut kept: Vec<&Segment> = self.segments.iter().filter(|s| s.width() > 0).collect();
-        let with_more = |kept: &[&Segment]| {
-            let more = self.more(kept);
-            let all: Vec<&Segment> = kept.iter().copied().chain(more.as_ref()).collect();
-            self.width(&all)
-        };
-        while with_more(&kept) > columns {
+    /// The segments for which there is room, with their places. What had to go for another one comes back where there is
+    /// room for it once more has gone.
+    fn kept(&self, columns: usize, ellipsis: &str) -> Vec<(usize, Cow<'_, Segment>)> {
+        let mut kept: Vec<(usize, Cow<'_, Segment>)> = self
+            .segments
+            .iter()
+            .map(Cow::Borrowed)
+            .enumerate()
+            .filter(|(_, s)| s.width() > 0)
+            .collect();
+        let mut left_out = Vec::new();
+        while self.width_with_more(&kept) > columns {
             let worst = kept
                 .iter()
                 .enumerate()
-                .filter(|(_, s)| s.priority > 0)
-                .max_by_key(|(i, s)| (s.priority, *i))
-                .map(|(i, _)| i);
+                .filter(|(_, (_, s))| s.priority > 0)
+                .max_by_key(|(_, (place, s))| (s.priority, *place))
+                .map(|(at, _)| at);
             match worst {
-                Some(i) => kept.remove(i),
+                Some(at) => left_out.push(kept.remove(at)),
                 None => break,
             };
         }
+        left_out.sort_by_key(|(place, segment)| (segment.priority, *place));
+        // Of those that are counted, what is well is not shown where what is not has no room.
+        let mut missing: Option<u8> = None;
+        for (place, segment) in left_out {
+            if segment.counted && missing.is_some_and(|other| other < segment.priority) {
+                continue;
+            }
+            let at = kept.partition_point(|(other, _)| *other < place);
+            kept.insert(at, (place, segment.clone()));
+            let over = self.width_with_more(&kept).saturating_sub(columns);
+            if over == 0 {
+                continue;
+            }
+            kept.remove(at);
+            if segment.counted {
+                missing.get_or_insert(segment.priority);
+            }
+            let room = segment.width().saturating_sub(over);
+            if let Some(least) = segment.least
+                && let [only] = segment.pieces.as_slice()
+                && room >= least.max(1)
+            {
+                let text = draw::fit_words(&only.text, room, ellipsis).into_owned();
+                let pieces = vec![Piece::new(text, only.tone)];
+                let cut = Segment {
+                    pieces,
+                    ..segment.as_ref().clone()
+                };
+                kept.insert(at, (place, Cow::Owned(cut)));
+            }
+        }
         kept
+    }
+
+    fn width_with_more(&self, kept: &[(usize, Cow<'_, Segment>)]) -> usize {
+        let kept: Vec<&Segment> = kept.iter().map(|(_, segment)| segment.as_ref()).collect();
+        let more = self.more(&kept);
+        let all: Vec<&Segment> = kept.iter().copied().chain(more.as_ref()).collect();
+        self.width(&all)
     }
 
     /// How many of those that are counted are left out; nothing where all are there.
@@ -233,6 +299,37 @@ mod tests {
     }
 
     #[test]
+    fn what_went_for_another_part_comes_back_where_that_has_gone() {
+        let strip = Strip::new(vec![
+            Segment::new(vec!["infra".into()]),
+            Segment::new(vec!["op 2/2".into()]).priority(6),
+            Segment::new(vec!["apps unreachable".into()]).priority(1),
+            Segment::new(vec!["(no answer from its API server)".into()])
+                .priority(5)
+                .at_least(12),
+        ]);
+        for (width, wanted) in [
+            (
+                80,
+                "infra  op 2/2  apps unreachable  (no answer from its API server)",
+            ),
+            (
+                56,
+                "infra  apps unreachable  (no answer from its API server)",
+            ),
+            (55, "infra  apps unreachable  (no answer from its API…"),
+            (38, "infra  apps unreachable  (no answer…"),
+            (36, "infra  op 2/2  apps unreachable"),
+            (30, "infra  apps unreachable"),
+        ] {
+            let said = dump::drawn(width, 1, GlyphSet::Unicode, |look, area, buf| {
+                strip.render(look, area, buf);
+            });
+            assert_eq!(said.lines().next(), Some(wanted), "{width}");
+        }
+    }
+
+    #[test]
     fn parts_leave_by_priority_and_the_rest_is_cut() {
         for (width, wanted) in [
             (34, "infra●  │  op 2/2  │  apps  LOCKED"),
@@ -266,7 +363,8 @@ mod tests {
             (41, "darner  infra  apps  edge down  READ-ONLY"),
             (40, "darner  infra  apps  edge down READ-ONLY"),
             (39, "darner  infra  edge down  +1  READ-ONLY"),
-            (37, "darner  edge down  +2       READ-ONLY"),
+            (37, "darner  apps  edge down  +1 READ-ONLY"),
+            (36, "darner  edge down  +2      READ-ONLY"),
             (31, "darner  edge down  +2 READ-ONLY"),
             (30, "darner  +3           READ-ONLY"),
         ] {

@@ -26,6 +26,8 @@ pub struct Snapshots {
     pub file: String,
     /// A failure after the last success: when, and what was said.
     pub failure: Option<(Timestamp, String)>,
+    /// The last one was made when the schedule wanted one; `None` where that cannot be told. Somebody may save by hand.
+    pub by_schedule: Option<bool>,
     /// How old the last one is.
     pub age: Age,
 }
@@ -69,6 +71,7 @@ pub fn snapshots(
         last: None,
         file: String::new(),
         failure: None,
+        by_schedule: None,
         age: Age::Unscheduled,
     };
     let is_replica = node
@@ -117,6 +120,16 @@ pub fn snapshots(
         snapshots.age = Age::Unknown;
         return snapshots;
     };
+    snapshots.by_schedule = saved_at(&known.value).and_then(|at| {
+        let took = known
+            .value
+            .last_save_took
+            .and_then(|s| i64::try_from(s).ok());
+        let latest = SLACK.saturating_add(took.unwrap_or(0));
+        // Clocks differ, and it is told with the second in which it ended.
+        let due = cron.before(moved(at, SLACK))?;
+        Some(at.as_second().saturating_sub(due.as_second()) <= latest)
+    });
     let uptime = engine
         .and_then(|engine| engine.server.as_ref())
         .and_then(|server| Some((server.value.uptime?, server.at)));

@@ -519,3 +519,39 @@ fn an_engine_that_has_another_schedule_is_told() {
         );
     }
 }
+
+#[test]
+fn a_snapshot_off_its_schedule_is_told_as_such() {
+    // It is 12:00 sharp.
+    for (cron, saved, took, wanted) in [
+        ("0 * * * *", "2026-01-02T11:00:02Z", None, Some(true)),
+        ("0 * * * *", "2026-01-02T10:59:10Z", None, Some(true)),
+        ("0 * * * *", "2026-01-02T11:20:00Z", None, Some(false)),
+        // It began in time.
+        ("0 * * * *", "2026-01-02T11:20:00Z", Some(1_190), Some(true)),
+        ("*/30 * * * *", "2026-01-02T11:35:11Z", Some(2), Some(false)),
+        ("x", "2026-01-02T11:00:02Z", None, None),
+    ] {
+        let mut f = stored(
+            |dragonfly| {
+                dragonfly.snapshot = Some(Snapshot {
+                    cron: Some(cron.to_owned()),
+                    ..Snapshot::default()
+                });
+            },
+            &[],
+            vec![],
+            None,
+        );
+        let said = Persistence {
+            last_save: Some(at(saved)),
+            last_file: "dump.dfs".to_owned(),
+            last_save_took: took,
+            ..Persistence::default()
+        };
+        f.answers("orders-0", Probe::Persistence(said), now());
+        let view = f.world.instance(&f.id).unwrap();
+        let told = snapshots(&view, Some(&view.nodes[0]), now());
+        assert_eq!(told.by_schedule, wanted, "{cron} {saved} {took:?}");
+    }
+}

@@ -222,7 +222,7 @@ fn next(instance: &Instance<'_>, revision: &str, version: Version) -> Waiting {
         let sentence = match to {
             Some(to) => format!(
                 "the takeover by {} from {name}, the last old pod; the operator gives up waiting after 10 s, the server \
-                 only after 10,000 (op#582)",
+                 only after 10,000 s (op#582)",
                 to.name()
             ),
             None => format!(

@@ -494,7 +494,7 @@ fn every_gate_of_a_rollout() {
             rolling,
             "v1.6.1",
             "rollout 5/6: the takeover by orders-1 from orders-0, the last old pod; the operator gives up waiting after 10 s, \
-             the server only after 10,000 (op#582)",
+             the server only after 10,000 s (op#582)",
         ),
         (
             "the end",

@@ -1,12 +1,14 @@
 //! The attention list: every finding about what is shown, worst first and then oldest.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::checks::{Finding, Since, Subject};
-use crate::domain::{InstanceId, Kind};
-use crate::screens::parts::{See, finding_sign, finding_tone};
+use super::row::Aged;
+use crate::checks::{Explanation, Finding, Since, State, Subject};
+use crate::domain::{InstanceId, Kind, NodeId};
+use crate::screens::parts::{Field, Measure, See, Sieved, finding_sign, finding_tone};
 use crate::settings::{Glyph, Tone};
 use crate::widgets::{Column, Piece, Row, draw};
 
@@ -17,6 +19,8 @@ pub(super) struct Notice {
     /// What it is called here, see [`Namesakes::name`].
     pub name: String,
     pub check: &'static str,
+    /// The pod that it speaks of, the first of several.
+    pub pod: Option<Arc<str>>,
     pub sign: Glyph,
     pub tone: Tone,
     pub sentence: String,
@@ -30,6 +34,7 @@ impl Notice {
             name: namesakes.name(&finding.subject),
             subject: finding.subject.clone(),
             check: finding.check,
+            pod: finding.about.first().map(|pod| Arc::from(pod.as_str())),
             sign: finding_sign(finding),
             tone: finding_tone(finding),
             sentence: finding.sentence.clone(),
@@ -37,9 +42,47 @@ impl Notice {
         }
     }
 
+    /// As the filter sees it, with the row of what it is about, where that has one.
+    pub fn sieved<'a>(&'a self, row: Option<Aged<'a>>) -> impl Sieved + use<'a> {
+        let own = row.as_ref().map_or("", |aged| aged.text());
+        let text = format!("{} {} {} {own}", self.name, self.sentence, self.check);
+        Words {
+            text: text.to_lowercase(),
+            notice: self,
+            row,
+        }
+    }
+
     /// The same finding, whatever its words are by now.
     pub fn is(&self, subject: &Subject, check: &str) -> bool {
         self.subject == *subject && self.check == check
+    }
+}
+
+struct Words<'a> {
+    text: String,
+    notice: &'a Notice,
+    row: Option<Aged<'a>>,
+}
+
+impl Sieved for Words<'_> {
+    fn text(&self) -> &str {
+        &self.text
+    }
+
+    fn field(&self, field: Field) -> &str {
+        match (&self.row, field) {
+            (Some(row), field) => row.field(field),
+            // A context whose instances have the rows.
+            (None, Field::Context) => self.notice.subject.context().as_str(),
+            // Everything that needs attention is ill, and called as its check is.
+            (None, Field::State) => "ill",
+            (None, _) => "",
+        }
+    }
+
+    fn figure(&self, measure: Measure) -> Option<f64> {
+        self.row.as_ref()?.figure(measure)
     }
 }
 
@@ -115,13 +158,24 @@ pub(crate) fn evidence_text(see: &See<'_>, subject: &Subject) -> String {
     let Some(judgement) = see.board.subject(subject) else {
         return String::new();
     };
-    let mut text = match subject {
+    let name = match subject {
         Subject::Context(id) => format!("context {id}"),
         Subject::Operator(id) => format!("operator of context {id}"),
         Subject::Instance(id) => format!("{id} in context {}", id.context),
     };
-    text.push_str(&format!(": {} at {}\n", judgement.word(), at(see.now)));
-    for finding in &judgement.findings {
+    written(see, &name, judgement.word(), &judgement.findings)
+}
+
+/// The findings that speak of one node with their evidence, as text for a ticket.
+pub(crate) fn evidence_of_node(see: &See<'_>, node: &NodeId, told: &Explanation) -> String {
+    let word = told.state.map_or("not judged yet", State::word);
+    let name = format!("{node} in context {}, of an instance that is", node.context);
+    written(see, &name, word, &told.findings)
+}
+
+fn written(see: &See<'_>, name: &str, word: &str, findings: &[Finding]) -> String {
+    let mut text = format!("{name}: {word} at {}\n", at(see.now));
+    for finding in findings {
         text.push_str(&format!(
             "- {} ({}, check {}, {} {})\n",
             finding.sentence,
@@ -164,13 +218,17 @@ pub(super) fn is_known(see: &See<'_>) -> bool {
 }
 
 /// The rule's words at the right of the list.
-pub(super) fn summary(see: &See<'_>, all: usize) -> Vec<Piece> {
+pub(super) fn summary(see: &See<'_>, shown: usize, all: usize) -> Vec<Piece> {
     match all {
         0 if !is_known(see) => vec![Piece::new(see.sign(Glyph::Unknown), Tone::Unknown)],
         0 => vec![Piece::new(
             format!("{} nothing", see.sign(Glyph::Healthy)),
             Tone::Healthy,
         )],
+        all if shown < all => vec![
+            Piece::new(format!("the filter shows {shown}, "), Tone::Accent),
+            Piece::muted(format!("{all} in all")),
+        ],
         1 => vec![Piece::muted("1 finding")],
         n => vec![Piece::muted(format!("{n} findings"))],
     }

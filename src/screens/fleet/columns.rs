@@ -57,6 +57,11 @@ pub(super) fn columns(fit: Fit) -> Vec<Column> {
             };
             (name, name, place)
         }
+        // How old figures are takes room away from names, not from figures nor from the word for what is wrong.
+        false if fit.any_old => {
+            let place = own_part(longest_context, fit.shared).clamp(9, PLACE);
+            (18, 18, place)
+        }
         false => (20, 23, PLACE),
     };
     // A pod is called by its instance's name, a dash and a number; before it stands a sign where it is not certain.
@@ -76,8 +81,12 @@ pub(super) fn columns(fit: Fit) -> Vec<Column> {
         .firm(name)
         .cut_middle()
         .pinned();
+    let state = Column::new("state", "STATE").width(17, 19).pinned();
     vec![
-        Column::new("state", "STATE").width(17, 19).pinned(),
+        match fit.any_old && !fit.narrow {
+            true => state.width(14, 19).firm(19),
+            false => state,
+        },
         Column::figure("since", "SINCE", 6, 1),
         context,
         instance,
@@ -90,7 +99,8 @@ pub(super) fn columns(fit: Fit) -> Vec<Column> {
         Column::figure("sync", "SYNC", 6, 2),
         // Journal records, the unit that the engine counts in.
         Column::figure("lag", "LAG rec", 7, 3),
-        Column::figure("mem", "MEM", 13, 3),
+        // What the engine uses, held against its limit; what is resident stands with each node.
+        Column::figure("mem", "MEM USED", 13, 3),
         Column::figure("ops", "OPS/S", 6, 6),
         Column::figure("as-of", "AS OF", 6, as_of_first),
         Column::figure("keys", "KEYS", 6, 7),
@@ -237,6 +247,11 @@ mod tests {
 
     /// The columns that are shown, with the width of those that may be cut.
     fn shown(width: u16, contexts: &[&str], instance: &str, state: &str) -> String {
+        aged(false, width, contexts, instance, state)
+    }
+
+    /// The same, where figures of some are old.
+    fn aged(any_old: bool, width: u16, contexts: &[&str], instance: &str, state: &str) -> String {
         let wide = |text: &str| u16::try_from(text.chars().count()).unwrap_or(u16::MAX);
         let longest = contexts.iter().map(|name| wide(name)).max().unwrap_or(0);
         let name = instance.rsplit('/').next().unwrap_or_default();
@@ -244,6 +259,7 @@ mod tests {
             longest: (longest, wide(instance), wide(name)),
             several_contexts: contexts.len() > 1,
             narrow: width < WIDE,
+            any_old,
             ..Fit::default()
         });
         let mut held = vec![0; columns.len()];
@@ -329,6 +345,31 @@ mod tests {
         ] {
             let told = shown(width, contexts, instance, state);
             assert_eq!(told, wanted, "{width} {contexts:?} {state}");
+        }
+    }
+
+    #[test]
+    fn how_old_figures_are_takes_no_figure_away() {
+        let contexts = &["lab-infra", "lab-apps"];
+        for (width, state, wanted) in [
+            (
+                120,
+                "healthy",
+                "state+14 since context+9 instance+23 master+11 nodes sync lag mem as-of",
+            ),
+            (
+                120,
+                "service elsewhere",
+                "state+19 since context+9 instance+18 master+11 nodes sync lag mem as-of",
+            ),
+            (
+                100,
+                "service elsewhere",
+                "state+19 since context+9 instance+22 master+11 nodes sync as-of",
+            ),
+        ] {
+            let told = aged(true, width, contexts, "dragonfly-system/dragonfly", state);
+            assert_eq!(told, wanted, "{width} {state}");
         }
     }
 }

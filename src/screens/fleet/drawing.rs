@@ -193,7 +193,7 @@ impl Fleet {
         let len = self.notices.len();
         Panel::new("Attention")
             .focused(focused)
-            .right(attention::summary(see, len))
+            .right(attention::summary(see, len, self.noticed_of))
             .place(self.attention.place(len, see.sign(Glyph::Dash)))
             .render(&see.look, area, buf);
         inner
@@ -214,6 +214,9 @@ impl Fleet {
                 .unwrap_or_default()
         };
         let empty = match attention::is_known(see) {
+            _ if self.noticed_of > 0 => {
+                "nothing that needs attention matches the filter (esc clears it)"
+            }
             true => "nothing needs attention",
             false => "nothing is known yet",
         };

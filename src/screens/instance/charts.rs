@@ -44,7 +44,12 @@ pub(super) fn view(see: &See<'_>, view: &InstanceView<'_>, area: Rect, buf: &mut
     let charts: [(&str, &Series, Format<'_>, Option<u64>); 3] = [
         ("ops", &engine.ops, &rate, None),
         // Up to the limit, so that the height tells how full it is.
-        ("memory", &engine.used, &bytes, limit.filter(|max| *max > 0)),
+        (
+            "memory used",
+            &engine.used,
+            &bytes,
+            limit.filter(|max| *max > 0),
+        ),
         ("lag", &engine.lag, &records, None),
     ];
     let now = see.now.as_second();

@@ -21,6 +21,7 @@ pub(super) fn columns(view: &InstanceView<'_>) -> Vec<Column> {
         true => u16::try_from(WAS_MASTER.len()).unwrap_or(u16::MAX),
         false => 0,
     };
+    let far = view.nodes.iter().any(has_far_rss);
     // A reason for not running is told whole where there is room.
     let pods = view.nodes.iter();
     let pods = pods.map(|node| draw::width(&pod_cell(&node.pod.value).text));
@@ -41,7 +42,9 @@ pub(super) fn columns(view: &InstanceView<'_>) -> Vec<Column> {
         Column::new("link", "LINK").width(14, 26).fill().priority(1),
         // Journal records, the unit that the engine counts in.
         Column::figure("lag", "LAG rec", 7, 2),
-        Column::figure("memory", "MEMORY", 13, 3),
+        // What is used, held against `maxmemory`, and what is resident, which decides whether clients are taken.
+        Column::figure("memory", "MEM USED", 13, 3),
+        Column::figure("rss", "RSS", 8, if far { 2 } else { 6 }),
         Column::figure("ops", "OPS/S", 6, 4),
         Column::new("restarts", "RESTARTS")
             .width(8, 14)
@@ -80,10 +83,6 @@ pub(super) fn cells(see: &See<'_>, view: &InstanceView<'_>, node: &NodeView<'_>)
     let memory = engine.and_then(|e| {
         let memory = &e.memory.as_ref()?.value;
         let used = memory.used?;
-        if let Some(rss) = memory.rss.filter(|rss| is_far(*rss, used)) {
-            let rss = text::bytes(rss);
-            return Some(format!("rss {rss:>8}"));
-        }
         let percent = memory.max.filter(|max| *max > 0).and_then(|max| {
             // Rounded as the figures of the whole instance are.
             let percent = (u128::from(used) * 100 + u128::from(max) / 2) / u128::from(max);
@@ -91,6 +90,7 @@ pub(super) fn cells(see: &See<'_>, view: &InstanceView<'_>, node: &NodeView<'_>)
         });
         Some(memory_words(used, percent))
     });
+    let rss = engine.and_then(|e| e.memory.as_ref()?.value.rss);
     let offset = engine.and_then(|e| e.follower()?.offset);
     let age = pod.meta.created.map(|at| see.age_in(view.context, at));
     Row::new(vec![
@@ -102,6 +102,13 @@ pub(super) fn cells(see: &See<'_>, view: &InstanceView<'_>, node: &NodeView<'_>)
         link(see, view, node),
         lag(see, view, node),
         answer(Question::Memory, memory),
+        match (
+            answer(Question::Memory, rss.map(text::bytes)),
+            has_far_rss(node),
+        ) {
+            (told, true) if told.tone != Tone::Stale => Piece::new(told.text, Tone::Degraded),
+            (told, _) => told,
+        },
         answer(
             Question::Stats,
             engine.and_then(|e| Some(text::count(e.stats.as_ref()?.value.ops?))),
@@ -117,6 +124,13 @@ pub(super) fn cells(see: &See<'_>, view: &InstanceView<'_>, node: &NodeView<'_>)
         pod.machine.clone().map_or_else(dash, Piece::muted),
     ])
     .stale(view.node_stale_since(node).is_some())
+}
+
+/// See [`is_far`].
+fn has_far_rss(node: &NodeView<'_>) -> bool {
+    let memory = node.engine.and_then(|engine| engine.memory.as_ref());
+    let told = memory.and_then(|known| known.value.rss.zip(known.value.used));
+    told.is_some_and(|(rss, used)| is_far(rss, used))
 }
 
 /// Whether resident memory is so far above what is used that it, and not what is used, decides whether clients are taken:

@@ -18,10 +18,10 @@ pub(super) fn section<'a>(see: &See<'_>) -> Section<'a> {
         .map(|context| (context.id.to_string(), row(see, context)))
         .collect();
     let with = rows.iter().filter(|(_, row)| !row.spans).count();
-    let noun = if with == 1 { "operator" } else { "operators" };
+    let untold = contexts(see).filter(|context| is_untold(context)).count();
     Section {
         leads: true,
-        right: vec![Piece::muted(format!("{with} {noun}"))],
+        right: summary(with, untold),
         columns: vec![
             Column::new("context", "CONTEXT").width(10, 16),
             Column::new("operator", "OPERATOR")
@@ -39,6 +39,27 @@ pub(super) fn section<'a>(see: &See<'_>) -> Section<'a> {
         ],
         empty: see.hint.unwrap_or("no context is open").to_owned(),
         ..Section::of("operators", "Operator", rows)
+    }
+}
+
+/// Whether it has an operator cannot be told at present.
+fn is_untold(context: &ContextWorld) -> bool {
+    let kind = Kind::OperatorDeployment;
+    let is_unread = denied(context, kind).is_some() || !context.has_listed(kind);
+    !context.is_live() || context.operators.is_empty() && is_unread
+}
+
+/// How many operators there are, as far as that is known: of a context that is not followed nothing is counted.
+fn summary(known: usize, untold: usize) -> Vec<Piece> {
+    let noun = if known == 1 { "operator" } else { "operators" };
+    let contexts = if untold == 1 { "context" } else { "contexts" };
+    match (known, untold) {
+        (known, 0) => vec![Piece::muted(format!("{known} {noun}"))],
+        (0, _) => vec![Piece::new("operators not known", Tone::Unknown)],
+        (known, untold) => vec![
+            Piece::muted(format!("{known} {noun}")),
+            Piece::new(format!(", not known in {untold} {contexts}"), Tone::Unknown),
+        ],
     }
 }
 

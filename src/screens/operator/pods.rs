@@ -48,7 +48,11 @@ pub(super) fn section<'a>(see: &See<'_>, context: &ContextWorld) -> Section<'a> 
 
 fn row(see: &See<'_>, context: &ContextWorld, held: &Held<Pod>, leads: bool) -> Row {
     let pod = &held.value;
-    let (sign, word, tone) = state(pod);
+    let (sign, word, tone) = match (state(pod), context.is_live()) {
+        (now, true) => now,
+        // Nobody vouches for it any more.
+        ((_, word, _), false) => (Glyph::Unknown, format!("was {word}"), Tone::Unknown),
+    };
     let restarts = pod.restarts();
     let dash = || Piece::muted(see.sign(Glyph::Dash));
     let end = pod
@@ -77,9 +81,10 @@ fn row(see: &See<'_>, context: &ContextWorld, held: &Held<Pod>, leads: bool) -> 
     Row::new(vec![
         Piece::text(pod.meta.name.to_string()),
         Piece::new(format!("{} {word}", see.sign(sign)), tone),
-        match leads {
-            true => Piece::new("leads", Tone::Master),
-            false => Piece::default(),
+        match (leads, context.is_live()) {
+            (true, true) => Piece::new("leads", Tone::Master),
+            (true, false) => Piece::new("led", Tone::Unknown),
+            (false, _) => Piece::default(),
         },
         Piece::new(
             restarts.to_string(),

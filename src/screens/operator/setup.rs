@@ -61,9 +61,14 @@ pub(super) fn section<'a>(see: &See<'_>, context: &ContextWorld) -> Section<'a> 
     let rows = lines
         .into_iter()
         .map(|line| {
+            // What is as of before the connection was lost is well no more, nor ill.
+            let sign = match (line.sign, context.is_live()) {
+                (Glyph::Healthy, false) => Glyph::Unknown,
+                (sign, _) => sign,
+            };
             let cells = vec![
                 Piece::muted(line.what),
-                Piece::new(format!("{} {}", see.sign(line.sign), line.text), line.tone),
+                Piece::new(format!("{} {}", see.sign(sign), line.text), line.tone),
             ];
             (
                 line.what.to_owned(),

@@ -117,10 +117,12 @@ fn row(
         Glyph::Warning => Tone::Degraded,
         _ => Tone::Syncing,
     };
-    let mut then: Vec<&str> = waits.iter().map(|one| one.sentence.as_str()).collect();
+    let then: Vec<&str> = waits.iter().map(|one| one.sentence.as_str()).collect();
+    let mut then = then.join("; then ");
     let ill = judged.filter(|judged| first.gate == Gate::Nothing && judged.state.is_ill());
-    let but = ill.map(|judged| format!("but: {}", judged.word()));
-    then.extend(but.as_deref());
+    if let Some(judged) = ill {
+        then.push_str(&format!("; but: {}", judged.word()));
+    }
     let dragonfly = context.dragonflies.get(&id.namespace, &id.name);
     let phase = dragonfly.and_then(|held| held.value.phase.clone());
     // Since when the operator is as it is, the board remembers; what is worked out here knows only now.
@@ -143,7 +145,7 @@ fn row(
             if narrowed { Tone::Accent } else { Tone::Text },
         ),
         Piece::new(format!("{} {}", see.sign(sign), first.gate.word()), tone),
-        Piece::new(then.join("; then "), tone),
+        Piece::new(then, tone),
         Piece::muted(since.unwrap_or_default()),
         Piece::muted(phase.unwrap_or_else(|| "no phase".to_owned())),
     ])

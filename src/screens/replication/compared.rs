@@ -1,5 +1,6 @@
 //! The last comparison of the nodes' data, and its age: the only thing that tells silent divergence.
 
+use crate::domain::comparison::Changed;
 use crate::domain::{Compared, InstanceView, text};
 use crate::screens::parts::{Section, See};
 use crate::settings::{Glyph, Tone};
@@ -19,6 +20,8 @@ pub(super) fn section<'a>(see: &'a See<'a>, view: &'a InstanceView<'a>) -> Secti
     ];
     let mut section = Section {
         columns,
+        // What has changed since is told whole.
+        lines: 3,
         empty: "never compared: i c compares 200 keys of the nodes; it alone tells whether they hold the same data".to_owned(),
         ..Section::of("compared", "Data compared", Vec::new())
     };
@@ -26,9 +29,15 @@ pub(super) fn section<'a>(see: &'a See<'a>, view: &'a InstanceView<'a>) -> Secti
         return section;
     };
     let age = see.age(known.at);
+    let mut was = Vec::new();
     match &known.value {
         Err(fault) => section.empty = format!("could not be compared {age} ago: {}", fault.message),
         Ok(made) => {
+            was = view.changed_since(made, known.at);
+            let of_master = was.iter().any(|one| one.pod == made.master);
+            let is_past = |node: &Compared| {
+                of_master || !view.context.is_live() || was.iter().any(|one| one.pod == node.pod)
+            };
             let mut rows = vec![(
                 made.master.to_string(),
                 sampled(made.sampled, made.too_large, &made.master, made.keys),
@@ -36,16 +45,31 @@ pub(super) fn section<'a>(see: &'a See<'a>, view: &'a InstanceView<'a>) -> Secti
             rows.extend(
                 made.nodes
                     .iter()
-                    .map(|node| (node.pod.to_string(), cells(see, node))),
+                    .map(|node| (node.pod.to_string(), cells(see, node, is_past(node)))),
             );
+            if let Some(text) = outdated(&was) {
+                rows.insert(0, (String::new(), Row::new(vec![text]).spanning()));
+            }
             let of = Section::of("compared", "", rows);
             section.len = of.len;
             section.name = of.name;
             section.row = of.row;
         }
     }
-    section.right = vec![Piece::muted(format!("{age} ago"))];
+    section.right = match was.is_empty() {
+        true => vec![Piece::muted(format!("{age} ago"))],
+        false => vec![Piece::new(format!("as of {age} ago"), Tone::Stale)],
+    };
     section
+}
+
+/// That it tells of the past, and what has changed since; nothing while nothing has.
+fn outdated(was: &[Changed]) -> Option<Piece> {
+    let what = Changed::words(was);
+    (!was.is_empty()).then(|| {
+        let text = format!("since then {what}; i c compares anew");
+        Piece::new(text, Tone::Unknown)
+    })
 }
 
 /// The node whose keys were sampled.
@@ -65,9 +89,11 @@ fn sampled(keys: usize, too_large: usize, master: &str, all: Option<u64>) -> Row
     ])
 }
 
-fn cells(see: &See<'_>, node: &Compared) -> Row {
+fn cells(see: &See<'_>, node: &Compared, is_past: bool) -> Row {
     let ill = node.different + node.missing > 0;
     let (sign, word, tone) = match (&node.fault, ill) {
+        (Some(_) | None, true) if is_past => (Glyph::Unknown, "was diverged", Tone::Unknown),
+        (None, false) if is_past => (Glyph::Unknown, "was the same", Tone::Unknown),
         (_, true) => (Glyph::Broken, "diverged", Tone::Broken),
         (Some(_), false) => (Glyph::Unknown, "not to the end", Tone::Unknown),
         (None, false) => (Glyph::Healthy, "the same", Tone::Healthy),
@@ -90,4 +116,5 @@ fn cells(see: &See<'_>, node: &Compared) -> Row {
         Piece::text(node.keys.map(text::count).unwrap_or_default()),
         Piece::muted(why),
     ])
+    .stale(is_past)
 }

@@ -10,8 +10,6 @@ use crate::screens::parts::{Section, See};
 use crate::settings::{Glyph, Tone};
 use crate::widgets::{Column, Piece, Row};
 
-/// Seconds over which a rate is taken.
-const LATELY: i64 = 30;
 /// Shards whose offsets are written out.
 const SHARDS: usize = 16;
 
@@ -48,13 +46,14 @@ fn columns(names: u16, keys: u16) -> Vec<Column> {
             .firm(16)
             .cut_middle()
             .pinned(),
-        Column::new("role", "ROLE").width(8, 18),
-        Column::new("data", "DATA SET").width(9, 26),
+        Column::new("role", "ROLE").width(7, 18),
+        Column::new("data", "DATA SET").width(8, 26),
         figure("offset", "OFFSET", 11, 20, 1),
-        figure("grows", "GROWS", 8, 8, 2),
+        figure("grows", "GROWS", 7, 8, 2),
         // A number in full is not cut.
-        figure("keys", "KEYS", keys.max(6), 8, 2),
-        Column::new("port", "DATA PORT").width(10, 30).priority(1),
+        figure("keys", "KEYS", keys.max(6), 8, 1),
+        // `wants a password`.
+        Column::new("port", "DATA PORT").width(16, 30).priority(1),
         Column::new("since", "ROLE SINCE").width(10, 16).priority(4),
         Column::new("psync", "PSYNCS").width(6, 14).priority(5),
         Column::new("shards", "JOURNAL BY SHARD")
@@ -117,8 +116,9 @@ fn cells(see: &See<'_>, view: &InstanceView<'_>, node: &NodeView<'_>) -> Row {
         .filter(|_| is_master)
         .and_then(|engine| Some(engine.offsets.as_ref()?.at));
     let grows = series
-        .and_then(|series| series.rate(LATELY))
-        .map(|rate| format!("{}/s", text::count(rate.max(0.0).round() as u64)));
+        // From one answer to the next, as the chart beneath draws it.
+        .and_then(|series| series.growth().last())
+        .map(|(_, rate)| format!("{}/s", text::count(rate)));
     let psync = engine.and_then(|e| {
         let follower = e.follower()?;
         let done = follower.psync_successes?;
@@ -239,7 +239,7 @@ fn port(tried: &DataPort) -> (String, Tone) {
             return (format!("usable {millis} ms"), Tone::Healthy);
         }
         Found::Loading => ("-LOADING", Tone::Broken),
-        Found::PasswordWanted => ("wants a password (i p)", Tone::Unknown),
+        Found::PasswordWanted => ("wants a password", Tone::Unknown),
         Found::WrongPassword => ("refuses our password", Tone::Degraded),
         Found::ClosedAtOnce => ("closes at once", Tone::Broken),
         Found::Refused(_) => ("refused", Tone::Broken),

@@ -206,7 +206,12 @@ fn snapshots(see: &See<'_>, row: &StoreRow) -> Vec<Line> {
         Age::Good => (
             Glyph::Healthy,
             Tone::Text,
-            format!("snapshots {cron} (UTC){next}; {last}, as scheduled"),
+            match told.by_schedule {
+                Some(false) => format!(
+                    "snapshots {cron} (UTC){next}; {last}, off its schedule, of which none was missed"
+                ),
+                _ => format!("snapshots {cron} (UTC){next}; {last}, as scheduled"),
+            },
         ),
         Age::Missed => (
             Glyph::Warning,

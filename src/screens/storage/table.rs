@@ -21,6 +21,12 @@ pub(super) fn section<'a>(
 ) -> Section<'a> {
     let rows = || known.values().flatten();
     let several = see.world.shown_contexts().count() > 1;
+    let drift = Column::new("drift", "DRIFT").width(5, 5).right();
+    // A column of nothing takes no room from names.
+    let drift = match rows().any(|row| !row.drift.is_empty()) {
+        true => drift,
+        false => drift.priority(1),
+    };
     let mut columns = Vec::new();
     if several {
         columns.push(Column::new("context", "CONTEXT").width(7, 14).priority(6));
@@ -63,7 +69,7 @@ pub(super) fn section<'a>(
             .priority(3),
         // `✖ save failed`.
         Column::new("saved", "LAST SAVE").width(13, 14),
-        Column::new("drift", "DRIFT").width(5, 5).right(),
+        drift,
     ]);
     Section {
         leads: true,
@@ -189,7 +195,7 @@ pub(super) fn cells(see: &See<'_>, id: &InstanceId, row: &StoreRow) -> Row {
 }
 
 fn state(see: &See<'_>, row: &StoreRow) -> Piece {
-    let (sign, word, tone) = match (&row.claim, row.phase.as_deref(), &row.resizing) {
+    let (mut sign, word, tone) = match (&row.claim, row.phase.as_deref(), &row.resizing) {
         (None, ..) => (Glyph::Dot, "none", Tone::Muted),
         (Some(_), None, _) => (Glyph::Unknown, "not there", Tone::Degraded),
         (_, Some("bound"), Some(_)) => (Glyph::Syncing, "resizing", Tone::Syncing),
@@ -199,6 +205,10 @@ fn state(see: &See<'_>, row: &StoreRow) -> Piece {
         (_, Some(""), _) => (Glyph::Unknown, "unknown", Tone::Unknown),
         (_, Some(phase), _) => (Glyph::Broken, phase, Tone::Broken),
     };
+    // As of before the connection was lost.
+    if row.is_stale && sign == Glyph::Healthy {
+        sign = Glyph::Unknown;
+    }
     let text = match &row.claim {
         // Instances with tiering have two claims a pod.
         Some(claim) if claim.starts_with("tiering-") => format!("{word} (tier)"),
@@ -260,6 +270,7 @@ fn saved(see: &See<'_>, row: &StoreRow) -> Piece {
         Age::Missed | Age::Unreadable(_) => (Glyph::Warning, Tone::Degraded),
         Age::Unknown => return Piece::new("?", Tone::Unknown),
         Age::Elsewhere => return Piece::muted("on master"),
+        Age::Good if row.is_stale => (Glyph::Unknown, Tone::Unknown),
         Age::Good => (Glyph::Healthy, Tone::Healthy),
         Age::Young => (Glyph::Dot, Tone::Muted),
         Age::Unscheduled => (Glyph::Dot, Tone::Muted),

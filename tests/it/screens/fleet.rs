@@ -340,7 +340,11 @@ fn a_sort_goes_by_the_column_that_is_named_and_what_is_unknown_comes_last() {
         "unknown is last: {}",
         story.text()
     );
-    story.press(">").says("MEM▼").press("<").says("LAG rec▼");
+    story
+        .press(">")
+        .says("MEM USED▼")
+        .press("<")
+        .says("LAG rec▼");
     story.press(":").type_text("sort instance").press("enter");
     story.says("INSTANCE▲");
     assert!(
@@ -564,4 +568,68 @@ fn an_api_server_that_answers_after_seconds_is_told_without_a_colour() {
         let line = story.line_with("apps");
         assert_eq!(line.contains("s slow"), slow, "{ms}: {line}");
     }
+}
+
+#[test]
+fn the_filter_holds_for_what_needs_attention_too() {
+    let mut story = Story::new(120, 40);
+    broken(&mut story);
+    let listed = |story: &Story| {
+        let text = story.text();
+        let from = text
+            .lines()
+            .skip_while(|line| !line.starts_with("─ Attention"));
+        from.collect::<Vec<_>>().join("\n")
+    };
+    let all = listed(&story);
+    assert!(all.contains("queue") && all.contains("gitlab"), "{all}");
+    story.press("/").type_text("gitlab").press("enter");
+    let some = listed(&story);
+    assert!(some.contains("gitlab") && !some.contains("queue"), "{some}");
+    assert!(some.contains("in all"), "{some}");
+    // By what is known of the instance, too, and by the words of the finding.
+    for (filter, shown, hidden) in [
+        ("lag>100", "index", "gitlab"),
+        ("ctx:apps", "index", "gitlab"),
+        ("!gitlab", "queue", "gitlab"),
+        ("state:several-masters", "gitlab", "queue"),
+        ("both act", "gitlab", "queue"),
+    ] {
+        story.press("esc /").type_text(filter).press("enter");
+        let some = listed(&story);
+        assert!(
+            some.contains(shown) && !some.contains(hidden),
+            "{filter}: {some}"
+        );
+    }
+    story.press("esc /").type_text("zzzz").press("enter");
+    story.says("nothing that needs attention matches the filter");
+    story.press("esc").says("queue");
+}
+
+#[test]
+fn a_row_that_falls_ill_out_of_sight_is_announced_and_the_cursor_stays() {
+    let mut story = Story::new(80, 24);
+    let many: Vec<Db> = (0..40)
+        .map(|n| db("infra", "shop", &format!("db-{n:02}")).node(master()))
+        .collect();
+    fleet(&mut story, &many, &[]);
+    for db in &many {
+        story.told(db.answers());
+    }
+    story.press("G k");
+    let before = story.selected_line();
+    assert!(before.contains("db-39"), "{before}");
+    story.says("none ill");
+    let ill = db("infra", "shop", "db-00").node(master().endpoint(false));
+    let mut later = many.clone();
+    later[0] = ill.clone();
+    story.told(lists("infra", &later));
+    story.told(ill.answers()).after(20);
+    story.told(operator(
+        "infra",
+        2,
+        start() + SignedDuration::from_secs(20),
+    ));
+    assert!(story.selected_line().contains("db-39"), "{}", story.text());
 }

@@ -154,7 +154,9 @@ fn help_lists_the_keys_that_work_here_and_can_be_narrowed() {
         .type_text("palette")
         .says("Palette: screens")
         .says_not("Select the row");
-    story.press("enter").says("screen, instance or command");
+    story
+        .press("enter")
+        .says("screen, instance, pod or command");
     story
         .press("esc ?")
         .type_text("zzzz")
@@ -551,4 +553,131 @@ fn an_empty_console_sleeps() {
     story.text();
     story.state.take_dirty();
     assert_eq!(story.state.next_wake(story.now), None);
+}
+
+#[test]
+fn a_row_of_a_node_leads_to_the_explanation_of_that_node() {
+    let mut story = Story::new(120, 40);
+    let ill = db("infra", "shop", "orders")
+        .node(master())
+        .node(replica().lagging(24_812))
+        .node(replica());
+    fleet(&mut story, std::slice::from_ref(&ill), &[]);
+    story.after(20);
+    story.told(operator("infra", 2, story.now));
+    story.told(ill.answers());
+    // Instance: the node under the cursor; `explain` tells of all of it.
+    story
+        .press("enter j enter")
+        .says("Why: shop/orders-1 in infra");
+    story
+        .press("esc x")
+        .says("Why: shop/orders in infra")
+        .press("esc");
+    story.press("j enter").says("Why: shop/orders-2 in infra");
+    story
+        .says("Nothing is wrong with shop/orders-2")
+        .press("esc");
+    // A finding that speaks of one node leads to it.
+    story.press("tab enter").says("Why: shop/orders-1 in infra");
+    story.says("orders-1 is 24.8k records behind");
+    story.press("c n");
+    let copied = story
+        .take_effects()
+        .into_iter()
+        .find_map(|effect| match effect {
+            Effect::Copy { text, .. } => Some(text),
+            _ => None,
+        });
+    assert_eq!(copied.as_deref(), Some("shop/orders-1"));
+    story
+        .press("esc 3 tab j enter")
+        .says("Why: shop/orders-1 in infra");
+    // From what needs attention one comes to the node that it speaks of.
+    story.press("esc 1 tab enter").says("─ Nodes");
+    assert!(
+        story.selected_line().contains("orders-1"),
+        "{}",
+        story.text()
+    );
+}
+
+#[test]
+fn the_palette_knows_pods() {
+    let mut story = story();
+    story
+        .press(":")
+        .type_text("gitlab-1")
+        .says("node, labelled replica");
+    story
+        .press("enter")
+        .says("infra  dragonfly-system/gitlab ─");
+    assert!(
+        story.selected_line().contains("gitlab-1"),
+        "{}",
+        story.text()
+    );
+}
+
+#[test]
+fn the_help_is_shut_by_the_key_that_opens_it_and_goes_to_its_ends() {
+    let mut story = story();
+    story
+        .press("?")
+        .says("Keys that work here")
+        .says("home/end first, last");
+    story.press("?").says_not("Keys that work here");
+    // Where something is typed it is text.
+    story
+        .press("? g ?")
+        .says("Keys that work here")
+        .press("esc");
+    story.press("?").says_not("fg brings it back");
+    story.press("end").says("fg brings it back").press("home");
+    story
+        .says("Open the selection")
+        .says_not("fg brings it back");
+}
+
+#[test]
+fn a_box_leaves_no_scraps_of_the_screen_at_its_edges() {
+    for keys in ["?", ":", "enter x"] {
+        let mut story = story();
+        story.resize(80, 24).press(keys);
+        for line in story.text().lines().skip(1).take(22) {
+            let first = line.chars().next();
+            assert!(first.is_some_and(|c| "│┌└".contains(c)), "{keys}: {line}");
+        }
+    }
+}
+
+#[test]
+fn keys_that_ask_more_stand_in_the_footer_where_they_work() {
+    let mut story = story();
+    story.resize(80, 24).says("i ask");
+    for screen in ["2", "3", "4", "5"] {
+        story.press(screen).says("i ask");
+    }
+}
+
+#[test]
+fn an_explanation_writes_its_commands_as_they_are_copied() {
+    let mut story = story();
+    story.state.reach_by(Some("/srv/kube/lab".into()));
+    story.press("enter x");
+    story.says("kubectl --kubeconfig /srv/kube/lab --context infra");
+    story.take_effects();
+    story.press("c 1");
+    let copied = story
+        .take_effects()
+        .into_iter()
+        .find_map(|effect| match effect {
+            Effect::Copy { text, .. } => Some(text),
+            _ => None,
+        });
+    let copied = copied.expect("a command is copied");
+    // The first line of it: the rest is wrapped.
+    let begin: String = copied.chars().take(80).collect();
+    assert!(begin.starts_with("kubectl --kubeconfig /srv/kube/lab"));
+    story.says(&begin);
 }

@@ -501,3 +501,22 @@ fn plain_letters_do() {
         story.press("tab").draw();
     }
 }
+
+#[test]
+fn what_was_before_the_connection_was_lost_is_not_drawn_as_well() {
+    let mut story = shown(120, 40);
+    story.says("1 operator").says("● ready");
+    let retry = story.now + jiff::SignedDuration::from_secs(4);
+    story.told(vec![unreachable("infra", "dial timeout", retry)]);
+    story.says("led").after(20);
+    story
+        .says("operators not known")
+        .says_not("0 operators")
+        .says("infra       ? unreachable")
+        .says("? was ready")
+        .says("as of");
+    story.told(vec![unreachable("apps", "dial timeout", retry)]);
+    story.says("operators not known");
+    assert!(!story.text().contains('●'), "{}", story.text());
+    assert_snapshot!(story.screen());
+}

@@ -165,7 +165,8 @@ fn as_many_are_in_sync_as_in_the_fleet() {
     for (at, (db, wanted)) in cases.into_iter().enumerate() {
         let mut story = shown(120, 40, &db);
         story.says(&format!(" {wanted} in sync"));
-        story.press("1");
+        // Where its name has room.
+        story.resize(200, 40).press("1");
         let line = story.line_with("dragonfly-system/dragonfly");
         assert!(line.contains(&format!(" {wanted} ")), "{at}: {line}");
     }
@@ -320,6 +321,21 @@ fn a_comparison_says_how_old_it_is() {
         .says("✖ diverged")
         .says("key:0, key:1");
     assert_snapshot!(story.screen());
+    // Once a node holds another data set, it tells of the past only.
+    let another = Replication {
+        replid: Some("0badcafe".to_owned()),
+        side: Side::Replica(Follower::default()),
+    };
+    story
+        .after(5)
+        .told(vec![db.also(1, Probe::Replication(another))]);
+    story
+        .says("since then dragonfly-1 has another data set; i c compares anew")
+        .says("? was the same")
+        .says("✖ diverged")
+        .says("as of 1m15s ago")
+        .says_not("● the same");
+    story.press("x G").says("another data set, 1m15s ago");
 }
 
 #[test]
@@ -332,7 +348,10 @@ fn keys_lead_on() {
         "{}",
         story.selected_line()
     );
-    story.press("enter").says("data set c1d276f4");
+    story
+        .press("enter")
+        .says("Why: dragonfly-system/gitlab-0")
+        .press("esc");
     story
         .press("x")
         .says("Why: dragonfly-system/gitlab")
