@@ -159,8 +159,17 @@ impl World {
                 context.link = link;
             }
             Fact::Identified {
-                cluster, version, ..
+                cluster,
+                version,
+                denied,
+                ..
             } => {
+                let before = context.unidentified.as_ref();
+                let same = before.map(|(fault, _)| fault) == denied.as_ref();
+                if !same {
+                    context.unidentified = denied.map(|fault| (fault, at));
+                    touched.links.insert(context.id.clone());
+                }
                 if context.cluster != cluster || context.version != version {
                     context.cluster = cluster;
                     context.version = version;

@@ -47,6 +47,8 @@ pub struct ContextWorld {
     pub clock: Option<Known<i64>>,
     /// Uid of `kube-system`, where readable.
     pub cluster: Option<String>,
+    /// The right to read that uid is missing, since when.
+    pub unidentified: Option<(Fault, Timestamp)>,
     /// Version of the API server.
     pub version: Option<String>,
     /// Standing questions.
@@ -113,6 +115,7 @@ impl ContextWorld {
             heard: None,
             clock: None,
             cluster: None,
+            unidentified: None,
             version: None,
             sources: BTreeMap::new(),
             garbled: BTreeMap::new(),
