@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -320,7 +321,7 @@ fn status_until(
     account: &str,
     reached: impl Fn(&Value) -> bool,
 ) -> Result<Value, String> {
-    let begun = std::time::Instant::now();
+    let begun = Instant::now();
     loop {
         let output = headless(accounts, account, "status")
             .args(["-o", "json"])
@@ -334,6 +335,7 @@ fn status_until(
             let said = String::from_utf8_lossy(&output.stderr);
             return Err(format!("{account}: {report:#}\n{said}"));
         }
+        std::thread::sleep(Duration::from_millis(200));
     }
 }
 
