@@ -12,7 +12,7 @@ pub const CHECK: Check = Check {
     title: "Rights missing",
     why: "Each missing right takes one panel away; what is shown without it is true, but not all there is.",
     reads: "answers of the API server to the standing watches",
-    next: "Ask for a Role with get, list and watch on them; docs/rights.md has one.\n\
+    next: "Ask for list and watch on them; docs/rbac/watch.yaml has each rule, docs/rights.md what it is for.\n\
            See what you may do now.\n\
            $ {kubectl} auth can-i --list\n\
            Press r in the console: it asks again at once.",
