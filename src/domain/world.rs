@@ -218,6 +218,7 @@ impl World {
                     access: None,
                     since: at,
                     listed: None,
+                    settled: false,
                 });
                 if source.listed.is_none() || source.access != Some(Access::Live) {
                     source.since = at;
@@ -269,6 +270,7 @@ impl World {
                     access: None,
                     since: at,
                     listed: None,
+                    settled: false,
                 });
                 let same_sort = source.access.as_ref().is_some_and(|old| {
                     std::mem::discriminant(old) == std::mem::discriminant(&access)
@@ -279,6 +281,7 @@ impl World {
                 }
                 touched.shown |= source.access.as_ref() != Some(&access);
                 source.access = Some(access);
+                source.settled = true;
             }
             Fact::Unwatched { kind, scope, .. } => {
                 for (namespace, name) in context.keys(kind, &scope) {

@@ -26,6 +26,9 @@ pub struct Source {
     pub since: Timestamp,
     /// When a complete list last arrived; `None`: never, so nothing is known about absence.
     pub listed: Option<Timestamp>,
+    /// It was told how the question stands beyond a list: its watch was accepted once, or something failed. A list alone does
+    /// not show that the right to watch is there.
+    pub settled: bool,
 }
 
 /// The facts of one context.

@@ -100,8 +100,7 @@ fn the_published_roles_are_enough_none_is_larger_and_every_missing_right_is_name
     // Until it is well there is nothing to compare with.
     status_until(&accounts, "see", |report| {
         report["instances"][0]["situation"] == "healthy"
-    })
-    .unwrap();
+    });
     let base = accounts.requests()["see"].rights();
     std::thread::scope(|scope| {
         scope.spawn(|| looks_at_everything(&accounts, "see", SEE));
@@ -315,26 +314,27 @@ fn headless(accounts: &Accounts<'_>, account: &str, command: &str) -> Command {
     darner
 }
 
+/// One report.
+fn status(accounts: &Accounts<'_>, account: &str) -> Result<Value, String> {
+    let output = headless(accounts, account, "status")
+        .args(["-o", "json"])
+        .output()
+        .unwrap();
+    serde_json::from_slice(&output.stdout).map_err(|error| {
+        let said = String::from_utf8_lossy(&output.stderr);
+        format!("{account}: {error}: {said}")
+    })
+}
+
 /// Asks until the report says so.
-fn status_until(
-    accounts: &Accounts<'_>,
-    account: &str,
-    reached: impl Fn(&Value) -> bool,
-) -> Result<Value, String> {
+fn status_until(accounts: &Accounts<'_>, account: &str, reached: impl Fn(&Value) -> bool) {
     let begun = Instant::now();
     loop {
-        let output = headless(accounts, account, "status")
-            .args(["-o", "json"])
-            .output()
-            .unwrap();
-        let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        let report = status(accounts, account).unwrap();
         if reached(&report) {
-            return Ok(report);
+            return;
         }
-        if begun.elapsed() > PATIENCE {
-            let said = String::from_utf8_lossy(&output.stderr);
-            return Err(format!("{account}: {report:#}\n{said}"));
-        }
+        assert!(begun.elapsed() < PATIENCE, "{account}: {report:#}");
         std::thread::sleep(Duration::from_millis(200));
     }
 }
@@ -391,21 +391,22 @@ impl Missing {
                 console.press(&[key]);
                 expect(&console, &[&named]);
                 console.quit();
-                status_until(accounts, &self.account, |_| true)?
+                status(accounts, &self.account)?
             }
-            // Whoever looks once may have ended before a watch begins.
-            None => status_until(accounts, &self.account, |report| {
+            None => {
+                // One look is enough.
+                let report = status(accounts, &self.account)?;
                 let reasons = report["contexts"][0]["reasons"].to_string();
-                reasons.contains(&named)
-            })?,
+                if !reasons.contains(&named) {
+                    return Err(wrong(format!("it is not named in {reasons}")));
+                }
+                report
+            }
         };
         wanted.retain(|other| *other != right && !needs(other, &self.right));
         let requests = &accounts.requests()[&self.account];
         let used = requests.rights();
-        let lost: Vec<_> = wanted
-            .difference(&used)
-            .filter(|right| screen.is_some() || !right.starts_with("watch "))
-            .collect();
+        let lost: Vec<_> = wanted.difference(&used).collect();
         if !lost.is_empty() {
             return Err(wrong(format!("{lost:?} is not asked any more")));
         }
