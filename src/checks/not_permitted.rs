@@ -12,7 +12,7 @@ pub const CHECK: Check = Check {
     title: "Rights missing",
     why: "Each missing right takes one panel away; what is shown without it is true, but not all there is.",
     reads: "answers of the API server to the standing watches",
-    next: "Ask for a Role with get, list and watch on them; docs/rights.md has one.\n\
+    next: "Ask for list and watch on them; docs/rbac/watch.yaml has each rule, docs/rights.md what it is for.\n\
            See what you may do now.\n\
            $ {kubectl} auth can-i --list\n\
            Press r in the console: it asks again at once.",
@@ -34,7 +34,8 @@ const LESS: Situation = Situation {
     id: "rights-fewer",
     word: "fewer rights",
     class: State::Degraded,
-    rule: "the API server refuses the watch of any other kind, or of the whole cluster where namespaces may be read",
+    rule: "the API server refuses the watch of any other kind, or of the whole cluster where namespaces may be read, or the \
+           namespace kube-system",
     meaning: "One panel shows less for each missing right; what is shown is true.",
     shown: Shown::By(&["fewer-rights"]),
     ..Situation::BASE
@@ -61,8 +62,10 @@ fn run(case: &Case<'_>) -> Answer {
             _ => None,
         })
         .collect();
-    let all = denied.iter().chain(&elsewhere);
-    let Some(since) = all.map(|(.., since)| *since).min() else {
+    // Of the whole cluster, like a kind of which nothing may be read.
+    let unidentified = case.context.unidentified.as_ref();
+    let all = denied.iter().chain(&elsewhere).map(|(.., since)| *since);
+    let Some(since) = all.chain(unidentified.map(|(_, since)| *since)).min() else {
         return Answer::PASS;
     };
     let mut kinds: Vec<Kind> = denied.iter().map(|(kind, ..)| *kind).collect();
@@ -83,6 +86,13 @@ fn run(case: &Case<'_>) -> Answer {
         match by_places.iter_mut().find(|(known, _)| *known == places) {
             Some((_, names)) => names.push(named(*kind)),
             None => by_places.push((places, vec![named(*kind)])),
+        }
+    }
+    if unidentified.is_some() {
+        const UID: &str = "the uid of its kube-system";
+        match by_places.iter_mut().find(|(places, _)| places.is_empty()) {
+            Some((_, names)) => names.push(UID),
+            None => by_places.push((Vec::new(), vec![UID])),
         }
     }
     let names: Vec<String> = by_places
@@ -108,7 +118,8 @@ fn run(case: &Case<'_>) -> Answer {
             list(rest)
         ),
     };
-    let lost: Vec<&str> = kinds.iter().map(|kind| lost(*kind)).collect();
+    let mut lost: Vec<&str> = kinds.iter().map(|kind| lost(*kind)).collect();
+    lost.extend(unidentified.map(|_| "whether another context leads to the same cluster"));
     let judging = kinds
         .iter()
         .any(|kind| matches!(kind, Kind::Dragonfly | Kind::Pod | Kind::EndpointSlice));
@@ -132,6 +143,9 @@ fn run(case: &Case<'_>) -> Answer {
             format!("watch of {}", kind.resource()),
             since,
         );
+    }
+    if let Some((fault, since)) = unidentified {
+        finding = finding.resting_on(fault.message.clone(), "namespace kube-system", *since);
     }
     finding.into()
 }
@@ -218,6 +232,18 @@ mod tests {
             line(&answer_about(&CHECK, &f, &about)),
             "note degraded: in infra we may not read PodDisruptionBudgets and events in harbor and shop"
         );
+        let identified = |denied: Option<&str>| Fact::Identified {
+            context: infra(),
+            cluster: None,
+            version: None,
+            denied: denied.map(|told| Fault::new(FaultKind::Forbidden, told)),
+        };
+        f.tell(identified(Some("may not get namespaces")), ago(10));
+        assert_eq!(
+            line(&answer_about(&CHECK, &f, &about)),
+            "note degraded: in infra we may not read PodDisruptionBudgets and the uid of its kube-system; events in harbor and shop"
+        );
+        f.tell(identified(None), ago(9));
         deny(&mut f, Kind::NetworkPolicy, within("shop"));
         deny(&mut f, Kind::NetworkPolicy, within("harbor"));
         assert_eq!(

@@ -273,10 +273,9 @@ fn sources<'a>(
     confines: &'a [Arc<str>],
 ) -> impl Iterator<Item = (Kind, Option<Arc<str>>)> + 'a {
     let access = |kind: Kind, scope: Scope| {
-        context
-            .sources
-            .get(&(kind, scope))
-            .and_then(|source| source.access.as_ref())
+        let source = context.sources.get(&(kind, scope))?;
+        // What is listed may yet be refused to be watched.
+        source.access.as_ref().filter(|_| source.settled)
     };
     let missing = move |kind: Kind, namespace: &Arc<str>| {
         let is_missing = access(kind, Scope::Namespace(namespace.clone())).is_none();
@@ -490,6 +489,47 @@ mod tests {
                 "{confines:?} {sources:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_list_alone_does_not_show_that_it_may_be_watched() {
+        let context = ContextId::new("c");
+        let now = Timestamp::UNIX_EPOCH;
+        let mut world = World::default();
+        let opened = Fact::Opened {
+            context: context.clone(),
+            namespaces: Vec::new(),
+        };
+        let live = Fact::Linked {
+            context: context.clone(),
+            link: Link::Live {
+                rtt: Duration::ZERO,
+            },
+        };
+        world.apply(opened, now);
+        world.apply(live, now);
+        let expected = Expected::default();
+        let waits_for_pods = |world: &World| {
+            let all = unanswered(world, &expected, |_| true);
+            all.iter().any(|what| what == "Dragonfly pods of c")
+        };
+        assert!(waits_for_pods(&world));
+        let listed = Fact::Listed {
+            context: context.clone(),
+            kind: Kind::Pod,
+            scope: Scope::Cluster,
+            objects: Vec::new(),
+        };
+        world.apply(listed, now);
+        assert!(waits_for_pods(&world), "it is not watched yet");
+        let watched = Fact::Watched {
+            context,
+            kind: Kind::Pod,
+            scope: Scope::Cluster,
+            access: Access::Live,
+        };
+        world.apply(watched, now);
+        assert!(!waits_for_pods(&world));
     }
 
     #[test]

@@ -441,6 +441,12 @@ fn rights_missing(context: &ContextWorld) -> Vec<String> {
             Some(Access::Denied(fault)) => Some(fault.message.clone()),
             _ => None,
         })
+        .chain(
+            context
+                .unidentified
+                .as_ref()
+                .map(|(fault, _)| fault.message.clone()),
+        )
         .chain(confined)
         .chain(
             context

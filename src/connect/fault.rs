@@ -43,7 +43,7 @@ impl Asked<'_> {
         }
     }
 
-    /// The smallest Role that would give the right, as kubectl makes it.
+    /// A role that would give the right, as kubectl makes it.
     fn role(&self) -> String {
         let verbs = match self.verb {
             "list" | "watch" => "list,watch",
@@ -54,12 +54,14 @@ impl Asked<'_> {
         } else {
             format!("{}.{}", self.resource, self.group)
         };
+        // Another name for each: several may be missing, and a role that exists is not made again.
+        let name = format!("darner-{}", self.resource.replace('/', "-"));
         match self.namespace {
             Some(namespace) => format!(
-                "the right is missing: kubectl --context {{context}} -n {namespace} create role darner --verb={verbs} --resource={resource}, and bind it"
+                "the right is missing: kubectl --context {{context}} -n {namespace} create role {name} --verb={verbs} --resource={resource}, and bind it"
             ),
             None => format!(
-                "the right is missing: kubectl --context {{context}} create clusterrole darner --verb={verbs} --resource={resource}, and bind it"
+                "the right is missing: kubectl --context {{context}} create clusterrole {name} --verb={verbs} --resource={resource}, and bind it"
             ),
         }
     }

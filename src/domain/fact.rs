@@ -114,8 +114,10 @@ pub enum Fact {
     Identified {
         /// Which context.
         context: ContextId,
-        /// Uid of `kube-system`; `None` when reading it is not permitted.
+        /// Uid of `kube-system`, if it could be read.
         cluster: Option<String>,
+        /// The right to read that is missing.
+        denied: Option<Fault>,
         /// `gitVersion` of the API server.
         version: Option<String>,
     },

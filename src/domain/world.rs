@@ -159,8 +159,17 @@ impl World {
                 context.link = link;
             }
             Fact::Identified {
-                cluster, version, ..
+                cluster,
+                version,
+                denied,
+                ..
             } => {
+                let before = context.unidentified.as_ref();
+                let same = before.map(|(fault, _)| fault) == denied.as_ref();
+                if !same {
+                    context.unidentified = denied.map(|fault| (fault, at));
+                    touched.links.insert(context.id.clone());
+                }
                 if context.cluster != cluster || context.version != version {
                     context.cluster = cluster;
                     context.version = version;
@@ -209,6 +218,7 @@ impl World {
                     access: None,
                     since: at,
                     listed: None,
+                    settled: false,
                 });
                 if source.listed.is_none() || source.access != Some(Access::Live) {
                     source.since = at;
@@ -260,6 +270,7 @@ impl World {
                     access: None,
                     since: at,
                     listed: None,
+                    settled: false,
                 });
                 let same_sort = source.access.as_ref().is_some_and(|old| {
                     std::mem::discriminant(old) == std::mem::discriminant(&access)
@@ -270,6 +281,7 @@ impl World {
                 }
                 touched.shown |= source.access.as_ref() != Some(&access);
                 source.access = Some(access);
+                source.settled = true;
             }
             Fact::Unwatched { kind, scope, .. } => {
                 for (namespace, name) in context.keys(kind, &scope) {

@@ -18,6 +18,9 @@ use crate::connect::fault::{self, Asked};
 use crate::connect::request;
 use crate::domain::{Fact, Fault, FaultKind, Link};
 
+/// How long a refusal to tell who the cluster is is believed.
+const BELIEVED: Duration = Duration::from_secs(300);
+
 /// Keeps the heartbeat for as long as it is polled, and the line for everybody else.
 pub(super) async fn keep(door: &Door, desk: &Desk, line: &watch::Sender<Line>) {
     let pace = desk.pace;
@@ -167,7 +170,7 @@ pub(super) async fn identify(mut desk: Desk) {
     };
     let path = "/api/v1/namespaces/kube-system";
     let mut jitter = Jitter::of(&format!("{}/identity", desk.context));
-    let (mut cluster, mut told) = (None, None);
+    let (mut cluster, mut denied, mut told) = (None, None, None);
     // The way that the question was last settled on, and refusals in a row on this one.
     let (mut settled, mut refusals) = (None, (0, 0));
     loop {
@@ -176,30 +179,31 @@ pub(super) async fn identify(mut desk: Desk) {
         if settled != Some(epoch) {
             let answer = request::fetch(&client, path, &asked, desk.pace.request_deadline).await;
             match answer.map(|text| uid_of(&text)) {
-                Ok(Some(uid)) => (cluster, settled) = (Some(uid), Some(epoch)),
-                Err(refusal) if refusal.fault.kind == FaultKind::NotFound => settled = Some(epoch),
+                Ok(Some(uid)) => (cluster, denied, settled) = (Some(uid), None, Some(epoch)),
+                Err(refusal) if refusal.fault.kind == FaultKind::NotFound => {
+                    (denied, settled) = (None, Some(epoch));
+                }
                 Err(refusal) if refusal.fault.kind == FaultKind::Forbidden => {
                     if refusals.0 != epoch {
                         refusals = (epoch, 0);
                     }
-                    pause = desk.pace.doubt(refusals.1);
+                    pause = desk.pace.doubt(refusals.1).or(Some(BELIEVED));
                     refusals.1 += 1;
-                    if pause.is_none() {
-                        settled = Some(epoch);
-                    }
+                    denied = cluster.is_none().then_some(refusal.fault);
                 }
                 // Late, busy, or an answer without a uid.
                 Ok(None) | Err(_) => pause = Some(jitter.about(desk.pace.heartbeat)),
             }
         }
         let version = desk.line.borrow().version.clone();
-        let identity = Some((cluster.clone(), version.clone()));
+        let identity = Some((cluster.clone(), version.clone(), denied.clone()));
         if told != identity {
             told = identity;
             desk.tell(Fact::Identified {
                 context: desk.context.clone(),
                 cluster: cluster.clone(),
                 version: version.clone(),
+                denied: denied.clone(),
             });
         }
         match pause {

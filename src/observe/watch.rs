@@ -110,6 +110,8 @@ pub(super) struct Watch {
     scope: Scope,
     told: Option<Access>,
     listed: bool,
+    /// That a watch was accepted has been told.
+    followed: bool,
     backoff: Backoff,
     epoch: u64,
     /// Refusals for want of a right, since the way opened or the right was there.
@@ -140,6 +142,7 @@ impl Watch {
             scope,
             told: None,
             listed: false,
+            followed: false,
             backoff,
             epoch: 0,
             refusals: 0,
@@ -336,6 +339,10 @@ impl Watch {
             Err(refusal) if refusal.is_expired() => return End::Relist,
             Err(refusal) => return End::Trouble(refusal),
         };
+        if !std::mem::replace(&mut self.followed, true) {
+            // A list came to the same, but did not show this right.
+            self.told = None;
+        }
         self.tell_access(Access::Live);
         // Only a watch shows that all rights are there: a list without one would be repeated without end.
         self.refusals = 0;

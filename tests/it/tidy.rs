@@ -329,3 +329,75 @@ fn paths_in_the_recipes_and_the_architecture_exist() {
     }
     assert!(checked > 15, "paths were found to check");
 }
+
+/// The page on rights names every manifest, and every right in one of them, with what it reaches.
+#[test]
+fn the_page_on_rights_and_the_manifests_say_the_same() {
+    let page = std::fs::read_to_string(root().join("docs/rights.md")).unwrap();
+    let mut manifests = Vec::new();
+    files(&root().join("docs/rbac"), "yaml", &mut manifests);
+    let mut given = std::collections::BTreeSet::new();
+    for path in &manifests {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        assert!(
+            page.contains(&format!("(rbac/{name})")),
+            "{name} is not linked"
+        );
+        let text = std::fs::read_to_string(path).unwrap();
+        let role = text.split("\n  name: ").nth(1).unwrap();
+        let role = role.lines().next().unwrap();
+        assert!(
+            text.contains(&format!("role={role} --group=GROUP")),
+            "{name} does not say how {role} is bound"
+        );
+        assert!(!text.contains('*'), "{name} gives everything of something");
+        let words = |line: Option<&str>, key: &str| -> Vec<String> {
+            let list = line.and_then(|line| line.trim().strip_prefix(key)?.strip_suffix(']'));
+            let list =
+                list.unwrap_or_else(|| panic!("{name}: {key} is not where it is looked for"));
+            list.split(", ").map(str::to_owned).collect()
+        };
+        for rule in text.split("- apiGroups: [").skip(1) {
+            let mut lines = rule
+                .lines()
+                .skip(1)
+                .filter(|line| !line.contains("resourceNames"));
+            let resources = words(lines.next(), "resources: [");
+            let verbs = words(lines.next(), "verbs: [");
+            given.extend(
+                resources
+                    .into_iter()
+                    .map(|resource| (resource, verbs.clone())),
+            );
+        }
+    }
+    assert!(given.len() > 15, "{given:?}");
+    let rows: Vec<Vec<&str>> = page
+        .lines()
+        .filter_map(|line| Some(line.strip_prefix("| ")?.split(" | ").collect()))
+        .collect();
+    for (resource, verbs) in &given {
+        let mentions = |text: &str| {
+            let mut words = text.split('`').skip(1).step_by(2);
+            words.any(|word| word.split('.').next() == Some(resource))
+        };
+        let told = match resource.as_str() {
+            // In words, for what it is: access to the databases.
+            "pods/portforward" => mentions(&page),
+            _ => rows
+                .iter()
+                .any(|row| mentions(row[0]) && row[1] == verbs.join(", ")),
+        };
+        assert!(told, "docs/rights.md does not tell {verbs:?} on {resource}");
+    }
+    for row in rows.iter().filter(|row| row[0].starts_with('`')) {
+        let resources = row[0].split('`').skip(1).step_by(2);
+        for word in resources.filter(|word| !word.starts_with("rbac.")) {
+            let resource = word.split('.').next().unwrap();
+            assert!(
+                given.iter().any(|(there, _)| there == resource),
+                "docs/rights.md tells of {resource}, which no manifest gives"
+            );
+        }
+    }
+}

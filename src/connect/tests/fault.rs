@@ -155,12 +155,12 @@ fn a_missing_right_names_the_smallest_role() {
         (
             PODS,
             "may not list pods in the whole cluster",
-            "the right is missing: kubectl --context {context} create clusterrole darner --verb=list,watch --resource=pods, and bind it",
+            "the right is missing: kubectl --context {context} create clusterrole darner-pods --verb=list,watch --resource=pods, and bind it",
         ),
         (
             BUDGETS,
             "may not watch poddisruptionbudgets in namespace shop",
-            "the right is missing: kubectl --context {context} -n shop create role darner --verb=list,watch --resource=poddisruptionbudgets.policy, and bind it",
+            "the right is missing: kubectl --context {context} -n shop create role darner-poddisruptionbudgets --verb=list,watch --resource=poddisruptionbudgets.policy, and bind it",
         ),
         (
             Asked {
@@ -170,7 +170,7 @@ fn a_missing_right_names_the_smallest_role() {
                 namespace: Some("shop"),
             },
             "may not port-forward (pods/portforward) in namespace shop",
-            "the right is missing: kubectl --context {context} -n shop create role darner --verb=get,create --resource=pods/portforward, and bind it",
+            "the right is missing: kubectl --context {context} -n shop create role darner-pods-portforward --verb=get,create --resource=pods/portforward, and bind it",
         ),
     ] {
         let fault = answer(403, &status("forbidden"), &asked).fault;

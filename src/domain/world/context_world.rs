@@ -26,6 +26,9 @@ pub struct Source {
     pub since: Timestamp,
     /// When a complete list last arrived; `None`: never, so nothing is known about absence.
     pub listed: Option<Timestamp>,
+    /// It was told how the question stands beyond a list: its watch was accepted once, or something failed. A list alone does
+    /// not show that the right to watch is there.
+    pub settled: bool,
 }
 
 /// The facts of one context.
@@ -47,6 +50,8 @@ pub struct ContextWorld {
     pub clock: Option<Known<i64>>,
     /// Uid of `kube-system`, where readable.
     pub cluster: Option<String>,
+    /// The right to read that uid is missing, since when.
+    pub unidentified: Option<(Fault, Timestamp)>,
     /// Version of the API server.
     pub version: Option<String>,
     /// Standing questions.
@@ -113,6 +118,7 @@ impl ContextWorld {
             heard: None,
             clock: None,
             cluster: None,
+            unidentified: None,
             version: None,
             sources: BTreeMap::new(),
             garbled: BTreeMap::new(),

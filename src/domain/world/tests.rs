@@ -366,6 +366,7 @@ fn two_contexts_of_one_cluster_are_shown_once() {
                 context: ContextId::new(context),
                 cluster: cluster.map(str::to_owned),
                 version: None,
+                denied: None,
             },
             now(),
         );

@@ -49,13 +49,15 @@ async fn who_the_cluster_is_may_be_hidden() {
     .await;
     let mut it = Followed::api(&api);
     it.until("live and listed", |c| {
-        c.is_live() && c.has_listed(Kind::Dragonfly)
+        c.is_live() && c.has_listed(Kind::Dragonfly) && c.unidentified.is_some()
     })
     .await;
     assert_eq!(
         (&it.context().cluster, &it.context().version),
         (&None, &None)
     );
+    let (fault, _) = it.context().unidentified.clone().unwrap();
+    assert_eq!(fault.message, "may not get namespaces in the whole cluster");
 }
 
 /// What was told of the cluster's identity, in order.
@@ -89,8 +91,10 @@ async fn who_the_cluster_is_is_asked_until_it_is_answered() {
             ..quick()
         };
         let mut it = Followed::plan(ContextPlan::paced(entry("c", &api.url, "{}"), pace));
-        it.until(name, |c| c.cluster.is_some() && c.version.is_some())
-            .await;
+        it.until(name, |c| {
+            c.cluster.is_some() && c.version.is_some() && c.unidentified.is_none()
+        })
+        .await;
     }
 }
 

@@ -234,6 +234,9 @@ pub fn missing(context: &ContextWorld) -> Vec<String> {
             _ => {}
         }
     }
+    if context.unidentified.is_some() {
+        denied.push("which cluster it is".to_owned());
+    }
     if !denied.is_empty() {
         words.insert(0, format!("no right to read {}", denied.join(", ")));
     }

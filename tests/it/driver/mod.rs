@@ -3,6 +3,7 @@
 //! Nothing here sleeps for a time and hopes: every wait is for a state, bounded by a deadline that only a defect
 //! reaches, and what was on the screen then is part of the failure.
 
+pub mod accounts;
 pub mod console;
 pub mod ground;
 pub mod lab;

@@ -150,6 +150,11 @@ impl FullRig {
             .args(args))
     }
 
+    /// The audit log of a plane: a line for every request, at level Metadata.
+    pub fn audit_log(&self, plane: &str) -> PathBuf {
+        self.state().join(plane).join("audit.log")
+    }
+
     /// What a script of bash says that runs inside, where the addresses of pods and Services lead somewhere.
     pub fn inside(&self, script: &str) -> Vec<u8> {
         let mut command = self.command("run");

@@ -128,6 +128,7 @@ fn fact(at: usize, story: &Story) -> Vec<Fact> {
         context: ctx(context),
         cluster: Some(cluster.to_owned()),
         version: None,
+        denied: None,
     };
     match at {
         0 => vec![opened("infra")],

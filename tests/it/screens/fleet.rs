@@ -261,6 +261,7 @@ fn two_contexts_of_one_cluster_are_shown_once() {
         context: ctx(context),
         cluster: Some("uid-of-kube-system".to_owned()),
         version: Some("v1.33.1".to_owned()),
+        denied: None,
     };
     story.told(vec![identified("infra"), identified("apps")]);
     story

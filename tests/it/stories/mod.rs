@@ -9,6 +9,7 @@ mod real_api;
 mod real_planes;
 mod real_redis;
 mod replication;
+mod rights;
 mod scenarios;
 mod states;
 mod status;
