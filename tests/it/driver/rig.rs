@@ -155,6 +155,12 @@ impl FullRig {
         self.state().join(plane).join("audit.log")
     }
 
+    /// The folder of its programs, kubectl among them.
+    #[allow(dead_code, reason = "the bench runs kubectl by itself")]
+    pub fn assets(&self) -> PathBuf {
+        self.state().join("assets")
+    }
+
     /// What a script of bash says that runs inside, where the addresses of pods and Services lead somewhere.
     pub fn inside(&self, script: &str) -> Vec<u8> {
         let mut command = self.command("run");
