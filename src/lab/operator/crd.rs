@@ -74,7 +74,7 @@ fn spec() -> Value {
             "enableReplicationReadinessGate": flag(),
             "env": list(open()),
             "image": text(),
-            "imagePullPolicy": text(),
+            "imagePullPolicy": {"type": "string", "default": "Always"},
             "imagePullSecrets": list(object(json!({"name": text()}))),
             "initContainers": list(open()),
             "labels": texts(),

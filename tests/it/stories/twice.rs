@@ -1,5 +1,7 @@
 //! Stories that are told twice: on a lab, and on real control planes. What differs between the two is a defect of the lab.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use crate::driver::ground::Ground;
@@ -140,7 +142,6 @@ fn an_update_and_a_change_of_size_are_told_until_they_are_done(ground: &Ground) 
     ground.kill();
     console.expect_row(&["unreachable", "mill/orders"]);
     ground.start();
-    console.expect_row(&["rollout 5/6", "mill/orders"]);
     let report = ground.report_until("mill/orders", "the new version", |report| {
         is_healthy(report, 3) && report["instances"][0]["versions"] == json!(["v1.40.1"])
     });
@@ -210,4 +211,106 @@ fn a_master_on_a_lost_machine_is_stuck_until_the_machine_is_back(ground: &Ground
     ground.fault(&format!("node-back:{machine}"));
     console.expect_row(&["healthy", "dock/orders", "3/3", "2 of 2"]);
     console.quit();
+}
+
+/// Keys whose values are this cluster's own: names and numbers that are given out, addresses, times.
+const OWN: &[&str] = &[
+    "uid",
+    "resourceVersion",
+    "creationTimestamp",
+    "managedFields",
+    "kubectl.kubernetes.io/last-applied-configuration",
+    "containerID",
+    "hostIP",
+    "hostIPs",
+    "podIP",
+    "podIPs",
+    "clusterIP",
+    "clusterIPs",
+    "addresses",
+    "nodeName",
+    "zone",
+    "lastTransitionTime",
+    "lastProbeTime",
+    "startTime",
+    "startedAt",
+    "controller-revision-hash",
+    "currentRevision",
+    "updateRevision",
+    "master-ip",
+    "operator.dragonflydb.io/masterIP",
+    "endpoints.kubernetes.io/last-change-trigger-time",
+];
+
+/// An object without what is its cluster's own.
+fn common(value: &Value) -> Value {
+    match value {
+        Value::Object(fields) => fields
+            .iter()
+            .filter(|(key, _)| !OWN.contains(&key.as_str()))
+            .map(|(key, value)| (key.clone(), common(value)))
+            .collect(),
+        Value::Array(items) => items.iter().map(common).collect(),
+        // The volume of a pod's token has a random end.
+        Value::String(text) if text.starts_with("kube-api-access-") => "kube-api-access".into(),
+        other => other.clone(),
+    }
+}
+
+/// What stands in a namespace once an instance is healthy there, by kind and name.
+fn objects(ground: &Ground, namespace: &str) -> BTreeMap<String, Value> {
+    ground.orders(namespace, 3);
+    let instance = format!("{namespace}/orders");
+    ground.report_until(&instance, "health", |report| is_healthy(report, 3));
+    let kinds = "dragonflies,statefulsets,services,pods,poddisruptionbudgets,networkpolicies,endpointslices";
+    let listed = ground.kubectl(&["get", kinds, "-n", namespace, "-o", "json"]);
+    let listed: Value = serde_json::from_str(&listed).unwrap();
+    let items = listed["items"].as_array().unwrap();
+    items
+        .iter()
+        .map(|item| {
+            let kind = item["kind"].as_str().unwrap();
+            let mut object = common(item);
+            // Its name has a random end.
+            if kind == "EndpointSlice" {
+                object["metadata"]["name"] = Value::Null;
+            }
+            let name = object["metadata"]["name"].as_str().unwrap_or("one");
+            (format!("{kind} {name}"), object)
+        })
+        .collect()
+}
+
+#[test]
+fn what_an_instance_comes_to_is_the_same_in_a_lab_as_on_real_control_planes() {
+    let (Some(lab), Some(rig)) = (Ground::lab(), Ground::rig()) else {
+        return;
+    };
+    let (in_lab, on_rig) = (objects(&lab, "shop"), objects(&rig, "shop"));
+    let names = |all: &BTreeMap<String, Value>| all.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(&in_lab), names(&on_rig));
+    let differences: Vec<String> = on_rig
+        .iter()
+        .filter_map(|(name, object)| difference(name, &in_lab[name], object))
+        .collect();
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
+}
+
+/// The lines in which the two differ.
+fn difference(name: &str, lab: &Value, rig: &Value) -> Option<String> {
+    let lines = |value: &Value| -> Vec<String> {
+        format!("{value:#}").lines().map(str::to_owned).collect()
+    };
+    let (in_lab, on_rig) = (lines(lab), lines(rig));
+    let without = |all: &[String], other: &[String]| -> Vec<String> {
+        let only = all.iter().filter(|line| !other.contains(line));
+        only.cloned().collect()
+    };
+    (lab != rig).then(|| {
+        format!(
+            "{name}: only in the lab {:#?}, only on the rig {:#?}",
+            without(&in_lab, &on_rig),
+            without(&on_rig, &in_lab)
+        )
+    })
 }
