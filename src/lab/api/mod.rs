@@ -36,6 +36,8 @@ mod tables;
 mod validate;
 mod write;
 
+pub(in crate::lab) use patch::merge;
+
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;

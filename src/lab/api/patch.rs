@@ -104,7 +104,7 @@ fn rejected() -> Status {
 }
 
 /// RFC 7386.
-pub(super) fn merge(target: &mut Value, patch: &Value) {
+pub(in crate::lab) fn merge(target: &mut Value, patch: &Value) {
     let Value::Object(patch) = patch else {
         *target = patch.clone();
         return;

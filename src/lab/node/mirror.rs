@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, watch};
 use super::merge::{difference, rebased, unborn};
 use super::notes::Notes;
 use super::server::{Heard, JSON, MERGE, Server, Trouble, heard, named, path};
+use crate::lab::api::merge;
 use crate::lab::controllers::{Key, key};
 use crate::lab::json::{extend, set, text};
 use crate::lab::resources::{EVENTS, GroupResource, LEASES, PODS, Resource};
@@ -75,8 +76,8 @@ enum Word<'a> {
     Heard,
     /// As the answer to a change.
     Answered,
-    /// As the answer to a creation, of this.
-    Created(&'a Value),
+    /// As the answer to what was sent, which was this as a whole: what stands here by now may differ from it.
+    Sent(&'a Value),
     /// Because what somebody here wanted was refused: it stands as it is.
     Instead,
 }
@@ -89,6 +90,9 @@ struct Inner {
     store: Store,
     server: Server,
     held: Mutex<HashMap<Id, Held>>,
+    /// Objects of which something is being sent, with what was heard of them since: whether that is what was sent is told
+    /// by the answer only.
+    flights: Mutex<HashMap<Id, Option<Value>>>,
     notes: Notes,
     /// How many sources have been listed once.
     listed: watch::Sender<usize>,
@@ -111,6 +115,7 @@ impl Mirror {
             store,
             server,
             held: Mutex::default(),
+            flights: Mutex::default(),
             notes,
             listed: watch::Sender::new(0),
         }))
@@ -247,6 +252,9 @@ impl Mirror {
             return;
         };
         let key = key_of(&value);
+        if word == Word::Heard && self.is_under_way(what, &key, &value) {
+            return;
+        }
         let mut held = self.held();
         let before = held.get(&(what, key.clone())).cloned();
         if let Some(before) = before.as_ref().filter(|had| had.object.uid == fresh.uid) {
@@ -271,10 +279,14 @@ impl Mirror {
                         && word != Word::Instead
                         && is_rebased(what) =>
                 {
-                    Settled::Put(rebased(&had.object.value(), &local.value(), &value))
+                    let base = match word {
+                        Word::Sent(sent) => sent.clone(),
+                        _ => had.object.value(),
+                    };
+                    Settled::Put(rebased(&base, &local.value(), &value))
                 }
                 (Some(local), None) => match word {
-                    Word::Created(sent) => Settled::Put(rebased(sent, &local.value(), &value)),
+                    Word::Sent(sent) => Settled::Put(rebased(sent, &local.value(), &value)),
                     _ => {
                         plain = true;
                         Settled::Put(value)
@@ -302,6 +314,38 @@ impl Mirror {
                 going,
             },
         );
+    }
+
+    /// Keeps what was heard of an object of which something is being sent, for after the answer. Tells whether anything is.
+    fn is_under_way(&self, what: GroupResource<'static>, key: &Key, value: &Value) -> bool {
+        let at = |value: &Value| number(text(value, "/metadata/resourceVersion"));
+        match self.flights().get_mut(&(what, key.clone())) {
+            Some(heard) => {
+                if heard.as_ref().is_none_or(|had| at(had) < at(value)) {
+                    *heard = Some(value.clone());
+                }
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Sends what differs about one object; an answer asks for another attempt after that time.
+    pub(super) async fn push(&self, id: &Id) -> Option<Duration> {
+        self.flights().insert(id.clone(), None);
+        let again = self.send(id).await;
+        let heard = self.flights().remove(id).flatten();
+        if let Some(heard) = heard {
+            self.take(id.0, heard, Word::Heard);
+        }
+        again
+    }
+
+    fn flights(&self) -> MutexGuard<'_, HashMap<Id, Option<Value>>> {
+        self.0
+            .flights
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What stands here is to the server what it has: it differs in what the server fills in by itself. It is left so, for
@@ -370,8 +414,7 @@ impl Mirror {
         told.is_some_and(|told| Arc::ptr_eq(&told.object, object))
     }
 
-    /// Sends what differs about one object; an answer asks for another attempt after that time.
-    pub(super) async fn push(&self, (what, key): &Id) -> Option<Duration> {
+    async fn send(&self, (what, key): &Id) -> Option<Duration> {
         let resource = self.0.store.resource(*what)?;
         let (namespace, name) = (key.0.as_str(), key.1.as_str());
         for _ in 0..TRIES {
@@ -392,6 +435,10 @@ impl Mirror {
                     self.delete(*what, &resource, key, &uid, grace).await
                 }
                 Step::Patch(below, mut patch) => {
+                    let mut base = held
+                        .as_ref()
+                        .map_or(Value::Null, |held| held.object.value());
+                    merge(&mut base, &patch);
                     let version = held.map(|held| held.version.to_string());
                     let expect = json!({"uid": uid, "resourceVersion": version});
                     extend(&mut patch, &["metadata"], &expect);
@@ -405,7 +452,7 @@ impl Mirror {
                             Some(text(&now, "/metadata/resourceVersion")) == version.as_deref();
                         match local {
                             Some(local) if same => self.is_the_same(*what, key, &local),
-                            _ => self.take(*what, now, Word::Answered),
+                            _ => self.take(*what, now, Word::Sent(&base)),
                         }
                     })
                 }
@@ -430,7 +477,7 @@ impl Mirror {
         let sent = unborn(object);
         let made = self.0.server.call(Method::POST, &path, JSON, Some(&sent));
         let made = made.await?;
-        self.take(what, made, Word::Created(object));
+        self.take(what, made, Word::Sent(object));
         Ok(())
     }
 
