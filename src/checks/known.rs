@@ -94,12 +94,7 @@ fn whole(view: &InstanceView<'_>) -> Known {
         let said = match &known.value {
             Ok(made) => {
                 let nodes: Vec<String> = made.nodes.iter().map(Compared::words).collect();
-                format!(
-                    "{} keys sampled on {}: {}",
-                    made.sampled,
-                    made.master,
-                    nodes.join("; ")
-                )
+                format!("{}: {}", made.sample_words(), nodes.join("; "))
             }
             Err(fault) => format!("its nodes could not be compared: {}", fault.message),
         };

@@ -153,7 +153,7 @@ pub enum Told {
 /// `darner compare`.
 #[derive(Debug, Clone, Args)]
 #[command(
-    after_help = "Exit codes: 0 the same data as far as was sampled, 1 different data, 2 could not be compared, 64 wrong usage.\nReads keys of database 0 over the admin port (RANDOMKEY, MEMORY USAGE, DUMP; right pods/portforward). Values are digested in memory and never kept."
+    after_help = "Exit codes: 0 the same data as far as was sampled, 1 different data, 2 could not be compared, 64 wrong usage.\nReads keys of database 0 over the admin port (RANDOMKEY, or SCAN where there are few; MEMORY USAGE, DUMP; right pods/portforward). Values are digested in memory and never kept."
 )]
 pub struct CompareArgs {
     /// The instance, as [NAMESPACE/]NAME.

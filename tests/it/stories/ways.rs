@@ -210,6 +210,55 @@ fn comparing_tells_diverged_data_from_the_same() {
     assert_eq!(node["fault"], Value::Null);
 }
 
+/// A node that was made wrong may be the one that all copy later, and be made wrong again then.
+#[test]
+fn diverged_data_is_told_also_after_other_faults_have_come_and_gone() {
+    let lab = LabProcess::start("healthy");
+    let well = || {
+        let wait = [
+            "wait",
+            "harbor/cache",
+            "--for",
+            "healthy",
+            "--timeout",
+            "2m",
+        ];
+        let output = darner(&lab, "", &wait);
+        assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    };
+    let compare = |keys: &str| {
+        let output = darner(
+            &lab,
+            "",
+            &["compare", "harbor/cache", "--keys", keys, "-o", "json"],
+        );
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        (output.status.code(), report)
+    };
+    well();
+    lab.fault("diverged");
+    // The machine of its master goes: whoever was made wrong is master from now on.
+    lab.fault("lost-node");
+    lab.fault("heal");
+    well();
+    let (code, report) = compare("200");
+    assert_eq!(code, Some(0), "healed: {report:#}");
+    assert!(report["keys"].as_u64().unwrap() > 60_000, "{report:#}");
+    for keys in ["200", "2000"] {
+        lab.fault("diverged");
+        let (code, report) = compare(keys);
+        assert_eq!(code, Some(1), "{report:#}");
+        let taken = report["sampled"].as_u64().unwrap() + report["too_large"].as_u64().unwrap();
+        assert!(taken + 5 >= keys.parse().unwrap(), "{report:#}");
+        lab.fault("heal");
+        well();
+    }
+    let (code, report) = compare("100000");
+    assert_eq!(code, Some(0), "{report:#}");
+    assert_eq!(report["every"], true, "{report:#}");
+    assert!(report["sampled"].as_u64().unwrap() > 60_000, "{report:#}");
+}
+
 #[test]
 fn waiting_ends_reached_or_with_the_reason() {
     let lab = LabProcess::start("healthy");
