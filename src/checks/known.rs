@@ -292,10 +292,6 @@ struct Facts(Vec<Evidence>);
 
 impl Facts {
     fn add(&mut self, text: impl Into<String>, source: impl Into<String>, at: Timestamp) {
-        self.0.push(Evidence {
-            text: text.into(),
-            source: source.into(),
-            at,
-        });
+        self.0.push(Evidence::new(text, source, at));
     }
 }

@@ -50,16 +50,16 @@ pub async fn run(args: &CompareArgs, fleet: fleet::Fleet) -> color_eyre::Result<
             }
         },
         Err(unfound) => {
-            eprintln!("darner: {unfound}");
-            let unread = gathering
-                .world
-                .contexts()
-                .any(|c| !super::status::is_read(c));
-            return Ok(if unread {
-                Overall::Unjudged.code()
-            } else {
-                USAGE
-            });
+            let Some(unread) = super::status::unread(&gathering.world) else {
+                eprintln!("darner: {unfound}");
+                return Ok(USAGE);
+            };
+            // It may well be there: what was not read cannot tell.
+            eprintln!(
+                "darner: whether there is an instance {} cannot be told: {unread} could not be read",
+                args.instance
+            );
+            return Ok(Overall::Unjudged.code());
         }
     };
     focus.send_modify(|focus| focus.compare(id.clone(), args.keys));
@@ -74,7 +74,10 @@ pub async fn run(args: &CompareArgs, fleet: fleet::Fleet) -> color_eyre::Result<
         if timeout_at(deadline, gathering.change()).await.is_err() {
             break Err(Fault::new(
                 crate::domain::FaultKind::Timeout,
-                "not done within the time given",
+                format!(
+                    "not done within {:?}; --timeout gives it more",
+                    args.timeout
+                ),
             ));
         }
     };
