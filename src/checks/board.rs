@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::case::later;
 use super::{
-    ALL, Case, Check, Evidence, Finding, Limits, Severity, Since, State, Subject, Verdict,
+    ALL, Case, Check, Evidence, Finding, Limits, Seen, Severity, Since, State, Subject, Verdict,
     context_unreachable, operator_down, stuck_terminating,
 };
 use crate::domain::world::Touched;
@@ -62,22 +62,19 @@ pub fn judge(world: &World, subject: &Subject, limits: &Limits, now: Timestamp) 
     unreachable
 }
 
-/// Where it is said what something was judged to be when its cluster was last heard.
-const BEFORE: &str = "what was seen before";
-/// What ends the name of a check that found something then.
-const AS_LAST_SEEN: &str = " as last seen";
-
 /// What something was judged to be when its cluster was last heard, as evidence.
 fn past(before: &Judgement, heard: Timestamp) -> Vec<Evidence> {
-    let state = Evidence {
-        text: format!("{} when it was last heard", before.word()),
-        source: BEFORE.to_owned(),
-        at: heard,
+    let then = |text: String, source: String| Evidence {
+        seen: Seen::BeforeTheLoss,
+        ..Evidence::new(text, source, heard)
     };
-    let findings = before.findings.iter().map(|old| Evidence {
-        text: old.sentence.clone(),
-        source: format!("{}{AS_LAST_SEEN}", old.check),
-        at: heard,
+    let state = then(
+        format!("{} when it was last heard", before.word()),
+        "what was seen before".to_owned(),
+    );
+    let findings = before.findings.iter().map(|old| {
+        let source = format!("{} as last seen", old.check);
+        then(old.sentence.clone(), source)
     });
     std::iter::once(state).chain(findings).collect()
 }
@@ -148,11 +145,11 @@ fn without_consequences(findings: Vec<Finding>) -> Vec<Finding> {
             .iter_mut()
             .find(|cause| cause.accounts_for(&consequence));
         if let Some(cause) = cause {
-            cause.evidence.push(Evidence {
-                text: consequence.sentence,
-                source: format!("{}, its consequence", consequence.check),
-                at: consequence.since.at(),
-            });
+            cause.evidence.push(Evidence::new(
+                consequence.sentence,
+                format!("{}, its consequence", consequence.check),
+                consequence.since.at(),
+            ));
         }
     }
     kept
@@ -187,9 +184,7 @@ impl Judgement {
     /// facts it would have been seen for no time at all, and be milder.
     fn remember(&mut self, before: &Judgement, heard: Option<Timestamp>) {
         let is_cut = |finding: &&Finding| finding.check == context_unreachable::CHECK.id;
-        let is_past = |evidence: &Evidence| {
-            evidence.source == BEFORE || evidence.source.ends_with(AS_LAST_SEEN)
-        };
+        let is_past = |evidence: &Evidence| evidence.seen == Seen::BeforeTheLoss;
         let (Some(heard), true) = (heard, self.findings.iter().any(|f| is_cut(&f))) else {
             return;
         };

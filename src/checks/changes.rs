@@ -13,10 +13,9 @@ pub(super) fn of(view: &InstanceView<'_>, pod: Option<&str>) -> Option<Known> {
     let facts: Vec<Evidence> = changes
         .filter(|change| pod.is_none() || change.pod.as_deref() == pod)
         .take(TOLD)
-        .map(|change| Evidence {
-            text: change.words(),
-            source: format!("{}, {}", change.source, change.precision.word()),
-            at: change.at,
+        .map(|change| {
+            let source = format!("{}, {}", change.source, change.precision.word());
+            Evidence::new(change.words(), source, change.at)
         })
         .collect();
     let of = pod.map_or_else(|| view.id.to_string(), str::to_owned);

@@ -95,12 +95,7 @@ fn whole(view: &InstanceView<'_>) -> Known {
         let said = match &known.value {
             Ok(made) => {
                 let nodes: Vec<String> = made.nodes.iter().map(Compared::words).collect();
-                let mut said = format!(
-                    "{} keys sampled on {}: {}",
-                    made.sampled,
-                    made.master,
-                    nodes.join("; ")
-                );
+                let mut said = format!("{}: {}", made.sample_words(), nodes.join("; "));
                 let changed = view.changed_since(made, known.at);
                 if !changed.is_empty() {
                     let changed = Changed::words(&changed);
@@ -304,10 +299,6 @@ struct Facts(Vec<Evidence>);
 
 impl Facts {
     fn add(&mut self, text: impl Into<String>, source: impl Into<String>, at: Timestamp) {
-        self.0.push(Evidence {
-            text: text.into(),
-            source: source.into(),
-            at,
-        });
+        self.0.push(Evidence::new(text, source, at));
     }
 }

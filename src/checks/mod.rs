@@ -32,6 +32,7 @@ mod loading;
 mod no_master;
 mod not_permitted;
 mod operator_down;
+mod operator_pods;
 mod operator_stalled;
 mod out_of_memory;
 pub mod pairs;
@@ -50,6 +51,7 @@ mod saving;
 pub mod schema;
 mod service_elsewhere;
 mod several_masters;
+mod sides;
 mod situation;
 mod slow_engine;
 mod snapshot_stale;
@@ -60,6 +62,7 @@ pub mod stored;
 mod stray_replica;
 mod stuck_terminating;
 mod takeover;
+mod turn;
 pub mod waiting;
 mod words;
 
@@ -292,11 +295,7 @@ impl Finding {
         source: impl Into<String>,
         at: Timestamp,
     ) -> Self {
-        self.evidence.push(Evidence {
-            text: text.into(),
-            source: source.into(),
-            at,
-        });
+        self.evidence.push(Evidence::new(text, source, at));
         self
     }
 
@@ -352,6 +351,29 @@ pub struct Evidence {
     pub source: String,
     /// When it was learned.
     pub at: Timestamp,
+    /// Whether it is known of the present.
+    pub seen: Seen,
+}
+
+impl Evidence {
+    /// A fact as it is known at present.
+    pub fn new(text: impl Into<String>, source: impl Into<String>, at: Timestamp) -> Self {
+        Self {
+            text: text.into(),
+            source: source.into(),
+            at,
+            seen: Seen::Lately,
+        }
+    }
+}
+
+/// What a fact is worth now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seen {
+    /// It is the last that is known, and is replaced by whatever is learned next.
+    Lately,
+    /// It was so when its cluster was last heard: kept as it was told then, while nothing is learned.
+    BeforeTheLoss,
 }
 
 /// Since when something is so.

@@ -3,8 +3,8 @@
 //! Said only when it is certain: every engine that runs says that it is a replica, or the Service sends nowhere while
 //! no engine vouches for being master. A silent engine that may be the master is `engine-silent`'s matter.
 
-use super::operator_down::its_turn;
 use super::several_masters::{CHANGING, IT_PASSES};
+use super::turn::its_turn;
 use super::words::{are, list};
 use super::{Answer, Case, Check, Instance, Node, Severity, Shown, Since, Situation, State};
 use crate::domain::Role;

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::case::later;
 use super::leader::{self, Leader, leader};
-use super::operator_down::its_turn;
+use super::turn::its_turn;
 use super::waiting::{waiting, would_elect};
 use super::{
     Answer, Case, Check, Instance, Severity, Shown, Since, Situation, State, stale_master,

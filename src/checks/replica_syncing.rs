@@ -3,7 +3,7 @@
 use super::case::later;
 use super::links::evidence;
 use super::loading::is_in_full_sync;
-use super::operator_down::nobody;
+use super::turn::nobody;
 use super::words::{are, list};
 use super::{Answer, Case, Check, Instance, Node, Severity, Shown, Since, Situation, State, Word};
 use crate::domain::Role;

@@ -1,6 +1,6 @@
 //! A ready pod that the operator never gave a role (operator issues 508 and 537; also while the operator is down).
 
-use super::operator_down::{its_turn, nobody};
+use super::turn::{its_turn, nobody};
 use super::words::list;
 use super::{
     Answer, Case, Check, Finding, Node, Severity, Shown, Since, Situation, State, Word, case::later,

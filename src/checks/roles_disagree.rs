@@ -1,7 +1,7 @@
 //! A pod's `role` label says one thing, its engine another.
 
-use super::operator_down::its_turn;
 use super::several_masters::{CHANGING, IT_PASSES};
+use super::turn::its_turn;
 use super::words::{are, list, number};
 use super::{Answer, Case, Check, Node, Severity, Shown, Since, Situation, State, Word};
 use crate::domain::Role;

@@ -1,7 +1,7 @@
 //! The master Service sends traffic to something that is not the master, or nowhere though there is one.
 
-use super::operator_down::its_turn;
 use super::several_masters::{CHANGING, IT_PASSES};
+use super::turn::its_turn;
 use super::words::list;
 use super::{Answer, Case, Check, Instance, Node, Severity, Shown, Since, Situation, State};
 use crate::domain::object::{EndpointSlice, Service};

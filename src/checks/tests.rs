@@ -346,7 +346,9 @@ fn diverged_is_known_since_a_comparison_and_until_another_data_set() {
     let outcome = |different, replid: &str| {
         Ok(Comparison {
             master: "orders-0".into(),
+            asked: 200,
             sampled: 200,
+            every: false,
             too_large: 0,
             keys: Some(1_000),
             replid: Some(replid.to_owned()),

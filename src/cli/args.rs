@@ -153,7 +153,7 @@ pub enum Told {
 /// `darner compare`.
 #[derive(Debug, Clone, Args)]
 #[command(
-    after_help = "Exit codes: 0 the same data as far as was sampled, 1 different data, 2 could not be compared, 64 wrong usage.\nReads keys of database 0 over the admin port (RANDOMKEY, MEMORY USAGE, DUMP; right pods/portforward). Values are digested in memory and never kept."
+    after_help = "Exit codes: 0 the same data as far as was sampled, 1 different data, 2 could not be compared, 64 wrong usage.\nReads keys of database 0 over the admin port (RANDOMKEY, or SCAN where there are few; MEMORY USAGE, DUMP; right pods/portforward). Values are digested in memory and never kept."
 )]
 pub struct CompareArgs {
     /// The instance, as [NAMESPACE/]NAME.
@@ -187,13 +187,13 @@ impl CompareArgs {
 /// `darner wait`.
 #[derive(Debug, Clone, Args)]
 #[command(
-    after_help = "Exit codes: 0 reached, 1 not reached in time, 2 could not judge, 64 wrong usage. Each change is told on standard error."
+    after_help = "Exit codes: 0 reached, 1 not reached in time, 2 could not judge, 64 wrong usage, such as an instance that is not there. Each change is told on standard error.\nAn instance that is not there when all is read is waited for only with --for created among the goals; one that goes meanwhile may come again."
 )]
 pub struct WaitArgs {
     /// The instance, as [NAMESPACE/]NAME.
     #[arg(value_name = "INSTANCE")]
     pub instance: String,
-    /// What to wait for: healthy, synced, master=POD or phase=PHASE; repeat it, and all must hold at once.
+    /// What to wait for: created, healthy, synced, master=POD or phase=PHASE; repeat it, and all must hold at once.
     #[arg(long = "for", value_name = "GOAL", required = true, value_parser = Goal::parse)]
     pub goals: Vec<Goal>,
     /// How long to wait at most: 30s, 5m, 1h.

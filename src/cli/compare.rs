@@ -50,16 +50,16 @@ pub async fn run(args: &CompareArgs, fleet: fleet::Fleet) -> color_eyre::Result<
             }
         },
         Err(unfound) => {
-            eprintln!("darner: {unfound}");
-            let unread = gathering
-                .world
-                .contexts()
-                .any(|c| !super::status::is_read(c));
-            return Ok(if unread {
-                Overall::Unjudged.code()
-            } else {
-                USAGE
-            });
+            let Some(unread) = super::status::unread(&gathering.world) else {
+                eprintln!("darner: {unfound}");
+                return Ok(USAGE);
+            };
+            // It may well be there: what was not read cannot tell.
+            eprintln!(
+                "darner: whether there is an instance {} cannot be told: {unread} could not be read",
+                args.instance
+            );
+            return Ok(Overall::Unjudged.code());
         }
     };
     focus.send_modify(|focus| focus.compare(id.clone(), args.keys));
@@ -74,7 +74,10 @@ pub async fn run(args: &CompareArgs, fleet: fleet::Fleet) -> color_eyre::Result<
         if timeout_at(deadline, gathering.change()).await.is_err() {
             break Err(Fault::new(
                 crate::domain::FaultKind::Timeout,
-                "not done within the time given",
+                format!(
+                    "not done within {:?}; --timeout gives it more",
+                    args.timeout
+                ),
             ));
         }
     };
@@ -117,16 +120,7 @@ fn plain(id: &InstanceId, outcome: &Result<Comparison, Fault>, by: Option<&Path>
             return out;
         }
     };
-    let mut out = format!(
-        "{id}: {}\n{} keys sampled on {}",
-        made.answer(),
-        made.sampled,
-        made.master
-    );
-    if made.too_large > 0 {
-        out.push_str(&format!(", {} left out as too large", made.too_large));
-    }
-    out.push('\n');
+    let mut out = format!("{id}: {}\n{}\n", made.answer(), made.sample_words());
     for node in &made.nodes {
         out.push_str(&format!("  {}\n", node.words()));
         if let (Some(theirs), Some(ours)) = (node.keys, made.keys)
@@ -138,7 +132,7 @@ fn plain(id: &InstanceId, outcome: &Result<Comparison, Fault>, by: Option<&Path>
                 text::count(ours)
             ));
         }
-        if node.replid != made.replid {
+        if made.is_same_set(node) == Some(false) {
             out.push_str("    it follows another data set: its replid is not the master's\n");
         }
         if !node.names.is_empty() {
@@ -159,7 +153,11 @@ struct Report {
     /// Why there was no comparison at all.
     fault: Option<String>,
     master: Option<String>,
+    /// Keys that were asked for.
+    asked: Option<usize>,
     sampled: usize,
+    /// Every key of the database was taken: there are no others.
+    every: bool,
     too_large: usize,
     keys: Option<u64>,
     nodes: Vec<OneNode>,
@@ -173,8 +171,8 @@ struct OneNode {
     missing: usize,
     keys: Option<u64>,
     offset: Option<u64>,
-    /// Its `master_replid` is the master's.
-    same_replid: bool,
+    /// Its `master_replid` is the master's; `null` where it did not tell.
+    same_replid: Option<bool>,
     /// Why it was not compared to the end.
     fault: Option<String>,
 }
@@ -190,7 +188,9 @@ fn report(id: &InstanceId, outcome: &Result<Comparison, Fault>, verdict: Overall
         verdict,
         fault: outcome.as_ref().err().map(|fault| fault.message.clone()),
         master: made.map(|m| m.master.to_string()),
+        asked: made.map(|m| m.asked),
         sampled: made.map_or(0, |m| m.sampled),
+        every: made.is_some_and(|m| m.every),
         too_large: made.map_or(0, |m| m.too_large),
         keys: made.and_then(|m| m.keys),
         nodes: made
@@ -204,7 +204,7 @@ fn report(id: &InstanceId, outcome: &Result<Comparison, Fault>, verdict: Overall
                         missing: node.missing,
                         keys: node.keys,
                         offset: node.offset,
-                        same_replid: node.replid == m.replid,
+                        same_replid: m.is_same_set(node),
                         fault: node.fault.as_ref().map(|fault| fault.message.clone()),
                     })
                     .collect()

@@ -96,12 +96,21 @@ pub(super) fn is_read(context: &ContextWorld) -> bool {
             .any(|(_, source)| source.listed.is_some() || source.access == Some(Access::Absent))
 }
 
+/// The same, and what was listed is all that there is: not some namespaces of those that stand in for the whole cluster.
+fn is_wholly_read(context: &ContextWorld) -> bool {
+    let mut sources = context.sources.iter();
+    let is_absent = sources.any(|((kind, _), source)| {
+        *kind == Kind::Dragonfly && source.access == Some(Access::Absent)
+    });
+    context.is_live() && (is_absent || context.has_listed(Kind::Dragonfly))
+}
+
 /// The contexts of which it is not known what is in them, each with the reason where there is one:
 /// `infra (connection refused), apps`; `None` when there is none.
 pub(super) fn unread(world: &World) -> Option<String> {
     let unread: Vec<String> = world
         .contexts()
-        .filter(|context| !is_read(context))
+        .filter(|context| !is_wholly_read(context))
         .map(|context| match context.link.fault() {
             Some(fault) => format!("{} ({})", context.id, fault.message),
             None => context.id.to_string(),

@@ -23,6 +23,8 @@ pub const VERSION: &str = "darner.wait/v1";
 /// What is waited for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Goal {
+    /// The Dragonfly object exists: only then is one waited for that is not there.
+    Created,
     /// Judged healthy.
     Healthy,
     /// One master, and every replica that there should be in stable sync with it by the word of both ends.
@@ -40,16 +42,18 @@ impl Goal {
     /// A sentence that names what there is.
     pub fn parse(text: &str) -> Result<Self, String> {
         match text.split_once('=') {
+            None if text == "created" => Ok(Goal::Created),
             None if text == "healthy" => Ok(Goal::Healthy),
             None if text == "synced" => Ok(Goal::Synced),
             Some(("master", pod)) if !pod.is_empty() => Ok(Goal::Master(pod.to_owned())),
             Some(("phase", phase)) if !phase.is_empty() => Ok(Goal::Phase(phase.to_owned())),
-            _ => Err("wait for healthy, synced, master=POD or phase=PHASE".to_owned()),
+            _ => Err("wait for created, healthy, synced, master=POD or phase=PHASE".to_owned()),
         }
     }
 
     fn words(&self) -> String {
         match self {
+            Goal::Created => "created".to_owned(),
             Goal::Healthy => "healthy".to_owned(),
             Goal::Synced => "synced".to_owned(),
             Goal::Master(pod) => format!("master={pod}"),
@@ -172,13 +176,15 @@ pub async fn run(args: &WaitArgs, fleet: fleet::Fleet) -> color_eyre::Result<u8>
     fleet.start(&mut supervisor, &outlet, &watching);
     let gathering = Gathering::new(inbox, fleet.limits.clone(), fleet.confines.clone());
     let mut gathering = gathering.looking_once(&fleet);
-    // What is not there yet may come: only what is known already can be a slip of the pen.
     let patience = args.timeout.min(Duration::from_secs(15));
     gathering
         .settle_on(patience, Some((&focus, &args.instance)))
         .await;
 
     let mut said = String::new();
+    // One that goes while it is waited for may come again: an object is replaced so. One that never was is a slip of the
+    // pen, unless it is just this that is waited for.
+    let mut may_come = args.goals.contains(&Goal::Created);
     let (id, standing) = loop {
         let found = match address::find(&gathering.world, &args.instance) {
             Ok(found) if found.len() > 1 => {
@@ -195,8 +201,17 @@ pub async fn run(args: &WaitArgs, fleet: fleet::Fleet) -> color_eyre::Result<u8>
                 return Ok(USAGE);
             }
             Ok(found) => Ok(found.into_iter().next().map(|place| place.instance)),
+            Err(unfound) if !may_come && unread(&gathering.world).is_none() => {
+                eprintln!(
+                    "darner: {}; `--for created` beside it waits for one to come",
+                    text::one_line(&unfound.to_string())
+                );
+                supervisor.stop().await;
+                return Ok(USAGE);
+            }
             Err(unfound) => Err(unfound.to_string()),
         };
+        may_come |= matches!(found, Ok(Some(_)));
         let (id, absent) = match found {
             Ok(id) => (id, String::new()),
             Err(sentence) => (None, sentence),
@@ -333,6 +348,8 @@ fn one(
         }
     };
     match goal {
+        Goal::Created if view.context.is_live() => Stand::Holds,
+        Goal::Created => Stand::Untold(format!("{} cannot be reached", view.id.context)),
         Goal::Healthy => match state {
             Some(State::Healthy) if unanswered.is_empty() => Stand::Holds,
             Some(State::Healthy) => {
@@ -445,6 +462,7 @@ mod tests {
     #[test]
     fn goals_and_spans_are_read_or_explained() {
         for (text, wanted) in [
+            ("created", Some(Goal::Created)),
             ("healthy", Some(Goal::Healthy)),
             ("synced", Some(Goal::Synced)),
             ("master=orders-1", Some(Goal::Master("orders-1".into()))),

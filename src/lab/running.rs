@@ -1,6 +1,7 @@
 //! A running lab: how it is started, told what to do, and ended.
 
 use std::io;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -172,6 +173,7 @@ impl Lab {
             tasks: common.tasks.clone(),
             clock: common.clock.clone(),
             network: common.network.clone(),
+            turns: AtomicU64::default(),
         };
         let lab = Self(Arc::new(Inner {
             stage: Arc::new(stage),

@@ -1,5 +1,6 @@
 //! What scenarios act upon: both clusters, what serves them, and what lasts until everything is made well again.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -29,6 +30,8 @@ pub(in crate::lab) struct Stage {
     pub(in crate::lab) tasks: Tasks,
     pub(in crate::lab) clock: LabClock,
     pub(in crate::lab) network: Network,
+    /// How often [`Stage::turn`] was asked.
+    pub(in crate::lab) turns: AtomicU64,
 }
 
 /// What takes back a change that no controller would mend.
@@ -106,6 +109,11 @@ pub(in crate::lab) fn ip(pod: &Value) -> &str {
 }
 
 impl Stage {
+    /// Another number each time, from 0: for what must differ whenever it is played again.
+    pub(in crate::lab) fn turn(&self) -> u64 {
+        self.turns.fetch_add(1, Ordering::Relaxed)
+    }
+
     /// The pods of an instance by their labels.
     ///
     /// # Errors

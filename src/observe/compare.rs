@@ -109,9 +109,9 @@ async fn compare(desk: &Desk, client: &kube::Client, wanted: &Wanted) -> Result<
     // Another that calls itself master is held against the first: two data sets are what is looked for.
     others.extend(masters);
     let budget = desk.pace.request_deadline;
-    let mut sample = sample(&mut master, wanted.keys, budget).await?;
-    let too_large = sample.drop_large(&mut master, budget).await?;
     let digests = RandomState::new();
+    let mut sample = sample(&mut master, wanted.keys, &digests, budget).await?;
+    let too_large = sample.drop_large(&mut master, budget).await?;
     let mut nodes = Vec::new();
     for node in others {
         nodes.push(hold(&mut master, node, &sample.keys, &digests, budget).await);
@@ -120,7 +120,9 @@ async fn compare(desk: &Desk, client: &kube::Client, wanted: &Wanted) -> Result<
     nodes.sort_by(|a, b| a.pod.cmp(&b.pod));
     Ok(Comparison {
         master: master.pod,
+        asked: wanted.keys,
         sampled: sample.keys.len(),
+        every: sample.every,
         too_large,
         nodes,
         keys: master.keys,
@@ -159,16 +161,77 @@ async fn open(desk: &Desk, client: &kube::Client, id: &NodeId) -> Result<Node, F
     })
 }
 
-/// Names of keys of database 0.
+/// Names of keys of database 0, each once.
 struct Sample {
     keys: Vec<Vec<u8>>,
+    /// There are no others.
+    every: bool,
 }
 
-/// Draws keys at random; each once.
-async fn sample(master: &mut Node, wanted: usize, budget: Duration) -> Result<Sample, Fault> {
+/// Takes as many keys as are wanted, where there are as many.
+async fn sample(
+    master: &mut Node,
+    wanted: usize,
+    digests: &RandomState,
+    budget: Duration,
+) -> Result<Sample, Fault> {
+    // RANDOMKEY may name a key again: of few keys most draws would be repetitions, and the last ones might never be drawn.
+    let few = master
+        .keys
+        .is_some_and(|keys| keys <= 2 * u64::try_from(wanted).unwrap_or(u64::MAX));
+    if few {
+        walked(master, wanted, digests, budget).await
+    } else {
+        drawn(master, wanted, budget).await
+    }
+}
+
+/// Walks through all keys, and leaves as many as are wanted, at random.
+async fn walked(
+    master: &mut Node,
+    wanted: usize,
+    digests: &RandomState,
+    budget: Duration,
+) -> Result<Sample, Fault> {
     let mut keys: BTreeSet<Vec<u8>> = BTreeSet::new();
-    // A small or lopsided data set gives the same keys again and again.
-    for _ in 0..4 {
+    let mut cursor = b"0".to_vec();
+    // More may be written meanwhile, but not without end.
+    let most = wanted.saturating_mul(4);
+    let all = loop {
+        let command = on_key_with(&["SCAN"], &cursor, &["COUNT", "1000"]);
+        let replies = master.engine.call_all(&[command], budget).await?;
+        let (next, page) = match replies.into_iter().next() {
+            Some(Reply::Value(Value::Array(parts))) => match <[Value; 2]>::try_from(parts) {
+                Ok([Value::BulkString(next), Value::Array(page)]) => (next, page),
+                _ => return Err(unread("SCAN")),
+            },
+            Some(Reply::Error(text)) => return Err(refused("SCAN", &text)),
+            _ => return Err(unread("SCAN")),
+        };
+        keys.extend(page.into_iter().filter_map(|key| match key {
+            Value::BulkString(key) => Some(key),
+            _ => None,
+        }));
+        if next == b"0" || keys.len() > most {
+            break next == b"0";
+        }
+        cursor = next;
+    };
+    let every = all && keys.len() <= wanted;
+    let mut keys: Vec<_> = keys.into_iter().collect();
+    // Their digests under a key of this comparison are in no order.
+    keys.sort_by_cached_key(|key| digest(digests, key));
+    keys.truncate(wanted);
+    Ok(Sample { keys, every })
+}
+
+/// Draws keys at random.
+async fn drawn(master: &mut Node, wanted: usize, budget: Duration) -> Result<Sample, Fault> {
+    // Of twice as many keys as are wanted, each round finds at least half of what is missing. A lopsided server may name
+    // the same ones for ever.
+    const ROUNDS: usize = 20;
+    let mut keys: BTreeSet<Vec<u8>> = BTreeSet::new();
+    for _ in 0..ROUNDS {
         let missing = wanted.saturating_sub(keys.len());
         if missing == 0 {
             break;
@@ -186,6 +249,7 @@ async fn sample(master: &mut Node, wanted: usize, budget: Duration) -> Result<Sa
     }
     Ok(Sample {
         keys: keys.into_iter().collect(),
+        every: false,
     })
 }
 
@@ -193,7 +257,7 @@ impl Sample {
     /// Leaves out keys whose values are too large to be fetched; tells how many.
     async fn drop_large(&mut self, master: &mut Node, budget: Duration) -> Result<usize, Fault> {
         let before = self.keys.len();
-        let mut kept = Vec::new();
+        let (mut kept, mut gone) = (Vec::new(), 0);
         for batch in self.keys.chunks(BATCH) {
             let commands: Vec<_> = batch
                 .iter()
@@ -201,14 +265,17 @@ impl Sample {
                 .collect();
             let sizes = master.engine.call_all(&commands, budget).await?;
             for (key, size) in batch.iter().zip(sizes) {
-                // What cannot be told to be small is not fetched.
-                if matches!(size, Reply::Value(Value::Int(bytes)) if bytes <= LARGEST) {
-                    kept.push(key.clone());
+                match size {
+                    Reply::Value(Value::Int(bytes)) if bytes <= LARGEST => kept.push(key.clone()),
+                    // It is gone meanwhile.
+                    Reply::Value(Value::Nil) => gone += 1,
+                    // What cannot be told to be small is not fetched.
+                    _ => {}
                 }
             }
         }
         self.keys = kept;
-        Ok(before - self.keys.len())
+        Ok(before - self.keys.len() - gone)
     }
 }
 
@@ -401,6 +468,13 @@ fn on_key_with(command: &[&str], key: &[u8], rest: &[&str]) -> Vec<Vec<u8>> {
     all.push(key.to_vec());
     all.extend(words(rest));
     all
+}
+
+fn unread(command: &str) -> Fault {
+    Fault::new(
+        FaultKind::Protocol,
+        format!("the answer to {command} cannot be understood"),
+    )
 }
 
 fn refused(command: &str, text: &str) -> Fault {

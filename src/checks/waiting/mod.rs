@@ -13,7 +13,7 @@ pub(super) mod tests;
 
 use super::case::{Case, Instance, Node, Word, is_followed};
 use super::words::{bracketed, list};
-use super::{Since, Subject, Verdict, operator_down, operator_stalled};
+use super::{Since, Subject, Verdict, operator_down, operator_pods, operator_stalled};
 use crate::domain::engine::Question;
 use crate::domain::{FaultKind, Kind, Version};
 use jiff::Timestamp;
@@ -182,7 +182,7 @@ fn operator(case: &Case<'_>) -> Option<Waiting> {
             let sentence = match finding.situation.id == operator_down::DOWN.id {
                 true => format!(
                     "a pod of it to be ready: {}",
-                    operator_down::reasons(case.context, false)
+                    operator_pods::reasons(case.context, false)
                 ),
                 false => format!("somebody to act: {}", finding.sentence),
             };

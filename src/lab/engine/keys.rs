@@ -180,11 +180,8 @@ impl Scan {
 }
 
 pub(super) fn randomkey(exec: &mut Exec, _args: &[Vec<u8>]) -> Answer {
-    let keys = exec.keys.keys(1024);
-    let at = exec.rng.range(0, keys.len() as u64);
-    Ok(Reply::maybe(
-        keys.get(usize::try_from(at).unwrap_or(0)).cloned(),
-    ))
+    let at = exec.rng.range(0, exec.keys.len());
+    Ok(Reply::maybe(exec.keys.nth(at)))
 }
 
 pub(super) fn rename(exec: &mut Exec, args: &[Vec<u8>]) -> Answer {

@@ -325,24 +325,56 @@ impl Keyspace {
         weights
     }
 
+    /// The key at a place of [`Keyspace::scan`]'s order, but ordinary keys by the order of the table: each place below
+    /// [`Keyspace::len`] has one key, and each key one place.
+    pub(super) fn nth(&self, place: u64) -> Option<Vec<u8>> {
+        let ordinary = self.map.len() as u64;
+        if place < ordinary {
+            let place = usize::try_from(place).ok()?;
+            return self.map.keys().nth(place).map(|key| key.to_vec());
+        }
+        let mut left = place - ordinary;
+        for bulk in &self.bulks {
+            if left < bulk.left() {
+                let mut index = left;
+                for taken in &bulk.taken {
+                    if *taken > index {
+                        break;
+                    }
+                    index += 1;
+                }
+                return Some(bulk.key(index));
+            }
+            left -= bulk.left();
+        }
+        None
+    }
+
     /// Makes one bulk key in `every` wrong without changing how many there are: a third are missing and others are there
-    /// in their place, the rest hold an older value. How many.
-    pub(super) fn diverge(&mut self, every: u64) -> u64 {
+    /// in their place, the rest hold an older value. How many. Each turn takes other keys and other values, because the
+    /// node that was wrong may be the one that all copy since.
+    pub(super) fn diverge(&mut self, every: u64, turn: u64) -> u64 {
+        let every = every.max(1);
+        let first = (every / 2 + turn) % every;
         let wrong: Vec<(Vec<u8>, Vec<u8>)> = self
             .bulks
             .iter()
             .flat_map(|bulk| {
-                let indexes =
-                    (every / 2..bulk.count).step_by(usize::try_from(every).unwrap_or(1).max(1));
-                indexes.map(|index| (bulk.key(index), bulk.key(bulk.count + index)))
+                let indexes = (first..bulk.count).step_by(usize::try_from(every).unwrap_or(1));
+                let count = bulk.count;
+                indexes.map(move |index| (bulk.key(index), bulk.key(count + index)))
             })
             .collect();
         for (at, (key, other)) in wrong.iter().enumerate() {
-            if at % 3 == 0 {
-                self.remove(key);
-                self.put(other, Value::Text(b"x".to_vec()).into());
-            } else {
-                self.put(key, Value::Text(b"older".to_vec()).into());
+            let older = || Value::Text(format!("older {turn}").into_bytes()).into();
+            match at % 3 {
+                0 if self.remove(key).is_some() => self.put(other, older()),
+                0 => {
+                    // An earlier turn has taken it away.
+                    self.remove(other);
+                    self.put(key, older());
+                }
+                _ => self.put(key, older()),
             }
         }
         wrong.len() as u64
@@ -408,6 +440,41 @@ mod tests {
         }
         let distinct: BTreeSet<_> = met.iter().cloned().collect();
         assert_eq!((met.len(), distinct.len()), (83, 83));
+    }
+
+    #[test]
+    fn each_place_has_one_key() {
+        let mut keys = Keyspace::default();
+        keys.populate(b"a", 30, 5);
+        keys.populate(b"b", 3, 5);
+        for n in 0..20 {
+            keys.put(format!("k{n}").as_bytes(), text("v"));
+        }
+        for taken in ["a:0", "a:1", "a:7", "a:29", "b:1"] {
+            keys.put(taken.as_bytes(), text("v"));
+        }
+        keys.remove(b"a:3");
+        let met: BTreeSet<_> = (0..keys.len()).filter_map(|at| keys.nth(at)).collect();
+        let all: BTreeSet<_> = keys.keys(usize::MAX).into_iter().collect();
+        assert_eq!((met.len(), keys.len()), (52, 52));
+        assert_eq!(met, all);
+        assert_eq!(keys.nth(52), None);
+    }
+
+    #[test]
+    fn a_copy_that_is_made_wrong_differs_even_from_one_that_was_made_wrong_before() {
+        let mut master = Keyspace::default();
+        master.populate(b"item", 160, 5);
+        for turn in 0..20 {
+            let mut copy = master.clone();
+            assert_eq!(copy.diverge(16, turn), 10, "turn {turn}");
+            assert_eq!(copy.len(), master.len(), "turn {turn}");
+            let all = master.keys(usize::MAX);
+            let wrong = all.iter().filter(|key| copy.get(key) != master.get(key));
+            assert_eq!(wrong.count(), 10, "turn {turn}");
+            // All copy the wrong one from now on.
+            master = copy;
+        }
     }
 
     #[test]

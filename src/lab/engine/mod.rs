@@ -286,10 +286,10 @@ impl Engine {
     }
 
     /// Makes one in `every` of the keys it was filled with wrong, without a word in any figure: the silent divergence that
-    /// a wrong promotion left behind. How many.
-    pub fn diverge(&self, every: u64) -> u64 {
+    /// a wrong promotion left behind. How many. Another turn makes others wrong.
+    pub fn diverge(&self, every: u64, turn: u64) -> u64 {
         let mut core = self.0.core();
-        core.databases.entry(0).or_default().diverge(every)
+        core.databases.entry(0).or_default().diverge(every, turn)
     }
 
     /// Sets its last successful save back in time.

@@ -1,7 +1,7 @@
 //! The last comparison of the nodes' data, and its age: the only thing that tells silent divergence.
 
 use crate::domain::comparison::Changed;
-use crate::domain::{Compared, InstanceView, text};
+use crate::domain::{Compared, Comparison, InstanceView, text};
 use crate::screens::parts::{Section, See};
 use crate::settings::{Glyph, Tone};
 use crate::widgets::{Column, Piece, Row};
@@ -38,10 +38,7 @@ pub(super) fn section<'a>(see: &'a See<'a>, view: &'a InstanceView<'a>) -> Secti
             let is_past = |node: &Compared| {
                 of_master || !view.context.is_live() || was.iter().any(|one| one.pod == node.pod)
             };
-            let mut rows = vec![(
-                made.master.to_string(),
-                sampled(made.sampled, made.too_large, &made.master, made.keys),
-            )];
+            let mut rows = vec![(made.master.to_string(), sampled(made))];
             rows.extend(
                 made.nodes
                     .iter()
@@ -73,19 +70,26 @@ fn outdated(was: &[Changed]) -> Option<Piece> {
 }
 
 /// The node whose keys were sampled.
-fn sampled(keys: usize, too_large: usize, master: &str, all: Option<u64>) -> Row {
-    let left_out = match too_large {
+fn sampled(made: &Comparison) -> Row {
+    let left_out = match made.too_large {
         0 => String::new(),
         n => format!(", {n} more too large to be read"),
     };
+    let taken = match () {
+        () if made.every => "all keys that it has".to_owned(),
+        () if made.sampled + made.too_large < made.asked => {
+            format!("keys taken at random from it, of {} asked for", made.asked)
+        }
+        () => "keys taken at random from it".to_owned(),
+    };
     Row::new(vec![
-        Piece::new(master, Tone::Strong),
+        Piece::new(made.master.to_string(), Tone::Strong),
         Piece::muted("sampled"),
-        Piece::text(keys.to_string()),
+        Piece::text(made.sampled.to_string()),
         Piece::muted(""),
         Piece::muted(""),
-        Piece::text(all.map(text::count).unwrap_or_default()),
-        Piece::muted(format!("keys taken at random from it{left_out}")),
+        Piece::text(made.keys.map(text::count).unwrap_or_default()),
+        Piece::muted(format!("{taken}{left_out}")),
     ])
 }
 

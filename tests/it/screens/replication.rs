@@ -306,7 +306,9 @@ fn a_comparison_says_how_old_it_is() {
         instance: db.id(),
         outcome: Ok(Comparison {
             master: "dragonfly-0".into(),
+            asked: 201,
             sampled: 200,
+            every: false,
             too_large: 1,
             nodes: vec![compared("dragonfly-1", 0), compared("dragonfly-2", 3)],
             keys: Some(1_204_113),

@@ -210,6 +210,72 @@ fn comparing_tells_diverged_data_from_the_same() {
     assert_eq!(node["fault"], Value::Null);
 }
 
+/// A node that was made wrong may be the one that all copy later, and be made wrong again then.
+#[test]
+fn diverged_data_is_told_also_after_other_faults_have_come_and_gone() {
+    let lab = LabProcess::start("healthy");
+    let well = || {
+        let wait = [
+            "wait",
+            "harbor/cache",
+            "--for",
+            "healthy",
+            "--timeout",
+            "2m",
+        ];
+        let output = darner(&lab, "", &wait);
+        assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    };
+    let compare = |keys: &str| {
+        let output = darner(
+            &lab,
+            "",
+            &["compare", "harbor/cache", "--keys", keys, "-o", "json"],
+        );
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        (output.status.code(), report)
+    };
+    well();
+    lab.fault("diverged");
+    // The machine of its master goes: whoever was made wrong is master from now on.
+    lab.fault("lost-node");
+    lab.fault("heal");
+    well();
+    let (code, report) = compare("200");
+    assert_eq!(code, Some(0), "healed: {report:#}");
+    assert!(report["keys"].as_u64().unwrap() > 60_000, "{report:#}");
+    for keys in ["200", "2000"] {
+        lab.fault("diverged");
+        let (code, report) = compare(keys);
+        assert_eq!(code, Some(1), "{report:#}");
+        let taken = report["sampled"].as_u64().unwrap() + report["too_large"].as_u64().unwrap();
+        assert!(taken + 5 >= keys.parse().unwrap(), "{report:#}");
+        lab.fault("heal");
+        well();
+    }
+}
+
+#[test]
+fn of_few_keys_all_are_compared() {
+    let lab = LabProcess::start("empty-master");
+    let begun = std::time::Instant::now();
+    let report = loop {
+        let output = darner(
+            &lab,
+            "",
+            &["compare", "gitlab", "--keys", "5000", "-o", "json"],
+        );
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        // Its clients write again, a key at a time.
+        if report["sampled"].as_u64() > Some(0) {
+            break report;
+        }
+        assert!(begun.elapsed() < crate::driver::PATIENCE, "{report:#}");
+    };
+    assert_eq!(report["every"], true, "{report:#}");
+    assert_eq!(report["asked"], 5000, "{report:#}");
+}
+
 #[test]
 fn waiting_ends_reached_or_with_the_reason() {
     let lab = LabProcess::start("healthy");
@@ -236,14 +302,29 @@ fn waiting_ends_reached_or_with_the_reason() {
             "not yet master=gitlab-9: the master is gitlab-",
         ),
         (
-            vec!["nosuch", "--for", "healthy", "--timeout", "5s"],
+            vec!["nosuch", "--for", "healthy", "--timeout", "60s"],
+            64,
+            "there is no instance and no pod nosuch; there are ",
+        ),
+        (
+            vec!["gitlb", "--for", "phase=ready"],
+            64,
+            "there is no instance and no pod gitlb; did you mean gitlab?; `--for created` beside it",
+        ),
+        (
+            vec!["gitlb", "--for", "created", "--timeout", "5s"],
             1,
-            "there is no instance",
+            "not yet created: there is no instance and no pod gitlb; did you mean gitlab?",
+        ),
+        (
+            vec!["gitlab", "--for", "created", "--timeout", "60s"],
+            0,
+            "; reached",
         ),
         (
             vec!["gitlab", "--for", "well"],
             64,
-            "wait for healthy, synced, master=POD or phase=PHASE",
+            "wait for created, healthy, synced, master=POD or phase=PHASE",
         ),
         (
             vec!["gitlab", "--for", "healthy", "--timeout", "soon"],
