@@ -5,9 +5,8 @@
 //! compare`), and until another one finds them equal or a data set is replaced.
 
 use super::words::list;
-use super::{Answer, Case, Check, Instance, Severity, Shown, Since, Situation, State};
-use crate::domain::Comparison;
-use crate::domain::comparison::Compared;
+use super::{Answer, Case, Check, Severity, Shown, Since, Situation, State};
+use crate::domain::comparison::{Changed, Compared};
 
 /// The check.
 pub const CHECK: Check = Check {
@@ -29,7 +28,7 @@ const DIVERGED: Situation = Situation {
     word: "diverged",
     class: State::Critical,
     rule: "the last comparison that was asked for found sampled keys of a node missing or with other values than its \
-           master's, and both still have the replication ids that they had then",
+           master's, and neither was restarted, replaced, or given another data set or role since",
     meaning: "Reads from those nodes give other values than the master's, and a failover to one would lose data.",
     shown: Shown::By(&["diverged"]),
     ..Situation::BASE
@@ -46,10 +45,15 @@ fn run(case: &Case<'_>) -> Answer {
     let Ok(comparison) = &known.value else {
         return Answer::NOT_APPLICABLE;
     };
+    let changed = instance.view.changed_since(comparison, known.at);
     let apart: Vec<&Compared> = comparison
         .nodes
         .iter()
-        .filter(|node| node.different + node.missing > 0 && still_holds(instance, comparison, node))
+        .filter(|node| node.different + node.missing > 0)
+        .filter(|node| {
+            let is_of = |one: &Changed| one.pod == node.pod || one.pod == comparison.master;
+            !changed.iter().any(is_of)
+        })
         .collect();
     if apart.is_empty() {
         return Answer::PASS;
@@ -78,18 +82,4 @@ fn run(case: &Case<'_>) -> Answer {
         );
     }
     finding.into()
-}
-
-/// Neither the master's data set nor the node's is another one than was compared.
-fn still_holds(instance: &Instance<'_>, comparison: &Comparison, node: &Compared) -> bool {
-    let same = |pod: &str, then: Option<&str>| {
-        let now = instance.node(pod).and_then(|n| n.replid());
-        match (then, now) {
-            (Some(then), Some(now)) => then == now,
-            // Not told at present, or not then: what was found stands until something else is known.
-            _ => instance.node(pod).is_some(),
-        }
-    };
-    same(&comparison.master, comparison.replid.as_deref())
-        && same(&node.pod, node.replid.as_deref())
 }

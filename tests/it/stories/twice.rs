@@ -249,6 +249,8 @@ fn common(value: &Value) -> Value {
             .iter()
             .filter(|(key, _)| !OWN.contains(&key.as_str()))
             .map(|(key, value)| (key.clone(), common(value)))
+            // Where nothing but its own is in it, it may as well not be there.
+            .filter(|(key, value)| key != "annotations" || *value != json!({}))
             .collect(),
         Value::Array(items) => items.iter().map(common).collect(),
         // The volume of a pod's token has a random end.
