@@ -1,4 +1,5 @@
-//! A process that is stopped: it takes connections and answers nothing, and nothing else shows it.
+//! A process that is stopped: it answers nothing, and nothing else shows it. Its port takes connections for as long as the
+//! kernel has room for them, which a port-forward does not tell: so that is not said.
 //!
 //! Measured on v1.39 and v1.40: replicas of a frozen master go on saying link up, last io 0 s, `online` for a minute; a
 //! frozen replica stays `online` at its master, only its lag grows. So it takes both ends: the one that is mute, and the
@@ -32,9 +33,9 @@ const MASTER: Situation = Situation {
     id: "frozen-master",
     word: "frozen master",
     class: State::NoMaster,
-    rule: "the node that was last master, or is labelled so, runs, takes connections and has answered nothing for 10 s, \
+    rule: "the node that was last master, or is labelled so, runs, a port-forward to it opens, and it has answered nothing for 10 s, \
            while a replica of it answers, calls the link up, and its offset has not moved for 5 s since",
-    meaning: "Clients connect and wait for answers that never come: nobody can write, nor read through the Service.",
+    meaning: "Clients wait for answers that never come: nobody can write, nor read through the Service.",
     accounts_for: &["engine-silent", "no-master", "pods-missing"],
     shown: Shown::By(&["frozen-master"]),
 };
@@ -43,7 +44,7 @@ const REPLICA: Situation = Situation {
     id: "frozen-replica",
     word: "frozen replica",
     class: State::Degraded,
-    rule: "a replica runs, takes connections and has answered nothing for 10 s, while its master lists it as online, more \
+    rule: "a replica runs, a port-forward to it opens, and it has answered nothing for 10 s, while its master lists it as online, more \
            than 2,000 journal records behind (440 to 1,450 are normal under load)",
     meaning: "Clients of the master are served; this replica serves nobody and cannot take over.",
     accounts_for: &["engine-silent", "lag-high", "pods-missing"],
@@ -113,7 +114,7 @@ fn run(case: &Case<'_>) -> Answer {
         .map(|f| {
             let what = if f.is_master { "the master " } else { "" };
             format!(
-                "{what}{} is frozen: it takes connections and answers nothing",
+                "{what}{} is frozen: its container runs, and nothing in it answers",
                 f.node.name()
             )
         })
@@ -144,7 +145,7 @@ fn run(case: &Case<'_>) -> Answer {
     Answer::from(finding).again(again)
 }
 
-/// Since when a node that runs takes connections and answers nothing. A way that cannot be opened tells nothing of the
+/// Since when a node that runs answers nothing, though a port-forward to it opens. A way that cannot be opened tells nothing of the
 /// process behind it.
 fn mute_since(node: &Node<'_>) -> Option<Timestamp> {
     let engine = node.view.engine?;
@@ -262,7 +263,7 @@ mod tests {
 
     #[test]
     fn a_master_is_frozen_only_when_its_replica_vouches_for_it() {
-        let frozen = "critical no-master: the master orders-0 is frozen: it takes connections and answers nothing";
+        let frozen = "critical no-master: the master orders-0 is frozen: its container runs, and nothing in it answers";
         for (case, mute, offsets, link_up, wanted) in [
             (
                 "nothing moves",
@@ -310,7 +311,7 @@ mod tests {
             (
                 "far behind",
                 2_001,
-                "warning degraded: orders-1 is frozen: it takes connections and answers nothing",
+                "warning degraded: orders-1 is frozen: its container runs, and nothing in it answers",
             ),
             ("as under load", 1_450, "pass"),
         ] {

@@ -784,11 +784,13 @@ fn is_in_view(focus: &Focus, id: &NodeId, target: &Target) -> bool {
     })
 }
 
+/// Whether its port takes connections is not known: a port-forward opens before the port is dialled, and tells of that only
+/// when it fails.
 fn mute_engine(budget: Duration) -> Fault {
     Fault::new(
         FaultKind::Timeout,
         format!(
-            "takes connections and answers nothing within {}",
+            "a port-forward to it opens, and nothing is answered within {}",
             crate::connect::fault::seconds(budget)
         ),
     )

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::tricks::KEY_ON_DISK;
 use super::{Shared, flags};
+use crate::lab::clock;
 use crate::lab::json::{items, number, text};
 use crate::lab::resources::NODES;
 
@@ -38,6 +39,8 @@ pub(super) struct Disks {
     mounted: Vec<Disk>,
     /// The directory that the server saves to, and what lies there.
     saved: Option<(String, Vec<File>)>,
+    /// When its other directories were made: with the pod.
+    made: DateTime,
 }
 
 impl Shared {
@@ -97,7 +100,15 @@ impl Shared {
                 .unwrap_or_default();
             (dir, files)
         });
-        Disks { mounted, saved }
+        let made = clock::parse(text(pod, "/status/startTime"))
+            .unwrap_or_else(|| self.store.now())
+            .to_zoned(jiff::tz::TimeZone::UTC)
+            .datetime();
+        Disks {
+            mounted,
+            saved,
+            made,
+        }
     }
 }
 
@@ -289,8 +300,9 @@ impl Disks {
         for folder in &folders {
             let _ = writeln!(
                 text,
-                "drwxr-xr-x 2 dfly dfly {:>width$} Jan  1 00:00 {folder}",
-                size(4096)
+                "drwxr-xr-x 2 dfly dfly {:>width$} {} {folder}",
+                size(4096),
+                self.changed(path, folder).strftime("%b %e %H:%M")
             );
         }
         for file in &files {
@@ -303,6 +315,14 @@ impl Disks {
             );
         }
         text
+    }
+
+    /// When a directory was changed last: with the newest file that lies in it, else never since it was made.
+    fn changed(&self, path: &str, folder: &str) -> DateTime {
+        let whole = format!("{}/{folder}", path.trim_end_matches('/'));
+        let here = self.saved.as_ref().filter(|(dir, _)| *dir == whole);
+        let newest = here.and_then(|(_, files)| files.iter().map(|file| file.written).max());
+        newest.map_or(self.made, |newest| newest.max(self.made))
     }
 
     /// The directories that are known here.
@@ -423,6 +443,7 @@ mod tests {
                 },
             ],
             saved: Some(("/dragonfly/snapshots".into(), files_of(file, 1000, 2, now))),
+            made: "2026-11-12T08:05:00".parse().unwrap(),
         }
     }
 
@@ -472,6 +493,14 @@ mod tests {
                  -rw-r--r-- 1 dfly dfly 650000 Nov 21 03:00 dump-2026-11-21T03:00:05-0000.dfs\n\
                  -rw-r--r-- 1 dfly dfly 650000 Nov 21 03:00 dump-2026-11-21T03:00:05-0001.dfs\n\
                  -rw-r--r-- 1 dfly dfly    213 Nov 21 03:00 dump-2026-11-21T03:00:05-summary.dfs\n",
+            ),
+            (
+                "-l /dragonfly",
+                "total 0\ndrwxr-xr-x 2 dfly dfly 4096 Nov 21 03:00 snapshots\n",
+            ),
+            (
+                "-l /",
+                "total 0\ndrwxr-xr-x 2 dfly dfly 4096 Nov 12 08:05 dragonfly\n",
             ),
             ("/dragonfly", "snapshots\n"),
             ("", "snapshots\n"),

@@ -399,7 +399,7 @@ async fn a_frozen_engine_is_silent_as_a_whole() {
         silence(it.context(), None).unwrap(),
         (
             FaultKind::Timeout,
-            "takes connections and answers nothing within 0.4 s".to_owned()
+            "a port-forward to it opens, and nothing is answered within 0.4 s".to_owned()
         )
     );
 }

@@ -297,7 +297,7 @@ fn an_engine_that_answers_beyond_measure_is_named_costs_little_and_stops_nothing
         ("bad-resp-deep", "nests arrays more than 8 deep"),
         (
             "bad-resp-drip",
-            "takes connections and answers nothing within 2 s",
+            "a port-forward to it opens, and nothing is answered within 2 s",
         ),
     ] {
         let lab = LabProcess::start(scenario);
