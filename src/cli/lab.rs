@@ -320,11 +320,12 @@ pub fn scenarios_page() -> String {
 
 /// The faults of a running lab, for the end of a help page.
 pub fn faults_page() -> String {
-    let faults = page("Faults", &[Use::Both, Use::Running]);
-    format!(
-        "{faults}\nOf one machine or process of lab-infra, or of a node:\n  {}",
-        crate::lab::fault::KNOWN
-    )
+    let mut all = page("Faults", &[Use::Both, Use::Running]);
+    all.push_str("\n\nOf one machine or process of lab-infra, or of a node:");
+    for (name, about) in crate::lab::fault::KNOWN {
+        all.push_str(&format!("\n  {name:<width$}{about}", width = NAMES - 2));
+    }
+    all
 }
 
 /// Columns before the sentence of a scenario.

@@ -21,9 +21,21 @@ pub(in crate::lab) enum Fault<'a> {
     Kill(&'a str, &'a str),
 }
 
-/// What can be asked for, for those who ask for something else.
-pub const KNOWN: &str = "lost-node:NODE, dead-node:NODE, node-back:NODE, freeze:NAMESPACE:POD, thaw:NAMESPACE:POD, \
-                         kill:NAMESPACE:POD";
+/// What can be asked for, and what it is, in one line.
+pub const KNOWN: &[(&str, &str)] = &[
+    ("lost-node:NODE", "that machine is off the network"),
+    ("dead-node:NODE", "that machine has no power"),
+    ("node-back:NODE", "that machine is back"),
+    ("freeze:NAMESPACE:POD", "the process in that pod is stopped"),
+    ("thaw:NAMESPACE:POD", "that process goes on"),
+    ("kill:NAMESPACE:POD", "what runs in that pod is killed"),
+];
+
+/// The names, for those who ask for something else.
+pub(in crate::lab) fn names() -> String {
+    let names: Vec<&str> = KNOWN.iter().map(|(name, _)| *name).collect();
+    names.join(", ")
+}
 
 /// The fault of that name; `None` when there is none.
 pub(in crate::lab) fn read(name: &str) -> Option<Fault<'_>> {
@@ -151,12 +163,8 @@ mod tests {
         for (name, wanted) in table {
             assert_eq!(read(name), wanted, "{name}");
         }
-        for word in KNOWN
-            .split([',', ' ', ':'])
-            .filter(|word| word.starts_with(char::is_lowercase))
-        {
-            let asked = [word.to_owned(), format!("{word}:a"), format!("{word}:a:b")];
-            assert!(asked.iter().any(|name| read(name).is_some()), "{word}");
+        for (name, _) in KNOWN {
+            assert!(read(name).is_some(), "{name}");
         }
     }
 

@@ -1,7 +1,7 @@
 //! What can befall attached machines and engines while they run.
 
 use super::LabNode;
-use crate::lab::fault::{self, KNOWN};
+use crate::lab::fault;
 use crate::lab::running::LabError;
 
 impl LabNode {
@@ -29,7 +29,8 @@ impl LabNode {
             name => {
                 let unknown = || {
                     LabError::Refused(format!(
-                        "there is no fault '{name}' of a node; there are {KNOWN}, operator-stalled, heal"
+                        "there is no fault '{name}' of a node; there are {}, operator-stalled, heal",
+                        fault::names()
                     ))
                 };
                 let fault = fault::read(name).ok_or_else(unknown)?;

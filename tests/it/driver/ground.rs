@@ -88,8 +88,13 @@ impl Ground {
              image: docker.dragonflydb.io/dragonflydb/dragonfly:v1.39.0\n  \
              resources: {{requests: {{cpu: 100m, memory: 100Mi}}, limits: {{memory: 1Gi}}}}\n"
         );
+        self.apply(&manifest);
+    }
+
+    /// Applies a manifest to infra.
+    pub fn apply(&self, manifest: &str) {
         let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("orders.yaml");
+        let file = folder.path().join("manifest.yaml");
         std::fs::write(&file, manifest).unwrap();
         self.kubectl(&["apply", "-f", file.to_str().unwrap()]);
     }

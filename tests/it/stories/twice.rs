@@ -34,6 +34,7 @@ told_twice![
     an_update_and_a_change_of_size_are_told_until_they_are_done,
     without_an_operator_nobody_follows_a_deleted_master,
     a_master_on_a_lost_machine_is_stuck_until_the_machine_is_back,
+    an_instance_with_volumes_is_seen_on_every_screen_and_by_every_command,
 ];
 
 /// One instance in the report.
@@ -211,6 +212,63 @@ fn a_master_on_a_lost_machine_is_stuck_until_the_machine_is_back(ground: &Ground
     ground.fault(&format!("node-back:{machine}"));
     console.expect_row(&["healthy", "dock/orders", "3/3", "2 of 2"]);
     console.quit();
+}
+
+const WITH_VOLUMES: &str = r#"apiVersion: v1
+kind: Namespace
+metadata: {name: vault}
+---
+apiVersion: dragonflydb.io/v1alpha1
+kind: Dragonfly
+metadata: {name: orders, namespace: vault}
+spec:
+  replicas: 2
+  image: docker.dragonflydb.io/dragonflydb/dragonfly:v1.39.0
+  resources: {requests: {cpu: 100m, memory: 100Mi}, limits: {memory: 1Gi}}
+  snapshot:
+    cron: "0 3 * * *"
+    persistentVolumeClaimSpec:
+      accessModes: [ReadWriteOnce]
+      resources: {requests: {storage: 1Gi}}
+"#;
+
+fn an_instance_with_volumes_is_seen_on_every_screen_and_by_every_command(ground: &Ground) {
+    let [infra, _] = ground.contexts();
+    ground.apply(WITH_VOLUMES);
+    let mut console = ground.console(&["vault/orders"]);
+    console
+        .expect_row(&["orders-0", "master"])
+        .expect_row(&["orders-1", "replica"]);
+    console.press(&["3"]);
+    console
+        .expect_row(&["orders-1", "online", "stable sync", "orders-0"])
+        .expect("1 of 1 in sync")
+        .expect("one data set");
+    console.press(&["4"]);
+    console
+        .expect_row(&["vault/orders", "orders-0", "bound", "%"])
+        .expect_row(&["vault/orders", "orders-1", "bound", "%"]);
+    console.press(&["5"]);
+    console
+        .expect_row(&[infra, "2/2", "v1.6.1", "renewed"])
+        .expect_row(&["rights", "all that v1.6.1 needs"]);
+    console.quit();
+
+    for (args, wanted) in [
+        (&["wait", "vault/orders", "--for", "synced"][..], "reached"),
+        (&["status", "vault/orders"], "healthy"),
+        (&["explain", "vault/orders"], "healthy"),
+        (&["explain", "orders-1"], "orders-1"),
+    ] {
+        let output = ground.darner(args);
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.code(), Some(0), "{args:?}: {said}");
+        assert!(said.contains(wanted), "{args:?}: {said}");
+    }
+    // There is nothing in it, which is not the same as being equal.
+    let output = ground.darner(&["compare", "vault/orders"]);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("no key to compare"), "{said}");
 }
 
 /// Keys whose values are this cluster's own: names and numbers that are given out, addresses, times.
