@@ -1,6 +1,7 @@
 //! A young instance that is not complete yet: it is being made rather than broken.
 
-use super::{Answer, Case, Check, Severity, Shown, Since, Situation, State};
+use super::{Answer, Case, Check, Instance, Severity, Shown, Since, Situation, State};
+use crate::domain::Role;
 
 /// The check.
 pub const CHECK: Check = Check {
@@ -20,8 +21,9 @@ const MADE: Situation = Situation {
     word: "being made",
     class: State::Syncing,
     rule: "the Dragonfly object is younger than 60 s and as it was made, none of its pods goes or was made anew, and pods are not \
-           ready, no node is master, or the Service has no endpoint",
-    meaning: "It cannot be used yet.",
+           ready, no node is master or labelled so, or the Service has no endpoint",
+    meaning: "Until it has a master that the Service sends to, it cannot be used; until it is complete, there are fewer nodes to \
+              fail over to.",
     shown: Shown::By(&["new-instance"]),
     ..Situation::BASE
 };
@@ -37,7 +39,7 @@ fn run(case: &Case<'_>) -> Answer {
     let ready = instance.nodes.iter().filter(|n| n.is_ready()).count();
     let missing = if ready < wanted {
         format!("{ready} of {wanted} pods are ready")
-    } else if instance.masters().is_empty() {
+    } else if instance.masters().is_empty() && !is_elected(instance) {
         "no master is elected yet".to_owned()
     } else if instance.endpoints.as_deref() == Some(&[]) {
         "the Service has no endpoint yet".to_owned()
@@ -59,11 +61,18 @@ fn run(case: &Case<'_>) -> Answer {
     Answer::from(finding.since(since)).again(Some(until))
 }
 
+/// A pod is labelled master, whatever its engine does by now: that is told by other checks.
+fn is_elected(instance: &Instance<'_>) -> bool {
+    let mut labels = instance.nodes.iter().map(|node| node.view.label_role());
+    labels.any(|role| role == Some(Role::Master))
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
     use crate::checks::fixture::*;
+    use crate::domain::FaultKind;
     use crate::domain::fixture::*;
 
     #[test]
@@ -82,6 +91,14 @@ mod tests {
                     "no master yet",
                     instance("orders").node(replica()).node(replica()).young(20),
                     "note syncing: shop/orders is being made: no master is elected yet",
+                ),
+                (
+                    "the master that was elected does not answer: other checks tell it",
+                    instance("orders")
+                        .node(master().unreachable(FaultKind::Timeout, "timed out"))
+                        .node(replica())
+                        .young(20),
+                    "pass",
                 ),
                 (
                     "a pod was made anew: it was complete before",

@@ -209,11 +209,15 @@ impl Judgement {
     }
 
     /// Carries over since when we have seen what we still see: a check knows only the present.
-    fn carry_over(&mut self, before: &Judgement) {
+    fn carry_over(&mut self, before: &Judgement, judged: Timestamp) {
         for finding in &mut self.findings {
             let Since::Seen(now) = finding.since else {
                 continue;
             };
+            // A check that tells an earlier moment knows since when, of these very objects.
+            if now < judged {
+                continue;
+            }
             let seen = before.findings.iter().find_map(|old| match old.since {
                 Since::Seen(at) if is_same(old, finding) => Some(at),
                 _ => None,
@@ -230,6 +234,8 @@ fn is_same(old: &Finding, new: &Finding) -> bool {
     old.check == new.check
         && old.state == new.state
         && (old.about.is_empty() && new.about.is_empty()
+            // Whatever each pod does: that there is no master is of the whole instance.
+            || old.state == State::NoMaster
             || old.about.iter().any(|pod| new.about.contains(pod)))
 }
 
@@ -336,7 +342,7 @@ impl Board {
             if let (Some(context), false) = (is_cut_off, matches!(subject, Subject::Context(_))) {
                 new.remember(before, context.heard);
             }
-            new.carry_over(before);
+            new.carry_over(before, now);
         }
         // When it is asked again is nobody's news.
         let is_news = self.judged.get(&subject).is_none_or(|old| {

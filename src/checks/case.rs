@@ -399,14 +399,15 @@ impl<'a> Node<'a> {
     /// An engine starts as a master of its own, empty, until the operator makes it a replica. While its container is
     /// young or still loads, nobody calls it master, nobody follows it and no traffic is sent to it, that is what it is.
     /// One that was a replica in this same run has been promoted, and one that lost its label had a role before: these
-    /// are not starting.
+    /// are not starting, unless it lost its label because its process ended: it is not ready since, and has served nobody
+    /// in this run.
     pub fn is_starting(&self) -> bool {
         let promoted = self.view.pod.value.restarts() == 0
             && self.view.engine.is_some_and(|e| e.role_changed.is_some());
         let unlabelled = match self.view.label_role() {
             Some(Role::Master) => return false,
             Some(Role::Replica) => false,
-            None => self.view.relabelled.is_some(),
+            None => self.view.relabelled.is_some() && self.view.pod.value.is_ready(),
         };
         (self.young_until.is_some() || self.loading)
             && self.says(Role::Master)
@@ -552,10 +553,12 @@ fn believed_until(at: Timestamp, silence: Option<&Fault>, limits: &Limits) -> Ti
 
 /// Until when something that began at that moment is young; a beginning in the future is a clock that differs, not age.
 /// Whether its pods are made for the first time, as far as its objects tell: nobody has changed what is wanted, and no pod
-/// goes or was made anew after one of a higher number.
+/// goes, was started again, or was made anew after one of a higher number.
 fn is_first_made(view: &InstanceView<'_>) -> bool {
     let pods = || view.nodes.iter().map(|node| &node.pod.value.meta);
+    let restarted = |node: &NodeView<'_>| node.pod.value.restarts() > 0;
     view.dragonfly.value.meta.generation <= 1
+        && !view.nodes.iter().any(restarted)
         && pods().all(|pod| pod.deleting.is_none())
         && pods().map(|pod| pod.created).is_sorted()
 }

@@ -153,10 +153,13 @@ fn sentence(instance: &Instance<'_>, unheard: &[&Node<'_>]) -> String {
         .filter(|n| n.says(Role::Replica))
         .map(Node::name)
         .collect();
+    // It says that it is master, as every engine does that has just started; nobody has made it one.
+    let new = |n: &&Node<'_>| n.says(Role::Master) && n.runs();
+    let fresh: Vec<&str> = instance.nodes.iter().filter(new).map(Node::name).collect();
     let down: Vec<&str> = instance
         .nodes
         .iter()
-        .filter(|n| !n.says(Role::Replica) && !n.might_be_master())
+        .filter(|n| !n.says(Role::Replica) && !n.might_be_master() && !new(n))
         .map(Node::name)
         .collect();
     let silent: Vec<&str> = unheard.iter().map(|n| n.name()).collect();
@@ -171,6 +174,13 @@ fn sentence(instance: &Instance<'_>, unheard: &[&Node<'_>]) -> String {
             "{} {} {role}",
             list(&replicas),
             are(replicas.len())
+        ));
+    }
+    if !fresh.is_empty() {
+        let verb = if fresh.len() == 1 { "has" } else { "have" };
+        parts.push(format!(
+            "{} {verb} started and {verb} no role",
+            list(&fresh)
         ));
     }
     if !down.is_empty() {
@@ -201,6 +211,8 @@ fn word(node: &Node<'_>) -> String {
     };
     let engine = if node.says(Role::Replica) {
         "its engine says replica"
+    } else if node.says(Role::Master) && node.runs() {
+        "its engine says master, as each does that has just started"
     } else if node.runs() {
         "its engine does not answer"
     } else {

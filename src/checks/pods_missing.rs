@@ -13,7 +13,7 @@ pub const CHECK: Check = Check {
     reads: "spec.replicas, pods with their conditions and container states",
     next: "See why.\n\
            $ {kubectl} describe pod {pod}",
-    situations: &[&MISSING],
+    situations: &[&MISSING, &STARTING],
     run,
 };
 
@@ -24,6 +24,17 @@ const MISSING: Situation = Situation {
     rule: "fewer pods are ready than wanted, more than 60 s after the instance was made",
     meaning: "There are fewer nodes to fail over to, or none.",
     shown: Shown::By(&["no-room"]),
+    ..Situation::BASE
+};
+
+/// Pods that are there for the first time, and start as they should: after a change of size, or in the place of another.
+const STARTING: Situation = Situation {
+    id: "pods-starting",
+    word: "pods starting",
+    class: State::Syncing,
+    rule: "fewer pods are ready than wanted, and each of the others was made less than 60 s ago and has not ended since",
+    meaning: "There are fewer nodes to fail over to until they are ready and in sync.",
+    shown: Shown::Not("it passes within seconds; a story changes the size of an instance"),
     ..Situation::BASE
 };
 
@@ -70,9 +81,12 @@ fn run(case: &Case<'_>) -> Answer {
     let all_starting = ill
         .iter()
         .all(|n| n.young_until.is_some() && broken(n).is_none());
-    let severity = match starting {
-        Some(_) if all_starting => Severity::Note,
-        _ => Severity::Warning,
+    let (situation, severity) = match starting {
+        Some(_) if all_starting && ill.iter().all(|n| n.view.pod.value.restarts() == 0) => {
+            (&STARTING, Severity::Note)
+        }
+        Some(_) if all_starting => (&MISSING, Severity::Note),
+        _ => (&MISSING, Severity::Warning),
     };
     let since = ill
         .iter()
@@ -82,7 +96,7 @@ fn run(case: &Case<'_>) -> Answer {
     let mut finding = case
         .finding(
             &CHECK,
-            &MISSING,
+            situation,
             severity,
             format!("{ready} of {wanted} pods are ready: {}", told.join(", ")),
         )
@@ -323,7 +337,7 @@ mod tests {
                 (
                     "just made",
                     instance("orders").node(master()).node(pending().young(12)),
-                    "note degraded: 1 of 2 pods are ready: orders-1 is starting (ContainerCreating)",
+                    "note syncing: 1 of 2 pods are ready: orders-1 is starting (ContainerCreating)",
                 ),
                 (
                     "going",

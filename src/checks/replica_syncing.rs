@@ -338,9 +338,11 @@ fn pace(node: &Node<'_>, wants: u64) -> Option<(u64, i64)> {
     const ENOUGH: i64 = 10;
     let engine = node.view.engine?;
     let since = engine.unsynced_since?.as_second();
-    let mut figures = engine.keys.figures().filter(|(at, _)| *at > since);
-    let (from, first) = figures.next()?;
-    let (to, last) = figures.last()?;
+    let figures = || engine.keys.figures().filter(|(at, _)| *at > since);
+    // It may have waited before it began.
+    let least = figures().map(|(_, keys)| keys).min()?;
+    let (from, first) = figures().filter(|(_, keys)| *keys == least).last()?;
+    let (to, last) = figures().last()?;
     let took = to - from;
     let grown = last.checked_sub(first).filter(|grown| *grown > 0)?;
     let rate = grown / u64::try_from(took).ok().filter(|took| *took > 0)?;

@@ -202,7 +202,7 @@ mod tests {
                     &["old", "old", "new"],
                     "RollingUpdate",
                 ),
-                "note syncing: a rollout of shop/orders goes on (rollout 1/6): it waits for orders-2 to become ready: it is not \
+                "note syncing: a rollout of shop/orders goes on (rollout gate 1): it waits for orders-2 to become ready: it is not \
                  ready",
             ),
             (
@@ -215,7 +215,7 @@ mod tests {
                     &["old", "new", "old"],
                     "RollingUpdate",
                 ),
-                "note syncing: a rollout of shop/orders goes on (rollout 4/6): it waits for orders-2 to be gone and come \
+                "note syncing: a rollout of shop/orders goes on (rollout gate 4): it waits for orders-2 to be gone and come \
                  back: it is being deleted",
             ),
             (
@@ -228,7 +228,7 @@ mod tests {
                     &["old", "old", "new"],
                     "RollingUpdate",
                 ),
-                "warning degraded: the rollout of shop/orders stands still (rollout 1/6): it waits for orders-2 to become ready: it \
+                "warning degraded: the rollout of shop/orders stands still (rollout gate 1): it waits for orders-2 to become ready: it \
                  waits in ImagePullBackOff for its image v1.39.0",
             ),
         ] {

@@ -69,12 +69,15 @@ struct Node {
 
 async fn compare(desk: &Desk, client: &kube::Client, wanted: &Wanted) -> Result<Comparison, Fault> {
     let instance = &wanted.instance;
-    let pods: Vec<Arc<str>> = {
+    let (pods, idle): (Vec<Arc<str>>, Vec<Arc<str>>) = {
         let roster = desk.roster.borrow();
         let of_it = roster.targets().iter().filter(|((ns, _), target)| {
             *ns == instance.namespace && target.instance == instance.name
         });
-        of_it.map(|((_, pod), _)| pod.clone()).collect()
+        (
+            of_it.map(|((_, pod), _)| pod.clone()).collect(),
+            roster.idle(&instance.namespace, &instance.name),
+        )
     };
     let opened = pods.iter().map(|pod| {
         let id = NodeId {
@@ -84,7 +87,17 @@ async fn compare(desk: &Desk, client: &kube::Client, wanted: &Wanted) -> Result<
         };
         async move { (id.pod.clone(), open(desk, client, &id).await) }
     });
-    let (mut masters, mut others, mut failed) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut masters, mut others) = (Vec::new(), Vec::new());
+    // A node that is left out would be taken for one that is the same.
+    let is_down = || Fault::new(FaultKind::NotFound, "its container does not run");
+    let mut failed: Vec<Compared> = idle
+        .into_iter()
+        .map(|pod| Compared {
+            pod,
+            fault: Some(is_down()),
+            ..Compared::default()
+        })
+        .collect();
     for (pod, opened) in join_all(opened).await {
         match opened {
             Ok(node) if matches!(node.replication.side, Side::Master { .. }) => masters.push(node),

@@ -29,14 +29,23 @@ struct Traits {
     names_claim: bool,
 }
 
+/// What a pod's object tells of its part in its instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Standing {
+    instance: Arc<str>,
+    /// The role that its label says.
+    role: Option<Role>,
+    ready: bool,
+}
+
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Roster {
     instances: BTreeMap<Key, Traits>,
     targets: BTreeMap<Key, Target>,
-    /// The role that each pod's label says.
-    labels: BTreeMap<Key, Option<Role>>,
-    /// How often a role label changed, by instance.
+    /// Every pod of an instance, whether its engine runs or not.
+    pods: BTreeMap<Key, Standing>,
+    /// How often a role label or the readiness of a pod changed, by instance.
     stirred: BTreeMap<Key, u64>,
     /// Nodes that left a standing question unanswered in their last round, or are silent.
     troubled: BTreeSet<Key>,
@@ -72,8 +81,16 @@ impl Roster {
         &self.targets
     }
 
-    /// How often a role label of that instance changed before our eyes. When it does, what its engines said before is
-    /// old, however young it is.
+    /// Pods of an instance whose engines do not run.
+    pub(super) fn idle(&self, namespace: &str, instance: &str) -> Vec<Arc<str>> {
+        let of_it = self.pods.iter().filter(|(key, pod)| {
+            &*key.0 == namespace && &*pod.instance == instance && !self.targets.contains_key(*key)
+        });
+        of_it.map(|((_, name), _)| name.clone()).collect()
+    }
+
+    /// How often a role label or the readiness of a pod of that instance changed before our eyes. When it does, what its
+    /// engines said before is old, however young it is.
     pub(super) fn stirred(&self, namespace: &Arc<str>, instance: &Arc<str>) -> u64 {
         let key = (namespace.clone(), instance.clone());
         self.stirred.get(&key).copied().unwrap_or(0)
@@ -117,14 +134,23 @@ impl Roster {
             .collect()
     }
 
-    /// Takes note of a pod's role label; tells whether it is another than before.
-    fn label(&mut self, pod: &Pod) -> bool {
-        let key = (pod.meta.namespace.clone(), pod.meta.name.clone());
-        let before = self.labels.insert(key, pod.label_role());
-        let changed = before.is_some_and(|before| before != pod.label_role());
-        if let (true, Some(app)) = (changed, pod.meta.labels.get("app")) {
-            let instance = (pod.meta.namespace.clone(), Arc::from(app.as_str()));
-            *self.stirred.entry(instance).or_default() += 1;
+    /// Takes note of a pod's role label and readiness; tells whether they are others than before.
+    fn stand(&mut self, pod: &Pod) -> bool {
+        let Some(app) = pod.meta.labels.get("app") else {
+            return false;
+        };
+        let (namespace, instance): (_, Arc<str>) =
+            (pod.meta.namespace.clone(), Arc::from(app.as_str()));
+        let standing = Standing {
+            instance: instance.clone(),
+            role: pod.label_role(),
+            ready: pod.is_ready(),
+        };
+        let key = (namespace.clone(), pod.meta.name.clone());
+        let before = self.pods.insert(key, standing.clone());
+        let changed = before.is_some_and(|before| before != standing);
+        if changed {
+            *self.stirred.entry((namespace, instance)).or_default() += 1;
         }
         changed
     }
@@ -152,10 +178,13 @@ impl Roster {
                 objects,
                 ..
             } => {
+                let there: BTreeSet<Key> = objects.iter().map(key).collect();
+                self.pods
+                    .retain(|key, _| !scope.covers(&key.0) || there.contains(key));
                 let mut stirred = false;
                 for object in objects {
                     if let Object::Pod(pod) = object {
-                        stirred |= self.label(pod);
+                        stirred |= self.stand(pod);
                     }
                 }
                 let mut targets = self.targets.clone();
@@ -190,7 +219,7 @@ impl Roster {
                         }
                         None => self.targets.remove(&key(object)).is_some(),
                     };
-                    self.label(pod) | changed
+                    self.stand(pod) | changed
                 }
                 Object::Crd(_) => {
                     self.crd_changes += 1;
@@ -208,7 +237,7 @@ impl Roster {
                 match kind {
                     Kind::Dragonfly => self.instances.remove(&key).is_some(),
                     Kind::Pod => {
-                        self.labels.remove(&key);
+                        self.pods.remove(&key);
                         self.targets.remove(&key).is_some()
                     }
                     Kind::Crd => {

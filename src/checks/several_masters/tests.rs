@@ -142,6 +142,33 @@ fn an_empty_pod_that_never_had_a_role_is_no_second_master() {
 }
 
 #[test]
+fn an_old_master_whose_process_died_and_started_again_is_no_second_master_while_it_is_not_ready() {
+    for (name, old, wanted) in [
+        ("just started", master().young(2).unready(), "pass"),
+        (
+            "ready again, so that somebody may have reached it",
+            master().young(2),
+            "critical several-masters",
+        ),
+        (
+            "its process did not end",
+            master().unready(),
+            "critical several-masters",
+        ),
+    ] {
+        let mut f = instance("gitlab")
+            .node(master())
+            .node(old.endpoint(false))
+            .node(replica())
+            .build();
+        f.relabel("gitlab-1", None, ago(1));
+        f.answers("gitlab-1", Probe::Keyspace(Keyspace::default()), ago(0));
+        let told = line(&answer_of(&CHECK, &f));
+        assert!(told.starts_with(wanted), "{name}: {told}");
+    }
+}
+
+#[test]
 fn an_empty_master_that_gets_nothing_is_no_second_data_set() {
     for (keys, endpoint, wanted) in [
         (0, false, "several-masters"),

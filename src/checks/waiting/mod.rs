@@ -59,12 +59,12 @@ impl Gate {
             Gate::Role => "role",
             Gate::Pods => "pods",
             Gate::RolloutStart => "rollout start",
-            Gate::Rollout(1) => "rollout 1/6",
-            Gate::Rollout(2) => "rollout 2/6",
-            Gate::Rollout(3) => "rollout 3/6",
-            Gate::Rollout(4) => "rollout 4/6",
-            Gate::Rollout(5) => "rollout 5/6",
-            Gate::Rollout(_) => "rollout 6/6",
+            Gate::Rollout(1) => "rollout gate 1",
+            Gate::Rollout(2) => "rollout gate 2",
+            Gate::Rollout(3) => "rollout gate 3",
+            Gate::Rollout(4) => "rollout gate 4",
+            Gate::Rollout(5) => "rollout gate 5",
+            Gate::Rollout(_) => "rollout gate 6",
         }
     }
 }

@@ -421,7 +421,7 @@ fn every_gate_of_a_rollout() {
             ["old", "old", "new"],
             rolling,
             "v1.6.1",
-            "rollout 1/6: the successor of orders-1, which is of the old revision and is not ready: it deletes it",
+            "rollout gate 1: the successor of orders-1, which is of the old revision and is not ready: it deletes it",
         ),
         (
             "old and loading",
@@ -429,7 +429,7 @@ fn every_gate_of_a_rollout() {
             ["old", "old", "new"],
             rolling,
             "v1.6.1",
-            "rollout 1/6: orders-1 to become ready: it is loading",
+            "rollout gate 1: orders-1 to become ready: it is loading",
         ),
         (
             "new and not ready",
@@ -437,7 +437,7 @@ fn every_gate_of_a_rollout() {
             ["old", "old", "new"],
             rolling,
             "v1.6.1",
-            "rollout 1/6: orders-2 to become ready: it waits in ImagePullBackOff",
+            "rollout gate 1: orders-2 to become ready: it waits in ImagePullBackOff",
         ),
         (
             "without a role",
@@ -445,7 +445,7 @@ fn every_gate_of_a_rollout() {
             ["old", "old", "new"],
             rolling,
             "v1.6.1",
-            "rollout 1/6: orders-2 to get its role: it is ready and has none",
+            "rollout gate 1: orders-2 to get its role: it is ready and has none",
         ),
         (
             "too few replicas",
@@ -453,7 +453,7 @@ fn every_gate_of_a_rollout() {
             ["old", "new", "new"],
             rolling,
             "v1.6.1",
-            "rollout 2/6: 3 pods labelled replica: there are 2",
+            "rollout gate 2: 3 pods labelled replica: there are 2",
         ),
         (
             "not in sync",
@@ -461,7 +461,7 @@ fn every_gate_of_a_rollout() {
             ["old", "new", "new"],
             rolling,
             "v1.6.1",
-            "rollout 3/6: orders-2, new and a replica, to be in stable sync: its link to the master is down",
+            "rollout gate 3: orders-2, new and a replica, to be in stable sync: its link to the master is down",
         ),
         (
             "one is going",
@@ -469,7 +469,7 @@ fn every_gate_of_a_rollout() {
             ["old", "old", "new"],
             rolling,
             "v1.6.1",
-            "rollout 4/6: orders-1 to be gone and come back: it is being deleted",
+            "rollout gate 4: orders-1 to be gone and come back: it is being deleted",
         ),
         (
             "the next old replica",
@@ -477,7 +477,7 @@ fn every_gate_of_a_rollout() {
             ["old", "old", "new"],
             rolling,
             "v1.6.1",
-            "rollout 4/6: its own next step: it deletes orders-1, an old replica",
+            "rollout gate 4: its own next step: it deletes orders-1, an old replica",
         ),
         (
             "all old replicas at once",
@@ -485,7 +485,7 @@ fn every_gate_of_a_rollout() {
             ["old", "old", "old"],
             rolling,
             "v1.5.0",
-            "rollout 4/6: its own next step: it deletes orders-1, an old replica, and all other old replicas with it (op#359)",
+            "rollout gate 4: its own next step: it deletes orders-1, an old replica, and all other old replicas with it (op#359)",
         ),
         (
             "the takeover",
@@ -493,7 +493,7 @@ fn every_gate_of_a_rollout() {
             ["old", "new", "new"],
             rolling,
             "v1.6.1",
-            "rollout 5/6: the takeover by orders-1 from orders-0, the last old pod; the operator gives up waiting after 10 s, \
+            "rollout gate 5: the takeover by orders-1 from orders-0, the last old pod; the operator gives up waiting after 10 s, \
              the server only after 10,000 s (op#582)",
         ),
         (
@@ -502,7 +502,7 @@ fn every_gate_of_a_rollout() {
             ["new", "new", "new"],
             rolling,
             "v1.6.1",
-            "rollout 6/6: its own next look: every pod is of the new revision, and only the phase is to be set",
+            "rollout gate 6: its own next look: every pod is of the new revision, and only the phase is to be set",
         ),
     ] {
         let told = told(&under(spec, &revisions, phase, version));
