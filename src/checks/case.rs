@@ -51,6 +51,8 @@ pub struct Node<'a> {
     pub loading: bool,
     /// While its container is young enough to be starting, until when.
     pub young_until: Option<Timestamp>,
+    /// It is not ready, or became so a few seconds ago.
+    pub newly_ready: bool,
     /// Another node took over from it: it still says role:master, was asked since, and is seen to be locked. It takes no
     /// writes, so it acts as master no more.
     pub taken_over: bool,
@@ -331,8 +333,16 @@ impl<'a> Node<'a> {
                 },
             )
         });
+        let ready_since = view
+            .pod
+            .value
+            .condition("Ready")
+            .and_then(|ready| ready.since);
+        let is_new =
+            ready_since.is_some_and(|at| later(context.by_our_clock(at), limits.settling) > now);
         let mut node = Self {
             loading: is_loading(&view),
+            newly_ready: is_new || !view.pod.value.is_ready(),
             view,
             word,
             replication,
@@ -399,15 +409,15 @@ impl<'a> Node<'a> {
     /// An engine starts as a master of its own, empty, until the operator makes it a replica. While its container is
     /// young or still loads, nobody calls it master, nobody follows it and no traffic is sent to it, that is what it is.
     /// One that was a replica in this same run has been promoted, and one that lost its label had a role before: these
-    /// are not starting, unless it lost its label because its process ended: it is not ready since, and has served nobody
-    /// in this run.
+    /// are not starting, unless it lost its label because its process ended: it was not ready since, or only now, and has
+    /// served nobody in this run.
     pub fn is_starting(&self) -> bool {
         let promoted = self.view.pod.value.restarts() == 0
             && self.view.engine.is_some_and(|e| e.role_changed.is_some());
         let unlabelled = match self.view.label_role() {
             Some(Role::Master) => return false,
             Some(Role::Replica) => false,
-            None => self.view.relabelled.is_some() && self.view.pod.value.is_ready(),
+            None => self.view.relabelled.is_some() && !self.newly_ready,
         };
         (self.young_until.is_some() || self.loading)
             && self.says(Role::Master)

@@ -146,8 +146,8 @@ fn an_old_master_whose_process_died_and_started_again_is_no_second_master_while_
     for (name, old, wanted) in [
         ("just started", master().young(2).unready(), "pass"),
         (
-            "ready again, so that somebody may have reached it",
-            master().young(2),
+            "ready for a while, so that somebody may have reached it",
+            master().young(20),
             "critical several-masters",
         ),
         (

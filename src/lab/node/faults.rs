@@ -19,7 +19,7 @@ impl LabNode {
             "heal" => {
                 machines.stall_operator(false);
                 for node in self.names() {
-                    machines.bring_back(&node);
+                    machines.bring_back(node);
                 }
                 for (_, engine) in machines.engines() {
                     engine.freeze(false);
@@ -34,7 +34,7 @@ impl LabNode {
                     ))
                 };
                 let fault = fault::read(name).ok_or_else(unknown)?;
-                fault.befall(machines, &self.names())
+                fault.befall(machines, self.names())
             }
         }
     }

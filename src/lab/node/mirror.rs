@@ -501,7 +501,9 @@ impl Mirror {
             .call(Method::DELETE, &path, JSON, Some(&options))
             .await?;
         // What was only marked here is still to be removed, by whoever ends it.
-        let removed = self.0.store.get(what, &key.0, &key.1).is_err();
+        // A pod that was given time stays until its kubelet, which has ended it by now, says so.
+        let at_once = what != PODS || grace == 0;
+        let removed = at_once && self.0.store.get(what, &key.0, &key.1).is_err();
         if let Some(held) = self.held().get_mut(&(what, key.clone()))
             && removed
         {

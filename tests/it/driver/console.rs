@@ -298,6 +298,26 @@ impl Console {
         self.seen.lock().bytes.clone()
     }
 
+    /// Whether any frame so far showed that text.
+    #[allow(dead_code, reason = "the bench counts frames")]
+    pub fn has_shown(&self, text: &str) -> bool {
+        // Each frame is one synchronised update.
+        const END: &[u8] = b"\x1b[?2026l";
+        let state = self.seen.lock();
+        let (rows, columns) = state.parser.screen().size();
+        let mut terminal = vt100::Parser::new(rows, columns, 0);
+        let mut begin = 0;
+        let ends = state.bytes.windows(END.len()).enumerate();
+        for (at, _) in ends.filter(|(_, window)| *window == END) {
+            terminal.process(&state.bytes[begin..at]);
+            begin = at;
+            if terminal.screen().contents().contains(text) {
+                return true;
+            }
+        }
+        false
+    }
+
     /// The terminal is in its ordinary state: main screen, visible cursor, no paste or focus mode, the former title.
     pub fn terminal_is_restored(&self) -> bool {
         let state = self.seen.lock();

@@ -96,6 +96,9 @@ fn a_process_that_dies_starts_again_in_its_place_and_one_that_stops_is_told_apar
     console.expect_row(&["healthy", "farm/orders", "orders-0", "3/3", "2 of 2"]);
     ground.fault("kill:farm:orders-0");
     console.expect_row(&["healthy", "farm/orders", "orders-1", "3/3", "2 of 2"]);
+    for word in ["split brain", "several masters"] {
+        assert!(!console.has_shown(word), "nothing of the kind: {word}");
+    }
     let report = ground.report_until("farm/orders", "health", |report| is_healthy(report, 3));
     let restarts: Vec<&Value> = one(&report)["nodes"]
         .as_array()
@@ -150,7 +153,9 @@ fn an_update_and_a_change_of_size_are_told_until_they_are_done(ground: &Ground) 
     console.expect_row(&["healthy", "mill/orders", "3/3", "2 of 2"]);
 
     change(json!({"replicas": 5}));
-    console.expect_row(&["healthy", "mill/orders", "5/5", "4 of 4"]);
+    console
+        .expect_row(&["pods starting", "mill/orders", "/5"])
+        .expect_row(&["healthy", "mill/orders", "5/5", "4 of 4"]);
     change(json!({"replicas": 2}));
     console.expect_row(&["healthy", "mill/orders", "2/2", "1 of 1"]);
     console.quit();
