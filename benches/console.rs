@@ -14,11 +14,14 @@
 #[path = "../tests/it/driver/mod.rs"]
 #[allow(dead_code, unused_imports)]
 mod driver;
+#[path = "measure.rs"]
+mod measure;
 
 use std::time::{Duration, Instant};
 
 use driver::console::{Console, Opening};
 use driver::lab::LabProcess;
+use measure::{load, machine, processor, resident};
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -95,8 +98,8 @@ fn idle_and_memory(seconds: u64, show: bool) {
     let took = begun.elapsed().as_secs_f64();
     println!(
         "2 contexts x 20 instances x 3 pods: resident {:.1} MiB when complete, {:.1} MiB after {took:.0} s",
-        first as f64 / 1024.0,
-        resident(pid) as f64 / 1024.0
+        first,
+        resident(pid)
     );
     let cpu = processor(pid) - cpu;
     let frames = frames(&console.bytes(), seen, (60, 200), show);
@@ -136,7 +139,7 @@ fn one_fleet(seconds: u64) {
     let frames = frames(&console.bytes(), seen, (60, 200), false);
     println!(
         "the same: resident {:.1} MiB, {:.2} frames/s in which a cell differed, {:.2} in which none did",
-        resident(console.pid()) as f64 / 1024.0,
+        resident(console.pid()),
         frames.different as f64 / took,
         frames.equal as f64 / took
     );
@@ -241,7 +244,7 @@ fn many_contexts(contexts: usize, events: usize) {
     println!(
         "resident with {contexts} contexts, {} pods: {:.1} MiB",
         contexts * 101,
-        resident(console.pid()) as f64 / 1024.0
+        resident(console.pid())
     );
 }
 
@@ -378,43 +381,4 @@ fn print_difference(before: &[u8], now: &vt100::Screen, (rows, columns): (u16, u
         println!("- {was}\n+ {is}");
     }
     println!("--");
-}
-
-/// Resident memory, KiB.
-fn resident(pid: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("VmRSS:"))
-        .unwrap();
-    line.split_whitespace().nth(1).unwrap().parse().unwrap()
-}
-
-/// Processor time so far, seconds.
-fn processor(pid: u32) -> f64 {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    let fields: Vec<&str> = stat
-        .rsplit_once(')')
-        .unwrap()
-        .1
-        .split_whitespace()
-        .collect();
-    let ticks: f64 = fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap();
-    ticks / 100.0
-}
-
-/// The machine's load over the last minute: what else ran.
-fn load() -> String {
-    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    text.split(' ').next().unwrap_or("unknown").to_owned()
-}
-
-fn machine() -> String {
-    let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = cpu
-        .lines()
-        .find_map(|line| line.strip_prefix("model name"))
-        .unwrap_or("unknown");
-    let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    format!("{} x {}", cores, model.trim_start_matches([' ', '\t', ':']))
 }

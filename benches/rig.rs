@@ -14,6 +14,8 @@
 #[path = "../tests/it/driver/mod.rs"]
 #[allow(dead_code, unused_imports)]
 mod driver;
+#[path = "measure.rs"]
+mod measure;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -26,6 +28,7 @@ use std::time::{Duration, Instant};
 
 use driver::FullRig;
 use driver::console::Opening;
+use measure::{load, processor, resident};
 
 /// Kinds that the console reads, asked for by a person: one `kubectl get` each.
 const KINDS: &[&str] = &[
@@ -386,33 +389,4 @@ fn words(asked: &BTreeMap<String, usize>) -> String {
         .map(|(what, times)| format!("{times} {what}"))
         .collect();
     format!("{total} requests ({})", each.join(", "))
-}
-
-/// Resident memory, MiB.
-fn resident(pid: u32) -> f64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("VmRSS:"))
-        .unwrap();
-    let kib: f64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
-    kib / 1024.0
-}
-
-/// Processor time so far, seconds.
-fn processor(pid: u32) -> f64 {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    let fields: Vec<&str> = stat
-        .rsplit_once(')')
-        .unwrap()
-        .1
-        .split_whitespace()
-        .collect();
-    (fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap()) / 100.0
-}
-
-/// The machine's load over the last minute: what else ran.
-fn load() -> String {
-    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    text.split(' ').next().unwrap_or("unknown").to_owned()
 }
