@@ -9,6 +9,7 @@
 //! Start with [`Check`], then read any file beside this one. To add a check: write the file, add one line to [`ALL`].
 
 mod answers_garbled;
+mod area;
 mod being_made;
 mod board;
 mod case;
@@ -76,6 +77,7 @@ use jiff::Timestamp;
 
 use crate::domain::{ContextId, InstanceId, text};
 
+pub use area::Area;
 pub use board::{Board, Judgement, judge};
 pub use case::{Case, Instance, Node, Word};
 pub use crd_missing::CHECK as CRD_MISSING;
@@ -153,6 +155,8 @@ impl Subject {
 pub struct Check {
     /// Stable kebab-case id that names the bad state; never reused.
     pub id: &'static str,
+    /// The part of the whole that it looks at.
+    pub area: Area,
     /// A few words for a heading.
     pub title: &'static str,
     /// Why it matters, in a sentence or two.
