@@ -41,10 +41,12 @@ mod flags;
 
 use super::case::is_followed;
 use super::crd_missing::followed;
-use super::{Answer, Case, Check, Instance, Severity, Shown, Situation, State, Subject};
+use super::{
+    Answer, Case, Check, Instance, Severity, Shown, Since, Situation, State, Subject, steps,
+};
 use crate::domain::object::Deployment;
 use crate::domain::world::Held;
-use crate::domain::{Access, Fault, Kind};
+use crate::domain::{Access, Kind};
 
 /// Every acceptance check, by area.
 pub const ACCEPTANCE: &[&Check] = &[
@@ -92,9 +94,9 @@ fn untold(case: &Case<'_>, check: &Check, sentence: impl Into<String>) -> Answer
 /// The answer of a check that would have to read objects which are not being followed.
 fn unread(case: &Case<'_>, check: &Check, kind: Kind, namespace: &str) -> Answer {
     let source = case.context.source(kind, namespace);
-    let place = match namespace {
-        "" => String::new(),
-        name => format!(" of namespace {name}"),
+    let (place, within) = match namespace {
+        "" => (String::new(), "--all-namespaces".to_owned()),
+        name => (format!(" of namespace {name}"), format!("-n {name}")),
     };
     let fault = source.and_then(|source| match &source.access {
         Some(Access::Denied(fault) | Access::Broken(fault)) => Some((fault, source.since)),
@@ -103,19 +105,20 @@ fn unread(case: &Case<'_>, check: &Check, kind: Kind, namespace: &str) -> Answer
     let why = fault.map_or("they are not being followed", |(fault, _)| {
         fault.message.as_str()
     });
-    let sentence = format!("{}{place} cannot be judged by: {why}", kind.words());
-    let finding = case.finding(check, &UNTOLD, Severity::Note, sentence);
-    with_fault(finding, fault.map(|(fault, since)| (fault, since))).into()
-}
-
-fn with_fault(finding: super::Finding, fault: Option<(&Fault, jiff::Timestamp)>) -> super::Finding {
+    let sentence = format!("nothing is known of {}{place}: {why}", kind.words());
+    let finding = case
+        .finding(check, &UNTOLD, Severity::Note, sentence)
+        .next(format!(
+            "See for yourself.\n$ {{cluster}} get {} {within}",
+            kind.resource()
+        ));
     match fault {
-        Some((fault, since)) => finding.next(super::steps::of_fault(fault)).resting_on(
-            fault.message.clone(),
-            "list and watch",
-            since,
-        ),
-        None => finding,
+        Some((fault, since)) => finding
+            .next(steps::of_fault(fault))
+            .resting_on(fault.message.clone(), "list and watch", since)
+            .since(Since::Seen(since))
+            .into(),
+        None => finding.into(),
     }
 }
 

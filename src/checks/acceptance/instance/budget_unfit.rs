@@ -287,7 +287,7 @@ mod tests {
                 (
                     "not read",
                     &|_| {},
-                    "note unknown: PodDisruptionBudgets of namespace shop cannot be judged by: they are not being followed",
+                    "note unknown: nothing is known of PodDisruptionBudgets of namespace shop: they are not being followed",
                 ),
                 (
                     "a single pod",

@@ -122,10 +122,6 @@ fn run(case: &Case<'_>) -> Answer {
             ),
         )
         .about(names);
-    let created = tight
-        .iter()
-        .filter_map(|(node, ..)| node.view.pod.value.meta.created)
-        .min();
     for (node, limit, max, source) in &tight {
         let at = node.view.pod.changed;
         finding = finding
@@ -140,19 +136,11 @@ fn run(case: &Case<'_>) -> Answer {
                 at,
             );
     }
-    match created {
-        // maxmemory may have been set later, so this is no more than our own word.
-        Some(_) => finding
-            .since(Since::Seen(
-                tight
-                    .iter()
-                    .map(|(node, ..)| node.view.pod.first_seen)
-                    .min()
-                    .unwrap_or(case.now),
-            ))
-            .into(),
-        None => finding.into(),
-    }
+    // maxmemory can be set at any time, so only our own watching tells since when.
+    let seen = tight.iter().map(|(node, ..)| node.view.pod.first_seen);
+    finding
+        .since(Since::Seen(seen.min().unwrap_or(case.now)))
+        .into()
 }
 
 #[cfg(test)]
@@ -213,7 +201,7 @@ mod tests {
                 (
                     "too close by the arguments",
                     &silent(Some(2048), &["--maxmemory", "1.9gb"]),
-                    "warning healthy: maxmemory 1.9 GiB of orders-0, orders-1 and orders-2 is 95 % of the memory limit 2.0 GiB",
+                    "warning healthy: maxmemory 1.9 GiB of orders-0, orders-1 and orders-2 is 94 % of the memory limit 2.0 GiB",
                 ),
                 (
                     "by default",

@@ -124,7 +124,7 @@ mod tests {
                         let fault = Fault::new(FaultKind::Forbidden, "pods is forbidden");
                         watched(f, Kind::Pod, Access::Denied(fault));
                     },
-                    "note unknown: Dragonfly pods of namespace shop cannot be judged by: pods is forbidden",
+                    "note unknown: nothing is known of Dragonfly pods of namespace shop: pods is forbidden",
                 ),
             ],
         );

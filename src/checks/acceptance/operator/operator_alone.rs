@@ -79,7 +79,7 @@ mod tests {
                 (
                     "not read",
                     &|_| {},
-                    "note unknown: operator Deployment cannot be judged by: they are not being followed",
+                    "note unknown: nothing is known of operator Deployment: they are not being followed",
                 ),
                 (
                     "refused",
@@ -87,7 +87,7 @@ mod tests {
                         let fault = Fault::new(FaultKind::Forbidden, "deployments is forbidden");
                         watched(f, Kind::OperatorDeployment, Access::Denied(fault));
                     },
-                    "note unknown: operator Deployment cannot be judged by: deployments is forbidden",
+                    "note unknown: nothing is known of operator Deployment: deployments is forbidden",
                 ),
             ],
         );

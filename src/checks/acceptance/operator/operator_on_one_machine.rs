@@ -98,7 +98,7 @@ mod tests {
                 (
                     "not read",
                     &|_| {},
-                    "note unknown: operator Deployment cannot be judged by: they are not being followed",
+                    "note unknown: nothing is known of operator Deployment: they are not being followed",
                 ),
             ],
         );

@@ -117,7 +117,7 @@ mod tests {
                 (
                     "not read",
                     &|f| operator(f, 2, &["m-1", "m-2"]),
-                    "note unknown: PodDisruptionBudgets of namespace operators cannot be judged by: they are not being followed",
+                    "note unknown: nothing is known of PodDisruptionBudgets of namespace operators: they are not being followed",
                 ),
                 ("a single pod", &|f| operator(f, 1, &["m-1"]), "n/a"),
             ],

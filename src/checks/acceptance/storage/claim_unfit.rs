@@ -190,7 +190,7 @@ mod tests {
                             })
                         })
                     },
-                    "note unknown: PVCs of namespace shop cannot be judged by: they are not being followed",
+                    "note unknown: nothing is known of PVCs of namespace shop: they are not being followed",
                 ),
             ],
         );
