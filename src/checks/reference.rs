@@ -41,7 +41,7 @@ pub fn checks() -> String {
     for check in ACCEPTANCE {
         out.push_str(&section(check));
         out.push_str("\nFinds:\n\n");
-        for Situation { id, rule, .. } in check.situations.iter().copied() {
+        for Situation { id, rule, .. } in check.situations {
             let _ = writeln!(out, "- `{id}`: {rule}");
         }
     }

@@ -78,6 +78,7 @@ fn ask(case: &Case<'_>, check: &'static Check) -> Verdict {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::panic)]
     use super::*;
     use crate::domain::fixture::*;
 

@@ -129,31 +129,36 @@ fn knows(case: &Case<'_>, kind: Kind, namespace: &str) -> bool {
 }
 
 /// The subject as an instance with its pods, or the answer where that is not what is known.
-fn with_pods<'c, 'a>(case: &'c Case<'a>, check: &Check) -> Result<&'c Instance<'a>, Answer> {
+fn with_pods<'c, 'a>(case: &'c Case<'a>, check: &Check) -> Result<&'c Instance<'a>, Box<Answer>> {
     let Some(instance) = &case.instance else {
-        return Err(Answer::NOT_APPLICABLE);
+        return Err(Box::new(Answer::NOT_APPLICABLE));
     };
     match instance.pods_known {
         true => Ok(instance),
-        false => Err(unread(case, check, Kind::Pod, &instance.view.id.namespace)),
+        false => Err(Box::new(unread(
+            case,
+            check,
+            Kind::Pod,
+            &instance.view.id.namespace,
+        ))),
     }
 }
 
 /// The operator's Deployments that want pods, or the answer where there is none to ask about: that it is absent or scaled
 /// down is told elsewhere.
-fn operators<'a>(case: &Case<'a>, check: &Check) -> Result<Vec<&'a Held<Deployment>>, Answer> {
+fn operators<'a>(case: &Case<'a>, check: &Check) -> Result<Vec<&'a Held<Deployment>>, Box<Answer>> {
     let Subject::Operator(id) = case.subject else {
-        return Err(Answer::NOT_APPLICABLE);
+        return Err(Box::new(Answer::NOT_APPLICABLE));
     };
     let context = case.context;
     let is_needed = !context.dragonflies.is_empty() || !context.crds.is_empty();
     let expected = case.limits.operators.get(id).copied();
     let is_asked = expected.unwrap_or(is_needed) || !context.dragonflies.is_empty();
     if !is_asked {
-        return Err(Answer::NOT_APPLICABLE);
+        return Err(Box::new(Answer::NOT_APPLICABLE));
     }
     if !followed(case, Kind::OperatorDeployment) {
-        return Err(unread(case, check, Kind::OperatorDeployment, ""));
+        return Err(Box::new(unread(case, check, Kind::OperatorDeployment, "")));
     }
     let found: Vec<_> = context
         .operators
@@ -161,7 +166,7 @@ fn operators<'a>(case: &Case<'a>, check: &Check) -> Result<Vec<&'a Held<Deployme
         .filter(|held| held.value.replicas > 0)
         .collect();
     match found.is_empty() {
-        true => Err(Answer::NOT_APPLICABLE),
+        true => Err(Box::new(Answer::NOT_APPLICABLE)),
         false => Ok(found),
     }
 }

@@ -100,9 +100,11 @@ pub(super) fn plain(report: &Report) -> String {
                 since(finding, report.at)
             );
             // What could not be judged is mended where the reason lies, which is told by its own check.
-            let next = (times == 1)
-                .then_some(finding.next.as_str())
-                .unwrap_or_default();
+            let next = if times == 1 {
+                finding.next.as_str()
+            } else {
+                ""
+            };
             for (at, line) in next.lines().filter(|line| !line.is_empty()).enumerate() {
                 let head = if at == 0 { "next: " } else { "      " };
                 let _ = writeln!(out, "           {head}{line}");

@@ -50,7 +50,7 @@ const NEVER: Situation = Situation {
 fn run(case: &Case<'_>) -> Answer {
     let instance = match with_pods(case, &CHECK) {
         Ok(instance) => instance,
-        Err(answer) => return answer,
+        Err(answer) => return *answer,
     };
     // The operator makes none for a single pod, and is about to make one for what is new.
     if instance.wanted() < 2 {

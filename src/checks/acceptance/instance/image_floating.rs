@@ -71,7 +71,7 @@ fn run(case: &Case<'_>) -> Answer {
     }
     let instance = match with_pods(case, &CHECK) {
         Ok(instance) => instance,
-        Err(answer) => return answer,
+        Err(answer) => return *answer,
     };
     let pods = || {
         let nodes = instance.nodes.iter();

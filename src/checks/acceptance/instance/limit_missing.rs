@@ -27,7 +27,7 @@ const MISSING: Situation = Situation {
 fn run(case: &Case<'_>) -> Answer {
     let instance = match with_pods(case, &CHECK) {
         Ok(instance) => instance,
-        Err(answer) => return answer,
+        Err(answer) => return *answer,
     };
     if instance.nodes.is_empty() {
         return Answer::NOT_APPLICABLE;

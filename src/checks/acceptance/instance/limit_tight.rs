@@ -63,7 +63,7 @@ fn most_of(case: &Case<'_>, node: &Node<'_>, limit: u64) -> Option<(u64, String)
 fn run(case: &Case<'_>) -> Answer {
     let instance = match with_pods(case, &CHECK) {
         Ok(instance) => instance,
-        Err(answer) => return answer,
+        Err(answer) => return *answer,
     };
     let limited: Vec<(&Node<'_>, u64)> = instance
         .nodes

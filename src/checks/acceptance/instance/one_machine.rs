@@ -32,7 +32,7 @@ const TOGETHER: Situation = Situation {
 fn run(case: &Case<'_>) -> Answer {
     let instance = match with_pods(case, &CHECK) {
         Ok(instance) => instance,
-        Err(answer) => return answer,
+        Err(answer) => return *answer,
     };
     let mut machines: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     let staying = instance.nodes.iter().filter(|node| !node.is_going());

@@ -68,7 +68,7 @@ fn of_node(node: &Node<'_>) -> Vec<&'static str> {
 fn run(case: &Case<'_>) -> Answer {
     let instance = match with_pods(case, &CHECK) {
         Ok(instance) => instance,
-        Err(answer) => return answer,
+        Err(answer) => return *answer,
     };
     if instance.nodes.is_empty() {
         return Answer::NOT_APPLICABLE;

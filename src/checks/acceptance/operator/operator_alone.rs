@@ -28,7 +28,7 @@ const ALONE: Situation = Situation {
 fn run(case: &Case<'_>) -> Answer {
     let operators = match operators(case, &CHECK) {
         Ok(operators) => operators,
-        Err(answer) => return answer,
+        Err(answer) => return *answer,
     };
     let Some(held) = operators.iter().find(|held| held.value.replicas < 2) else {
         return Answer::PASS;

@@ -28,7 +28,7 @@ const TOGETHER: Situation = Situation {
 fn run(case: &Case<'_>) -> Answer {
     match operators(case, &CHECK) {
         Ok(_) => {}
-        Err(answer) => return answer,
+        Err(answer) => return *answer,
     }
     if !followed(case, Kind::OperatorPod) {
         return unread(case, &CHECK, Kind::OperatorPod, "");

@@ -32,7 +32,7 @@ const UNPROTECTED: Situation = Situation {
 fn run(case: &Case<'_>) -> Answer {
     let operators = match operators(case, &CHECK) {
         Ok(operators) => operators,
-        Err(answer) => return answer,
+        Err(answer) => return *answer,
     };
     // A budget of a single pod would only keep its machine from being drained.
     let several: Vec<_> = operators

@@ -40,7 +40,7 @@ const LOST: Situation = Situation {
 fn run(case: &Case<'_>) -> Answer {
     let instance = match with_pods(case, &CHECK) {
         Ok(instance) => instance,
-        Err(answer) => return answer,
+        Err(answer) => return *answer,
     };
     let namespace = &*instance.view.id.namespace;
     let places: Vec<_> = places(&instance.view)
