@@ -2,7 +2,7 @@
 //! believed, or what listens there is no Dragonfly at all. That is not a frozen node, and mending it is another matter.
 
 use super::words::{bracketed, list, number};
-use super::{Answer, Case, Check, Node, Severity, Shown, Since, Situation, State, Word};
+use super::{Answer, Area, Case, Check, Node, Severity, Shown, Since, Situation, State, Word};
 use crate::domain::engine::Question;
 use crate::domain::fault::{Fault, FaultKind};
 
@@ -22,6 +22,7 @@ pub const GARBLED: Situation = Situation {
 /// The check.
 pub const CHECK: Check = Check {
     id: "answers-garbled",
+    area: Area::Instance,
     title: "Answers cannot be understood",
     why: "A port that answers nonsense is another process than Dragonfly, or a broken one; asking it again does not help.",
     reads: "replies of every node to PING, INFO replication and ROLE",

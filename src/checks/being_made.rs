@@ -1,11 +1,12 @@
 //! A young instance that is not complete yet: it is being made rather than broken.
 
-use super::{Answer, Case, Check, Instance, Severity, Shown, Since, Situation, State};
+use super::{Answer, Area, Case, Check, Instance, Severity, Shown, Since, Situation, State};
 use crate::domain::Role;
 
 /// The check.
 pub const CHECK: Check = Check {
     id: "being-made",
+    area: Area::Instance,
     title: "Instance being made",
     why: "The operator makes pods one after the other and elects a master when the first is ready; until then nothing \
           is wrong.",

@@ -114,7 +114,7 @@ fn add_up(case: &Case<'_>, checks: &[&Check]) -> Judgement {
 
 /// Since when, by our clock: what the cluster dates is off by as much as its clock is. A moment that is still to come is
 /// a clock that is wrong in a way we do not know; then only our own watching tells.
-fn by_our_clock(case: &Case<'_>, since: Since) -> Since {
+pub(super) fn by_our_clock(case: &Case<'_>, since: Since) -> Since {
     const LATE: i64 = 2;
     match since {
         Since::Seen(at) => Since::Seen(at.min(case.now)),

@@ -2,7 +2,7 @@
 //! the API server and of engines are told by our clock once theirs are known; what is left (times that others wrote into
 //! objects) is not.
 
-use super::{Answer, Case, Check, Severity, Shown, Since, Situation, State, Subject};
+use super::{Answer, Area, Case, Check, Severity, Shown, Since, Situation, State, Subject};
 use crate::domain::text;
 
 /// Clocks that differ by less are as good as the same, seconds.
@@ -23,6 +23,7 @@ pub const DIFFER: Situation = Situation {
 /// The check.
 pub const CHECK: Check = Check {
     id: "clocks-differ",
+    area: Area::Access,
     title: "Clocks differ",
     why: "With clocks that are hours apart every since and every schedule tells another time than one thinks.",
     reads: "the Date of the API server's answers, TIME of every engine, our own clock",

@@ -7,12 +7,15 @@ use jiff::Timestamp;
 
 use super::steps::of_fault;
 use super::words::{bracketed, clock};
-use super::{Answer, Case, Check, Finding, Severity, Shown, Since, Situation, State, Subject};
+use super::{
+    Answer, Area, Case, Check, Finding, Severity, Shown, Since, Situation, State, Subject,
+};
 use crate::domain::fact::Link;
 
 /// The check.
 pub const CHECK: Check = Check {
     id: "context-unreachable",
+    area: Area::Access,
     title: "Context not reachable",
     why: "While a cluster does not answer, nothing that is shown of it is true now; it may have failed over meanwhile.",
     reads: "heartbeat of the API server",

@@ -5,13 +5,16 @@
 use jiff::Timestamp;
 
 use super::case::is_followed;
-use super::{Answer, Case, Check, Finding, Limits, Severity, Shown, Situation, State, Subject};
+use super::{
+    Answer, Area, Case, Check, Finding, Limits, Severity, Shown, Situation, State, Subject,
+};
 use crate::domain::Kind;
 use crate::domain::world::ContextWorld;
 
 /// The check.
 pub const CHECK: Check = Check {
     id: "crd-missing",
+    area: Area::Operator,
     title: "CRD missing",
     why: "Without the CRD there are no Dragonfly objects, and the operator does not start.",
     next: "See what there is of it.\n\

@@ -9,7 +9,9 @@ use jiff::Timestamp;
 
 use super::case::later;
 use super::words::list;
-use super::{Answer, Case, Check, Node, Severity, Shown, Since, Situation, State, Word, rss_guard};
+use super::{
+    Answer, Area, Case, Check, Node, Severity, Shown, Since, Situation, State, Word, rss_guard,
+};
 use crate::domain::data_port::{DataPort, Found};
 
 /// A try is believed for this long, seconds: two and a half rounds in the background. A bad one is tried again after ten
@@ -32,6 +34,7 @@ pub const UNUSABLE: Situation = Situation {
 /// The check.
 pub const CHECK: Check = Check {
     id: "data-port-unusable",
+    area: Area::Exposure,
     title: "Data port not usable",
     why: "The admin port answers in every state; only the port that clients use tells whether they can.",
     reads: "tries at port 6379 of every node, as a client would: about once a minute, in view every ten seconds",

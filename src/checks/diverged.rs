@@ -5,12 +5,13 @@
 //! compare`), and until another one finds them equal or a data set is replaced.
 
 use super::words::list;
-use super::{Answer, Case, Check, Severity, Shown, Since, Situation, State};
+use super::{Answer, Area, Case, Check, Severity, Shown, Since, Situation, State};
 use crate::domain::comparison::{Changed, Compared};
 
 /// The check.
 pub const CHECK: Check = Check {
     id: "diverged",
+    area: Area::Replication,
     title: "Nodes hold different data",
     why: "Whoever reads from such a replica reads other values, and its promotion would lose what it lacks; no figure of \
           any server shows it.",

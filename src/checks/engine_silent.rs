@@ -9,7 +9,8 @@ use jiff::Timestamp;
 use super::steps::of_fault;
 use super::words::{bracketed, has, list, number};
 use super::{
-    Answer, Case, Check, Finding, Instance, Node, Severity, Shown, Since, Situation, State, Word,
+    Answer, Area, Case, Check, Finding, Instance, Node, Severity, Shown, Since, Situation, State,
+    Word,
 };
 use crate::domain::engine::Question;
 use crate::domain::fault::{Fault, FaultKind};
@@ -17,6 +18,7 @@ use crate::domain::fault::{Fault, FaultKind};
 /// The check.
 pub const CHECK: Check = Check {
     id: "engine-silent",
+    area: Area::Instance,
     title: "Engine does not answer",
     why: "A link is healthy only while both of its ends answer us; a frozen node looks well from everywhere else.",
     reads: "PING, INFO replication and ROLE of every node, over port-forwards to port 9999",

@@ -5,7 +5,7 @@
 use jiff::Timestamp;
 
 use super::known::{self, Known};
-use super::{ALL, Board, Evidence, Finding, Judgement, Since, State, Subject};
+use super::{ACCEPTANCE, ALL, Board, Evidence, Finding, Judgement, Since, State, Subject};
 use crate::domain::{InstanceId, NodeId, World, text};
 
 /// What an explanation is about.
@@ -80,7 +80,8 @@ impl Finding {
 
     /// Why its check matters.
     pub fn why(&self) -> &'static str {
-        let check = ALL.iter().find(|check| check.id == self.check);
+        let mut all = ALL.iter().chain(ACCEPTANCE);
+        let check = all.find(|check| check.id == self.check);
         check.map_or("", |check| check.why)
     }
 }

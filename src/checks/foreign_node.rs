@@ -3,13 +3,14 @@
 
 use super::links::is_foreign;
 use super::words::list;
-use super::{Answer, Case, Check, Severity, Shown, Situation, State};
+use super::{Answer, Area, Case, Check, Severity, Shown, Situation, State};
 use crate::domain::Role;
 use crate::domain::view::{Oddity, Stranger};
 
 /// The check.
 pub const CHECK: Check = Check {
     id: "foreign-node",
+    area: Area::Replication,
     title: "Another process answers",
     why: "Whatever is shown of such a node, and done to it, concerns another process than the one in the pod.",
     reads: "INFO replication of masters and replicas, addresses of all pods of Dragonfly in the context",

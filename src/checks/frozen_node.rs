@@ -10,13 +10,16 @@ use jiff::Timestamp;
 use super::case::later;
 use super::replica_syncing::line;
 use super::words::list;
-use super::{Answer, Case, Check, Instance, Node, Severity, Shown, Since, Situation, State, Word};
+use super::{
+    Answer, Area, Case, Check, Instance, Node, Severity, Shown, Since, Situation, State, Word,
+};
 use crate::domain::engine::LinkState;
 use crate::domain::{FaultKind, Role, text};
 
 /// The check.
 pub const CHECK: Check = Check {
     id: "frozen-node",
+    area: Area::Instance,
     title: "Frozen node",
     why: "A frozen master looks well in its replicas' INFO for a minute and keeps its place in the Service, while clients \
           wait for answers that never come.",

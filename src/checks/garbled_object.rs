@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use super::words::list;
-use super::{Answer, Case, Check, Severity, Shown, Situation, State, Subject};
+use super::{Answer, Area, Case, Check, Severity, Shown, Situation, State, Subject};
 use crate::domain::Kind;
 
 /// The check.
 pub const CHECK: Check = Check {
     id: "garbled-object",
+    area: Area::Access,
     title: "Objects not understood",
     why: "An object that cannot be read may be an instance or a node that is missing from every table.",
     reads: "every watched object",

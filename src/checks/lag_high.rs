@@ -2,13 +2,14 @@
 
 use super::replica_syncing::line;
 use super::words::list;
-use super::{Answer, Case, Check, Node, Severity, Shown, Since, Situation, State};
+use super::{Answer, Area, Case, Check, Node, Severity, Shown, Since, Situation, State};
 use crate::domain::engine::LinkState;
 use crate::domain::text;
 
 /// The check.
 pub const CHECK: Check = Check {
     id: "lag-high",
+    area: Area::Replication,
     title: "Replica lagging",
     why: "What a replica has not received is lost if the master is. Lag counts journal records, not bytes or seconds; \
           440 to 1,450 are normal under load (measured on v1.39.0).",

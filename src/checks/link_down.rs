@@ -2,11 +2,12 @@
 //! known to its master. (One that has stopped for good, or was left half-way, is told apart: see `links`.)
 
 use super::links::{Trouble, finding, links};
-use super::{Answer, Case, Check, Severity, Shown, Situation, State};
+use super::{Answer, Area, Case, Check, Severity, Shown, Situation, State};
 
 /// The check.
 pub const CHECK: Check = Check {
     id: "link-down",
+    area: Area::Replication,
     title: "Replica cut off",
     why: "A replica that does not replicate serves old values and loses everything newer if it is promoted.",
     reads: "INFO replication of master and replicas, CLIENT LIST of the replica",

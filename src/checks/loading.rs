@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use super::case::later;
 use super::words::{are, list, number};
-use super::{Answer, Case, Check, Instance, Node, Severity, Shown, Since, Situation, State};
+use super::{Answer, Area, Case, Check, Instance, Node, Severity, Shown, Since, Situation, State};
 use crate::domain::Role;
 use crate::domain::engine::{LinkState, RoleReply};
 use crate::domain::object::ContainerState;
@@ -15,6 +15,7 @@ use crate::domain::world::Turn;
 /// The check.
 pub const CHECK: Check = Check {
     id: "loading",
+    area: Area::Instance,
     title: "Loading its snapshot",
     why: "While a node loads, it refuses every command of clients with LOADING. Whether its pod is Ready meanwhile, so that the \
           Service sends clients to it, is its probe's matter.",

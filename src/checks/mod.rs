@@ -8,7 +8,9 @@
 //!
 //! Start with [`Check`], then read any file beside this one. To add a check: write the file, add one line to [`ALL`].
 
+pub mod acceptance;
 mod answers_garbled;
+mod area;
 mod being_made;
 mod board;
 mod case;
@@ -44,6 +46,7 @@ mod replication_stopped;
 pub mod rights;
 mod role_missing;
 mod roles_disagree;
+mod roll;
 mod rollout_waiting;
 mod rss_guard;
 mod save_failed;
@@ -76,6 +79,8 @@ use jiff::Timestamp;
 
 use crate::domain::{ContextId, InstanceId, text};
 
+pub use acceptance::ACCEPTANCE;
+pub use area::Area;
 pub use board::{Board, Judgement, judge};
 pub use case::{Case, Instance, Node, Word};
 pub use crd_missing::CHECK as CRD_MISSING;
@@ -83,6 +88,7 @@ pub use explanation::{Explanation, Topic, explain};
 pub use known::Known;
 pub use leader::{Leader, leader};
 pub use operator_down::{CHECK as OPERATOR_DOWN, EXPECTED, NOT_EXPECTED};
+pub use roll::{Entry, roll};
 pub use situation::{Shown, Situation, situations};
 pub use steps::Step;
 
@@ -150,9 +156,12 @@ impl Subject {
 }
 
 /// One check.
+#[derive(Debug)]
 pub struct Check {
     /// Stable kebab-case id that names the bad state; never reused.
     pub id: &'static str,
+    /// The part of the whole that it looks at.
+    pub area: Area,
     /// A few words for a heading.
     pub title: &'static str,
     /// Why it matters, in a sentence or two.

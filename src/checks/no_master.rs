@@ -6,13 +6,14 @@
 use super::several_masters::{CHANGING, IT_PASSES};
 use super::turn::its_turn;
 use super::words::{are, list};
-use super::{Answer, Case, Check, Instance, Node, Severity, Shown, Since, Situation, State};
+use super::{Answer, Area, Case, Check, Instance, Node, Severity, Shown, Since, Situation, State};
 use crate::domain::Role;
 use crate::domain::object::ContainerState;
 
 /// The check.
 pub const CHECK: Check = Check {
     id: "no-master",
+    area: Area::Replication,
     title: "No master",
     why: "Without a master nobody can write, and the Service has nowhere to send clients.",
     reads: "INFO replication and ROLE of every node, role labels, endpoints of the master Service",

@@ -1,7 +1,7 @@
 //! Rights that are missing in a context, and what cannot be told without each.
 
 use super::words::{list, number};
-use super::{Answer, Case, Check, Severity, Shown, Since, Situation, State, Subject};
+use super::{Answer, Area, Case, Check, Severity, Shown, Since, Situation, State, Subject};
 use crate::domain::fact::Scope;
 use crate::domain::world::ContextWorld;
 use crate::domain::{Access, Kind};
@@ -9,6 +9,7 @@ use crate::domain::{Access, Kind};
 /// The check.
 pub const CHECK: Check = Check {
     id: "not-permitted",
+    area: Area::Access,
     title: "Rights missing",
     why: "Each missing right takes one panel away; what is shown without it is true, but not all there is.",
     reads: "answers of the API server to the standing watches",

@@ -13,7 +13,7 @@ use super::operator_pods::{ready_pods, reasons, why_not_ready};
 use super::steps::of_fault;
 use super::words::{bracketed, clock, counted};
 use super::{
-    Answer, Case, Check, Finding, Severity, Shown, Since, Situation, State, Subject, Verdict,
+    Answer, Area, Case, Check, Finding, Severity, Shown, Since, Situation, State, Subject, Verdict,
 };
 use crate::domain::object::Deployment;
 use crate::domain::text;
@@ -22,6 +22,7 @@ use crate::domain::{Access, Kind, Scope};
 /// The check.
 pub const CHECK: Check = Check {
     id: "operator-down",
+    area: Area::Operator,
     title: "Operator down",
     why: "Instances go on without it, but no master is replaced, no pod gets a role and no rollout moves.",
     reads: "the operator's Deployment, pods and Lease 31079dea.dragonflydb.io",

@@ -12,7 +12,7 @@ use super::leader::{self, Leader, leader};
 use super::turn::its_turn;
 use super::waiting::{waiting, would_elect};
 use super::{
-    Answer, Case, Check, Instance, Severity, Shown, Since, Situation, State, stale_master,
+    Answer, Area, Case, Check, Instance, Severity, Shown, Since, Situation, State, stale_master,
 };
 use crate::domain::object::{ContainerState, Lease};
 use crate::domain::{Role, text};
@@ -36,6 +36,7 @@ pub const STALLED: Situation = Situation {
 /// The check.
 pub const CHECK: Check = Check {
     id: "operator-stalled",
+    area: Area::Operator,
     title: "Operator stalled",
     why: "An operator that renews its Lease and does no work looks alive everywhere else.",
     reads: "the operator's Lease, and what it waits for with the instance",

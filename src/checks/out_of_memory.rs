@@ -1,7 +1,7 @@
 //! A node holds as much as `maxmemory` allows and may not evict: every command that adds data is refused.
 
 use super::words::list;
-use super::{Answer, Case, Check, Node, Severity, Shown, Since, Situation, State, rss_guard};
+use super::{Answer, Area, Case, Check, Node, Severity, Shown, Since, Situation, State, rss_guard};
 use crate::domain::engine::{Memory, Question};
 use crate::domain::text;
 
@@ -20,6 +20,7 @@ pub const FULL: Situation = Situation {
 /// The check.
 pub const CHECK: Check = Check {
     id: "out-of-memory",
+    area: Area::Instance,
     title: "Out of memory",
     why: "At maxmemory a node refuses writes while probes, links and reads look well.",
     reads: "INFO memory and INFO stats of every node",

@@ -1,13 +1,14 @@
 //! Fewer pods are ready than wanted, and why.
 
 use super::words::{bracketed, counted};
-use super::{Answer, Case, Check, Instance, Node, Severity, Shown, Since, Situation, State};
+use super::{Answer, Area, Case, Check, Instance, Node, Severity, Shown, Since, Situation, State};
 use crate::domain::object::{ContainerEnd, ContainerState};
 use crate::domain::text;
 
 /// The check.
 pub const CHECK: Check = Check {
     id: "pods-missing",
+    area: Area::Instance,
     title: "Pods missing or not ready",
     why: "Every pod that is missing is a replica that cannot take over.",
     reads: "spec.replicas, pods with their conditions and container states",

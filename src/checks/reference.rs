@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::steps::steps;
-use super::{ALL, Limits, Shown, Situation, State, situations};
+use super::{ACCEPTANCE, ALL, Check, Limits, Shown, Situation, State, situations};
 
 /// The page.
 pub fn checks() -> String {
@@ -32,16 +32,36 @@ pub fn checks() -> String {
          in, and name more where they know more.\n",
     );
     for check in ALL {
-        let _ = write!(
-            out,
-            "\n### {}\n\n{}. {}\n\nReads: {}.\n\nNext:\n\n",
-            check.id, check.title, check.why, check.reads
-        );
-        for step in steps(check.next) {
-            let _ = writeln!(out, "- {}", step.say);
-            if let Some(command) = step.command {
-                let _ = writeln!(out, "\n  ```sh\n  {command}\n  ```\n");
-            }
+        out.push_str(&section(check));
+    }
+    out.push_str(
+        "\n## Acceptance: whether it is as it should be\n\nAsked by `darner check` beside those above. They have no say in a \
+         state: what is found may serve its clients well today.\n",
+    );
+    for check in ACCEPTANCE {
+        out.push_str(&section(check));
+        out.push_str("\nFinds:\n\n");
+        for Situation { id, rule, .. } in check.situations {
+            let _ = writeln!(out, "- `{id}`: {rule}");
+        }
+    }
+    out
+}
+
+/// What there is to know of one check.
+fn section(check: &Check) -> String {
+    let mut out = format!(
+        "\n### {}\n\nArea: {}. {}. {}\n\nReads: {}.\n\nNext:\n\n",
+        check.id,
+        check.area.word(),
+        check.title,
+        check.why,
+        check.reads
+    );
+    for step in steps(check.next) {
+        let _ = writeln!(out, "- {}", step.say);
+        if let Some(command) = step.command {
+            let _ = writeln!(out, "\n  ```sh\n  {command}\n  ```\n");
         }
     }
     out

@@ -2,11 +2,12 @@
 //! takeover came in between, v1.39.0). INFO shows it by what is absent: no link, no sync, no offset.
 
 use super::links::{Trouble, answer};
-use super::{Case, Check, Severity, Shown, Situation, State};
+use super::{Area, Case, Check, Severity, Shown, Situation, State};
 
 /// The check.
 pub const CHECK: Check = Check {
     id: "replica-half-way",
+    area: Area::Replication,
     title: "Replica left half-way",
     why: "It looks like any replica, has a part of the keys, and must never become master: the rest would be lost.",
     reads: "INFO replication and INFO keyspace of the replica",

@@ -5,7 +5,9 @@ use super::links::evidence;
 use super::loading::is_in_full_sync;
 use super::turn::nobody;
 use super::words::{are, list};
-use super::{Answer, Case, Check, Instance, Node, Severity, Shown, Since, Situation, State, Word};
+use super::{
+    Answer, Area, Case, Check, Instance, Node, Severity, Shown, Since, Situation, State, Word,
+};
 use crate::domain::Role;
 use crate::domain::engine::{Follower, LinkState, ReplicaLine};
 use crate::domain::text;
@@ -13,6 +15,7 @@ use crate::domain::text;
 /// The check.
 pub const CHECK: Check = Check {
     id: "replica-syncing",
+    area: Area::Replication,
     title: "Replica syncing",
     why: "A replica in full sync has thrown its data away and holds only part of the master's: it cannot take over.",
     reads: "INFO replication of master and replicas, INFO keyspace",

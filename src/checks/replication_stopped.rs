@@ -5,11 +5,12 @@
 //! watched; labels and phase stay as they were. `ROLE` says `connecting` as for one that is still trying.
 
 use super::links::{Broken, Trouble, finding, first_look_until, links};
-use super::{Answer, Case, Check, Severity, Shown, Situation, State};
+use super::{Answer, Area, Case, Check, Severity, Shown, Situation, State};
 
 /// The check.
 pub const CHECK: Check = Check {
     id: "replication-stopped",
+    area: Area::Replication,
     title: "Replication stopped",
     why: "Nothing makes such a replica follow again but a new REPLICAOF, while its master goes on counting it; it may be \
           the last that holds what a restarted master lost.",

@@ -3,13 +3,15 @@
 use super::turn::{its_turn, nobody};
 use super::words::list;
 use super::{
-    Answer, Case, Check, Finding, Node, Severity, Shown, Since, Situation, State, Word, case::later,
+    Answer, Area, Case, Check, Finding, Node, Severity, Shown, Since, Situation, State, Word,
+    case::later,
 };
 use crate::domain::Role;
 
 /// The check.
 pub const CHECK: Check = Check {
     id: "role-missing",
+    area: Area::Operator,
     title: "Pod without a role",
     why: "A pod without a role label is no replica that could be promoted; the operator counts it as not configured.",
     reads: "role labels, pod conditions",

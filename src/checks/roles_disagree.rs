@@ -3,12 +3,13 @@
 use super::several_masters::{CHANGING, IT_PASSES};
 use super::turn::its_turn;
 use super::words::{are, list, number};
-use super::{Answer, Case, Check, Node, Severity, Shown, Since, Situation, State, Word};
+use super::{Answer, Area, Case, Check, Node, Severity, Shown, Since, Situation, State, Word};
 use crate::domain::Role;
 
 /// The check.
 pub const CHECK: Check = Check {
     id: "roles-disagree",
+    area: Area::Replication,
     title: "Label and engine disagree",
     why: "The Service follows the label, the data follows the engine: clients end up at a node that is not what it is \
           called.",

@@ -6,13 +6,15 @@ use jiff::Timestamp;
 use super::case::later;
 use super::waiting::{Gate, Waiting, progress, waiting};
 use super::{
-    Answer, Case, Check, Instance, Severity, Shown, Since, Situation, State, pods_missing, takeover,
+    Answer, Area, Case, Check, Instance, Severity, Shown, Since, Situation, State, pods_missing,
+    takeover,
 };
 use crate::domain::object::{ContainerState, image_tag};
 
 /// The check.
 pub const CHECK: Check = Check {
     id: "rollout-waiting",
+    area: Area::Operator,
     title: "Rollout waits",
     why: "A rollout that waits never gives up: until it goes on, the instance is not wholly on the version that is wanted, and \
           no master is replaced in the ordinary way.",

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 
 use super::words::list;
-use super::{Answer, Case, Check, Node, Severity, Shown, Since, Situation, State};
+use super::{Answer, Area, Case, Check, Node, Severity, Shown, Since, Situation, State};
 use crate::domain::data_port::Found;
 use crate::domain::engine::Question;
 use crate::domain::text;
@@ -25,6 +25,7 @@ pub const REFUSES: Situation = Situation {
 /// The check.
 pub const CHECK: Check = Check {
     id: "rss-guard",
+    area: Area::Instance,
     title: "Memory guard turns clients away",
     why: "The guard on resident memory closes every new connection while all else looks well; it has lasted for days unseen.",
     reads: "INFO memory of every node, CONFIG GET rss_oom_deny_ratio, the try at port 6379 of an instance in view",

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::stored::{Snapshots, places, snapshots};
 use super::words::{clock, list};
-use super::{Answer, Case, Check, Finding, Node, Severity, Shown, Since, Situation, State};
+use super::{Answer, Area, Case, Check, Finding, Node, Severity, Shown, Since, Situation, State};
 use crate::domain::InstanceView;
 use crate::domain::engine::Question;
 use crate::domain::text;
@@ -44,6 +44,7 @@ pub const DISK_FULL: Situation = Situation {
 /// The check.
 pub const CHECK: Check = Check {
     id: "save-failed",
+    area: Area::Storage,
     title: "Save failed, or no room to save",
     why: "A snapshot that fails is seen nowhere else: the server's own status stays ok, and clients are served.",
     reads: "INFO persistence of every node; how full volumes are, while something shows it",

@@ -3,7 +3,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Answer, Case, Check, Node, Severity, Shown, Since, Situation, State};
+use super::{Answer, Area, Case, Check, Node, Severity, Shown, Since, Situation, State};
 use crate::domain::engine::{Persistence, Question};
 use crate::domain::text;
 
@@ -21,6 +21,7 @@ pub const SAVES: Situation = Situation {
 /// The check.
 pub const CHECK: Check = Check {
     id: "saving",
+    area: Area::Storage,
     title: "Saving a snapshot",
     why: "A save takes memory beside the data and refuses any other save; whoever wonders about either should see it.",
     reads: "INFO persistence of every node",

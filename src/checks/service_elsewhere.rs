@@ -3,7 +3,7 @@
 use super::several_masters::{CHANGING, IT_PASSES};
 use super::turn::its_turn;
 use super::words::list;
-use super::{Answer, Case, Check, Instance, Node, Severity, Shown, Since, Situation, State};
+use super::{Answer, Area, Case, Check, Instance, Node, Severity, Shown, Since, Situation, State};
 use crate::domain::object::{EndpointSlice, Service};
 use crate::domain::world::Held;
 use crate::domain::{Kind, Role};
@@ -11,6 +11,7 @@ use crate::domain::{Kind, Role};
 /// The check.
 pub const CHECK: Check = Check {
     id: "service-elsewhere",
+    area: Area::Exposure,
     title: "Service points elsewhere",
     why: "Clients know only the Service: whatever the engines say, they reach what its endpoints name.",
     reads: "the master Service, its EndpointSlices, INFO replication and ROLE of every node",

@@ -5,13 +5,15 @@ use super::steps::ask;
 use super::turn::nobody;
 use super::words::{are, clock, has, list};
 use super::{
-    Answer, Case, Check, Finding, Instance, Node, Severity, Shown, Since, Situation, State, Word,
+    Answer, Area, Case, Check, Finding, Instance, Node, Severity, Shown, Since, Situation, State,
+    Word,
 };
 use crate::domain::Role;
 
 /// The check.
 pub const CHECK: Check = Check {
     id: "several-masters",
+    area: Area::Replication,
     title: "Several masters",
     why: "Two nodes that both take writes drift apart, and one side's writes will be thrown away.",
     reads: "INFO replication and ROLE of every node, role labels, endpoints of the master Service",

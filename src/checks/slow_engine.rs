@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::words::list;
-use super::{Answer, Case, Check, Node, Severity, Shown, Since, Situation, State};
+use super::{Answer, Area, Case, Check, Node, Severity, Shown, Since, Situation, State};
 use crate::domain::engine::{Question, Way};
 use crate::domain::fact::Link;
 
@@ -27,6 +27,7 @@ pub const SLOW: Situation = Situation {
 /// The check.
 pub const CHECK: Check = Check {
     id: "slow-engine",
+    area: Area::Instance,
     title: "Engine answers late",
     why: "A node that is starved of CPU, swaps or runs a long script answers everything, too late for whoever waits.",
     reads: "round trip of PING to every node, and of the API server's heartbeat",

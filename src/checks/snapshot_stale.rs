@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use super::stored::{Age, Snapshots, snapshots};
 use super::words::list;
-use super::{Answer, Case, Check, Node, Severity, Shown, Since, Situation, State};
+use super::{Answer, Area, Case, Check, Node, Severity, Shown, Since, Situation, State};
 use crate::domain::engine::Question;
 use crate::domain::text;
 
@@ -36,6 +36,7 @@ pub const SCHEDULE_LOST: Situation = Situation {
 /// The check.
 pub const CHECK: Check = Check {
     id: "snapshot-stale",
+    area: Area::Storage,
     title: "Snapshots not made",
     why: "A schedule that is lost, or saves that do not happen, are seen only when a restart loads what is left.",
     reads: "spec.snapshot, INFO persistence and INFO server of every node, CONFIG GET snapshot_cron",

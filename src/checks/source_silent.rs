@@ -2,7 +2,7 @@
 
 use super::case::is_followed;
 use super::steps::of_fault;
-use super::{Answer, Case, Check, Finding, Severity, Shown, Since, Situation, State};
+use super::{Answer, Area, Case, Check, Finding, Severity, Shown, Since, Situation, State};
 use crate::domain::object::Dragonfly;
 use crate::domain::world::{Held, Source};
 use crate::domain::{Access, Kind};
@@ -10,6 +10,7 @@ use crate::domain::{Access, Kind};
 /// The check.
 pub const CHECK: Check = Check {
     id: "source-silent",
+    area: Area::Access,
     title: "A needed list is not followed",
     why: "Without its pods and endpoints an instance is neither healthy nor ill: it is not known.",
     reads: "the standing watches of Dragonfly objects, pods and EndpointSlices",

@@ -10,7 +10,8 @@ use jiff::Timestamp;
 use super::case::later;
 use super::words::list;
 use super::{
-    Answer, Case, Check, Finding, Instance, Node, Severity, Shown, Since, Situation, State, Verdict,
+    Answer, Area, Case, Check, Finding, Instance, Node, Severity, Shown, Since, Situation, State,
+    Verdict,
 };
 use crate::domain::Role;
 use crate::domain::engine::Question;
@@ -88,6 +89,7 @@ pub const UNSEEN: Situation = Situation {
 /// The check.
 pub const CHECK: Check = Check {
     id: "stale-master",
+    area: Area::Replication,
     title: "Master came back with less",
     why: "A master that restarts empty or with an old snapshot is green in everything else, and its replicas copy the loss.",
     reads: "keys of every node before and after restarts, replacements and role changes that we saw; keys of nodes that do not \

@@ -3,12 +3,13 @@
 
 use super::links::{Trouble, is_foreign, links};
 use super::words::list;
-use super::{Answer, Case, Check, Severity, Shown, Situation, State};
+use super::{Answer, Area, Case, Check, Severity, Shown, Situation, State};
 use crate::domain::view::Oddity;
 
 /// The check.
 pub const CHECK: Check = Check {
     id: "stray-replica",
+    area: Area::Replication,
     title: "Replica of another instance",
     why: "A replica that follows another instance's master holds that instance's data: promoted, it serves strangers' keys.",
     reads: "INFO replication of masters and replicas, addresses of all pods of Dragonfly in the context",

@@ -11,7 +11,8 @@ use jiff::Timestamp;
 use super::case::later;
 use super::words::{list, number};
 use super::{
-    Answer, Case, Check, Instance, Node, Severity, Shown, Since, Situation, State, Subject, Word,
+    Answer, Area, Case, Check, Instance, Node, Severity, Shown, Since, Situation, State, Subject,
+    Word,
 };
 use crate::domain::object::Pod;
 use crate::domain::world::{Held, Turn};
@@ -50,6 +51,7 @@ pub const LOST: Situation = Situation {
 /// The check.
 pub const CHECK: Check = Check {
     id: "stuck-terminating",
+    area: Area::Instance,
     title: "Pod stuck Terminating",
     why: "A pod on a lost machine stays Terminating for ever, and its StatefulSet makes no other in its place.",
     reads: "deletion, conditions and reason of every pod, and whether its engine answers",

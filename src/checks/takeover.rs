@@ -11,7 +11,8 @@ use super::case::later;
 use super::waiting::{Gate, waiting};
 use super::words::{list, number};
 use super::{
-    Answer, Case, Check, Finding, Instance, Node, Severity, Shown, Since, Situation, State, Verdict,
+    Answer, Area, Case, Check, Finding, Instance, Node, Severity, Shown, Since, Situation, State,
+    Verdict,
 };
 use crate::domain::data_port::Found;
 use crate::domain::engine::Question;
@@ -20,6 +21,7 @@ use crate::domain::{FaultKind, NodeView, Role, text};
 /// The check.
 pub const CHECK: Check = Check {
     id: "takeover",
+    area: Area::Replication,
     title: "Takeover under way",
     why: "While a takeover is held up nobody can write, every pod is Ready, and nothing in INFO of the old master shows it.",
     reads: "INFO replication, PING and ROLE of every node; the data port of the old master and, while a node leaves questions \

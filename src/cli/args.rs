@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::wait::{Goal, parse_span};
+use crate::checks::{Area, Severity};
 
 /// The operations console for Dragonfly on Kubernetes.
 ///
@@ -84,6 +85,8 @@ pub enum Verb {
     Status(StatusArgs),
     /// Why something is so: the chain of facts behind its state, each with source and age.
     Explain(ExplainArgs),
+    /// Whether everything is as it should be: every check with its answer, also of what serves its clients well today.
+    Check(CheckArgs),
     /// Compare sampled keys of an instance's nodes: tells whether they hold the same data, which INFO never does.
     Compare(CompareArgs),
     /// Wait until an instance is as wanted: a Dragonfly object has no conditions to wait for.
@@ -148,6 +151,55 @@ pub enum Told {
     Json,
     /// A Markdown page, for a report or a chat.
     Markdown,
+}
+
+/// `darner check`.
+#[derive(Debug, Clone, Args)]
+#[command(
+    after_help = "Exit codes: 0 nothing found at or above --fail-on, 1 findings, 2 could not judge, 64 wrong usage.\nChecks, with what each finds and how it is mended: docs/reference/checks.md."
+)]
+pub struct CheckArgs {
+    /// Instances, as [NAMESPACE/]NAME or by one of their pods; without one, all of them, with their contexts and operators.
+    #[arg(value_name = "INSTANCE-OR-POD")]
+    pub instances: Vec<String>,
+    /// How to print it.
+    #[arg(short, long, value_enum, default_value_t = Checked::Text)]
+    pub output: Checked,
+    /// The mildest finding that counts: note, warning or critical.
+    #[arg(long, value_name = "SEVERITY", default_value = "warning", value_parser = severity)]
+    pub fail_on: Severity,
+    /// Only checks of this area; repeat it for several.
+    #[arg(long = "area", value_name = "AREA", value_parser = area)]
+    pub areas: Vec<Area>,
+    /// How long to wait for every source to answer: 30s, 2m.
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_span)]
+    pub deadline: Duration,
+}
+
+/// How `check` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Checked {
+    /// Counts by area, and below each what was found.
+    Text,
+    /// Versioned JSON, for programs.
+    Json,
+    /// JUnit XML, for pipelines.
+    Junit,
+    /// A Markdown page, for a report or a chat.
+    Markdown,
+}
+
+fn severity(text: &str) -> Result<Severity, String> {
+    let all = [Severity::Note, Severity::Warning, Severity::Critical];
+    let found = all.into_iter().find(|severity| severity.word() == text);
+    found.ok_or_else(|| "write note, warning or critical".to_owned())
+}
+
+fn area(text: &str) -> Result<Area, String> {
+    Area::of(text).ok_or_else(|| {
+        let words: Vec<&str> = Area::ALL.iter().map(|area| area.word()).collect();
+        format!("there is no such area; there are {}", words.join(", "))
+    })
 }
 
 /// `darner compare`.

@@ -5,6 +5,7 @@
 //! Start with [`run`]. One file a verb.
 
 pub mod args;
+pub mod check;
 pub mod compare;
 pub mod console;
 pub mod elsewhere;
@@ -97,6 +98,10 @@ async fn dispatch(cli: Cli) -> color_eyre::Result<u8> {
         },
         Some(Verb::Explain(args)) => match headless(&cli.reach) {
             Ok((fleet, _log)) => explain::run(&args, fleet).await,
+            Err(code) => Ok(code),
+        },
+        Some(Verb::Check(args)) => match headless(&cli.reach) {
+            Ok((fleet, _log)) => check::run(&args, fleet).await,
             Err(code) => Ok(code),
         },
         Some(Verb::Compare(args)) => match headless(&cli.reach) {

@@ -334,7 +334,7 @@ fn is_lacking(context: &ContextWorld) -> bool {
     !is_read(context) || (confined && context.dragonflies.is_empty())
 }
 
-fn finding_of(judged: &Judged) -> Finding {
+pub(super) fn finding_of(judged: &Judged) -> Finding {
     Finding {
         check: judged.check,
         situation: judged.situation.id,

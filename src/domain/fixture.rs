@@ -703,6 +703,7 @@ fn pod(mut meta: Meta, ordinal: usize, node: &NodeSpec) -> Pod {
             restarts: node.restarts,
             state: node.state.clone(),
             last_end: node.last_end.clone(),
+            ..Container::default()
         }],
         role_since: node.role_since,
         ..Pod::default()

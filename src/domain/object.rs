@@ -108,6 +108,51 @@ pub struct Dragonfly {
     pub network_policy: Option<bool>,
     /// Top-level `spec` fields that none of operator v1.1 to v1.6 has.
     pub unknown_fields: Vec<String>,
+    /// Places of `spec` in which a `${NAME}` stands as it was written, so that nobody has put its value there.
+    pub unfilled: Vec<Unfilled>,
+}
+
+/// A `${NAME}` that stands in an object as it was written: what was to put a value there (such as `postBuild` of a Flux
+/// Kustomization) did not.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Unfilled {
+    /// Where, such as `spec.snapshot.cron`.
+    pub place: String,
+    /// The words that were to be replaced, such as `${DB_CRON}`; never the text around them, which may be secret.
+    pub words: String,
+}
+
+impl Unfilled {
+    /// What is left unfilled in a text; `None` when there is nothing.
+    pub fn of(place: impl Into<String>, text: &str) -> Option<Self> {
+        let words = unfilled_words(text);
+        (!words.is_empty()).then(|| Self {
+            place: place.into(),
+            words: words.join(" "),
+        })
+    }
+}
+
+/// Every `${NAME}` of a text, also with a default (`${NAME:=x}`): the name and the brackets, without the default.
+/// `$${NAME}` is how one is kept on purpose, and `$(NAME)` is Kubernetes' own.
+fn unfilled_words(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("${") {
+        let end = after
+            .find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
+            .unwrap_or(after.len());
+        let (name, tail) = after.split_at_checked(end).unwrap_or((after, ""));
+        let is_name = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+        // What follows a name is the end or an operator of a substitution, as `:-`, `/` or `^`.
+        let is_whole = tail.contains('}');
+        let word = format!("${{{name}}}");
+        if is_name && is_whole && !before.ends_with('$') && !found.contains(&word) {
+            found.push(word);
+        }
+        rest = tail;
+    }
+    found
 }
 
 /// `spec.snapshot` of a Dragonfly object.
@@ -148,6 +193,8 @@ pub struct Pod {
     pub containers: Vec<Container>,
     /// Names of the claims that the pod mounts.
     pub claims: Vec<String>,
+    /// `spec.securityContext.fsGroup`: the group that volumes are made writable for.
+    pub fs_group: Option<i64>,
     /// When the `role` label was last written, from managed fields.
     pub role_since: Option<Timestamp>,
 }
@@ -201,6 +248,31 @@ pub struct Container {
     pub state: ContainerState,
     /// How its run before this one ended.
     pub last_end: Option<ContainerEnd>,
+    /// Its arguments, as the spec names them.
+    pub args: Vec<String>,
+    /// `resources.limits.memory`, bytes.
+    pub memory_limit: Option<u64>,
+    /// What it may do, by its own `securityContext` and its pod's.
+    pub security: Security,
+}
+
+/// What a container may do: its own `securityContext`, and the pod's where that says nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Security {
+    /// `runAsNonRoot`.
+    pub non_root: Option<bool>,
+    /// `runAsUser`.
+    pub user: Option<i64>,
+    /// `readOnlyRootFilesystem`.
+    pub read_only_root: Option<bool>,
+    /// `allowPrivilegeEscalation`; absent means that it may.
+    pub escalation: Option<bool>,
+    /// `privileged`.
+    pub privileged: Option<bool>,
+    /// `capabilities.drop`.
+    pub dropped: Vec<String>,
+    /// `capabilities.add`.
+    pub added: Vec<String>,
 }
 
 /// What a container is doing.
@@ -521,6 +593,26 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(image_tag(image), tag, "{image}");
+        }
+    }
+
+    #[test]
+    fn what_nobody_filled_in_is_found_and_nothing_else() {
+        for (text, wanted) in [
+            ("", ""),
+            ("plain $HOME and $(POD_IP)", ""),
+            ("${IMAGE}", "${IMAGE}"),
+            ("repo/x:${TAG:=v1.39.0}", "${TAG}"),
+            ("--requirepass=s3cret-${SUFFIX}", "${SUFFIX}"),
+            ("${A} ${B} ${A}", "${A} ${B}"),
+            ("$${KEPT}", ""),
+            ("${}", ""),
+            ("${1}", ""),
+            ("${open", ""),
+            ("${a${b}", "${a} ${b}"),
+        ] {
+            let found = Unfilled::of("spec", text).map(|one| one.words);
+            assert_eq!(found.unwrap_or_default(), wanted, "{text}");
         }
     }
 }

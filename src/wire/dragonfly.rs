@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::read;
-use crate::domain::object::{Crd, Dragonfly, Meta, Snapshot};
+use crate::domain::object::{Crd, Dragonfly, Meta, Snapshot, Unfilled};
 
 /// Top-level fields of `spec` in any CRD from operator v1.1 to v1.6, sorted.
 pub(super) const KNOWN_FIELDS: &[&str] = &[
@@ -75,8 +75,49 @@ pub fn dragonfly(meta: Meta, value: &Value) -> Dragonfly {
             .into_iter()
             .filter(|field| KNOWN_FIELDS.binary_search(&field.as_str()).is_err())
             .collect(),
+        unfilled: unfilled(value),
         meta,
     }
+}
+
+/// Places of `spec` where a `${NAME}` was left. What containers beside the engine's run may be a shell's, whose own
+/// variables look the same: their commands and arguments are not looked at.
+fn unfilled(value: &Value) -> Vec<Unfilled> {
+    /// Places that are kept; more say nothing more.
+    const MOST: usize = 16;
+    fn walk(value: &Value, place: &str, found: &mut Vec<Unfilled>) {
+        if found.len() >= MOST {
+            return;
+        }
+        match value {
+            Value::String(text) => found.extend(Unfilled::of(place, text)),
+            Value::Array(items) => {
+                for (at, item) in items.iter().enumerate() {
+                    walk(item, &format!("{place}[{at}]"), found);
+                }
+            }
+            Value::Object(fields) => {
+                let is_container = place.contains("Containers[") && fields.contains_key("name");
+                for (key, inner) in fields {
+                    let is_shell = is_container && (key == "command" || key == "args");
+                    if !is_shell {
+                        walk(
+                            inner,
+                            &format!("{place}.{}", crate::domain::text::one_line(key)),
+                            found,
+                        );
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    let mut found = Vec::new();
+    if let Some(spec) = read::at(value, &["spec"]) {
+        walk(spec, "spec", &mut found);
+    }
+    found.truncate(MOST);
+    found
 }
 
 fn snapshot(value: &Value) -> Option<Snapshot> {

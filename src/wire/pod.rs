@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::read;
-use crate::domain::object::{Container, ContainerEnd, ContainerState, Meta, Pod};
+use crate::domain::object::{Container, ContainerEnd, ContainerState, Meta, Pod, Security};
 
 /// Decodes a pod.
 pub fn pod(meta: Meta, value: &Value) -> Pod {
@@ -22,6 +22,7 @@ pub fn pod(meta: Meta, value: &Value) -> Pod {
             .iter()
             .filter_map(|volume| read::line(volume, &["persistentVolumeClaim", "claimName"]))
             .collect(),
+        fs_group: read::whole(value, &["spec", "securityContext", "fsGroup"]),
         role_since: role_since(value),
     }
 }
@@ -37,11 +38,13 @@ fn containers(value: &Value) -> Vec<Container> {
             let status = statuses
                 .iter()
                 .find(|s| read::line(s, &["name"]).as_ref() == Some(&name));
-            Some(container(
-                name,
-                read::line_or_empty(spec, &["image"]),
-                status,
-            ))
+            let image = read::line_or_empty(spec, &["image"]);
+            Some(Container {
+                args: read::lines(spec, &["args"]),
+                memory_limit: read::bytes(spec, &["resources", "limits", "memory"]),
+                security: security(spec, value),
+                ..container(name, image, status)
+            })
         })
         .collect();
     for status in statuses {
@@ -75,6 +78,24 @@ fn container(name: String, image: String, status: Option<&Value>) -> Container {
         last_end: read::at(status, &["lastState", "terminated"])
             .filter(|end| end.is_object())
             .map(end),
+        ..Container::default()
+    }
+}
+
+/// What a container may do: what its own context says stands before what its pod's says.
+fn security(spec: &Value, pod: &Value) -> Security {
+    let own = |field: &str| read::at(spec, &["securityContext", field]);
+    let either =
+        |field: &str| own(field).or_else(|| read::at(pod, &["spec", "securityContext", field]));
+    let flag = |value: Option<&Value>| value.and_then(Value::as_bool);
+    Security {
+        non_root: flag(either("runAsNonRoot")),
+        user: either("runAsUser").and_then(Value::as_i64),
+        read_only_root: flag(own("readOnlyRootFilesystem")),
+        escalation: flag(own("allowPrivilegeEscalation")),
+        privileged: flag(own("privileged")),
+        dropped: read::lines(spec, &["securityContext", "capabilities", "drop"]),
+        added: read::lines(spec, &["securityContext", "capabilities", "add"]),
     }
 }
 

@@ -202,6 +202,93 @@ fn a_pod_tells_its_containers_ends_claims_and_when_its_role_was_written() {
 }
 
 #[test]
+fn what_a_container_may_do_is_read_of_it_and_of_its_pod() {
+    let object = decode(
+        Kind::Pod,
+        &json!({
+            "metadata": {"name": "orders-0", "namespace": "shop"},
+            "spec": {
+                "securityContext": {"runAsNonRoot": true, "runAsUser": 999, "fsGroup": 999, "readOnlyRootFilesystem": true},
+                "containers": [
+                    {"name": "dragonfly", "image": "d", "args": ["--admin_port=9999", "--maxmemory=1gb", 3],
+                     "resources": {"limits": {"memory": "2Gi"}},
+                     "securityContext": {"runAsUser": 0, "allowPrivilegeEscalation": false,
+                        "capabilities": {"drop": ["ALL"], "add": ["SYS_NICE"]}}},
+                    {"name": "side", "securityContext": "wrong", "args": "wrong", "resources": {"limits": {"memory": "x"}}},
+                ],
+            },
+        }),
+    );
+    let Ok(Object::Pod(pod)) = object else {
+        panic!()
+    };
+    assert_eq!(pod.fs_group, Some(999));
+    let dragonfly = pod.container("dragonfly").unwrap();
+    assert_eq!(dragonfly.args, ["--admin_port=9999", "--maxmemory=1gb"]);
+    assert_eq!(dragonfly.memory_limit, Some(2 << 30));
+    assert_eq!(
+        dragonfly.security,
+        Security {
+            non_root: Some(true),
+            // Its own word stands before its pod's.
+            user: Some(0),
+            // A pod has no such field.
+            read_only_root: None,
+            escalation: Some(false),
+            privileged: None,
+            dropped: vec!["ALL".to_owned()],
+            added: vec!["SYS_NICE".to_owned()],
+        }
+    );
+    let side = &pod.containers[1];
+    assert_eq!((side.memory_limit, side.args.len()), (None, 0));
+    assert_eq!(side.security.user, Some(999));
+}
+
+#[test]
+fn what_was_left_unfilled_in_a_dragonfly_is_told_by_its_place_and_not_by_its_text() {
+    let object = decode(
+        Kind::Dragonfly,
+        &json!({"metadata": {"name": "orders", "namespace": "shop"}, "spec": {
+            "image": "${IMAGE}",
+            "args": ["--maxmemory=1gb", "--requirepass=abc${PASS:-x}"],
+            "snapshot": {"cron": "${CRON}"},
+            "env": [{"name": "A", "value": "$(B)"}],
+            // A shell's own variables.
+            "initContainers": [{"name": "init", "image": "${TOOL}", "command": ["sh", "-c", "echo ${HOME}"]}],
+            "additionalContainers": [{"name": "side", "args": ["${HOME}"]}],
+        }}),
+    );
+    let Ok(Object::Dragonfly(dragonfly)) = object else {
+        panic!()
+    };
+    let mut told: Vec<String> = dragonfly
+        .unfilled
+        .iter()
+        .map(|one| format!("{} {}", one.place, one.words))
+        .collect();
+    told.sort();
+    assert_eq!(
+        told,
+        [
+            "spec.args[1] ${PASS}",
+            "spec.image ${IMAGE}",
+            "spec.initContainers[0].image ${TOOL}",
+            "spec.snapshot.cron ${CRON}",
+        ]
+    );
+    let many: Vec<String> = (0..100).map(|_| "${A}".to_owned()).collect();
+    let object = decode(
+        Kind::Dragonfly,
+        &json!({"metadata": {"name": "orders"}, "spec": {"args": many}}),
+    );
+    let Ok(Object::Dragonfly(dragonfly)) = object else {
+        panic!()
+    };
+    assert_eq!(dragonfly.unfilled.len(), 16);
+}
+
+#[test]
 fn waiting_and_ended_containers_keep_their_reason() {
     let with_state = |state: serde_json::Value| {
         let object = decode(

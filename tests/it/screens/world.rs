@@ -474,6 +474,7 @@ impl Db {
                     exit: 137,
                     at: Some(start() - SignedDuration::from_secs(3_600)),
                 }),
+                ..Container::default()
             }],
             ..Pod::default()
         }))

@@ -1,0 +1,90 @@
+//! Fewer than three pods: while one of them is away, as in each rollout, there is nothing left to fail over to.
+
+use crate::checks::acceptance::ACCEPTED;
+use crate::checks::words::counted;
+use crate::checks::{Answer, Area, Case, Check, Severity, Since, Situation};
+
+/// The check.
+pub const CHECK: Check = Check {
+    id: "few-replicas",
+    area: Area::Instance,
+    title: "Few pods",
+    why: "With two pods, each rollout and each drained machine leaves a master alone; with one, each of them is an outage.",
+    reads: "spec.replicas of the Dragonfly object",
+    next: "Set spec.replicas to 3 in the Dragonfly object, the master included, unless the data may be lost.",
+    situations: &[&FEW],
+    run,
+};
+
+const FEW: Situation = Situation {
+    id: "few-replicas",
+    word: "few replicas",
+    rule: "spec.replicas, the master included, is 1 (a warning) or 2 (advice)",
+    meaning: "While one pod is away, a lost master cannot be replaced.",
+    ..ACCEPTED
+};
+
+fn run(case: &Case<'_>) -> Answer {
+    let Some(instance) = &case.instance else {
+        return Answer::NOT_APPLICABLE;
+    };
+    let held = instance.view.dragonfly;
+    let (severity, wanted) = match held.value.replicas {
+        // Nobody says, or it was taken out of service on purpose.
+        None | Some(..=0) => return Answer::NOT_APPLICABLE,
+        Some(1) => (Severity::Warning, 1),
+        Some(2) => (Severity::Note, 2),
+        Some(_) => return Answer::PASS,
+    };
+    let name = &instance.view.id;
+    let mut finding = case.finding(
+        &CHECK,
+        &FEW,
+        severity,
+        format!(
+            "{name} has {}, three are advised",
+            counted(wanted, "pod", "pods")
+        ),
+    );
+    if wanted == 1 {
+        finding = finding.meaning("Each rollout and each loss of its machine is an outage, and its data is in memory once.");
+    }
+    finding
+        .resting_on(
+            format!("spec.replicas is {wanted}"),
+            format!("Dragonfly {name}"),
+            held.changed,
+        )
+        .since(Since::Seen(held.changed))
+        .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checks::acceptance::fixture::*;
+
+    #[test]
+    fn three_are_advised() {
+        let with = |replicas| move |f: &mut _| dragonfly(f, |d| d.replicas = replicas);
+        table(
+            &CHECK,
+            &[
+                ("three", &|_| {}, "pass"),
+                ("more", &with(Some(5)), "pass"),
+                (
+                    "two",
+                    &with(Some(2)),
+                    "note healthy: shop/orders has 2 pods, three are advised",
+                ),
+                (
+                    "one",
+                    &with(Some(1)),
+                    "warning healthy: shop/orders has 1 pod, three are advised",
+                ),
+                ("out of service", &with(Some(0)), "n/a"),
+                ("nobody says", &with(None), "n/a"),
+            ],
+        );
+    }
+}

@@ -1,0 +1,175 @@
+//! Whether something is *as it should be*, which is another question than whether it is well now: an instance without a
+//! PodDisruptionBudget serves its clients well until the day its machines are drained.
+//!
+//! These checks are asked by [`roll`](super::roll) and told by `darner check`. They have no say in an instance's state: no
+//! board, no STATE column, no exit code of `status` follows from them. Their situations are of class *healthy* for that
+//! reason, and weigh by the severity of what is found alone.
+//!
+//! Never: judging health. What is broken now is a check beside this folder.
+//!
+//! One file a check, in the folder of its area, named by the bad state. To add one: write the file, add one line to
+//! [`ACCEPTANCE`].
+
+mod exposure {
+    pub(super) mod selector_too_wide;
+}
+mod instance {
+    pub(super) mod arguments_fight;
+    pub(super) mod budget_unfit;
+    pub(super) mod few_replicas;
+    pub(super) mod image_floating;
+    pub(super) mod limit_missing;
+    pub(super) mod limit_tight;
+    pub(super) mod one_machine;
+    pub(super) mod security_lax;
+    pub(super) mod threads_starved;
+    pub(super) mod unfilled;
+}
+mod operator {
+    pub(super) mod operator_alone;
+    pub(super) mod operator_on_one_machine;
+    pub(super) mod operator_unprotected;
+}
+mod storage {
+    pub(super) mod claim_unfit;
+    pub(super) mod snapshots_pile_up;
+}
+
+#[cfg(test)]
+mod fixture;
+mod flags;
+
+use super::case::is_followed;
+use super::crd_missing::followed;
+use super::{
+    Answer, Case, Check, Instance, Severity, Shown, Since, Situation, State, Subject, steps,
+};
+use crate::domain::object::Deployment;
+use crate::domain::world::Held;
+use crate::domain::{Access, Kind};
+
+/// Every acceptance check, by area.
+pub const ACCEPTANCE: &[&Check] = &[
+    &operator::operator_alone::CHECK,
+    &operator::operator_on_one_machine::CHECK,
+    &operator::operator_unprotected::CHECK,
+    &instance::few_replicas::CHECK,
+    &instance::one_machine::CHECK,
+    &instance::budget_unfit::CHECK,
+    &instance::image_floating::CHECK,
+    &instance::limit_missing::CHECK,
+    &instance::limit_tight::CHECK,
+    &instance::threads_starved::CHECK,
+    &instance::arguments_fight::CHECK,
+    &instance::unfilled::CHECK,
+    &instance::security_lax::CHECK,
+    &storage::claim_unfit::CHECK,
+    &storage::snapshots_pile_up::CHECK,
+    &exposure::selector_too_wide::CHECK,
+];
+
+/// What the situations of these checks have in common: no weight in any state.
+const ACCEPTED: Situation = Situation {
+    class: State::Healthy,
+    shown: Shown::Not("it is asked by darner check, and is no state of health"),
+    ..Situation::BASE
+};
+
+/// Could not be judged.
+const UNTOLD: Situation = Situation {
+    id: "acceptance-unknown",
+    word: "unknown",
+    class: State::Unknown,
+    rule: "what an acceptance check reads is not known, or was known too long ago",
+    meaning: "Whether it is as it should be is not known.",
+    ..ACCEPTED
+};
+
+/// The answer of a check that lacks a fact, in a sentence that says which.
+fn untold(case: &Case<'_>, check: &Check, sentence: impl Into<String>) -> Answer {
+    case.finding(check, &UNTOLD, Severity::Note, sentence)
+        .into()
+}
+
+/// The answer of a check that would have to read objects which are not being followed.
+fn unread(case: &Case<'_>, check: &Check, kind: Kind, namespace: &str) -> Answer {
+    let source = case.context.source(kind, namespace);
+    let (place, within) = match namespace {
+        "" => (String::new(), "--all-namespaces".to_owned()),
+        name => (format!(" of namespace {name}"), format!("-n {name}")),
+    };
+    let fault = source.and_then(|source| match &source.access {
+        Some(Access::Denied(fault) | Access::Broken(fault)) => Some((fault, source.since)),
+        _ => None,
+    });
+    let why = fault.map_or("they are not being followed", |(fault, _)| {
+        fault.message.as_str()
+    });
+    let sentence = format!("nothing is known of {}{place}: {why}", kind.words());
+    let finding = case
+        .finding(check, &UNTOLD, Severity::Note, sentence)
+        .next(format!(
+            "See for yourself.\n$ {{cluster}} get {} {within}",
+            kind.resource()
+        ));
+    match fault {
+        Some((fault, since)) => finding
+            .next(steps::of_fault(fault))
+            .resting_on(fault.message.clone(), "list and watch", since)
+            .since(Since::Seen(since))
+            .into(),
+        None => finding.into(),
+    }
+}
+
+/// Objects of that kind in that namespace are being followed, so that an absent one is absent.
+fn knows(case: &Case<'_>, kind: Kind, namespace: &str) -> bool {
+    let source = case.context.source(kind, namespace);
+    source.is_some_and(|source| is_followed(source, case.limits, case.now))
+}
+
+/// The subject as an instance with its pods, or the answer where that is not what is known.
+fn with_pods<'c, 'a>(case: &'c Case<'a>, check: &Check) -> Result<&'c Instance<'a>, Box<Answer>> {
+    let Some(instance) = &case.instance else {
+        return Err(Box::new(Answer::NOT_APPLICABLE));
+    };
+    match instance.pods_known {
+        true => Ok(instance),
+        false => Err(Box::new(unread(
+            case,
+            check,
+            Kind::Pod,
+            &instance.view.id.namespace,
+        ))),
+    }
+}
+
+/// The operator's Deployments that want pods, or the answer where there is none to ask about: that it is absent or scaled
+/// down is told elsewhere.
+fn operators<'a>(case: &Case<'a>, check: &Check) -> Result<Vec<&'a Held<Deployment>>, Box<Answer>> {
+    let Subject::Operator(id) = case.subject else {
+        return Err(Box::new(Answer::NOT_APPLICABLE));
+    };
+    let context = case.context;
+    let is_needed = !context.dragonflies.is_empty() || !context.crds.is_empty();
+    let expected = case.limits.operators.get(id).copied();
+    let is_asked = expected.unwrap_or(is_needed) || !context.dragonflies.is_empty();
+    if !is_asked {
+        return Err(Box::new(Answer::NOT_APPLICABLE));
+    }
+    if !followed(case, Kind::OperatorDeployment) {
+        return Err(Box::new(unread(case, check, Kind::OperatorDeployment, "")));
+    }
+    let found: Vec<_> = context
+        .operators
+        .iter()
+        .filter(|held| held.value.replicas > 0)
+        .collect();
+    match found.is_empty() {
+        true => Err(Box::new(Answer::NOT_APPLICABLE)),
+        false => Ok(found),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,158 @@
+//! Every question asked of everything, and every answer kept: what a report of what was judged and what could not be is made
+//! of. A state needs only what is wrong; a roll says also what is right, and what was not asked.
+
+use jiff::Timestamp;
+
+use super::board::by_our_clock;
+use super::{
+    ACCEPTANCE, ALL, Case, Check, Finding, Limits, State, Subject, Verdict, context_unreachable,
+};
+use crate::domain::World;
+
+/// One check's answer about one subject.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// The check.
+    pub check: &'static Check,
+    /// About what.
+    pub subject: Subject,
+    /// Its answer.
+    pub verdict: Verdict,
+}
+
+/// Asks every check, of health and of acceptance, about every context, operator and instance. A cluster that is open twice
+/// is asked about once, but for the way to it.
+///
+/// While a cluster is not reached, nothing of it is known: whatever was seen of it before, the answer is *unknown* then.
+pub fn roll(world: &World, limits: &Limits, now: Timestamp) -> Vec<Entry> {
+    let shown: Vec<_> = world.shown_contexts().map(|context| &context.id).collect();
+    let mut subjects: Vec<Subject> = Vec::new();
+    for context in world.contexts() {
+        subjects.push(Subject::Context(context.id.clone()));
+        if shown.contains(&&context.id) {
+            subjects.push(Subject::Operator(context.id.clone()));
+        }
+    }
+    subjects.extend(world.instances().map(Subject::Instance));
+    let mut roll = Vec::new();
+    for subject in subjects {
+        let Some(case) = Case::of(world, &subject, limits, now) else {
+            continue;
+        };
+        for check in ALL.iter().chain(ACCEPTANCE) {
+            roll.push(Entry {
+                check,
+                subject: subject.clone(),
+                verdict: ask(&case, check),
+            });
+        }
+    }
+    roll
+}
+
+fn ask(case: &Case<'_>, check: &'static Check) -> Verdict {
+    let is_way = check.id == context_unreachable::CHECK.id;
+    let verdict = match (check.run)(case).verdict {
+        Verdict::Finding(mut finding) => {
+            finding.since = by_our_clock(case, finding.since);
+            Verdict::Finding(finding)
+        }
+        Verdict::Unknown(mut finding) => {
+            finding.since = by_our_clock(case, finding.since);
+            Verdict::Unknown(finding)
+        }
+        clear => clear,
+    };
+    if case.context.is_live() || is_way || verdict == Verdict::NotApplicable {
+        return verdict;
+    }
+    match (context_unreachable::CHECK.run)(case).verdict {
+        Verdict::Finding(why) | Verdict::Unknown(why) => Verdict::Unknown(Finding {
+            check: check.id,
+            state: State::Unknown,
+            ..why
+        }),
+        Verdict::Pass | Verdict::NotApplicable => verdict,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::panic)]
+    use super::*;
+    use crate::domain::fixture::*;
+
+    fn of(f: &Fixture) -> Vec<Entry> {
+        roll(&f.world, &Limits::default(), now())
+    }
+
+    #[test]
+    fn everything_is_asked_about_everything_and_every_answer_is_kept() {
+        let f = healthy().build();
+        let all = of(&f);
+        // A context, its operator, an instance.
+        assert_eq!(all.len(), 3 * (ALL.len() + ACCEPTANCE.len()));
+        let about = |subject: &Subject, id: &str| {
+            let mut found = all
+                .iter()
+                .filter(|e| e.check.id == id && e.subject == *subject);
+            match (found.next().map(|e| &e.verdict), found.next()) {
+                (Some(Verdict::Pass), None) => "pass",
+                (Some(Verdict::Finding(_)), None) => "finding",
+                (Some(Verdict::Unknown(_)), None) => "unknown",
+                (Some(Verdict::NotApplicable), None) => "n/a",
+                _ => "not once",
+            }
+        };
+        let instance = Subject::Instance(f.id.clone());
+        for (subject, id, wanted) in [
+            (&instance, "no-master", "pass"),
+            (&instance, "few-replicas", "pass"),
+            (&instance, "memory-limit-missing", "finding"),
+            (&instance, "budget-unfit", "unknown"),
+            (&instance, "operator-alone", "n/a"),
+            (&Subject::Operator(infra()), "operator-alone", "unknown"),
+            (&Subject::Context(infra()), "context-unreachable", "pass"),
+            (&Subject::Context(infra()), "few-replicas", "n/a"),
+        ] {
+            assert_eq!(about(subject, id), wanted, "{id} of {subject:?}");
+        }
+    }
+
+    #[test]
+    fn of_a_cluster_that_is_not_reached_everything_is_unknown() {
+        let f = healthy().unreachable().build();
+        let all = of(&f);
+        assert!(all.len() > 100);
+        let mut unknown = 0;
+        for entry in &all {
+            match &entry.verdict {
+                Verdict::Unknown(why) => {
+                    unknown += 1;
+                    assert_eq!(why.check, entry.check.id);
+                    assert!(
+                        why.sentence.contains("infra is not reachable"),
+                        "{}",
+                        why.sentence
+                    );
+                }
+                Verdict::NotApplicable => {}
+                other => panic!("{} of {:?}: {other:?}", entry.check.id, entry.subject),
+            }
+        }
+        assert!(unknown > 30, "{unknown}");
+    }
+
+    #[test]
+    fn acceptance_has_no_say_in_the_state() {
+        let f = healthy().build();
+        let instance = Subject::Instance(f.id.clone());
+        let is_found = of(&f)
+            .iter()
+            .any(|e| e.subject == instance && matches!(e.verdict, Verdict::Finding(_)));
+        assert!(is_found);
+        let judged = super::super::judge(&f.world, &instance, &Limits::default(), now());
+        assert_eq!(judged.state, State::Healthy);
+        assert!(judged.findings.is_empty());
+    }
+}

@@ -1,0 +1,173 @@
+//! The report for people: plain text and Markdown.
+
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+
+use super::{Counts, Report, Row};
+use crate::cli::report::{Finding, Overall};
+use crate::cli::status::incomplete;
+use crate::domain::text;
+
+/// `since 3m`, or `seen for 3s` where only our own watching vouches for it.
+fn since(finding: &Finding, now: Timestamp) -> String {
+    let age = text::age(finding.since, now);
+    match finding.since_is_exact {
+        true => format!("since {age}"),
+        false => format!("seen for {age}"),
+    }
+}
+
+/// Rows of an area that say something. What several checks cannot judge of one subject for the same reason is told once,
+/// with how many they are.
+fn told<'a>(report: &'a Report, area: &str) -> Vec<(&'a Row, &'a Finding, usize)> {
+    let mut told: Vec<(&Row, &Finding, usize)> = Vec::new();
+    for row in report.answers.iter().filter(|row| row.area == area) {
+        let Some(finding) = &row.finding else {
+            continue;
+        };
+        let same = told.iter_mut().find(|(other, why, _)| {
+            row.answer == "unknown"
+                && other.answer == "unknown"
+                && other.subject == row.subject
+                && why.sentence == finding.sentence
+        });
+        match same {
+            Some((_, _, times)) => *times += 1,
+            None => told.push((row, finding, 1)),
+        }
+    }
+    told
+}
+
+fn verdict(report: &Report) -> String {
+    match report.verdict {
+        Overall::Well => format!("nothing was found that is {} or worse", report.fail_on),
+        Overall::Findings => {
+            let found = report.answers.iter().filter(|row| row.answer == "finding");
+            format!(
+                "{} found, some of them {} or worse",
+                text::count(found.count() as u64),
+                report.fail_on
+            )
+        }
+        Overall::Unjudged => format!(
+            "nothing was found that is {} or worse, but not everything could be judged",
+            report.fail_on
+        ),
+    }
+}
+
+/// Areas in which something was asked.
+fn asked(report: &Report) -> impl Iterator<Item = &Counts> {
+    let areas = report.areas.iter();
+    areas.filter(|count| count.pass + count.finding + count.unknown > 0)
+}
+
+/// Plain text.
+pub(super) fn plain(report: &Report) -> String {
+    let mut out = String::new();
+    for count in asked(report) {
+        let _ = writeln!(
+            out,
+            "{}: {} pass, {} {}, {} unknown, {} n/a",
+            count.title,
+            count.pass,
+            count.finding,
+            if count.finding == 1 {
+                "finding"
+            } else {
+                "findings"
+            },
+            count.unknown,
+            count.not_applicable
+        );
+        for (row, finding, times) in told(report, count.area) {
+            let checks = match times {
+                1 => row.check.to_owned(),
+                more => format!("{more} checks"),
+            };
+            let facts = match finding.evidence.len() {
+                1 => "1 fact".to_owned(),
+                many => format!("{many} facts"),
+            };
+            let _ = writeln!(
+                out,
+                "  {:<8} {}: {}, {} [{checks}, {facts}]",
+                finding.severity,
+                row.subject.words(),
+                finding.sentence,
+                since(finding, report.at)
+            );
+            // What could not be judged is mended where the reason lies, which is told by its own check.
+            let next = if times == 1 {
+                finding.next.as_str()
+            } else {
+                ""
+            };
+            for (at, line) in next.lines().filter(|line| !line.is_empty()).enumerate() {
+                let head = if at == 0 { "next: " } else { "      " };
+                let _ = writeln!(out, "           {head}{line}");
+            }
+        }
+        out.push('\n');
+    }
+    if !report.complete {
+        let _ = writeln!(out, "{}", incomplete(&report.unanswered));
+    }
+    let _ = writeln!(out, "{}", verdict(report));
+    out
+}
+
+/// A Markdown page.
+pub(super) fn markdown(report: &Report) -> String {
+    let escape = text::markdown;
+    let mut out = format!(
+        "# Dragonfly check, {}\n\n{}.\n\n| area | pass | finding | unknown | n/a |\n| --- | --- | --- | --- | --- |\n",
+        report.at.strftime("%Y-%m-%d %H:%M:%S UTC"),
+        verdict(report)
+    );
+    for count in &report.areas {
+        let _ = writeln!(
+            out,
+            "| {} | {} | {} | {} | {} |",
+            count.area, count.pass, count.finding, count.unknown, count.not_applicable
+        );
+    }
+    for count in asked(report) {
+        let told = told(report, count.area);
+        if told.is_empty() {
+            continue;
+        }
+        let _ = writeln!(out, "\n## {}\n", count.title);
+        for (row, finding, times) in told {
+            let _ = writeln!(
+                out,
+                "- **{}** {}: {}; {} ({}).",
+                finding.severity,
+                escape(&row.subject.words()),
+                escape(&finding.sentence),
+                since(finding, report.at),
+                match times {
+                    1 => row.check.to_owned(),
+                    more => format!("{more} checks"),
+                }
+            );
+            for evidence in &finding.evidence {
+                let _ = writeln!(
+                    out,
+                    "  - {}: {}",
+                    escape(&evidence.source),
+                    escape(&evidence.text)
+                );
+            }
+            if !finding.next.is_empty() {
+                let _ = writeln!(out, "  - next: {}", escape(&finding.next));
+            }
+        }
+    }
+    if !report.complete {
+        let _ = writeln!(out, "\n{}", escape(&incomplete(&report.unanswered)));
+    }
+    out
+}
