@@ -351,7 +351,7 @@ fn pace(node: &Node<'_>, wants: u64) -> Option<(u64, i64)> {
     let rate = grown / u64::try_from(took).ok().filter(|took| *took > 0)?;
     let rest = wants.saturating_sub(last);
     (took >= ENOUGH && rate > 0 && rest > 0)
-        .then(|| Some((rate, i64::try_from(rest / rate).ok()?)))
+        .then(|| Some((rate, i64::try_from((rest + rate / 2) / rate).ok()?)))
         .flatten()
 }
 
