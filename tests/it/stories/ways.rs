@@ -239,6 +239,17 @@ fn diverged_data_is_told_also_after_other_faults_have_come_and_gone() {
     lab.fault("diverged");
     // The machine of its master goes: whoever was made wrong is master from now on.
     lab.fault("lost-node");
+    // Healed before that, the one that is empty by then would be followed.
+    let taken_over = [
+        "wait",
+        "harbor/cache",
+        "--for",
+        "master=cache-1",
+        "--timeout",
+        "1m",
+    ];
+    let output = darner(&lab, "", &taken_over);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     lab.fault("heal");
     well();
     let (code, report) = compare("200");
