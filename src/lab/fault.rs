@@ -53,7 +53,7 @@ pub(in crate::lab) fn read(name: &str) -> Option<Fault<'_>> {
 }
 
 impl Fault<'_> {
-    /// The fault that this one ends, by its name; `None` where it begins one, or is over at once.
+    /// Whether it ends the fault of that name: that of the same machine or pod.
     pub(in crate::lab) fn ends(&self, name: &str) -> bool {
         match (*self, read(name)) {
             (Fault::Back(node), Some(Fault::Lost(other) | Fault::Dead(other))) => node == other,

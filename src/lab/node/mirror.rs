@@ -360,6 +360,10 @@ impl Mirror {
 
     /// The server has removed an object.
     fn gone(&self, what: GroupResource<'static>, key: &Key, uid: &str) {
+        // What was heard before that, and kept for after an answer, would bring it back.
+        if let Some(heard) = self.flights().get_mut(&(what, key.clone())) {
+            *heard = None;
+        }
         let mut held = self.held();
         if let Entry::Occupied(known) = held.entry((what, key.clone()))
             && known.get().object.uid == uid
