@@ -111,6 +111,7 @@ impl Explain {
                 let name = match &self.topic {
                     Topic::Subject(Subject::Instance(id)) => id.to_string(),
                     Topic::Subject(Subject::Context(id) | Subject::Operator(id)) => id.to_string(),
+                    Topic::Subject(Subject::Consumer(id)) => id.to_string(),
                     Topic::Node(id) => id.to_string(),
                 };
                 Ok((name.clone(), name))

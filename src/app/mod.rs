@@ -9,6 +9,7 @@
 //! Start with [`update()`], then [`State`].
 
 mod asking;
+mod expected;
 mod explain;
 mod footer;
 mod freeze;

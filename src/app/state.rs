@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use jiff::{SignedDuration, Timestamp};
 
 use super::asking::Asking;
+use super::expected::expected_of;
 use super::freeze::Picture;
 use super::history::History;
 use super::notices::Notices;
@@ -296,6 +297,7 @@ pub fn limits_of(settings: &Settings) -> Limits {
         grace: seconds(bounds.grace),
         preparation: seconds(bounds.preparation),
         lease: seconds(bounds.lease),
+        expected: expected_of(settings),
         operators: settings
             .fleet
             .iter()

@@ -31,6 +31,7 @@ pub const CHECK: Check = Check {
            See what it says of itself.\n\
            $ {kubectl} logs {pod} -c dragonfly --tail=100",
     situations: &[&GARBLED],
+    needs: Check::NOTHING,
     run,
 };
 

@@ -14,6 +14,7 @@ pub const CHECK: Check = Check {
     next: "Wait. This shows what it waits for.\n\
            $ {kubectl} get pods,events",
     situations: &[&MADE],
+    needs: Check::NOTHING,
     run,
 };
 

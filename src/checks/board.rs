@@ -329,6 +329,8 @@ impl Board {
         let exists = match &subject {
             Subject::Context(id) | Subject::Operator(id) => world.context(id).is_some(),
             Subject::Instance(id) => world.instance(id).is_some(),
+            // Only acceptance is asked about it.
+            Subject::Consumer(_) => false,
         };
         if !exists {
             return self.judged.remove(&subject).is_some();
@@ -379,6 +381,7 @@ impl Board {
                     .filter(move |finding| match subject {
                         Subject::Context(_) => true,
                         Subject::Operator(_) => finding.check != context_unreachable::CHECK.id,
+                        Subject::Consumer(_) => false,
                         Subject::Instance(_) => {
                             ![context_unreachable::CHECK.id, operator_down::CHECK.id]
                                 .contains(&finding.check)

@@ -94,7 +94,7 @@ impl<'a> Case<'a> {
             Subject::Instance(id) => {
                 InstanceView::of(context, id).map(|view| Instance::of(view, limits, now))
             }
-            Subject::Context(_) | Subject::Operator(_) => None,
+            Subject::Context(_) | Subject::Operator(_) | Subject::Consumer(_) => None,
         };
         Some(Self {
             world,
@@ -134,6 +134,7 @@ impl<'a> Case<'a> {
             since: Since::Seen(self.now),
             about: Vec::new(),
             covers: Vec::new(),
+            manifest: None,
         }
     }
 

@@ -30,6 +30,7 @@ pub const CHECK: Check = Check {
     next: "Compare with a third clock.\n\
            If ours is right, look at the time synchronisation of the cluster's machines.",
     situations: &[&DIFFER],
+    needs: Check::NOTHING,
     run,
 };
 

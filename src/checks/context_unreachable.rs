@@ -23,6 +23,7 @@ pub const CHECK: Check = Check {
            See whether the server answers others.\n\
            $ {kubectl} version",
     situations: &[&UNREACHABLE],
+    needs: Check::NOTHING,
     run,
 };
 
@@ -40,7 +41,7 @@ fn run(case: &Case<'_>) -> Answer {
     let Some((severity, what)) = trouble(case) else {
         return match case.subject {
             Subject::Context(_) => Answer::PASS,
-            Subject::Operator(_) | Subject::Instance(_) => Answer::NOT_APPLICABLE,
+            _ => Answer::NOT_APPLICABLE,
         };
     };
     let context = case.context;
@@ -54,7 +55,7 @@ fn run(case: &Case<'_>) -> Answer {
     let severity = match case.subject {
         Subject::Context(_) => severity,
         // The context's own finding says it once, loudly.
-        Subject::Operator(_) | Subject::Instance(_) => Severity::Note,
+        _ => Severity::Note,
     };
     let finding = case
         .finding(&CHECK, &UNREACHABLE, severity, told)

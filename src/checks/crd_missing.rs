@@ -24,6 +24,7 @@ pub const CHECK: Check = Check {
            Install the CRD of exactly that version, from the operator's manifests.",
     reads: "CustomResourceDefinition dragonflies.dragonflydb.io, the operator's Deployment",
     situations: &[&MISSING],
+    needs: Check::NOTHING,
     run,
 };
 

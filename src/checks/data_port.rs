@@ -43,6 +43,7 @@ pub const CHECK: Check = Check {
            See its TLS and password settings.\n\
            $ {kubectl} get pod {pod} -o yaml",
     situations: &[&UNUSABLE],
+    needs: Check::NOTHING,
     run,
 };
 

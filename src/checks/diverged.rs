@@ -21,6 +21,7 @@ pub const CHECK: Check = Check {
            Compare again once it is in stable sync (in the console: ic).\n\
            $ darner compare --context {context} {namespace}/{name}",
     situations: &[&DIVERGED],
+    needs: Check::NOTHING,
     run,
 };
 

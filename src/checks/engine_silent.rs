@@ -27,6 +27,7 @@ pub const CHECK: Check = Check {
            See what it says of itself.\n\
            $ {kubectl} logs {pod} -c dragonfly --tail=100",
     situations: &[&SILENT, &FORBIDDEN, &UNASKED],
+    needs: Check::NOTHING,
     run,
 };
 

@@ -39,6 +39,7 @@ impl Topic {
             Topic::Subject(Subject::Context(id)) => format!("context {id}"),
             Topic::Subject(Subject::Operator(id)) => format!("operator of {id}"),
             Topic::Subject(Subject::Instance(id)) => format!("{id} in {}", id.context),
+            Topic::Subject(Subject::Consumer(id)) => format!("consumer {id} in {}", id.context),
             Topic::Node(id) => format!("{id} in {}", id.context),
         }
     }

@@ -20,6 +20,7 @@ pub const CHECK: Check = Check {
            Hold against it what answers in the pod itself.\n\
            $ {redis-cli} INFO replication",
     situations: &[&FOREIGN],
+    needs: Check::NOTHING,
     run,
 };
 

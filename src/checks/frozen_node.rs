@@ -29,6 +29,7 @@ pub const CHECK: Check = Check {
            End it; a new pod syncs from the master.\n\
            $ {kubectl} delete pod {pod}",
     situations: &[&MASTER, &REPLICA],
+    needs: Check::NOTHING,
     run,
 };
 

@@ -15,6 +15,7 @@ pub const CHECK: Check = Check {
     reads: "every watched object",
     next: "Look at the object as it is, with kubectl get -o yaml.",
     situations: &[&GARBLED],
+    needs: Check::NOTHING,
     run,
 };
 

@@ -20,6 +20,7 @@ pub const CHECK: Check = Check {
            See how its machine is.\n\
            $ {kubectl} describe pod {pod}",
     situations: &[&HIGH],
+    needs: Check::NOTHING,
     run,
 };
 

@@ -16,6 +16,7 @@ pub const CHECK: Check = Check {
            See its end of the link.\n\
            $ {redis-cli} INFO replication",
     situations: &[&RETRYING, &CUT_OFF, &ELSEWHERE, &UNLISTED],
+    needs: Check::NOTHING,
     run,
 };
 

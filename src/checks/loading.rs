@@ -23,6 +23,7 @@ pub const CHECK: Check = Check {
     next: "Wait, and do not restart it: it would begin anew. Its log tells how far it is.\n\
            $ {kubectl} logs {pod} -c dragonfly --tail=20",
     situations: &[&READY, &MASTER, &REPLICA],
+    needs: Check::NOTHING,
     run,
 };
 

@@ -30,6 +30,7 @@ mod lag_high;
 pub mod leader;
 mod link_down;
 mod links;
+pub mod listed;
 mod loading;
 mod no_master;
 mod not_permitted;
@@ -77,7 +78,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::domain::{ContextId, InstanceId, text};
+use crate::domain::{ConsumerId, ContextId, Expected, InstanceId, Want, text};
 
 pub use acceptance::ACCEPTANCE;
 pub use area::Area;
@@ -88,7 +89,7 @@ pub use explanation::{Explanation, Topic, explain};
 pub use known::Known;
 pub use leader::{Leader, leader};
 pub use operator_down::{CHECK as OPERATOR_DOWN, EXPECTED, NOT_EXPECTED};
-pub use roll::{Entry, roll};
+pub use roll::{Entry, checks_of, needs, roll, subjects};
 pub use situation::{Shown, Situation, situations};
 pub use steps::Step;
 
@@ -143,6 +144,8 @@ pub enum Subject {
     Operator(ContextId),
     /// An instance.
     Instance(InstanceId),
+    /// A workload that uses an instance, as the settings list it. Only acceptance is asked about it.
+    Consumer(ConsumerId),
 }
 
 impl Subject {
@@ -151,6 +154,7 @@ impl Subject {
         match self {
             Subject::Context(id) | Subject::Operator(id) => id,
             Subject::Instance(id) => &id.context,
+            Subject::Consumer(id) => &id.context,
         }
     }
 }
@@ -173,8 +177,15 @@ pub struct Check {
     pub next: &'static str,
     /// The situations that it can find, each by name.
     pub situations: &'static [&'static Situation],
+    /// What must be read for it beside what is followed at all times.
+    pub needs: fn(&Case<'_>) -> Vec<Want>,
     /// The judgement. Pure.
     pub run: fn(&Case<'_>) -> Answer,
+}
+
+impl Check {
+    /// For a check that reads only what is followed at all times.
+    pub const NOTHING: fn(&Case<'_>) -> Vec<Want> = |_| Vec::new();
 }
 
 /// A check's answer, and when time alone can change it.
@@ -268,6 +279,8 @@ pub struct Finding {
     pub about: Vec<String>,
     /// Pods beyond those that it speaks of whose consequences it accounts for (see [`Situation::accounts_for`]).
     pub covers: Vec<String>,
+    /// A manifest that mends it, where one exists: YAML that can be applied as it stands, with its reasons as comments.
+    pub manifest: Option<String>,
 }
 
 impl Finding {
@@ -312,6 +325,13 @@ impl Finding {
     #[must_use]
     pub fn since(mut self, since: Since) -> Self {
         self.since = since;
+        self
+    }
+
+    /// The same, mended by that manifest.
+    #[must_use]
+    pub fn mended_by(mut self, manifest: impl Into<String>) -> Self {
+        self.manifest = Some(manifest.into());
         self
     }
 
@@ -566,6 +586,8 @@ pub struct Limits {
     /// Contexts that are to have an operator (true), or that only use instances elsewhere and need none (false), by the
     /// `role` that the settings give them. Of any other context it is judged by what is there.
     pub operators: BTreeMap<ContextId, bool>,
+    /// What the fleet is to be.
+    pub expected: Expected,
 }
 
 impl Default for Limits {
@@ -580,6 +602,7 @@ impl Default for Limits {
             patience: 5,
             round_trip: Duration::from_secs(1),
             operators: BTreeMap::new(),
+            expected: Expected::default(),
         }
     }
 }

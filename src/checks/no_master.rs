@@ -21,6 +21,7 @@ pub const CHECK: Check = Check {
            $ {kubectl} get pods -l app={name} -L role\n\
            Look in the operator's log why it elects nobody.",
     situations: &[&NONE, &SCALED, &CHANGING],
+    needs: Check::NOTHING,
     run,
 };
 

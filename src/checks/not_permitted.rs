@@ -18,6 +18,7 @@ pub const CHECK: Check = Check {
            $ {kubectl} auth can-i --list\n\
            Press r in the console: it asks again at once.",
     situations: &[&UNJUDGED, &LESS],
+    needs: Check::NOTHING,
     run,
 };
 

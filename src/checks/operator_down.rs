@@ -29,6 +29,7 @@ pub const CHECK: Check = Check {
     next: "See what there is of an operator.\n\
            $ {cluster} get deployments,pods -A -l control-plane=controller-manager",
     situations: &[&ABSENT, &DOWN, &NOT_LEADING, &NOBODY, &UNTOLD],
+    needs: Check::NOTHING,
     run,
 };
 
@@ -90,7 +91,7 @@ pub const NOT_EXPECTED: &str = "apps";
 
 fn run(case: &Case<'_>) -> Answer {
     match case.subject {
-        Subject::Context(_) => Answer::NOT_APPLICABLE,
+        Subject::Context(_) | Subject::Consumer(_) => Answer::NOT_APPLICABLE,
         Subject::Operator(_) => of_operator(case),
         Subject::Instance(_) => of_instance(case),
     }

@@ -42,6 +42,7 @@ pub const CHECK: Check = Check {
     reads: "the operator's Lease, and what it waits for with the instance",
     next: "Look in the operator's log what it is doing (in the console: the screen Operator, key 5).",
     situations: &[&STALLED],
+    needs: Check::NOTHING,
     run,
 };
 

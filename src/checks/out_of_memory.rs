@@ -28,6 +28,7 @@ pub const CHECK: Check = Check {
            Or raise maxmemory until the next start, above what is used now and below the memory limit of the pod: put the figure in the place of BYTES.\n\
            $ {redis-cli} CONFIG SET maxmemory BYTES",
     situations: &[&FULL],
+    needs: Check::NOTHING,
     run,
 };
 

@@ -15,6 +15,7 @@ pub const CHECK: Check = Check {
     next: "See why.\n\
            $ {kubectl} describe pod {pod}",
     situations: &[&MISSING, &STARTING],
+    needs: Check::NOTHING,
     run,
 };
 

@@ -17,6 +17,7 @@ pub const CHECK: Check = Check {
            If it does not, make it sync anew: a new pod takes its place.\n\
            $ {kubectl} delete pod {pod}",
     situations: &[&HALF_WAY],
+    needs: Check::NOTHING,
     run: |case: &Case<'_>| {
         answer(case, &CHECK, &HALF_WAY, Severity::Critical, |trouble| {
             *trouble == Trouble::HalfWay

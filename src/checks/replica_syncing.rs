@@ -22,6 +22,7 @@ pub const CHECK: Check = Check {
     next: "Wait. If it does not come to an end, its log tells why, or the memory of its master.\n\
            $ {kubectl} logs {pod} -c dragonfly --tail=100",
     situations: &[&FULL, &PARTIAL, &JOINING, &WAITING],
+    needs: Check::NOTHING,
     run,
 };
 

@@ -20,6 +20,7 @@ pub const CHECK: Check = Check {
            Only then make it sync anew: a new pod takes its place.\n\
            $ {kubectl} delete pod {pod}",
     situations: &[&STOPPED, &JUST_NOW],
+    needs: Check::NOTHING,
     run,
 };
 

@@ -17,6 +17,7 @@ pub const CHECK: Check = Check {
     reads: "role labels, pod conditions",
     next: "Look for {pod} in the operator's log.",
     situations: &[&MISSING, &COMING],
+    needs: Check::NOTHING,
     run,
 };
 

@@ -18,6 +18,7 @@ pub const CHECK: Check = Check {
            $ {kubectl} get pods -l app={name} -L role\n\
            Look in the operator's log why it does not mend them.",
     situations: &[&DISAGREE, &CHANGING],
+    needs: Check::NOTHING,
     run,
 };
 

@@ -1,13 +1,15 @@
 //! Every question asked of everything, and every answer kept: what a report of what was judged and what could not be is made
 //! of. A state needs only what is wrong; a roll says also what is right, and what was not asked.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
 use super::board::by_our_clock;
 use super::{
     ACCEPTANCE, ALL, Case, Check, Finding, Limits, State, Subject, Verdict, context_unreachable,
 };
-use crate::domain::World;
+use crate::domain::{ContextId, Want, World};
 
 /// One check's answer about one subject.
 #[derive(Debug, Clone)]
@@ -20,26 +22,16 @@ pub struct Entry {
     pub verdict: Verdict,
 }
 
-/// Asks every check, of health and of acceptance, about every context, operator and instance. A cluster that is open twice
-/// is asked about once, but for the way to it.
+/// Asks every check, of health and of acceptance, about every context, operator, instance and consumer.
 ///
 /// While a cluster is not reached, nothing of it is known: whatever was seen of it before, the answer is *unknown* then.
 pub fn roll(world: &World, limits: &Limits, now: Timestamp) -> Vec<Entry> {
-    let shown: Vec<_> = world.shown_contexts().map(|context| &context.id).collect();
-    let mut subjects: Vec<Subject> = Vec::new();
-    for context in world.contexts() {
-        subjects.push(Subject::Context(context.id.clone()));
-        if shown.contains(&&context.id) {
-            subjects.push(Subject::Operator(context.id.clone()));
-        }
-    }
-    subjects.extend(world.instances().map(Subject::Instance));
     let mut roll = Vec::new();
-    for subject in subjects {
+    for subject in subjects(world, limits) {
         let Some(case) = Case::of(world, &subject, limits, now) else {
             continue;
         };
-        for check in ALL.iter().chain(ACCEPTANCE) {
+        for check in checks_of(&subject) {
             roll.push(Entry {
                 check,
                 subject: subject.clone(),
@@ -50,7 +42,50 @@ pub fn roll(world: &World, limits: &Limits, now: Timestamp) -> Vec<Entry> {
     roll
 }
 
-fn ask(case: &Case<'_>, check: &'static Check) -> Verdict {
+/// What must be read for all of it beside what is followed at all times, as far as that can be told by now.
+pub fn needs(world: &World, limits: &Limits, now: Timestamp) -> BTreeSet<Want> {
+    let mut needs = BTreeSet::new();
+    for subject in subjects(world, limits) {
+        let Some(case) = Case::of(world, &subject, limits, now) else {
+            continue;
+        };
+        for check in checks_of(&subject) {
+            needs.extend((check.needs)(&case));
+        }
+    }
+    // A cluster that is not open, or not reached, has nobody who reads.
+    let is_read = |context: &ContextId| world.context(context).is_some_and(|c| c.is_live());
+    needs.retain(|want| is_read(want.context()));
+    needs
+}
+
+/// The checks that are asked about such a subject.
+pub fn checks_of(subject: &Subject) -> impl Iterator<Item = &'static Check> {
+    let health: &[&Check] = match subject {
+        Subject::Consumer(_) => &[],
+        _ => ALL,
+    };
+    health.iter().chain(ACCEPTANCE).copied()
+}
+
+/// Everything that is asked about. A cluster that is open twice is asked about once, but for the way to it.
+pub fn subjects(world: &World, limits: &Limits) -> Vec<Subject> {
+    let shown: Vec<_> = world.shown_contexts().map(|context| &context.id).collect();
+    let mut subjects: Vec<Subject> = Vec::new();
+    for context in world.contexts() {
+        subjects.push(Subject::Context(context.id.clone()));
+        if shown.contains(&&context.id) {
+            subjects.push(Subject::Operator(context.id.clone()));
+        }
+    }
+    subjects.extend(world.instances().map(Subject::Instance));
+    let consumers = limits.expected.consumers.iter();
+    let open = consumers.filter(|consumer| world.context(&consumer.id.context).is_some());
+    subjects.extend(open.map(|consumer| Subject::Consumer(consumer.id.clone())));
+    subjects
+}
+
+pub(super) fn ask(case: &Case<'_>, check: &'static Check) -> Verdict {
     let is_way = check.id == context_unreachable::CHECK.id;
     let verdict = match (check.run)(case).verdict {
         Verdict::Finding(mut finding) => {

@@ -23,6 +23,7 @@ pub const CHECK: Check = Check {
            $ {kubectl} describe pod {pod}\n\
            In the console the screen Operator (key 5) tells what it waits for with every instance.",
     situations: &[&WAITING, &ROLLING],
+    needs: Check::NOTHING,
     run,
 };
 

@@ -34,6 +34,7 @@ pub const CHECK: Check = Check {
            If that is not enough, raise maxmemory and the memory limit of the pod with it, in the Dragonfly object.\n\
            $ {kubectl} edit dragonfly {name}",
     situations: &[&REFUSES],
+    needs: Check::NOTHING,
     run,
 };
 

@@ -55,6 +55,7 @@ pub const CHECK: Check = Check {
            Try again.\n\
            $ {redis-cli} BGSAVE",
     situations: &[&FAILED, &DISK_FULL],
+    needs: Check::NOTHING,
     run,
 };
 

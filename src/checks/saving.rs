@@ -27,6 +27,7 @@ pub const CHECK: Check = Check {
     reads: "INFO persistence of every node",
     next: "Wait. In the console the screen Storage (key 4) tells how old the last snapshot is.",
     situations: &[&SAVES],
+    needs: Check::NOTHING,
     run,
 };
 

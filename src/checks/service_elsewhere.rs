@@ -20,6 +20,7 @@ pub const CHECK: Check = Check {
            See what it selects.\n\
            $ {kubectl} get service {service} -o wide",
     situations: &[&ELSEWHERE, &ABSENT, &CHANGING],
+    needs: Check::NOTHING,
     run,
 };
 

@@ -19,6 +19,7 @@ pub const CHECK: Check = Check {
     reads: "INFO replication and ROLE of every node, role labels, endpoints of the master Service",
     next: "Restart and delete nothing yet.",
     situations: &[&SPLIT, &ENGINES, &LABELS, &CHANGING],
+    needs: Check::NOTHING,
     run,
 };
 

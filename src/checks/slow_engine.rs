@@ -36,6 +36,7 @@ pub const CHECK: Check = Check {
            See whether it is short of CPU.\n\
            $ {kubectl} top pod {pod} --containers",
     situations: &[&SLOW],
+    needs: Check::NOTHING,
     run,
 };
 

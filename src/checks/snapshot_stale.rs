@@ -45,6 +45,7 @@ pub const CHECK: Check = Check {
            Make a snapshot now.\n\
            $ {redis-cli} BGSAVE",
     situations: &[&STALE, &SCHEDULE_LOST],
+    needs: Check::NOTHING,
     run,
 };
 

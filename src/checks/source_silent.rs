@@ -18,6 +18,7 @@ pub const CHECK: Check = Check {
            See whether the API server answers others.\n\
            $ {kubectl} get pods",
     situations: &[&SILENT],
+    needs: Check::NOTHING,
     run,
 };
 

@@ -100,6 +100,7 @@ pub const CHECK: Check = Check {
            See what snapshots each pod has in /dragonfly/snapshots.\n\
            $ {kubectl} exec {pod} -c dragonfly -- ls -l /dragonfly/snapshots",
     situations: &[&EMPTY, &STALE, &JUST_NOW, &UNSEEN],
+    needs: Check::NOTHING,
     run,
 };
 

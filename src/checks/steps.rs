@@ -5,8 +5,8 @@
 //! [`Finding::steps`] are filled in, so a shown command needs nothing but to be run.
 
 use super::{Finding, Subject};
-use crate::domain::Fault;
 use crate::domain::text::shell_word;
+use crate::domain::{ConsumerId, Fault, InstanceId};
 
 /// What a line that is a command begins with.
 const COMMAND: &str = "$ ";
@@ -118,12 +118,17 @@ impl Finding {
                 String::new(),
                 String::new(),
             ),
-            Subject::Instance(id) => {
-                let namespace = shell_word(&id.namespace);
+            Subject::Instance(InstanceId {
+                namespace, name, ..
+            })
+            | Subject::Consumer(ConsumerId {
+                namespace, name, ..
+            }) => {
+                let namespace = shell_word(namespace);
                 (
                     format!("kubectl --context {context} -n {namespace}"),
                     namespace,
-                    shell_word(&id.name),
+                    shell_word(name),
                 )
             }
         };

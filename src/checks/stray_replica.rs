@@ -17,6 +17,7 @@ pub const CHECK: Check = Check {
            Make the operator configure it anew: a new pod takes its place.\n\
            $ {kubectl} delete pod {pod}",
     situations: &[&STRAY, &FOLLOWED],
+    needs: Check::NOTHING,
     run,
 };
 

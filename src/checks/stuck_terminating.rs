@@ -61,6 +61,7 @@ pub const CHECK: Check = Check {
            Only when its process is certainly dead, and its Node object must stay: take the pod away by force.\n\
            $ {kubectl} delete pod {pod} --force --grace-period=0",
     situations: &[&STUCK, &LOST],
+    needs: Check::NOTHING,
     run,
 };
 

@@ -32,6 +32,7 @@ pub const CHECK: Check = Check {
            End that client's connection: the takeover goes on. Put its id in the place of ID.\n\
            $ {redis-cli} CLIENT KILL ID ID",
     situations: &[&IN_PROGRESS, &WEDGED, &OLD_MASTER_UP],
+    needs: Check::NOTHING,
     run,
 };
 

@@ -31,7 +31,7 @@ pub(super) fn its_turn(case: &Case<'_>, what: &str) -> String {
     );
     let name = match case.subject {
         Subject::Instance(id) => format!(" | grep {}", text::shell_word(&id.name)),
-        Subject::Context(_) | Subject::Operator(_) => String::new(),
+        Subject::Context(_) | Subject::Operator(_) | Subject::Consumer(_) => String::new(),
     };
     // The log of the pod that leads; of one that does not there is nothing to read.
     let whose = match leader(case.context, case.limits, case.now) {

@@ -81,13 +81,13 @@ pub struct Row {
 /// What an answer is about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct About {
-    /// `context`, `operator` or `instance`.
+    /// `context`, `operator`, `instance` or `consumer`.
     pub kind: &'static str,
     /// The context.
     pub context: String,
-    /// The namespace of an instance.
+    /// The namespace of an instance or a consumer.
     pub namespace: Option<String>,
-    /// The name of an instance.
+    /// The name of an instance or a consumer.
     pub name: Option<String>,
 }
 
@@ -97,19 +97,23 @@ impl About {
         let (kind, id) = match subject {
             Subject::Context(_) => ("context", None),
             Subject::Operator(_) => ("operator", None),
-            Subject::Instance(id) => ("instance", Some(id)),
+            Subject::Instance(id) => ("instance", Some((&id.namespace, &id.name))),
+            Subject::Consumer(id) => ("consumer", Some((&id.namespace, &id.name))),
         };
         Self {
             kind,
             context,
-            namespace: id.map(|id| id.namespace.to_string()),
-            name: id.map(|id| id.name.to_string()),
+            namespace: id.map(|(namespace, _)| namespace.to_string()),
+            name: id.map(|(_, name)| name.to_string()),
         }
     }
 
     /// `shop/orders in infra`, `operator of infra`, `context infra`.
     pub fn words(&self) -> String {
         match (&self.namespace, &self.name) {
+            (Some(namespace), Some(name)) if self.kind == "consumer" => {
+                format!("consumer {namespace}/{name} in {}", self.context)
+            }
             (Some(namespace), Some(name)) => format!("{namespace}/{name} in {}", self.context),
             _ if self.kind == "operator" => format!("operator of {}", self.context),
             _ => format!("context {}", self.context),
@@ -127,13 +131,12 @@ pub async fn run(args: &CheckArgs, fleet: fleet::Fleet) -> color_eyre::Result<u8
     }
     let (outlet, inbox) = inbox();
     let mut supervisor = Supervisor::default();
-    // The sender stays: the receivers must not see an end.
-    let (_focus, watching) = tokio::sync::watch::channel(crate::observe::Focus::default());
+    let (focus, watching) = tokio::sync::watch::channel(crate::observe::Focus::default());
     let fleet = fleet.once();
     fleet.start(&mut supervisor, &outlet, &watching);
     let gathering = Gathering::new(inbox, fleet.limits.clone(), fleet.confines.clone());
     let mut gathering = gathering.looking_once(&fleet);
-    gathering.settle(args.deadline).await;
+    gathering.settle_with_needs(args.deadline, &focus).await;
     let code = tell(args, &gathering, fleet.kubeconfig.as_deref())?;
     supervisor.stop().await;
     Ok(code)
@@ -166,6 +169,11 @@ fn tell(
         let is_wanted = match &entry.subject {
             Subject::Instance(id) => wanted.is_empty() || wanted.contains(id),
             Subject::Context(_) | Subject::Operator(_) => wanted.is_empty(),
+            Subject::Consumer(id) => {
+                let consumer = gathering.limits.expected.consumer(id);
+                wanted.is_empty()
+                    || consumer.is_some_and(|c| wanted.iter().any(|id| c.instance.is(id)))
+            }
         };
         is_wanted && (args.areas.is_empty() || args.areas.contains(&entry.check.area))
     };
@@ -311,6 +319,7 @@ mod tests {
                     since: Since::Seen(Timestamp::UNIX_EPOCH),
                     about: Vec::new(),
                     covers: Vec::new(),
+                    manifest: None,
                 };
                 match state {
                     State::Unknown => Verdict::Unknown(found),

@@ -323,6 +323,11 @@ fn subject(told: &Explanation, by: Option<&Path>) -> OneSubject {
             Some(id.namespace.to_string()),
             Some(id.name.to_string()),
         ),
+        Topic::Subject(Subject::Consumer(id)) => (
+            "consumer",
+            Some(id.namespace.to_string()),
+            Some(id.name.to_string()),
+        ),
         Topic::Node(id) => (
             "node",
             Some(id.namespace.to_string()),

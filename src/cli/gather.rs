@@ -1,6 +1,6 @@
 //! Facts for a command that has no screen: the same tasks, the same world, the same judgement.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,12 +9,12 @@ use tokio::sync::watch::Sender;
 use tokio::time::{Instant, timeout_at};
 
 use super::fleet::Fleet;
-use crate::checks::{Board, Limits};
+use crate::checks::{self, Board, Limits};
 use crate::domain::engine::{Question, Way};
 use crate::domain::object::{ContainerState, Pod};
 use crate::domain::world::{ContextWorld, EngineRecord, Touched};
 use crate::domain::{
-    Access, ContextId, Fact, FaultKind, InstanceId, Kind, Link, Role, Scope, World, address,
+    Access, ContextId, Fact, FaultKind, InstanceId, Kind, Link, Role, Scope, Want, World, address,
 };
 use crate::observe::{Focus, Inbox};
 
@@ -44,6 +44,8 @@ struct Expected {
     settings: bool,
     /// All that is asked of the instance in view.
     in_view: Option<InstanceId>,
+    /// What is read on demand, and was asked for.
+    wants: BTreeSet<Want>,
 }
 
 impl Gathering {
@@ -102,6 +104,26 @@ impl Gathering {
         self.is_settled()
     }
 
+    /// The same, and then until everything that checks need beside it has been read or could not be.
+    pub async fn settle_with_needs(&mut self, patience: Duration, focus: &Sender<Focus>) -> bool {
+        let deadline = Instant::now() + patience;
+        loop {
+            // What is needed depends on what is there, so it is asked for as soon as that is known.
+            if awaited(&self.world, &self.expected).all(|(_, it)| !it.is_of_the_cluster()) {
+                let needs = checks::needs(&self.world, &self.limits, Timestamp::now());
+                if self.expected.wants != needs {
+                    focus.send_modify(|focus| focus.wants = Arc::new(needs.clone()));
+                    self.expected.wants = needs;
+                }
+            }
+            if self.is_settled() || timeout_at(deadline, self.take()).await.is_err() {
+                break;
+            }
+        }
+        self.judge(&Touched::default());
+        self.is_settled()
+    }
+
     /// Puts an instance in view, or none.
     pub fn look_at(&mut self, focus: &Sender<Focus>, instance: Option<InstanceId>) {
         if self.expected.in_view != instance {
@@ -129,7 +151,7 @@ impl Gathering {
         unanswered(&self.world, &self.expected, |(context, awaited)| {
             **context == id.context
                 && match awaited {
-                    Awaited::Context | Awaited::Source(..) => true,
+                    Awaited::Context | Awaited::Source(..) | Awaited::Want(_) => true,
                     Awaited::Engine(pod) | Awaited::Port(pod) => is_its_own(pod),
                 }
         })
@@ -209,6 +231,10 @@ fn unanswered(
                 words.push(format!("{} in {namespace} of {context}", kind.words()));
                 continue;
             }
+            Awaited::Want(want) => {
+                words.push(want.words());
+                continue;
+            }
             Awaited::Engine(pod) => ("engine", pod),
             Awaited::Port(pod) => ("data port", pod),
         };
@@ -245,6 +271,15 @@ enum Awaited<'a> {
     Engine(&'a Pod),
     /// Its data port.
     Port(&'a Pod),
+    /// What is read on demand.
+    Want(&'a Want),
+}
+
+impl Awaited<'_> {
+    /// It is a part of what tells which objects there are.
+    fn is_of_the_cluster(&self) -> bool {
+        matches!(self, Awaited::Context | Awaited::Source(..))
+    }
 }
 
 fn awaited<'a>(
@@ -260,7 +295,13 @@ fn awaited<'a>(
             let sources = sources.map(|(kind, namespace)| Awaited::Source(kind, namespace));
             let engines = engines(context, expected).map(Awaited::Engine);
             let ports = ports(context, expected).map(Awaited::Port);
-            sources.chain(engines).chain(ports)
+            let wants = expected.wants.iter().filter(|want| {
+                *want.context() == context.id && context.on_demand.get(want).is_none()
+            });
+            sources
+                .chain(engines)
+                .chain(ports)
+                .chain(wants.map(Awaited::Want))
         });
         let all = connecting.into_iter().chain(live.into_iter().flatten());
         all.map(|awaited| (&context.id, awaited))

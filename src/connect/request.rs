@@ -33,7 +33,28 @@ pub async fn fetch(
     deadline: Duration,
 ) -> Result<Vec<u8>, Refusal> {
     let whole = async {
-        let response = send(client, path, asked, false).await?;
+        let response = send(client, path, asked, Shape::Whole).await?;
+        read(response, LONGEST).await.map_err(Refusal::from)
+    };
+    match timeout(deadline, whole).await {
+        Ok(answer) => answer,
+        Err(_) => Err(fault::late(asked, deadline).into()),
+    }
+}
+
+/// As [`fetch`], of a list whose objects come as their metadata alone: whatever else they hold stays where it is. A server
+/// that cannot do that refuses.
+///
+/// # Errors
+/// As of [`fetch`].
+pub async fn fetch_metadata(
+    client: &Client,
+    path: &str,
+    asked: &Asked<'_>,
+    deadline: Duration,
+) -> Result<Vec<u8>, Refusal> {
+    let whole = async {
+        let response = send(client, path, asked, Shape::Metadata).await?;
         read(response, LONGEST).await.map_err(Refusal::from)
     };
     match timeout(deadline, whole).await {
@@ -53,7 +74,7 @@ pub async fn fetch_dated(
     deadline: Duration,
 ) -> Result<(Vec<u8>, Option<Timestamp>), Refusal> {
     let whole = async {
-        let response = send(client, path, asked, false).await?;
+        let response = send(client, path, asked, Shape::Whole).await?;
         let date = date_of(response.headers());
         let body = read(response, LONGEST).await?;
         Ok((body, date))
@@ -84,7 +105,7 @@ pub async fn page(
     deadline: Duration,
 ) -> Result<Vec<u8>, Refusal> {
     let whole = async {
-        let response = send(client, path, asked, false).await?;
+        let response = send(client, path, asked, Shape::Whole).await?;
         read(response, LONGEST_PAGE).await.map_err(Refusal::from)
     };
     match timeout(deadline, whole).await {
@@ -103,20 +124,35 @@ pub async fn stream(
     asked: &Asked<'_>,
     deadline: Duration,
 ) -> Result<Response<Body>, Refusal> {
-    match timeout(deadline, send(client, path, asked, true)).await {
+    match timeout(deadline, send(client, path, asked, Shape::Endless)).await {
         Ok(answer) => answer,
         Err(_) => Err(fault::late(asked, deadline).into()),
     }
+}
+
+/// What is wanted of an answer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    /// All of it.
+    Whole,
+    /// The metadata of each object.
+    Metadata,
+    /// It has no end.
+    Endless,
 }
 
 async fn send(
     client: &Client,
     path: &str,
     asked: &Asked<'_>,
-    endless: bool,
+    shape: Shape,
 ) -> Result<Response<Body>, Refusal> {
-    let mut request = Request::get(path).header(http::header::ACCEPT, "application/json");
-    if endless {
+    let accepted = match shape {
+        Shape::Metadata => "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1",
+        Shape::Whole | Shape::Endless => "application/json",
+    };
+    let mut request = Request::get(path).header(http::header::ACCEPT, accepted);
+    if shape == Shape::Endless {
         // API servers from 1.37 on compress watches one member per event, and our decompression reads only the first.
         request = request.header(http::header::ACCEPT_ENCODING, "identity");
     }

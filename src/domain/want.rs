@@ -3,6 +3,8 @@
 //! A screen that is shown (or a check that runs) names what it needs as [`Want`]s; the machine room reads it while it is
 //! wanted, at most once a minute, and tells it as facts. What nobody wants any more is forgotten after a while.
 
+mod kinds;
+
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -13,18 +15,42 @@ use super::fact::Scope;
 use super::id::ContextId;
 use super::object::Meta;
 
-/// Kinds that are listed now and then rather than watched. Their objects are kept as trimmed JSON, and read by whoever
-/// asked for them.
+/// Kinds that are listed while somebody needs them rather than followed at all times. Their objects are kept as trimmed JSON,
+/// and read by whoever asked for them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[expect(missing_docs, reason = "each variant is the kind of its name")]
 pub enum Foreign {
+    CiliumClusterwideNetworkPolicy,
+    CiliumConfig,
+    CiliumNetworkPolicy,
     ClusterRole,
     ClusterRoleBinding,
+    ClusterSecretStore,
+    Deployment,
+    ExternalSecret,
+    HelmRelease,
+    HelmRepository,
+    Kustomization,
+    Namespace,
+    NetworkPolicy,
+    Node,
+    OciRepository,
     Pod,
+    PodDisruptionBudget,
+    PodMonitor,
+    PrometheusRule,
     Role,
     RoleBinding,
+    Secret,
+    SecretStore,
+    Service,
+    ServiceMonitor,
+    StatefulSet,
     StorageClass,
+    VmPodScrape,
+    VmRule,
+    VmServiceScrape,
 }
 
 /// What there is to know of such a kind before it is asked about.
@@ -42,85 +68,79 @@ pub struct ForeignDoc {
     pub words: &'static str,
     /// Paths of what is kept of an object, besides its metadata.
     pub kept: &'static [&'static [&'static str]],
-    /// There are many of them, so they are read page by page rather than from the server's cache, and of their metadata only
-    /// what names them and their owner is kept.
-    pub many: bool,
+    /// How it is read.
+    pub reading: How,
+}
+
+/// How objects of a kind are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum How {
+    /// All of a cluster (or of the namespaces that a context is confined to), and followed while they are wanted.
+    Whole,
+    /// The same, namespace by namespace: of these a cluster has many that nobody asks about.
+    Near,
+    /// There are many of them, so they are read page by page rather than from the server's cache, are not followed, and of
+    /// their metadata only what names them and their owner is kept.
+    Many,
+    /// Only the one object of that namespace and name.
+    Only(&'static str, &'static str),
+    /// All of a cluster, read now and then: their status changes too often to be followed.
+    Slow,
+    /// Namespace by namespace, and their metadata alone: what they hold never leaves the API server. They are not
+    /// followed.
+    Metadata,
+}
+
+impl How {
+    /// Whether all of a cluster are read at once.
+    pub fn is_whole(self) -> bool {
+        matches!(self, How::Whole | How::Many | How::Slow | How::Only(..))
+    }
+
+    /// Whether changes are followed while they are wanted.
+    pub fn is_followed(self) -> bool {
+        matches!(self, How::Whole | How::Near | How::Only(..))
+    }
 }
 
 impl Foreign {
     /// Every kind.
     pub const ALL: &[Foreign] = &[
+        Foreign::CiliumClusterwideNetworkPolicy,
+        Foreign::CiliumConfig,
+        Foreign::CiliumNetworkPolicy,
         Foreign::ClusterRole,
         Foreign::ClusterRoleBinding,
+        Foreign::ClusterSecretStore,
+        Foreign::Deployment,
+        Foreign::ExternalSecret,
+        Foreign::HelmRelease,
+        Foreign::HelmRepository,
+        Foreign::Kustomization,
+        Foreign::Namespace,
+        Foreign::NetworkPolicy,
+        Foreign::Node,
+        Foreign::OciRepository,
         Foreign::Pod,
+        Foreign::PodDisruptionBudget,
+        Foreign::PodMonitor,
+        Foreign::PrometheusRule,
         Foreign::Role,
         Foreign::RoleBinding,
+        Foreign::Secret,
+        Foreign::SecretStore,
+        Foreign::Service,
+        Foreign::ServiceMonitor,
+        Foreign::StatefulSet,
         Foreign::StorageClass,
+        Foreign::VmPodScrape,
+        Foreign::VmRule,
+        Foreign::VmServiceScrape,
     ];
 
     /// What there is to know of it.
     pub fn doc(self) -> &'static ForeignDoc {
-        const fn rbac(
-            resource: &'static str,
-            words: &'static str,
-            namespaced: bool,
-            kept: &'static [&'static [&'static str]],
-        ) -> ForeignDoc {
-            ForeignDoc {
-                group: "rbac.authorization.k8s.io",
-                versions: &["v1"],
-                resource,
-                namespaced,
-                words,
-                kept,
-                many: false,
-            }
-        }
-        const RULES: &[&[&str]] = &[&["rules"]];
-        const BINDING: &[&[&str]] = &[&["roleRef"], &["subjects"]];
-        const CLUSTER_ROLE: ForeignDoc = rbac("clusterroles", "ClusterRoles", false, RULES);
-        const CLUSTER_BINDING: ForeignDoc =
-            rbac("clusterrolebindings", "ClusterRoleBindings", false, BINDING);
-        const ROLE: ForeignDoc = rbac("roles", "Roles", true, RULES);
-        const BINDINGS: ForeignDoc = rbac("rolebindings", "RoleBindings", true, BINDING);
-        const STORAGE_CLASS: ForeignDoc = ForeignDoc {
-            group: "storage.k8s.io",
-            versions: &["v1"],
-            resource: "storageclasses",
-            namespaced: false,
-            words: "StorageClasses",
-            kept: &[
-                &["provisioner"],
-                &["allowVolumeExpansion"],
-                &["volumeBindingMode"],
-                &["reclaimPolicy"],
-            ],
-            many: false,
-        };
-        // Whose a client's address is.
-        const POD: ForeignDoc = ForeignDoc {
-            group: "",
-            versions: &["v1"],
-            resource: "pods",
-            namespaced: true,
-            words: "pods",
-            kept: &[
-                &["status", "podIP"],
-                &["status", "podIPs"],
-                &["status", "phase"],
-                &["spec", "nodeName"],
-                &["spec", "hostNetwork"],
-            ],
-            many: true,
-        };
-        match self {
-            Foreign::ClusterRole => &CLUSTER_ROLE,
-            Foreign::ClusterRoleBinding => &CLUSTER_BINDING,
-            Foreign::Pod => &POD,
-            Foreign::Role => &ROLE,
-            Foreign::RoleBinding => &BINDINGS,
-            Foreign::StorageClass => &STORAGE_CLASS,
-        }
+        kinds::doc(self)
     }
 }
 
@@ -162,6 +182,31 @@ impl Want {
         match self {
             Want::Objects { context, .. } | Want::Volumes { context, .. } => context,
             Want::Log(log) => &log.context,
+        }
+    }
+}
+
+impl Want {
+    /// What it is, to a reader: `StorageClasses of infra`.
+    pub fn words(&self) -> String {
+        match self {
+            Want::Objects {
+                context,
+                what,
+                scope,
+            } => match scope {
+                Scope::Cluster => format!("{} of {context}", what.doc().words),
+                Scope::Namespace(namespace) => {
+                    format!("{} in {namespace} of {context}", what.doc().words)
+                }
+            },
+            Want::Volumes { context, machine } => {
+                format!("the use of volumes on {machine} of {context}")
+            }
+            Want::Log(log) => format!(
+                "the log of {}/{} in {}",
+                log.namespace, log.pod, log.context
+            ),
         }
     }
 }

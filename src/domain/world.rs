@@ -21,6 +21,7 @@ pub use shelf::{Held, Shelf};
 use super::fact::{Access, Fact, Link};
 use super::id::{ContextId, InstanceId, NodeId};
 use super::view::InstanceView;
+use super::want::Want;
 
 /// Everything that was observed, by context.
 #[derive(Debug, Default, Clone)]
@@ -44,6 +45,8 @@ pub struct Touched {
     pub links: BTreeSet<ContextId>,
     /// The operator or CRD of these contexts.
     pub operators: BTreeSet<ContextId>,
+    /// What was read for these, or that it could not be: checks that need it are asked again.
+    pub wants: BTreeSet<Want>,
     /// Something that is shown but never judged changed (a round-trip time).
     pub shown: bool,
     /// More than figures that move by themselves: it is to be shown at once. What is touched without it may wait for the
@@ -65,6 +68,7 @@ impl Touched {
         self.instances.extend(other.instances);
         self.links.extend(other.links);
         self.operators.extend(other.operators);
+        self.wants.extend(other.wants);
         self.shown |= other.shown;
         self.news |= other.news;
     }
@@ -327,7 +331,10 @@ impl World {
                 }
             }
             Fact::Fetched { want, answer } => {
-                touched.shown |= context.on_demand.fetched(want, answer, at);
+                if context.on_demand.fetched(want.clone(), answer, at) {
+                    touched.shown = true;
+                    touched.wants.insert(want);
+                }
             }
             Fact::Logged { log, lines } => {
                 touched.shown |= !lines.is_empty();

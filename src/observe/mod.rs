@@ -9,6 +9,7 @@
 //! Start with [`follow`], then [`inbox`].
 
 mod backoff;
+mod changes;
 mod compare;
 mod context;
 mod data_ports;

@@ -1,7 +1,7 @@
 //! What is read only while somebody needs it: lists of kinds that nobody watches, the use of volumes, logs.
 //!
 //! What holds at any time: nothing is asked that is not wanted; one want is asked at most once a minute, however often
-//! screens are changed (unless the reader asks for a try now); a log is followed only while it is wanted; and what
+//! screens are changed (unless the reader asks for a try now, or a change of it is heard of: see [`super::changes`]); a log is followed only while it is wanted; and what
 //! nobody has wanted for two minutes is let go.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,13 +18,14 @@ use tokio::time::{Instant, sleep_until};
 use tracing::debug;
 
 use super::backoff::{Backoff, Jitter};
+use super::changes::Listing;
 use super::lines::Lines;
 use super::page;
 use super::watch::{Desk, escape};
 use crate::connect::fault::{self, Asked, Refusal};
 use crate::connect::request;
 use crate::domain::log::{LogLine, LogTail};
-use crate::domain::want::{Fetched, Foreign, LogId, Want};
+use crate::domain::want::{Fetched, Foreign, How, LogId, Want};
 use crate::domain::{Fact, Fault, FaultKind, Scope};
 use crate::wire;
 
@@ -38,6 +39,8 @@ const OBJECTS: usize = 2_000;
 const LONGEST_LINE: usize = 1 << 20;
 /// Lines of a log that are asked for at first.
 const TAIL: usize = LogTail::LENGTH / 2;
+/// Between two readings of metadata that may not be followed: it is little, and of few namespaces.
+const METADATA: Duration = Duration::from_secs(4);
 /// By how much longer a refusal rests than an answer.
 const REFUSED: u32 = 5;
 
@@ -98,9 +101,11 @@ struct Errand {
 
 /// What outlives a pause in which nobody wants it.
 #[derive(Default)]
-struct Memory {
+pub(super) struct Memory {
     /// When it was last asked.
     asked: Option<Instant>,
+    /// The revision of the last change that was heard of: what is read next is not to be older.
+    pub(super) changed: Option<String>,
     /// The time of the last line of a log.
     heard: Option<Timestamp>,
 }
@@ -162,8 +167,20 @@ impl Reader {
             self.remember(|memory| memory.asked = Some(Instant::now()));
             let pause = match self.want.clone() {
                 Want::Objects { what, scope, .. } => {
-                    let answer = self.objects(&client, what, &scope).await;
-                    self.tell(answer)
+                    let listed = self.objects(&client, what, &scope).await;
+                    let (answer, from) = match listed {
+                        Ok((fetched, from)) => (Ok(fetched), from),
+                        Err(refusal) => (Err(refusal), None),
+                    };
+                    let pause = self.tell(answer);
+                    if let Some(from) = from {
+                        self.desk.until_changed(&client, &from, pause).await;
+                        continue;
+                    }
+                    match what.doc().reading {
+                        How::Metadata => pause.min(METADATA),
+                        _ => pause,
+                    }
                 }
                 Want::Volumes { machine, .. } => {
                     let answer = self.volumes(&client, &machine).await;
@@ -200,13 +217,13 @@ impl Reader {
         pause
     }
 
-    /// All objects of a kind, from the server's cache.
+    /// All objects of a kind, from the server's cache, and from where their changes can be followed.
     async fn objects(
         &self,
         client: &kube::Client,
         what: Foreign,
         scope: &Scope,
-    ) -> Result<Fetched, Refusal> {
+    ) -> Result<(Fetched, Option<Listing>), Refusal> {
         let lists = self.desk.lists.clone();
         let _permit = lists.acquire().await;
         let doc = what.doc();
@@ -214,8 +231,9 @@ impl Reader {
             verb: "list",
             resource: doc.resource,
             group: doc.group,
-            namespace: match scope {
-                Scope::Namespace(namespace) if doc.namespaced => Some(namespace),
+            namespace: match (doc.reading, scope) {
+                (How::Only(namespace, _), _) => Some(namespace),
+                (_, Scope::Namespace(namespace)) if doc.namespaced => Some(namespace),
                 _ => None,
             },
         };
@@ -240,7 +258,7 @@ impl Reader {
         what: Foreign,
         version: &str,
         asked: &Asked<'_>,
-    ) -> Result<Fetched, Refusal> {
+    ) -> Result<(Fetched, Option<Listing>), Refusal> {
         let doc = what.doc();
         let root = match doc.group {
             "" => format!("/api/{version}"),
@@ -254,12 +272,27 @@ impl Reader {
         let (mut objects, mut more) = (Vec::new(), false);
         // From its cache a server may give all of a list at once, whatever limit it is told (before 1.34): of what there
         // are many, pages are worth more than the cache.
-        let cache = if doc.many { "" } else { "&resourceVersion=0" };
-        let mut query = format!("limit={PAGE}{cache}");
+        let cache = match doc.reading {
+            How::Many => String::new(),
+            // Not older than a change that was heard of.
+            _ => self.remember(|memory| match &memory.changed {
+                Some(revision) => format!("&resourceVersion={}", escape(revision)),
+                None => "&resourceVersion=0".to_owned(),
+            }),
+        };
+        let only = match doc.reading {
+            How::Only(_, name) => format!("&fieldSelector=metadata.name%3D{}", escape(name)),
+            _ => String::new(),
+        };
+        let mut revision = String::new();
+        let mut query = format!("limit={PAGE}{only}{cache}");
         loop {
             let path = format!("{path}?{query}");
             let deadline = self.desk.pace.request_deadline;
-            let text = request::fetch(client, &path, asked, deadline).await?;
+            let text = match doc.reading {
+                How::Metadata => request::fetch_metadata(client, &path, asked, deadline).await?,
+                _ => request::fetch(client, &path, asked, deadline).await?,
+            };
             let page = page::read(&text, |item| {
                 if objects.len() < OBJECTS {
                     objects.extend(wire::foreign(what, &item));
@@ -268,16 +301,27 @@ impl Reader {
                 }
             })
             .map_err(|error| fault::of_body(&text, &error.to_string()))?;
+            if !page.revision.is_empty() {
+                revision = page.revision;
+            }
             if page.next.is_empty() || objects.len() >= OBJECTS {
                 more |= !page.next.is_empty();
                 break;
             }
-            query = format!("limit={PAGE}&continue={}", escape(&page.next));
+            query = format!("limit={PAGE}{only}&continue={}", escape(&page.next));
         }
-        Ok(Fetched::Objects {
-            objects: objects.into(),
-            more,
-        })
+        let follows = doc.reading.is_followed() && !more && !revision.is_empty();
+        let from = follows.then(|| Listing {
+            path,
+            only,
+            resource: doc.resource,
+            group: doc.group,
+            namespace: asked.namespace.map(str::to_owned),
+            revision,
+            memory: self.memory.clone(),
+        });
+        let objects = objects.into();
+        Ok((Fetched::Objects { objects, more }, from))
     }
 
     async fn volumes(&self, client: &kube::Client, machine: &str) -> Result<Fetched, Refusal> {

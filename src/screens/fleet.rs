@@ -16,7 +16,7 @@ use ratatui::layout::Rect;
 use super::parts::{See, moved};
 use super::{Fresh, Intent, Screen, ScreenDoc};
 use crate::checks::Subject;
-use crate::domain::{ContextId, InstanceId};
+use crate::domain::{ConsumerId, ContextId, InstanceId};
 use crate::msg::Command;
 use crate::msg::command::{Copied, Motion, Side, Sorting, Target, Turn};
 use crate::settings::problem::suggestion;
@@ -243,6 +243,7 @@ impl Fleet {
         let key = match &notice.subject {
             Subject::Instance(id) => RowKey::Instance(id.clone()),
             Subject::Context(id) | Subject::Operator(id) => RowKey::Context(id.clone()),
+            Subject::Consumer(id) => RowKey::Context(id.context.clone()),
         };
         let row = self.rows.get(&key);
         let row = row.map(|row| Aged { row, now: see.now });
@@ -368,6 +369,7 @@ impl Fleet {
                 let name = match &subject {
                     Subject::Instance(id) => id.to_string(),
                     Subject::Context(id) | Subject::Operator(id) => id.to_string(),
+                    Subject::Consumer(id) => id.to_string(),
                 };
                 Intent::Copy(Arc::from(name.as_str()), name)
             }
@@ -377,7 +379,9 @@ impl Fleet {
                         "kubectl --context {} -n {} get dragonfly {} -o yaml",
                         id.context, id.namespace, id.name
                     ),
-                    Subject::Context(id) | Subject::Operator(id) => {
+                    Subject::Context(id)
+                    | Subject::Operator(id)
+                    | Subject::Consumer(ConsumerId { context: id, .. }) => {
                         format!("kubectl --context {id} get dragonflies -A")
                     }
                 };

@@ -11,7 +11,9 @@ use std::time::Duration;
 use super::problem::Problem;
 use super::source::Source;
 
-pub use keys::{KEYS, KeyDoc, MEMBER_KEYS, PASSWORD_KEYS};
+pub use keys::{
+    CONSUMER_KEYS, INSTANCE_KEYS, KEYS, KeyDoc, MEMBER_KEYS, PASSWORD_KEYS, STORE_KEYS,
+};
 
 /// What the settings file says, and the defaults for what it does not say.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,6 +38,80 @@ pub struct Settings {
     pub ca_file: String,
     /// Commands that print the password of an instance.
     pub passwords: Vec<PasswordCommand>,
+    /// What instances are to be.
+    pub instances: Vec<InstanceWish>,
+    /// Who consumes instances, and who must not.
+    pub consumers: Vec<ConsumerWish>,
+    /// Where metrics are kept.
+    pub stores: Vec<StoreWish>,
+}
+
+/// What an instance is to be.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct InstanceWish {
+    /// `NAMESPACE/NAME`, or `CONTEXT/NAMESPACE/NAME`.
+    pub instance: String,
+    /// Pods that it is to have; 0 leaves it to the Dragonfly object.
+    pub replicas: u64,
+    /// Whose it is.
+    pub tenant: String,
+    /// It is shared by several tenants on purpose.
+    pub shared: bool,
+}
+
+/// A workload that uses an instance, or one that must not reach it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConsumerWish {
+    /// What to call it.
+    pub name: String,
+    /// The context that it runs in.
+    pub context: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// `NAMESPACE/NAME`, or `CONTEXT/NAMESPACE/NAME`.
+    pub instance: String,
+    /// The host name by which it connects.
+    pub host: String,
+    /// The port that it connects to.
+    pub port: u64,
+    /// Labels of its pods, each as `KEY=VALUE`.
+    pub labels: Vec<String>,
+    /// `Deployment/NAME`, `StatefulSet/NAME` or `HelmRelease/NAME`.
+    pub workload: String,
+    /// Whose workload it is.
+    pub tenant: String,
+    /// `allowed` or `denied`.
+    pub expect: String,
+}
+
+impl Default for ConsumerWish {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            context: String::new(),
+            namespace: String::new(),
+            instance: String::new(),
+            host: String::new(),
+            port: 6379,
+            labels: Vec::new(),
+            workload: String::new(),
+            tenant: String::new(),
+            expect: "allowed".to_owned(),
+        }
+    }
+}
+
+/// Where the metrics of a context are kept.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct StoreWish {
+    /// The context whose metrics they are.
+    pub context: String,
+    /// The context that the store runs in; empty for the same.
+    pub at: String,
+    /// `NAMESPACE/SERVICE`, or `NAMESPACE/SERVICE:PORT`.
+    pub service: String,
+    /// What comes before `/api/v1/query`.
+    pub path: String,
 }
 
 /// A command that prints the password of an instance on its first line.
@@ -136,6 +212,9 @@ impl Default for Settings {
             api: Asking::default(),
             ca_file: String::new(),
             passwords: Vec::new(),
+            instances: Vec::new(),
+            consumers: Vec::new(),
+            stores: Vec::new(),
         }
     }
 }

@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 
 use super::keymap::{self, Binding, Keymap, Vocabulary};
-use super::preferences::{KEYS, KeyDoc, MEMBER_KEYS, PASSWORD_KEYS, Settings};
+use super::preferences::{
+    CONSUMER_KEYS, INSTANCE_KEYS, KEYS, KeyDoc, MEMBER_KEYS, PASSWORD_KEYS, STORE_KEYS, Settings,
+};
 use super::shipped::{KEYMAPS, THEMES};
 use super::{Source, Tone, key, source};
 
@@ -133,6 +135,24 @@ pub fn settings() -> String {
     table(
         PASSWORD_KEYS,
         &mut super::PasswordCommand::default(),
+        &mut out,
+    );
+    out.push_str("\n## Keys of an `[[instance]]`\n\n");
+    table(
+        INSTANCE_KEYS,
+        &mut super::preferences::InstanceWish::default(),
+        &mut out,
+    );
+    out.push_str("\n## Keys of a `[[consumer]]`\n\n");
+    table(
+        CONSUMER_KEYS,
+        &mut super::preferences::ConsumerWish::default(),
+        &mut out,
+    );
+    out.push_str("\n## Keys of a `[[metrics]]`\n\n");
+    table(
+        STORE_KEYS,
+        &mut super::preferences::StoreWish::default(),
         &mut out,
     );
     themes(&mut out);

@@ -1,22 +1,30 @@
 //! Objects of kinds that are listed on demand: kept as JSON, trimmed to what is read of them.
 
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::{meta, read};
 use crate::domain::object::Meta;
 use crate::domain::text;
-use crate::domain::want::{Foreign, ForeignObject};
+use crate::domain::want::{Foreign, ForeignObject, How};
 
 /// Decodes an object of such a kind; `None` when it does not even say what it is called.
 pub fn foreign(what: Foreign, value: &Value) -> Option<ForeignObject> {
     let mut meta = meta::of(value)?;
-    if what.doc().many {
+    let how = what.doc().reading;
+    if how == How::Many {
         meta = Meta {
             namespace: meta.namespace,
             name: meta.name,
             owner: meta.owner,
             ..Meta::default()
         };
+    }
+    if how == How::Metadata {
+        let body = written(value);
+        return Some(ForeignObject { meta, body });
     }
     let mut body = Value::Object(Map::new());
     for path in what.doc().kept {
@@ -25,6 +33,22 @@ pub fn foreign(what: Foreign, value: &Value) -> Option<ForeignObject> {
         }
     }
     Some(ForeignObject { meta, body })
+}
+
+/// What the metadata of an object tells of what it holds: `keys`, the names of what is under its `data`, and `changed`, when
+/// that was last written, both by its managed fields. Values are not in there.
+fn written(value: &Value) -> Value {
+    let (mut keys, mut changed): (BTreeSet<String>, Option<Timestamp>) = Default::default();
+    for entry in read::list(value, &["metadata", "managedFields"]) {
+        let Some(Value::Object(data)) = read::at(entry, &["fieldsV1", "f:data"]) else {
+            continue;
+        };
+        let names = data.keys().filter_map(|key| key.strip_prefix("f:"));
+        keys.extend(names.map(text::one_line));
+        changed = changed.max(read::time(entry, &["time"]));
+    }
+    let changed = changed.or_else(|| read::time(value, &["metadata", "creationTimestamp"]));
+    serde_json::json!({"keys": keys, "changed": changed.map(|at| at.to_string())})
 }
 
 /// Puts a value at a path, making the objects on the way.
@@ -82,6 +106,32 @@ mod tests {
             None
         );
         assert_eq!(foreign(Foreign::StorageClass, &json!(3)), None);
+    }
+
+    #[test]
+    fn of_a_secret_only_the_names_of_its_keys_are_known() {
+        let secret = json!({
+            "metadata": {
+                "name": "auth", "namespace": "shop", "creationTimestamp": "2026-01-01T00:00:00Z",
+                "managedFields": [
+                    {"manager": "external-secrets", "time": "2026-01-03T00:00:00Z",
+                     "fieldsV1": {"f:data": {".": {}, "f:password": {}}, "f:type": {}}},
+                    {"manager": "label", "time": "2026-01-05T00:00:00Z", "fieldsV1": {"f:metadata": {}}},
+                ],
+            },
+            "data": {"password": "c2VjcmV0"},
+        });
+        let kept = foreign(Foreign::Secret, &secret).unwrap();
+        assert_eq!(
+            kept.body,
+            json!({"keys": ["password"], "changed": "2026-01-03T00:00:00Z"})
+        );
+        let bare = json!({"metadata": {"name": "old", "creationTimestamp": "2026-01-01T00:00:00Z"}, "data": {"a": "b"}});
+        let kept = foreign(Foreign::Secret, &bare).unwrap();
+        assert_eq!(
+            kept.body,
+            json!({"keys": [], "changed": "2026-01-01T00:00:00Z"})
+        );
     }
 
     #[test]

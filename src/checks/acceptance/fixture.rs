@@ -8,13 +8,13 @@ use crate::checks::{Check, Subject};
 use crate::domain::fixture::{Fixture, ago, infra};
 use crate::domain::object::{Deployment, Dragonfly, Meta, Pdb, Pod};
 use crate::domain::selector::Selector;
-use crate::domain::{Access, Fact, Kind, Object, Scope};
+use crate::domain::{Access, ContextId, Fact, Fault, Fetched, Foreign, Kind, Object, Scope, Want};
 
 /// A change of a world.
-pub(super) type Change<'a> = &'a dyn Fn(&mut Fixture);
+pub(in crate::checks) type Change<'a> = &'a dyn Fn(&mut Fixture);
 
 /// Holds a check's answers about the instance of a healthy fixture, changed, to a table.
-pub(super) fn table(check: &Check, cases: &[(&str, Change<'_>, &str)]) {
+pub(in crate::checks) fn table(check: &Check, cases: &[(&str, Change<'_>, &str)]) {
     for (name, change, wanted) in cases {
         let mut f = crate::domain::fixture::healthy().build();
         change(&mut f);
@@ -24,7 +24,7 @@ pub(super) fn table(check: &Check, cases: &[(&str, Change<'_>, &str)]) {
 }
 
 /// The same about the operator.
-pub(super) fn operator_table(check: &Check, cases: &[(&str, Change<'_>, &str)]) {
+pub(in crate::checks) fn operator_table(check: &Check, cases: &[(&str, Change<'_>, &str)]) {
     for (name, change, wanted) in cases {
         let mut f = crate::domain::fixture::healthy().build();
         change(&mut f);
@@ -34,7 +34,7 @@ pub(super) fn operator_table(check: &Check, cases: &[(&str, Change<'_>, &str)]) 
 }
 
 /// The Dragonfly object becomes another.
-pub(super) fn dragonfly(f: &mut Fixture, change: impl Fn(&mut Dragonfly)) {
+pub(in crate::checks) fn dragonfly(f: &mut Fixture, change: impl Fn(&mut Dragonfly)) {
     let context = f.world.context(&infra()).unwrap();
     let held = context.dragonflies.get("shop", &f.id.name).unwrap();
     let mut new = (*held.value).clone();
@@ -43,7 +43,7 @@ pub(super) fn dragonfly(f: &mut Fixture, change: impl Fn(&mut Dragonfly)) {
 }
 
 /// Every pod becomes another, by its ordinal.
-pub(super) fn pods(f: &mut Fixture, change: impl Fn(usize, &mut Pod)) {
+pub(in crate::checks) fn pods(f: &mut Fixture, change: impl Fn(usize, &mut Pod)) {
     let context = f.world.context(&infra()).unwrap();
     let mut all: Vec<Pod> = context
         .pods
@@ -59,18 +59,23 @@ pub(super) fn pods(f: &mut Fixture, change: impl Fn(usize, &mut Pod)) {
 }
 
 /// An object is seen.
-pub(super) fn seen(f: &mut Fixture, object: Object) {
+pub(in crate::checks) fn seen(f: &mut Fixture, object: Object) {
     let context = infra();
     f.tell(Fact::Seen { context, object }, ago(20));
 }
 
 /// All objects of a kind are listed in the whole cluster.
-pub(super) fn listed(f: &mut Fixture, kind: Kind, objects: Vec<Object>) {
+pub(in crate::checks) fn listed(f: &mut Fixture, kind: Kind, objects: Vec<Object>) {
     listed_in(f, kind, Scope::Cluster, objects);
 }
 
 /// The same, in one namespace.
-pub(super) fn listed_in(f: &mut Fixture, kind: Kind, scope: Scope, objects: Vec<Object>) {
+pub(in crate::checks) fn listed_in(
+    f: &mut Fixture,
+    kind: Kind,
+    scope: Scope,
+    objects: Vec<Object>,
+) {
     let context = infra();
     f.tell(
         Fact::Listed {
@@ -84,7 +89,7 @@ pub(super) fn listed_in(f: &mut Fixture, kind: Kind, scope: Scope, objects: Vec<
 }
 
 /// Metadata of that name in the namespace of the fixture's instance, with its labels.
-pub(super) fn meta(name: &str) -> Meta {
+pub(in crate::checks) fn meta(name: &str) -> Meta {
     Meta {
         namespace: Arc::from("shop"),
         name: Arc::from(name),
@@ -95,7 +100,7 @@ pub(super) fn meta(name: &str) -> Meta {
 }
 
 /// An operator in the namespace `operators`: so many pods wanted, and these there, each on its machine.
-pub(super) fn operator(f: &mut Fixture, replicas: i64, machines: &[&str]) {
+pub(in crate::checks) fn operator(f: &mut Fixture, replicas: i64, machines: &[&str]) {
     let meta = |name: &str| Meta {
         namespace: Arc::from("operators"),
         labels: [("app".to_owned(), "dragonfly-operator".to_owned())].into(),
@@ -123,7 +128,7 @@ pub(super) fn operator(f: &mut Fixture, replicas: i64, machines: &[&str]) {
 }
 
 /// A PodDisruptionBudget that selects the pods with that label `app`, and allows so many of them to be disrupted.
-pub(super) fn budget_in(namespace: &str, app: &str, allowed: i64) -> Object {
+pub(in crate::checks) fn budget_in(namespace: &str, app: &str, allowed: i64) -> Object {
     Object::Pdb(Arc::new(Pdb {
         meta: Meta {
             namespace: Arc::from(namespace),
@@ -141,8 +146,40 @@ pub(super) fn budget_in(namespace: &str, app: &str, allowed: i64) -> Object {
     }))
 }
 
+/// Objects of a kind are read over the whole cluster, or cannot be.
+pub(in crate::checks) fn read(
+    f: &mut Fixture,
+    what: Foreign,
+    found: Result<Vec<serde_json::Value>, Fault>,
+) {
+    read_in(f, &infra(), what, Scope::Cluster, found);
+}
+
+/// The same in some context, over some scope.
+pub(in crate::checks) fn read_in(
+    f: &mut Fixture,
+    context: &ContextId,
+    what: Foreign,
+    scope: Scope,
+    found: Result<Vec<serde_json::Value>, Fault>,
+) {
+    let answer = found.map(|objects| Fetched::Objects {
+        objects: objects
+            .iter()
+            .map(|object| crate::wire::foreign(what, object).unwrap())
+            .collect(),
+        more: false,
+    });
+    let want = Want::Objects {
+        context: context.clone(),
+        what,
+        scope,
+    };
+    f.tell(Fact::Fetched { want, answer }, ago(30));
+}
+
 /// That is how the question for that kind stands.
-pub(super) fn watched(f: &mut Fixture, kind: Kind, access: Access) {
+pub(in crate::checks) fn watched(f: &mut Fixture, kind: Kind, access: Access) {
     f.tell(
         Fact::Watched {
             context: infra(),

@@ -36,7 +36,7 @@ mod storage {
 }
 
 #[cfg(test)]
-mod fixture;
+pub(super) mod fixture;
 mod flags;
 
 use super::case::is_followed;
@@ -76,7 +76,7 @@ const ACCEPTED: Situation = Situation {
 };
 
 /// Could not be judged.
-const UNTOLD: Situation = Situation {
+pub(super) const UNTOLD: Situation = Situation {
     id: "acceptance-unknown",
     word: "unknown",
     class: State::Unknown,

@@ -106,6 +106,7 @@ impl<'a> Namesakes<'a> {
         let id = match subject {
             Subject::Context(id) => return id.to_string(),
             Subject::Operator(id) => return format!("operator {id}"),
+            Subject::Consumer(id) => return id.to_string(),
             Subject::Instance(id) => id,
         };
         let same = self.0.get(&*id.name).map_or(&[] as &[_], Vec::as_slice);
@@ -162,6 +163,7 @@ pub(crate) fn evidence_text(see: &See<'_>, subject: &Subject) -> String {
         Subject::Context(id) => format!("context {id}"),
         Subject::Operator(id) => format!("operator of context {id}"),
         Subject::Instance(id) => format!("{id} in context {}", id.context),
+        Subject::Consumer(id) => format!("consumer {id} in context {}", id.context),
     };
     written(see, &name, judgement.word(), &judgement.findings)
 }

@@ -175,7 +175,7 @@ pub fn standing(see: &See<'_>, context: &ContextWorld) -> Standing {
             let word = match &worst.subject {
                 Subject::Operator(_) if worst.check == "operator-down" => "operator down",
                 Subject::Operator(_) => "CRD missing",
-                Subject::Context(_) | Subject::Instance(_) => "degraded",
+                _ => "degraded",
             };
             let (sign, tone) = match worst.severity {
                 // That something may not be read, and is not needed, takes something away all the same.

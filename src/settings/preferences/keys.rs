@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Member, PasswordCommand, Settings};
+use super::{ConsumerWish, InstanceWish, Member, PasswordCommand, Settings, StoreWish};
 
 /// One key.
 pub struct KeyDoc<T> {
@@ -28,6 +28,12 @@ pub enum Slot<T> {
     Span(fn(&mut T) -> &mut Duration, Duration, Duration),
     /// Commands that print passwords.
     Passwords(fn(&mut T) -> &mut Vec<PasswordCommand>),
+    /// What instances are to be.
+    Instances(fn(&mut T) -> &mut Vec<InstanceWish>),
+    /// Who consumes instances.
+    Consumers(fn(&mut T) -> &mut Vec<ConsumerWish>),
+    /// Where metrics are kept.
+    Stores(fn(&mut T) -> &mut Vec<StoreWish>),
     /// The contexts of the fleet.
     Fleet(fn(&mut T) -> &mut Vec<Member>),
 }
@@ -46,7 +52,9 @@ impl<T> Slot<T> {
                 span_words(*most)
             ),
             Slot::Fleet(_) => "a list of contexts: names, or tables as below".to_owned(),
-            Slot::Passwords(_) => "a list of tables as below".to_owned(),
+            Slot::Passwords(_) | Slot::Instances(_) | Slot::Consumers(_) | Slot::Stores(_) => {
+                "a list of tables as below".to_owned()
+            }
         }
     }
 
@@ -60,6 +68,18 @@ impl<T> Slot<T> {
             Slot::Span(at, ..) => format!("{:?}", span_words(*at(whole))),
             Slot::Passwords(at) => {
                 let names: Vec<&str> = at(whole).iter().map(|p| p.instance.as_str()).collect();
+                format!("{names:?}")
+            }
+            Slot::Instances(at) => {
+                let names: Vec<&str> = at(whole).iter().map(|i| i.instance.as_str()).collect();
+                format!("{names:?}")
+            }
+            Slot::Consumers(at) => {
+                let names: Vec<&str> = at(whole).iter().map(|c| c.name.as_str()).collect();
+                format!("{names:?}")
+            }
+            Slot::Stores(at) => {
+                let names: Vec<&str> = at(whole).iter().map(|s| s.context.as_str()).collect();
                 format!("{names:?}")
             }
             Slot::Fleet(at) => {
@@ -227,6 +247,125 @@ pub const KEYS: &[KeyDoc<Settings>] = &[
         Slot::Passwords(|s| &mut s.passwords),
         "Commands that print the password of an instance's data port, for the try at it. An entry at the key `password` of \
          the console comes before them. What they print is kept in memory only.",
+    ),
+    key(
+        "instance",
+        Slot::Instances(|s| &mut s.instances),
+        "What an instance is to be, for the acceptance checks.",
+    ),
+    key(
+        "consumer",
+        Slot::Consumers(|s| &mut s.consumers),
+        "Workloads that use an instance, and workloads that must not reach one: what is expected of policies, Services and \
+         connections is told by these.",
+    ),
+    key(
+        "metrics",
+        Slot::Stores(|s| &mut s.stores),
+        "Where the metrics of a context are kept, for the checks of rules and series. Without an entry the store is looked \
+         for: a Service of VictoriaMetrics or Prometheus.",
+    ),
+];
+
+/// The keys of one `[[instance]]`.
+pub const INSTANCE_KEYS: &[KeyDoc<InstanceWish>] = &[
+    key(
+        "name",
+        Slot::Text(|i| &mut i.instance),
+        "The instance, as `NAMESPACE/NAME` or `CONTEXT/NAMESPACE/NAME`. Required.",
+    ),
+    key(
+        "replicas",
+        Slot::Count(|i| &mut i.replicas, 0, 1_000),
+        "Pods that it is to have, the master included. 0 leaves it to the Dragonfly object.",
+    ),
+    key(
+        "tenant",
+        Slot::Text(|i| &mut i.tenant),
+        "Whose it is, where it serves one tenant alone.",
+    ),
+    key(
+        "shared",
+        Slot::Yes(|i| &mut i.shared),
+        "It is shared by several tenants on purpose: that it is, is no finding then.",
+    ),
+];
+
+/// The keys of one `[[consumer]]`.
+pub const CONSUMER_KEYS: &[KeyDoc<ConsumerWish>] = &[
+    key(
+        "name",
+        Slot::Text(|c| &mut c.name),
+        "What to call it. Required.",
+    ),
+    key(
+        "context",
+        Slot::Text(|c| &mut c.context),
+        "The context that it runs in. Required.",
+    ),
+    key(
+        "namespace",
+        Slot::Text(|c| &mut c.namespace),
+        "Its namespace. Required.",
+    ),
+    key(
+        "instance",
+        Slot::Text(|c| &mut c.instance),
+        "The instance that it uses, as `NAMESPACE/NAME` or `CONTEXT/NAMESPACE/NAME`. Required.",
+    ),
+    key(
+        "host",
+        Slot::Text(|c| &mut c.host),
+        "The host name by which it connects, such as `dragonfly.dragonfly-system.svc.cluster.local`.",
+    ),
+    key(
+        "port",
+        Slot::Count(|c| &mut c.port, 1, 65_535),
+        "The port that it connects to.",
+    ),
+    key(
+        "labels",
+        Slot::Texts(|c| &mut c.labels),
+        "Labels of its pods, each as `KEY=VALUE`, for policies that select pods by them.",
+    ),
+    key(
+        "workload",
+        Slot::Text(|c| &mut c.workload),
+        "`Deployment/NAME`, `StatefulSet/NAME` or `HelmRelease/NAME` of its namespace, in which the host name is looked for.",
+    ),
+    key(
+        "tenant",
+        Slot::Text(|c| &mut c.tenant),
+        "Whose workload it is.",
+    ),
+    key(
+        "expect",
+        Slot::Text(|c| &mut c.expect),
+        "`allowed`, or `denied` for one that must not reach the instance.",
+    ),
+];
+
+/// The keys of one `[[metrics]]`.
+pub const STORE_KEYS: &[KeyDoc<StoreWish>] = &[
+    key(
+        "context",
+        Slot::Text(|s| &mut s.context),
+        "The context whose metrics they are. Required.",
+    ),
+    key(
+        "at",
+        Slot::Text(|s| &mut s.at),
+        "The context that the store runs in. Empty means the same.",
+    ),
+    key(
+        "service",
+        Slot::Text(|s| &mut s.service),
+        "The Service that answers queries, as `NAMESPACE/NAME` or `NAMESPACE/NAME:PORT`. Required.",
+    ),
+    key(
+        "path",
+        Slot::Text(|s| &mut s.path),
+        "What comes before `/api/v1/query`, such as `/select/0/prometheus` of a VictoriaMetrics cluster.",
     ),
 ];
 

@@ -3,8 +3,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::keys::{KEYS, KeyDoc, MEMBER_KEYS, PASSWORD_KEYS, Slot, span_words};
-use super::{Member, PasswordCommand, Settings};
+use super::keys::{
+    CONSUMER_KEYS, INSTANCE_KEYS, KEYS, KeyDoc, MEMBER_KEYS, PASSWORD_KEYS, STORE_KEYS, Slot,
+    span_words,
+};
+use super::{ConsumerWish, InstanceWish, Member, PasswordCommand, Settings, StoreWish};
+use crate::domain::expected::InstanceName;
 use crate::settings::problem::{Problem, suggestion};
 use crate::settings::source::{self, Node, Source, Table, Value};
 
@@ -112,6 +116,39 @@ fn fill<T>(key: &KeyDoc<T>, node: &Node, whole: &mut T) -> Result<(), Vec<Wrong>
                 return Err(strangers);
             }
         }
+        (Slot::Instances(at), Value::List(items)) => {
+            let mut strangers = Vec::new();
+            *at(whole) = tables(
+                key.path,
+                items,
+                INSTANCE_KEYS,
+                wrong_instance,
+                &mut strangers,
+            );
+            if !strangers.is_empty() {
+                return Err(strangers);
+            }
+        }
+        (Slot::Consumers(at), Value::List(items)) => {
+            let mut strangers = Vec::new();
+            *at(whole) = tables(
+                key.path,
+                items,
+                CONSUMER_KEYS,
+                wrong_consumer,
+                &mut strangers,
+            );
+            if !strangers.is_empty() {
+                return Err(strangers);
+            }
+        }
+        (Slot::Stores(at), Value::List(items)) => {
+            let mut strangers = Vec::new();
+            *at(whole) = tables(key.path, items, STORE_KEYS, wrong_store, &mut strangers);
+            if !strangers.is_empty() {
+                return Err(strangers);
+            }
+        }
         (Slot::Fleet(at), Value::List(items)) => {
             let mut strangers = Vec::new();
             *at(whole) = fleet(items, &mut strangers);
@@ -201,6 +238,95 @@ fn passwords(items: &[Node], wrong: &mut Vec<Wrong>) -> Vec<PasswordCommand> {
         }
     }
     passwords
+}
+
+/// The tables of a list of them: what is unfit is named, and left out.
+fn tables<T: Default>(
+    path: &str,
+    items: &[Node],
+    keys: &[KeyDoc<T>],
+    unfit: fn(&T) -> Option<String>,
+    wrong: &mut Vec<Wrong>,
+) -> Vec<T> {
+    let mut all = Vec::new();
+    for item in items {
+        let mut one = T::default();
+        match &item.value {
+            Value::Table(table) => walk("", table, keys, &mut one, wrong),
+            other => {
+                let what = written(other);
+                wrong.push((
+                    item.line,
+                    format!("`{path}` lists tables; {what} is left out."),
+                ));
+                continue;
+            }
+        }
+        match unfit(&one) {
+            Some(why) => wrong.push((
+                item.line,
+                format!("this `[[{path}]]` {why}, and is left out."),
+            )),
+            None => all.push(one),
+        }
+    }
+    all
+}
+
+/// The first of these keys that says nothing.
+fn lacking(keys: &[(&str, &str)]) -> Option<String> {
+    let (key, _) = keys.iter().find(|(_, value)| value.is_empty())?;
+    Some(format!("lacks `{key}`"))
+}
+
+fn no_instance(written: &str) -> Option<String> {
+    InstanceName::of(written).is_none().then(|| {
+        format!("names {written:?}, which is neither NAMESPACE/NAME nor CONTEXT/NAMESPACE/NAME")
+    })
+}
+
+fn wrong_instance(wish: &InstanceWish) -> Option<String> {
+    lacking(&[("name", &wish.instance)]).or_else(|| no_instance(&wish.instance))
+}
+
+fn wrong_consumer(wish: &ConsumerWish) -> Option<String> {
+    let required = [
+        ("name", wish.name.as_str()),
+        ("context", &wish.context),
+        ("namespace", &wish.namespace),
+        ("instance", &wish.instance),
+    ];
+    let label = wish.labels.iter().find(|label| !label.contains('='));
+    lacking(&required)
+        .or_else(|| no_instance(&wish.instance))
+        .or_else(|| label.map(|label| format!("has the label {label:?}, which is not KEY=VALUE")))
+        .or_else(|| {
+            let known = ["allowed", "denied"];
+            let is_known = known.contains(&wish.expect.as_str());
+            (!is_known).then(|| {
+                format!(
+                    "expects {:?}, which is neither `allowed` nor `denied`",
+                    wish.expect
+                )
+            })
+        })
+}
+
+fn wrong_store(wish: &StoreWish) -> Option<String> {
+    lacking(&[("context", &wish.context), ("service", &wish.service)]).or_else(|| {
+        let is_named = wish
+            .service
+            .split_once('/')
+            .is_some_and(|(namespace, rest)| {
+                !namespace.is_empty() && !rest.is_empty() && !rest.contains('/')
+            });
+        (!is_named).then(|| {
+            format!(
+                "names the service {:?}, which is neither NAMESPACE/NAME nor NAMESPACE/NAME:PORT",
+                wish.service
+            )
+        })
+    })
 }
 
 fn fleet(items: &[Node], wrong: &mut Vec<Wrong>) -> Vec<Member> {

@@ -40,6 +40,28 @@ fn every_key_is_read() {
         [[password]]
         instance = "shop/orders"
         command = ["pass", "show", "orders"]
+
+        [[instance]]
+        name = "infra/shop/orders"
+        replicas = 3
+        tenant = "shop"
+        shared = true
+        [[consumer]]
+        name = "web"
+        context = "apps"
+        namespace = "shop"
+        instance = "shop/orders"
+        host = "orders.shop.svc"
+        port = 6380
+        labels = ["app=web"]
+        workload = "Deployment/web"
+        tenant = "shop"
+        expect = "denied"
+        [[metrics]]
+        context = "infra"
+        at = "ops"
+        service = "monitoring/vmselect:8481"
+        path = "/select/0/prometheus"
         "#,
     );
     assert_eq!(problems, Vec::<String>::new());
@@ -92,6 +114,30 @@ fn every_key_is_read() {
                 instance: "shop/orders".into(),
                 command: vec!["pass".into(), "show".into(), "orders".into()],
             }],
+            instances: vec![InstanceWish {
+                instance: "infra/shop/orders".into(),
+                replicas: 3,
+                tenant: "shop".into(),
+                shared: true,
+            }],
+            consumers: vec![ConsumerWish {
+                name: "web".into(),
+                context: "apps".into(),
+                namespace: "shop".into(),
+                instance: "shop/orders".into(),
+                host: "orders.shop.svc".into(),
+                port: 6_380,
+                labels: vec!["app=web".into()],
+                workload: "Deployment/web".into(),
+                tenant: "shop".into(),
+                expect: "denied".into(),
+            }],
+            stores: vec![StoreWish {
+                context: "infra".into(),
+                at: "ops".into(),
+                service: "monitoring/vmselect:8481".into(),
+                path: "/select/0/prometheus".into(),
+            }],
         }
     );
 }
@@ -120,6 +166,22 @@ fn nothing_in_the_file_means_the_defaults() {
 #[test]
 fn what_is_wrong_is_named_with_its_line_and_the_rest_applies() {
     for (text, wanted) in [
+        (
+            "[[consumer]]\nname = \"web\"\ncontext = \"apps\"",
+            "settings.toml:1: this `[[consumer]]` lacks `namespace`, and is left out.",
+        ),
+        (
+            "[[consumer]]\nname = \"web\"\ncontext = \"apps\"\nnamespace = \"shop\"\ninstance = \"a/b\"\nexpect = \"maybe\"",
+            "settings.toml:1: this `[[consumer]]` expects \"maybe\", which is neither `allowed` nor `denied`, and is left out.",
+        ),
+        (
+            "[[instance]]\nname = \"orders\"",
+            "settings.toml:1: this `[[instance]]` names \"orders\", which is neither NAMESPACE/NAME nor CONTEXT/NAMESPACE/NAME, and is left out.",
+        ),
+        (
+            "[[metrics]]\ncontext = \"infra\"\nservice = \"vm\"",
+            "settings.toml:1: this `[[metrics]]` names the service \"vm\", which is neither NAMESPACE/NAME nor NAMESPACE/NAME:PORT, and is left out.",
+        ),
         (
             "thme = \"light\"",
             "settings.toml:1: there is no key `thme`; did you mean `theme`?",

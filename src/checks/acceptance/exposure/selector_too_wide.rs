@@ -16,6 +16,7 @@ pub const CHECK: Check = Check {
            and never removes anything; a Service that it did not make has to be changed where it comes from.\n\
            $ {kubectl} get services -o wide",
     situations: &[&WIDE],
+    needs: Check::NOTHING,
     run,
 };
 

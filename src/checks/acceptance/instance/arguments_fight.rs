@@ -18,6 +18,7 @@ pub const CHECK: Check = Check {
     next: "Take these arguments out of spec.args of the Dragonfly object, and say what they say in the field of the object that is \
            meant for it.",
     situations: &[&REPEATED, &FIGHT, &LOCKED],
+    needs: Check::NOTHING,
     run,
 };
 

@@ -20,6 +20,7 @@ pub const CHECK: Check = Check {
     next: "See which there are.\n\
            $ {kubectl} get poddisruptionbudgets -o wide",
     situations: &[&NONE, &SEVERAL, &NEVER],
+    needs: Check::NOTHING,
     run,
 };
 

@@ -13,6 +13,7 @@ pub const CHECK: Check = Check {
     reads: "spec.replicas of the Dragonfly object",
     next: "Set spec.replicas to 3 in the Dragonfly object, the master included, unless the data may be lost.",
     situations: &[&FEW],
+    needs: Check::NOTHING,
     run,
 };
 

@@ -15,6 +15,7 @@ pub const CHECK: Check = Check {
     next: "Name a version in spec.image of the Dragonfly object, or better its digest. See what runs.\n\
            $ {kubectl} get pods -l app={name} -o jsonpath='{range .items[*]}{.metadata.name}{\"\\t\"}{.status.containerStatuses[*].imageID}{\"\\n\"}{end}'",
     situations: &[&FLOATING, &OPERATORS],
+    needs: Check::NOTHING,
     run,
 };
 

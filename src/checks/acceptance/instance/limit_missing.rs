@@ -13,6 +13,7 @@ pub const CHECK: Check = Check {
     reads: "resources of the container dragonfly in each pod",
     next: "Set spec.resources.limits.memory in the Dragonfly object, and the same as request.",
     situations: &[&MISSING],
+    needs: Check::NOTHING,
     run,
 };
 

@@ -19,6 +19,7 @@ pub const CHECK: Check = Check {
     next: "Raise spec.resources.limits.memory of the Dragonfly object, or lower --maxmemory in spec.args, until maxmemory is at \
            most 80 % of the limit, which is what the server takes by itself.",
     situations: &[&TIGHT, &BEYOND],
+    needs: Check::NOTHING,
     run,
 };
 

@@ -18,6 +18,7 @@ pub const CHECK: Check = Check {
            See where they are.\n\
            $ {kubectl} get pods -l app={name} -o wide",
     situations: &[&TOGETHER],
+    needs: Check::NOTHING,
     run,
 };
 

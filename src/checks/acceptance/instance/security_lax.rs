@@ -16,6 +16,7 @@ pub const CHECK: Check = Check {
            fsGroup 999 (which is lost otherwise, and with it the right to write the volume), and spec.containerSecurityContext with \
            readOnlyRootFilesystem true, allowPrivilegeEscalation false and capabilities.drop [ALL].",
     situations: &[&LAX],
+    needs: Check::NOTHING,
     run,
 };
 

@@ -15,6 +15,7 @@ pub const CHECK: Check = Check {
     reads: "spec.args and spec.resources of the Dragonfly object",
     next: "Lower --proactor_threads in spec.args of the Dragonfly object, or raise --maxmemory and the memory limit.",
     situations: &[&STARVED],
+    needs: Check::NOTHING,
     run,
 };
 

@@ -22,6 +22,7 @@ pub const CHECK: Check = Check {
     next: "See which Kustomization applied it, and whether its spec.postBuild substitutes that name.\n\
            $ {kubectl} get dragonfly {name} -o yaml --show-managed-fields",
     situations: &[&UNFILLED],
+    needs: Check::NOTHING,
     run,
 };
 

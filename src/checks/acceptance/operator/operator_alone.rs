@@ -14,6 +14,7 @@ pub const CHECK: Check = Check {
     next: "Set two replicas where the operator is installed from: `replicaCount` of its chart (1 by default), or spec.replicas \
            of the Deployment in a bundle.",
     situations: &[&ALONE],
+    needs: Check::NOTHING,
     run,
 };
 

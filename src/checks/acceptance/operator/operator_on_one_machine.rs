@@ -14,6 +14,7 @@ pub const CHECK: Check = Check {
     reads: "the operator's Deployment, spec.nodeName of its pods",
     next: "Spread its pods: `manager.topologySpreadConstraints` of its chart, with topologyKey kubernetes.io/hostname.",
     situations: &[&TOGETHER],
+    needs: Check::NOTHING,
     run,
 };
 

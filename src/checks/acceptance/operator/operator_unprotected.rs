@@ -18,6 +18,7 @@ pub const CHECK: Check = Check {
     next: "Apply one of your own: no version of the operator's chart up to v1.6.1 has a template or a value for it.\n\
            $ {cluster} -n {namespace} create poddisruptionbudget dragonfly-operator --selector=control-plane=controller-manager --min-available=1",
     situations: &[&UNPROTECTED],
+    needs: Check::NOTHING,
     run,
 };
 

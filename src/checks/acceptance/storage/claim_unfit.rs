@@ -17,6 +17,7 @@ pub const CHECK: Check = Check {
     next: "See the claims.\n\
            $ {kubectl} get persistentvolumeclaims -l app={name}",
     situations: &[&UNFIT, &LOST],
+    needs: Check::NOTHING,
     run,
 };
 

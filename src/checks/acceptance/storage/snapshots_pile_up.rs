@@ -14,6 +14,7 @@ pub const CHECK: Check = Check {
     next: "Give the file a fixed name, so that each save replaces the one before: --dbfilename=dump in spec.args of the Dragonfly \
            object. Or delete old files by other means.",
     situations: &[&PILES],
+    needs: Check::NOTHING,
     run,
 };
 
