@@ -67,8 +67,8 @@ fn run(case: &Case<'_>) -> Answer {
     if let Some(first) = stuck.first() {
         let names: Vec<&str> = stuck.iter().map(|node| node.name()).collect();
         let says = match first.view.pod.value.condition(READY) {
-            None => "has no".to_owned(),
-            Some(condition) => format!("says {} of", condition.status),
+            None => "no".to_owned(),
+            Some(condition) => format!("{} in", condition.status),
         };
         let mut finding = case
             .finding(
@@ -76,7 +76,7 @@ fn run(case: &Case<'_>) -> Answer {
                 &STUCK,
                 Severity::Warning,
                 format!(
-                    "{} replicates, and its pod {says} condition {READY}",
+                    "there is {says} condition {READY} of {}, though the engine serves",
                     list(&names)
                 ),
             )
@@ -152,12 +152,12 @@ mod tests {
                 (
                     "not",
                     &with("False"),
-                    "warning healthy: orders-1 replicates, and its pod says False of condition dragonflydb.io/replication-ready",
+                    "warning healthy: there is False in condition dragonflydb.io/replication-ready of orders-1, though the engine serves",
                 ),
                 (
                     "absent",
                     &|f| dragonfly(f, |d| d.readiness_gate = true),
-                    "warning healthy: orders-0, orders-1 and orders-2 replicates, and its pod has no condition dragonflydb.io/replication-ready",
+                    "warning healthy: there is no condition dragonflydb.io/replication-ready of orders-0, orders-1 and orders-2, though the engine serves",
                 ),
             ],
         );

@@ -67,7 +67,7 @@ fn run(case: &Case<'_>) -> Answer {
             &MISSING,
             Severity::Warning,
             format!(
-                "the engine of {} {} {what}",
+                "{} {} {what}",
                 list(&names),
                 crate::checks::words::has(names.len())
             ),
@@ -112,12 +112,12 @@ mod tests {
                 (
                     "none",
                     &with(false, false),
-                    "warning healthy: the engine of orders-0, orders-1 and orders-2 have no probes",
+                    "warning healthy: orders-0, orders-1 and orders-2 have no probes",
                 ),
                 (
                     "one",
                     &with(true, false),
-                    "warning healthy: the engine of orders-0, orders-1 and orders-2 have no readiness probe",
+                    "warning healthy: orders-0, orders-1 and orders-2 have no readiness probe",
                 ),
             ],
         );
