@@ -94,7 +94,11 @@ fn compare(what: &str, ground: &Ground, rounds: usize) {
     for context in ground.contexts() {
         let args = ["apply", "--server-side", "-f", foreign.to_str().unwrap()];
         let output = kubectl(ground, context, &args).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
     }
     ground.report_until("dragonfly-system/dragonfly", "healthy", |report| {
         report["instances"][0]["situation"] == "healthy"
@@ -104,7 +108,15 @@ fn compare(what: &str, ground: &Ground, rounds: usize) {
     for _ in 0..rounds {
         let begun = Instant::now();
         let [infra, apps] = ground.contexts();
-        let output = ground.darner(&["check", "--context", apps, "-o", "json", "--deadline", "60s"]);
+        let output = ground.darner(&[
+            "check",
+            "--context",
+            apps,
+            "-o",
+            "json",
+            "--deadline",
+            "60s",
+        ]);
         ours.push(begun.elapsed().as_secs_f64());
         let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
         assert_eq!(report["complete"], true, "{:#}", report["unanswered"]);
@@ -118,7 +130,8 @@ fn compare(what: &str, ground: &Ground, rounds: usize) {
         };
         for line in INFRA {
             match line.contains("{pod}") {
-                true => (0..3).for_each(|n| run(infra, &line.replace("{pod}", &format!("dragonfly-{n}")))),
+                true => (0..3)
+                    .for_each(|n| run(infra, &line.replace("{pod}", &format!("dragonfly-{n}")))),
                 false => run(infra, line),
             }
         }
