@@ -61,6 +61,7 @@ mod slow_engine;
 mod snapshot_stale;
 mod source_silent;
 mod stale_master;
+mod standing;
 pub mod steps;
 pub mod stored;
 mod stray_replica;
@@ -91,6 +92,7 @@ pub use leader::{Leader, leader};
 pub use operator_down::{CHECK as OPERATOR_DOWN, EXPECTED, NOT_EXPECTED};
 pub use roll::{Entry, checks_of, needs, roll, subjects};
 pub use situation::{Shown, Situation, situations};
+pub use standing::{Kept, REMEMBERED, Standing, Tally};
 pub use steps::Step;
 
 /// Every check. The order is the order of judgement; display is by severity.
