@@ -216,6 +216,12 @@ impl Standing {
                 .flat_map(|(_, subjects)| subjects);
             whole.extend(gone.chain(new).chain(here).chain(elsewhere).cloned());
         }
+        // Time changes answers together: what was not asked a moment ago is asked when another answer falls due.
+        let due = self
+            .asked
+            .iter()
+            .filter(|(_, asked)| asked.first_due.is_some_and(|at| at <= now));
+        whole.extend(due.map(|(subject, _)| subject.clone()));
         for subject in &whole {
             changed |= self.ask(world, subject, limits, now);
         }
@@ -226,13 +232,6 @@ impl Standing {
                 let needing = asked.into_iter().flat_map(|asked| &asked.needs);
                 let needing = needing.filter(|(_, one)| one == want).map(|(at, _)| *at);
                 single.entry(subject.clone()).or_default().extend(needing);
-            }
-        }
-        for (subject, asked) in &self.asked {
-            if asked.first_due.is_some_and(|at| at <= now) {
-                let due = asked.due.iter().filter(|(_, at)| **at <= now);
-                let due = due.map(|(check, _)| *check);
-                single.entry(subject.clone()).or_default().extend(due);
             }
         }
         for (subject, checks) in single {
