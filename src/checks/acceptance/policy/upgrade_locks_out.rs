@@ -271,6 +271,10 @@ mod tests {
             vec![Object::OperatorPod(Arc::new(pod))],
         );
         read(f, Foreign::Service, Ok(vec![]));
+        // As the operator labels them.
+        pods(f, |_, pod| {
+            pod.meta.labels.extend(reach::own_labels("orders"))
+        });
     }
 
     #[test]
