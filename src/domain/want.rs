@@ -96,11 +96,6 @@ impl How {
     pub fn is_whole(self) -> bool {
         matches!(self, How::Whole | How::Many | How::Slow | How::Only(..))
     }
-
-    /// Whether changes are followed while they are wanted.
-    pub fn is_followed(self) -> bool {
-        matches!(self, How::Whole | How::Near | How::Only(..))
-    }
 }
 
 impl Foreign {
@@ -137,6 +132,21 @@ impl Foreign {
         Foreign::VmRule,
         Foreign::VmServiceScrape,
     ];
+
+    /// Whether changes are followed while they are wanted. What hardly ever changes is not: it would be one more right to be
+    /// granted, and one more watch.
+    pub fn is_followed(self) -> bool {
+        let is_steady = matches!(
+            self,
+            Foreign::ClusterRole
+                | Foreign::ClusterRoleBinding
+                | Foreign::Role
+                | Foreign::RoleBinding
+                | Foreign::StorageClass
+        );
+        let how = self.doc().reading;
+        !is_steady && matches!(how, How::Whole | How::Near | How::Only(..))
+    }
 
     /// What there is to know of it.
     pub fn doc(self) -> &'static ForeignDoc {

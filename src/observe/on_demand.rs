@@ -310,7 +310,7 @@ impl Reader {
             }
             query = format!("limit={PAGE}{only}&continue={}", escape(&page.next));
         }
-        let follows = doc.reading.is_followed() && !more && !revision.is_empty();
+        let follows = self.desk.pace.follows && what.is_followed() && !more && !revision.is_empty();
         let from = follows.then(|| Listing {
             path,
             only,

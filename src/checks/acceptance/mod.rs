@@ -21,10 +21,16 @@ mod instance {
     pub(super) mod arguments_fight;
     pub(super) mod budget_unfit;
     pub(super) mod few_replicas;
+    pub(super) mod gate_stuck;
     pub(super) mod image_floating;
+    pub(super) mod killed_for_memory;
+    pub(super) mod labels_managed;
     pub(super) mod limit_missing;
     pub(super) mod limit_tight;
     pub(super) mod one_machine;
+    pub(super) mod one_zone;
+    pub(super) mod probes_missing;
+    pub(super) mod requests_low;
     pub(super) mod security_lax;
     pub(super) mod threads_starved;
     pub(super) mod unfilled;
@@ -33,6 +39,7 @@ mod operator {
     pub(super) mod operator_alone;
     pub(super) mod operator_on_one_machine;
     pub(super) mod operator_unprotected;
+    pub(super) mod rolls_at_once;
 }
 mod policy {
     pub(super) mod admin_port_blocked;
@@ -47,7 +54,13 @@ mod policy {
 }
 mod storage {
     pub(super) mod claim_unfit;
+    pub(super) mod class_unfit;
+    pub(super) mod saved_everywhere;
     pub(super) mod snapshots_pile_up;
+    pub(super) mod volume_short;
+}
+mod tenancy {
+    pub(super) mod shared;
 }
 
 #[cfg(test)]
@@ -69,18 +82,28 @@ pub const ACCEPTANCE: &[&Check] = &[
     &operator::operator_alone::CHECK,
     &operator::operator_on_one_machine::CHECK,
     &operator::operator_unprotected::CHECK,
+    &operator::rolls_at_once::CHECK,
     &instance::few_replicas::CHECK,
     &instance::one_machine::CHECK,
+    &instance::one_zone::CHECK,
     &instance::budget_unfit::CHECK,
     &instance::image_floating::CHECK,
     &instance::limit_missing::CHECK,
     &instance::limit_tight::CHECK,
     &instance::threads_starved::CHECK,
+    &instance::requests_low::CHECK,
+    &instance::killed_for_memory::CHECK,
+    &instance::probes_missing::CHECK,
+    &instance::gate_stuck::CHECK,
+    &instance::labels_managed::CHECK,
     &instance::arguments_fight::CHECK,
     &instance::unfilled::CHECK,
     &instance::security_lax::CHECK,
     &storage::claim_unfit::CHECK,
+    &storage::class_unfit::CHECK,
+    &storage::volume_short::CHECK,
     &storage::snapshots_pile_up::CHECK,
+    &storage::saved_everywhere::CHECK,
     &exposure::selector_too_wide::CHECK,
     &exposure::host_unserved::CHECK,
     &exposure::workload_elsewhere::CHECK,
@@ -95,6 +118,7 @@ pub const ACCEPTANCE: &[&Check] = &[
     &policy::store_blocked::CHECK,
     &policy::upgrade_locks_out::CHECK,
     &policy::mesh_default_ahead::CHECK,
+    &tenancy::shared::CHECK,
 ];
 
 /// What the situations of these checks have in common: no weight in any state.

@@ -37,7 +37,7 @@ pub const CHECK: Check = Check {
 const UNJOINED: Situation = Situation {
     id: "mesh-unjoined",
     word: "no mesh",
-    rule: "a consumer lives in another cluster than its instance, and both have the same cluster-name, or one does not name the other in its Secret cilium-clustermesh, or has no ready clustermesh-apiserver",
+    rule: "a consumer lives in another cluster than its instance, and both have the same cluster-name, or one does not name the other in its Secret cilium-clustermesh, or its clustermesh-apiserver has no ready pod",
     meaning: "The consumer's cluster learns nothing of the instance's backends; what it learned before it keeps, however old.",
     ..ACCEPTED
 };
@@ -123,14 +123,15 @@ fn told(context: &ContextWorld) -> Result<Told, Trouble> {
         .objects
         .iter()
         .find(|one| &*one.meta.name == "clustermesh-apiserver");
-    let ready = server.and_then(|one| one.body.pointer("/status/readyReplicas")?.as_u64());
-    if ready.unwrap_or(0) == 0 {
-        let what = match server {
-            None => "has no Deployment",
-            Some(_) => "has no ready pod of the Deployment",
-        };
+    // A cluster whose Cilium keeps its state in an etcd of its own has no such server.
+    let ready = server.map(|one| {
+        one.body
+            .pointer("/status/readyReplicas")
+            .and_then(Value::as_u64)
+    });
+    if ready.is_some_and(|ready| ready.unwrap_or(0) == 0) {
         return Err(Trouble::Wrong(format!(
-            "{id} {what} {SYSTEM}/clustermesh-apiserver, which tells other clusters of its Services"
+            "{id} has no ready pod of the Deployment {SYSTEM}/clustermesh-apiserver, which tells other clusters of its Services"
         )));
     }
     let certificates = secret("clustermesh-apiserver-server-cert")
