@@ -41,6 +41,7 @@ mod operator_stalled;
 mod out_of_memory;
 pub mod pairs;
 mod pods_missing;
+pub mod reach;
 pub mod reference;
 mod replica_half_way;
 mod replica_syncing;

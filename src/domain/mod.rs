@@ -22,6 +22,7 @@ pub(crate) mod fixture;
 pub mod id;
 pub mod log;
 pub mod object;
+pub mod reach;
 pub mod selector;
 pub mod text;
 pub mod timeline;

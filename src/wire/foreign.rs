@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use super::{meta, read};
+use super::{hosts, meta, read};
 use crate::domain::object::Meta;
 use crate::domain::text;
 use crate::domain::want::{Foreign, ForeignObject, How};
@@ -31,6 +31,9 @@ pub fn foreign(what: Foreign, value: &Value) -> Option<ForeignObject> {
         if let Some(found) = read::at(value, path) {
             put(&mut body, path, plain(found));
         }
+    }
+    if let (Some(told), Value::Object(fields)) = (hosts::of(what, value), &mut body) {
+        fields.extend(told);
     }
     Some(ForeignObject { meta, body })
 }

@@ -16,6 +16,7 @@ mod figure;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod foreign;
+mod hosts;
 mod info;
 mod lease;
 mod lists;

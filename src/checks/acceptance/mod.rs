@@ -11,7 +11,11 @@
 //! [`ACCEPTANCE`].
 
 mod exposure {
+    pub(super) mod consumer_unconnected;
+    pub(super) mod host_unserved;
+    pub(super) mod mesh_unjoined;
     pub(super) mod selector_too_wide;
+    pub(super) mod workload_elsewhere;
 }
 mod instance {
     pub(super) mod arguments_fight;
@@ -37,6 +41,17 @@ mod operator {
     pub(super) mod operator_unprotected;
     pub(super) mod rolls_at_once;
 }
+mod policy {
+    pub(super) mod admin_port_blocked;
+    pub(super) mod consumer_blocked;
+    pub(super) mod consumer_let_in;
+    pub(super) mod database_open;
+    pub(super) mod mesh_default_ahead;
+    pub(super) mod name_lookup_blocked;
+    pub(super) mod scraper_blocked;
+    pub(super) mod store_blocked;
+    pub(super) mod upgrade_locks_out;
+}
 mod storage {
     pub(super) mod claim_unfit;
     pub(super) mod class_unfit;
@@ -51,6 +66,7 @@ mod tenancy {
 #[cfg(test)]
 pub(super) mod fixture;
 mod flags;
+mod passages;
 
 use super::case::is_followed;
 use super::crd_missing::followed;
@@ -89,6 +105,19 @@ pub const ACCEPTANCE: &[&Check] = &[
     &storage::snapshots_pile_up::CHECK,
     &storage::saved_everywhere::CHECK,
     &exposure::selector_too_wide::CHECK,
+    &exposure::host_unserved::CHECK,
+    &exposure::workload_elsewhere::CHECK,
+    &exposure::mesh_unjoined::CHECK,
+    &exposure::consumer_unconnected::CHECK,
+    &policy::consumer_blocked::CHECK,
+    &policy::consumer_let_in::CHECK,
+    &policy::name_lookup_blocked::CHECK,
+    &policy::database_open::CHECK,
+    &policy::admin_port_blocked::CHECK,
+    &policy::scraper_blocked::CHECK,
+    &policy::store_blocked::CHECK,
+    &policy::upgrade_locks_out::CHECK,
+    &policy::mesh_default_ahead::CHECK,
     &tenancy::shared::CHECK,
 ];
 
