@@ -1,9 +1,8 @@
 //! The operator lacks a right that its version needs: see [`crate::checks::rights`].
 
 use crate::checks::acceptance::{ACCEPTED, operators, untold};
-use crate::checks::listed::listed;
 use crate::checks::words::list;
-use crate::checks::{Answer, Area, Case, Check, Severity, Since, Situation, rights};
+use crate::checks::{Answer, Area, Case, Check, Severity, Since, Situation, listed, rights};
 use crate::domain::{Version, Want};
 
 /// The check.
@@ -52,7 +51,7 @@ fn run(case: &Case<'_>) -> Answer {
             return untold(case, &CHECK, sentence);
         };
         for (what, namespace) in rights::kinds(&meta.namespace) {
-            if let Err(why) = listed(case.context, what, namespace) {
+            if let Err(why) = listed::listed(case.context, what, namespace) {
                 return case.unlisted(&CHECK, &case.context.id, what, namespace, why);
             }
         }
