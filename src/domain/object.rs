@@ -499,6 +499,15 @@ pub struct Event {
     pub source: String,
 }
 
+/// Who wrote a field last, by the managed fields of its object.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Writer {
+    /// The manager: `kubectl`, `helm-controller`.
+    pub manager: String,
+    /// When.
+    pub at: Option<Timestamp>,
+}
+
 /// A Deployment.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Deployment {
@@ -514,6 +523,8 @@ pub struct Deployment {
     pub images: Vec<(String, String)>,
     /// Arguments of the container `manager`.
     pub args: Vec<String>,
+    /// Who wrote `spec.replicas` last.
+    pub scaled_by: Option<Writer>,
     /// `serviceAccountName` of its pods.
     pub service_account: Option<String>,
     /// Conditions.
