@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::read;
-use crate::domain::object::{Crd, Dragonfly, Meta, Snapshot, Unfilled};
+use crate::domain::object::{Crd, Dragonfly, Meta, SecretPurpose, SecretUse, Snapshot, Unfilled};
 
 /// Top-level fields of `spec` in any CRD from operator v1.1 to v1.6, sorted.
 pub(super) const KNOWN_FIELDS: &[&str] = &[
@@ -58,6 +58,7 @@ pub fn dragonfly(meta: Meta, value: &Value) -> Dragonfly {
         snapshot: snapshot(value),
         password_secret: password_secret(value),
         tls: read::line(value, &["spec", "tlsSecretRef", "name"]).is_some(),
+        secrets: secrets(value),
         memory_limit: read::bytes(value, &["spec", "resources", "limits", "memory"]),
         tiering_size: read::bytes(
             value,
@@ -177,6 +178,48 @@ fn password_secret(value: &Value) -> Option<(String, String)> {
         read::line(secret, &["name"])?,
         read::line_or_empty(secret, &["key"]),
     ))
+}
+
+/// Every Secret that the fields of `spec` name. A variable that is optional is left out: a pod starts without it.
+fn secrets(value: &Value) -> Vec<SecretUse> {
+    let mut all: Vec<SecretUse> = Vec::new();
+    let mut add = |purpose, at: Option<&Value>, keys: &[&str]| {
+        let named = at.and_then(|at| Some((at, read::line(at, &["name"])?)));
+        let Some((at, name)) = named else { return };
+        let keys = match read::line(at, &["key"]) {
+            Some(key) => vec![key],
+            None => keys.iter().map(|key| (*key).to_owned()).collect(),
+        };
+        all.push(SecretUse {
+            purpose,
+            name,
+            keys,
+        });
+    };
+    let spec = |path: &[&str]| read::at(read::at(value, &["spec"])?, path);
+    add(
+        SecretPurpose::Password,
+        spec(&["authentication", "passwordFromSecret"]),
+        &[],
+    );
+    add(
+        SecretPurpose::Certificate,
+        spec(&["tlsSecretRef"]),
+        &["tls.crt", "tls.key"],
+    );
+    add(
+        SecretPurpose::ClientAuthority,
+        spec(&["authentication", "clientCaCertSecret"]),
+        &["ca.crt"],
+    );
+    add(SecretPurpose::Acl, spec(&["aclFromSecret"]), &[]);
+    for variable in read::list(value, &["spec", "env"]) {
+        let from = read::at(variable, &["valueFrom", "secretKeyRef"]);
+        let from = from.filter(|from| read::flag(from, &["optional"]) != Some(true));
+        let name = read::line_or_empty(variable, &["name"]);
+        add(SecretPurpose::Variable(name), from, &[]);
+    }
+    all
 }
 
 /// Decodes the CRD.

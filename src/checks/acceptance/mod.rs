@@ -36,10 +36,14 @@ mod instance {
     pub(super) mod unfilled;
 }
 mod operator {
+    pub(super) mod crd_of_another_version;
     pub(super) mod operator_alone;
+    pub(super) mod operator_in_one_zone;
     pub(super) mod operator_on_one_machine;
+    pub(super) mod operator_rights_missing;
     pub(super) mod operator_unprotected;
     pub(super) mod rolls_at_once;
+    pub(super) mod versions_unfit;
 }
 mod policy {
     pub(super) mod admin_port_blocked;
@@ -81,8 +85,12 @@ use crate::domain::{Access, Kind};
 pub const ACCEPTANCE: &[&Check] = &[
     &operator::operator_alone::CHECK,
     &operator::operator_on_one_machine::CHECK,
+    &operator::operator_in_one_zone::CHECK,
     &operator::operator_unprotected::CHECK,
     &operator::rolls_at_once::CHECK,
+    &operator::operator_rights_missing::CHECK,
+    &operator::crd_of_another_version::CHECK,
+    &operator::versions_unfit::CHECK,
     &instance::few_replicas::CHECK,
     &instance::one_machine::CHECK,
     &instance::one_zone::CHECK,
