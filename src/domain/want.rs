@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use super::fact::Scope;
 use super::id::ContextId;
+use super::monitoring::{Query, Told};
 use super::object::Meta;
 
 /// Kinds that are listed while somebody needs them rather than followed at all times. Their objects are kept as trimmed JSON,
@@ -32,6 +33,7 @@ pub enum Foreign {
     HelmRelease,
     HelmRepository,
     Kustomization,
+    MetricsService,
     Namespace,
     NetworkPolicy,
     Node,
@@ -80,7 +82,7 @@ pub enum How {
     /// The same, namespace by namespace: of these a cluster has many that nobody asks about.
     Near,
     /// There are many of them, so they are read page by page rather than from the server's cache, are not followed, and of
-    /// their metadata only what names them and their owner is kept.
+    /// their metadata mostly only what names them and their owner is kept.
     Many,
     /// Only the one object of that namespace and name.
     Only(&'static str, &'static str),
@@ -117,6 +119,7 @@ impl Foreign {
         Foreign::HelmRelease,
         Foreign::HelmRepository,
         Foreign::Kustomization,
+        Foreign::MetricsService,
         Foreign::Namespace,
         Foreign::NetworkPolicy,
         Foreign::Node,
@@ -174,6 +177,8 @@ pub enum Want {
     },
     /// A container's log, followed.
     Log(LogId),
+    /// An answer of a metrics store, through the API server's proxy to its Service.
+    Metrics(Query),
 }
 
 impl Want {
@@ -182,6 +187,7 @@ impl Want {
         match self {
             Want::Objects { context, .. } | Want::Volumes { context, .. } => context,
             Want::Log(log) => &log.context,
+            Want::Metrics(query) => &query.store.context,
         }
     }
 }
@@ -207,6 +213,7 @@ impl Want {
                 "the log of {}/{} in {}",
                 log.namespace, log.pod, log.context
             ),
+            Want::Metrics(query) => query.words(),
         }
     }
 }
@@ -238,6 +245,8 @@ pub enum Fetched {
     Volumes(Vec<VolumeUse>),
     /// The log is open; its lines come by themselves.
     Log,
+    /// What a metrics store answered.
+    Metrics(Told),
 }
 
 /// How full a pod's volume is.
