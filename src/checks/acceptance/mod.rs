@@ -25,6 +25,25 @@ mod instance {
     pub(super) mod threads_starved;
     pub(super) mod unfilled;
 }
+mod observability {
+    mod cover;
+    mod families;
+    mod manifests;
+    pub(super) mod operator_unscraped;
+    pub(super) mod operator_unwatched;
+    mod promql;
+    mod purpose;
+    mod rules;
+    pub(super) mod rules_dead;
+    pub(super) mod rules_missing;
+    pub(super) mod runbook_missing;
+    pub(super) mod scraped_wrongly;
+    mod scrapes;
+    pub(super) mod series_missing;
+    mod stores;
+
+    pub use manifests::PROMETHEUS_RULE;
+}
 mod operator {
     pub(super) mod operator_alone;
     pub(super) mod operator_on_one_machine;
@@ -38,6 +57,8 @@ mod storage {
 #[cfg(test)]
 pub(super) mod fixture;
 mod flags;
+
+pub use observability::PROMETHEUS_RULE;
 
 use super::case::is_followed;
 use super::crd_missing::followed;
@@ -66,6 +87,13 @@ pub const ACCEPTANCE: &[&Check] = &[
     &storage::claim_unfit::CHECK,
     &storage::snapshots_pile_up::CHECK,
     &exposure::selector_too_wide::CHECK,
+    &observability::scraped_wrongly::CHECK,
+    &observability::series_missing::CHECK,
+    &observability::rules_missing::CHECK,
+    &observability::rules_dead::CHECK,
+    &observability::runbook_missing::CHECK,
+    &observability::operator_unscraped::CHECK,
+    &observability::operator_unwatched::CHECK,
 ];
 
 /// What the situations of these checks have in common: no weight in any state.
