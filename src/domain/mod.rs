@@ -21,6 +21,7 @@ pub mod figures;
 pub(crate) mod fixture;
 pub mod id;
 pub mod log;
+pub mod monitoring;
 pub mod object;
 pub mod reach;
 pub mod selector;

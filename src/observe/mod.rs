@@ -19,6 +19,7 @@ mod lines;
 mod on_demand;
 mod page;
 mod probe;
+mod query;
 mod roster;
 mod standing;
 mod watch;

@@ -35,6 +35,25 @@ mod instance {
     pub(super) mod threads_starved;
     pub(super) mod unfilled;
 }
+mod observability {
+    mod cover;
+    mod families;
+    mod manifests;
+    pub(super) mod operator_unscraped;
+    pub(super) mod operator_unwatched;
+    mod promql;
+    mod purpose;
+    mod rules;
+    pub(super) mod rules_dead;
+    pub(super) mod rules_missing;
+    pub(super) mod runbook_missing;
+    pub(super) mod scraped_wrongly;
+    mod scrapes;
+    pub(super) mod series_missing;
+    mod stores;
+
+    pub use manifests::PROMETHEUS_RULE;
+}
 mod operator {
     pub(super) mod crd_of_another_version;
     pub(super) mod operator_alone;
@@ -71,6 +90,8 @@ mod tenancy {
 pub(super) mod fixture;
 mod flags;
 mod passages;
+
+pub use observability::PROMETHEUS_RULE;
 
 use super::case::is_followed;
 use super::crd_missing::followed;
@@ -127,6 +148,13 @@ pub const ACCEPTANCE: &[&Check] = &[
     &policy::upgrade_locks_out::CHECK,
     &policy::mesh_default_ahead::CHECK,
     &tenancy::shared::CHECK,
+    &observability::scraped_wrongly::CHECK,
+    &observability::series_missing::CHECK,
+    &observability::rules_missing::CHECK,
+    &observability::rules_dead::CHECK,
+    &observability::runbook_missing::CHECK,
+    &observability::operator_unscraped::CHECK,
+    &observability::operator_unwatched::CHECK,
 ];
 
 /// What the situations of these checks have in common: no weight in any state.
