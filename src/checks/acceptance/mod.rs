@@ -13,6 +13,13 @@
 mod exposure {
     pub(super) mod selector_too_wide;
 }
+mod gitops {
+    pub(super) mod crds_policy_idle;
+    pub(super) mod drift_unwatched;
+    pub(super) mod flux_not_ready;
+    pub(super) mod flux_suspended;
+    pub(super) mod release_gives_up;
+}
 mod instance {
     pub(super) mod arguments_fight;
     pub(super) mod budget_unfit;
@@ -39,6 +46,7 @@ mod storage {
     pub(super) mod snapshots_pile_up;
 }
 
+mod delivery;
 #[cfg(test)]
 pub(super) mod fixture;
 mod flags;
@@ -61,6 +69,11 @@ pub const ACCEPTANCE: &[&Check] = &[
     &operator::operator_rights_missing::CHECK,
     &operator::crd_of_another_version::CHECK,
     &operator::versions_unfit::CHECK,
+    &gitops::flux_not_ready::CHECK,
+    &gitops::flux_suspended::CHECK,
+    &gitops::release_gives_up::CHECK,
+    &gitops::drift_unwatched::CHECK,
+    &gitops::crds_policy_idle::CHECK,
     &instance::few_replicas::CHECK,
     &instance::one_machine::CHECK,
     &instance::budget_unfit::CHECK,
