@@ -41,6 +41,12 @@ mod operator {
     pub(super) mod operator_unprotected;
     pub(super) mod versions_unfit;
 }
+mod secrets {
+    pub(super) mod certificate_ending;
+    pub(super) mod external_secret_late;
+    pub(super) mod secret_missing;
+    pub(super) mod secret_newer_than_pods;
+}
 mod storage {
     pub(super) mod claim_unfit;
     pub(super) mod snapshots_pile_up;
@@ -87,6 +93,10 @@ pub const ACCEPTANCE: &[&Check] = &[
     &storage::claim_unfit::CHECK,
     &storage::snapshots_pile_up::CHECK,
     &exposure::selector_too_wide::CHECK,
+    &secrets::secret_missing::CHECK,
+    &secrets::secret_newer_than_pods::CHECK,
+    &secrets::external_secret_late::CHECK,
+    &secrets::certificate_ending::CHECK,
 ];
 
 /// What the situations of these checks have in common: no weight in any state.
