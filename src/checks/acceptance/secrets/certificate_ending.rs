@@ -115,13 +115,14 @@ fn run(case: &Case<'_>) -> Answer {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
     use std::time::Duration;
 
     use super::*;
     use crate::checks::acceptance::fixture::*;
     use crate::domain::data_port::{Certificate, DataPort, Found, Stage};
-    use crate::domain::engine::Probe;
-    use crate::domain::fixture::{Fixture, ago, now};
+    use crate::domain::fixture::{Fixture, ago, infra, now};
+    use crate::domain::{Fact, NodeId};
 
     /// Certificates that end in so many days each, shown by the first nodes.
     fn with(days: &'static [i64]) -> impl Fn(&mut Fixture) {
@@ -139,7 +140,13 @@ mod tests {
                     }),
                     logged_in: true,
                 };
-                f.answers(&format!("orders-{ordinal}"), Probe::DataPort(tried), ago(5));
+                let pod = format!("orders-{ordinal}");
+                let fact = Fact::Knocked {
+                    node: NodeId::new(infra(), "shop", &pod),
+                    uid: Arc::from(format!("uid-{pod}").as_str()),
+                    tried: Box::new(tried),
+                };
+                f.tell(fact, ago(5));
             }
         }
     }
