@@ -14,7 +14,7 @@ mod world;
 use std::hint::black_box;
 use std::time::Instant;
 
-use darner::checks::{self, Board, Limits, State, Subject};
+use darner::checks::{self, Board, Limits, Standing, State, Subject};
 use darner::domain::{InstanceId, Touched};
 use darner::msg::Msg;
 use world::*;
@@ -147,7 +147,38 @@ fn judging(story: &Story, infra: &[Db], measured: &Measure) {
             },
         );
     }
+    answers(story, infra, measured);
     measured("the attention list", 100, &mut || {
         black_box(board.attention(world).len());
     });
+}
+
+/// Every answer of every check kept, at the 200 instances that the budget speaks of: a context of 200, and one of none.
+fn answers(story: &Story, infra: &[Db], measured: &Measure) {
+    let mut small = Story::new(200, 60);
+    let few = &infra[..200];
+    fleet(&mut small, few, &[]);
+    small.after(10);
+    let (world, limits, now) = (small.state.world(), Limits::default(), small.now);
+    assert!(story.state.world().instances().count() > 200);
+    assert_eq!(world.instances().count(), 200);
+    measured("every check of 200 instances asked", 20, &mut || {
+        let mut standing = Standing::default();
+        standing.begin(world, &limits, now);
+        black_box(standing.answers().count());
+    });
+    let mut standing = Standing::default();
+    standing.begin(world, &limits, now);
+    let touched = Touched {
+        instances: [few[7].id()].into(),
+        news: true,
+        ..Touched::default()
+    };
+    measured(
+        "the answers, one of 200 instances touched",
+        300,
+        &mut || {
+            black_box(standing.update(world, &touched, &limits, now));
+        },
+    );
 }

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::checks::Board;
+use crate::checks::{Board, Standing};
 use crate::domain::World;
 
 /// The world as it was when the picture was frozen. Objects are shared with the living world, so a copy costs
@@ -11,5 +11,6 @@ use crate::domain::World;
 pub(super) struct Picture {
     pub world: World,
     pub board: Board,
+    pub standing: Standing,
     pub at: Timestamp,
 }

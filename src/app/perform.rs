@@ -113,6 +113,7 @@ pub(super) fn perform(
         | Command::Pane(_)
         | Command::Explain
         | Command::Copy(_)
+        | Command::CopyManifest
         | Command::Jump(_) => ask_screen(state, command, now, effects),
     }
 }
@@ -347,6 +348,7 @@ fn freeze(state: &mut State, now: Timestamp) {
         None => Some(Box::new(Picture {
             world: state.world.clone(),
             board: state.board.clone(),
+            standing: state.standing.clone(),
             at: now,
         })),
     };

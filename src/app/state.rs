@@ -11,7 +11,7 @@ use super::freeze::Picture;
 use super::history::History;
 use super::notices::Notices;
 use super::over::Over;
-use crate::checks::{self, Board, EXPECTED, Limits, NOT_EXPECTED, Severity, Subject};
+use crate::checks::{self, Board, EXPECTED, Limits, NOT_EXPECTED, Severity, Standing, Subject};
 use crate::domain::{ContextId, InstanceId, Want, World};
 use crate::screens::{self, Clock, Filter, Fresh, Screen, See};
 use crate::settings::{GlyphSet, KeyPress, Keymap, Settings, Theme};
@@ -25,6 +25,8 @@ pub(super) const HINT_AFTER: SignedDuration = SignedDuration::from_millis(300);
 pub struct State {
     pub(super) world: World,
     pub(super) board: Board,
+    /// Every answer of every check, from the moment a screen that shows them is first opened.
+    pub(super) standing: Standing,
     pub(super) settings: Settings,
     pub(super) limits: Limits,
     pub(super) theme: Theme,
@@ -50,8 +52,12 @@ pub struct State {
     pub(super) kubeconfig: Option<PathBuf>,
     /// What the machine room was last told to look at closely.
     pub(super) watched: Option<InstanceId>,
-    /// What it was last told to read on demand.
+    /// What the screen that is shown wanted to be read on demand when it was last looked at.
     pub(super) wanted: BTreeSet<Want>,
+    /// Everything that it was last told to read on demand.
+    pub(super) sent: BTreeSet<Want>,
+    /// What the standing answers needed then, by [`Standing::revision`].
+    pub(super) needed: u64,
     /// What the window was last named.
     pub(super) titled: String,
     pub(super) dirty: bool,
@@ -120,6 +126,7 @@ impl State {
         Self {
             world: World::default(),
             board: Board::default(),
+            standing: Standing::default(),
             limits: limits_of(&settings),
             theme,
             keymap,
@@ -138,6 +145,8 @@ impl State {
             kubeconfig: None,
             watched: None,
             wanted: BTreeSet::new(),
+            needed: 0,
+            sent: BTreeSet::new(),
             titled: String::new(),
             dirty: true,
             bar_is_old: false,
@@ -197,6 +206,7 @@ impl State {
             self.figures_due,
             hint.map(|p| p.since + HINT_AFTER),
             self.board.next_due(),
+            self.standing.next_due(),
             self.notices.next_change(),
             self.asking.as_ref().map(Asking::until),
         ]
@@ -243,13 +253,14 @@ impl State {
 
     /// What the screen may look at.
     pub(super) fn see<'a>(&'a self, desk: &'a Desk, now: Timestamp) -> See<'a> {
-        let (world, board, now) = match &self.frozen {
-            Some(picture) => (&picture.world, &picture.board, picture.at),
-            None => (&self.world, &self.board, now),
+        let (world, board, standing, now) = match &self.frozen {
+            Some(p) => (&p.world, &p.board, &p.standing, p.at),
+            None => (&self.world, &self.board, &self.standing, now),
         };
         See {
             world,
             board,
+            standing,
             settings: &self.settings,
             limits: &self.limits,
             look: self.look(),

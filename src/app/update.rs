@@ -73,7 +73,8 @@ fn tick(state: &mut State, now: Timestamp) {
         state.dirty = true;
     }
     asking::look(state, now);
-    if state.board.next_due().is_some_and(|at| at <= now) {
+    let due = [state.board.next_due(), state.standing.next_due()];
+    if due.into_iter().flatten().any(|at| at <= now) {
         judge(state, Touched::default(), now);
     }
     let outdated = state.clock.next().is_some_and(|at| at <= now);
@@ -109,12 +110,15 @@ fn judge(state: &mut State, touched: Touched, now: Timestamp) {
         state.news |= findings != state.findings;
         state.findings = findings;
     }
+    let answered = state
+        .standing
+        .update(&state.world, &touched, &state.limits, now);
     state.news |= touched.news;
     // Every screen hears of it; those that are not shown look when they are opened.
     state.bar_is_old |= judged || !touched.links.is_empty() || !touched.operators.is_empty();
     state.bar_is_old |= touched.shown;
     for desk in &mut state.desks {
-        desk.fresh.hear(&touched, judged);
+        desk.fresh.hear(&touched, judged || answered);
     }
 }
 
@@ -136,6 +140,7 @@ fn settle(state: &mut State, now: Timestamp, effects: &mut Vec<Effect>) {
     // A frame that is drawn anyway shows everything as it is now.
     let at_once = std::mem::take(&mut state.news) || state.dirty || due;
     let frozen = state.frozen.is_some();
+    keep_answers(state, now);
     if let Some(desk) = state.desk_mut()
         && !desk.fresh.is_empty()
         && (!frozen || desk.fresh.everything || desk.fresh.sieved)
@@ -165,12 +170,36 @@ fn settle(state: &mut State, now: Timestamp, effects: &mut Vec<Effect>) {
         state.watched.clone_from(&about);
         effects.push(Effect::Watch(about));
     }
-    let wants = state
+    let mut wants = state
         .with_screen(now, |screen, see| screen.wants(see))
         .unwrap_or_default();
-    if wants != state.wanted {
+    let revision = state.standing.revision();
+    if wants != state.wanted || revision != state.needed {
+        state.needed = revision;
         state.wanted.clone_from(&wants);
-        effects.push(Effect::Want(wants));
+        // Once begun, for the rest of the session: what flaps is followed though another screen is shown.
+        wants.extend(state.standing.needs(&state.world));
+        if wants != state.sent {
+            state.sent.clone_from(&wants);
+            effects.push(Effect::Want(wants));
+        }
+    }
+}
+
+/// Begins to keep the answers of all checks when a screen is shown that shows them. Nothing of it costs anything before.
+fn keep_answers(state: &mut State, now: Timestamp) {
+    let judges = state.desk().is_some_and(|desk| desk.screen.judges());
+    if !judges || state.standing.is_kept() {
+        return;
+    }
+    state.standing.begin(&state.world, &state.limits, now);
+    if let Some(picture) = &mut state.frozen {
+        picture
+            .standing
+            .begin(&picture.world, &state.limits, picture.at);
+    }
+    if let Some(desk) = state.desk_mut() {
+        desk.fresh.judged = true;
     }
 }
 

@@ -7,7 +7,8 @@ use jiff::Timestamp;
 
 use super::board::by_our_clock;
 use super::{
-    ACCEPTANCE, ALL, Case, Check, Finding, Limits, State, Subject, Verdict, context_unreachable,
+    ACCEPTANCE, ALL, Answer, Case, Check, Finding, Limits, State, Subject, Verdict,
+    context_unreachable,
 };
 use crate::domain::{ContextId, Want, World};
 
@@ -35,7 +36,7 @@ pub fn roll(world: &World, limits: &Limits, now: Timestamp) -> Vec<Entry> {
             roll.push(Entry {
                 check,
                 subject: subject.clone(),
-                verdict: ask(&case, check),
+                verdict: ask(&case, check).verdict,
             });
         }
     }
@@ -85,29 +86,24 @@ pub fn subjects(world: &World, limits: &Limits) -> Vec<Subject> {
     subjects
 }
 
-pub(super) fn ask(case: &Case<'_>, check: &'static Check) -> Verdict {
+/// Asks one check. While a cluster is not reached, what was seen of it is no answer.
+pub(super) fn ask(case: &Case<'_>, check: &'static Check) -> Answer {
     let is_way = check.id == context_unreachable::CHECK.id;
-    let verdict = match (check.run)(case).verdict {
-        Verdict::Finding(mut finding) => {
-            finding.since = by_our_clock(case, finding.since);
-            Verdict::Finding(finding)
-        }
-        Verdict::Unknown(mut finding) => {
-            finding.since = by_our_clock(case, finding.since);
-            Verdict::Unknown(finding)
-        }
-        clear => clear,
-    };
-    if case.context.is_live() || is_way || verdict == Verdict::NotApplicable {
-        return verdict;
+    let mut answer = (check.run)(case);
+    if let Verdict::Finding(finding) | Verdict::Unknown(finding) = &mut answer.verdict {
+        finding.since = by_our_clock(case, finding.since);
+    }
+    if case.context.is_live() || is_way || answer.verdict == Verdict::NotApplicable {
+        return answer;
     }
     match (context_unreachable::CHECK.run)(case).verdict {
         Verdict::Finding(why) | Verdict::Unknown(why) => Verdict::Unknown(Finding {
             check: check.id,
             state: State::Unknown,
             ..why
-        }),
-        Verdict::Pass | Verdict::NotApplicable => verdict,
+        })
+        .into(),
+        Verdict::Pass | Verdict::NotApplicable => answer,
     }
 }
 

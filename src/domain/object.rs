@@ -108,6 +108,11 @@ pub struct Dragonfly {
     pub tiering_size: Option<u64>,
     /// `spec.networkPolicyEnabled`; absent means the operator's default (true from v1.5.0).
     pub network_policy: Option<bool>,
+    /// `spec.enableReplicationReadinessGate` (operator v1.5.0 and later).
+    pub readiness_gate: bool,
+    /// Labels of `spec` that the operator manages itself, each as `PLACE KEY`: from v1.6.0 an object with one of them is not
+    /// reconciled at all, and the log alone says so.
+    pub managed_labels: Vec<String>,
     /// Top-level `spec` fields that none of operator v1.1 to v1.6 has.
     pub unknown_fields: Vec<String>,
     /// Places of `spec` in which a `${NAME}` stands as it was written, so that nobody has put its value there.
@@ -293,8 +298,25 @@ pub struct Container {
     pub args: Vec<String>,
     /// `resources.limits.memory`, bytes.
     pub memory_limit: Option<u64>,
+    /// `resources.requests.memory`, bytes. The API server puts the limit there where a limit alone is given.
+    pub memory_request: Option<u64>,
+    /// `resources.limits.cpu`, thousandths of a core.
+    pub cpu_limit: Option<u64>,
+    /// Which probes it has.
+    pub probes: Probes,
     /// What it may do, by its own `securityContext` and its pod's.
     pub security: Security,
+}
+
+/// Which probes a container has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Probes {
+    /// `livenessProbe`.
+    pub liveness: bool,
+    /// `readinessProbe`.
+    pub readiness: bool,
+    /// `startupProbe`; the operator's own pods have none before custom probes (v1.6.0 and later).
+    pub startup: bool,
 }
 
 /// What a container may do: its own `securityContext`, and the pod's where that says nothing.

@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use super::fact::Scope;
 use super::id::ContextId;
+use super::monitoring::{Query, Told};
 use super::object::Meta;
 
 /// Kinds that are listed while somebody needs them rather than followed at all times. Their objects are kept as trimmed JSON,
@@ -33,6 +34,7 @@ pub enum Foreign {
     HelmRelease,
     HelmRepository,
     Kustomization,
+    MetricsService,
     Namespace,
     NetworkPolicy,
     Node,
@@ -81,7 +83,7 @@ pub enum How {
     /// The same, namespace by namespace: of these a cluster has many that nobody asks about.
     Near,
     /// There are many of them, so they are read page by page rather than from the server's cache, are not followed, and of
-    /// their metadata only what names them and their owner is kept.
+    /// their metadata mostly only what names them and their owner is kept.
     Many,
     /// Only the one object of that namespace and name.
     Only(&'static str, &'static str),
@@ -96,11 +98,6 @@ impl How {
     /// Whether all of a cluster are read at once.
     pub fn is_whole(self) -> bool {
         matches!(self, How::Whole | How::Many | How::Slow | How::Only(..))
-    }
-
-    /// Whether changes are followed while they are wanted.
-    pub fn is_followed(self) -> bool {
-        matches!(self, How::Whole | How::Near | How::Only(..))
     }
 }
 
@@ -119,6 +116,7 @@ impl Foreign {
         Foreign::HelmRelease,
         Foreign::HelmRepository,
         Foreign::Kustomization,
+        Foreign::MetricsService,
         Foreign::Namespace,
         Foreign::NetworkPolicy,
         Foreign::Node,
@@ -139,6 +137,21 @@ impl Foreign {
         Foreign::VmRule,
         Foreign::VmServiceScrape,
     ];
+
+    /// Whether changes are followed while they are wanted. What hardly ever changes is not: it would be one more right to be
+    /// granted, and one more watch.
+    pub fn is_followed(self) -> bool {
+        let is_steady = matches!(
+            self,
+            Foreign::ClusterRole
+                | Foreign::ClusterRoleBinding
+                | Foreign::Role
+                | Foreign::RoleBinding
+                | Foreign::StorageClass
+        );
+        let how = self.doc().reading;
+        !is_steady && matches!(how, How::Whole | How::Near | How::Only(..))
+    }
 
     /// What there is to know of it.
     pub fn doc(self) -> &'static ForeignDoc {
@@ -176,6 +189,8 @@ pub enum Want {
     },
     /// A container's log, followed.
     Log(LogId),
+    /// An answer of a metrics store, through the API server's proxy to its Service.
+    Metrics(Query),
 }
 
 impl Want {
@@ -184,6 +199,7 @@ impl Want {
         match self {
             Want::Objects { context, .. } | Want::Volumes { context, .. } => context,
             Want::Log(log) => &log.context,
+            Want::Metrics(query) => &query.store.context,
         }
     }
 }
@@ -209,6 +225,7 @@ impl Want {
                 "the log of {}/{} in {}",
                 log.namespace, log.pod, log.context
             ),
+            Want::Metrics(query) => query.words(),
         }
     }
 }
@@ -240,6 +257,8 @@ pub enum Fetched {
     Volumes(Vec<VolumeUse>),
     /// The log is open; its lines come by themselves.
     Log,
+    /// What a metrics store answered.
+    Metrics(Told),
 }
 
 /// How full a pod's volume is.

@@ -340,7 +340,12 @@ impl World {
                 touched.shown |= !lines.is_empty();
                 context.on_demand.logged(log, lines, at);
             }
-            Fact::Dropped { want } => touched.shown |= context.on_demand.drop(&want),
+            Fact::Dropped { want } => {
+                if context.on_demand.drop(&want) {
+                    touched.shown = true;
+                    touched.wants.insert(want);
+                }
+            }
             Fact::Tried {
                 node,
                 uid,

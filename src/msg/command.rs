@@ -52,6 +52,8 @@ pub enum Command {
     Explain,
     /// Copy something about the selection.
     Copy(Copied),
+    /// Copy the manifest that mends the selected finding.
+    CopyManifest,
     /// Copy the command of that number from the explanation that is open.
     CopyStep(Arc<str>),
     /// Jump to a related thing.
@@ -327,6 +329,11 @@ pub const COMMANDS: &[CommandDoc] = &[
         "copy evidence",
         Command::Copy(Copied::Evidence),
         "copy the findings about the selection with their evidence",
+    ),
+    doc(
+        "copy manifest",
+        Command::CopyManifest,
+        "copy the manifest that mends the selected finding",
     ),
     doc(
         "jump master",

@@ -69,6 +69,12 @@ pub trait Screen: std::fmt::Debug {
         BTreeSet::new()
     }
 
+    /// Whether it shows the answers of all checks ([`See::standing`]). From the moment such a screen is first shown they are
+    /// kept, and what they need is read, for the rest of the session.
+    fn judges(&self) -> bool {
+        false
+    }
+
     /// Turns to another instance; screens that are not about one ignore it.
     fn turn_to(&mut self, _instance: &InstanceId) {}
 

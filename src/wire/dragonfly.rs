@@ -72,6 +72,9 @@ pub fn dragonfly(meta: Meta, value: &Value) -> Dragonfly {
             ],
         ),
         network_policy: read::flag(value, &["spec", "networkPolicyEnabled"]),
+        readiness_gate: read::flag(value, &["spec", "enableReplicationReadinessGate"])
+            .unwrap_or(false),
+        managed_labels: managed_labels(value),
         unknown_fields: field_names(value, &["spec"])
             .into_iter()
             .filter(|field| KNOWN_FIELDS.binary_search(&field.as_str()).is_err())
@@ -79,6 +82,35 @@ pub fn dragonfly(meta: Meta, value: &Value) -> Dragonfly {
         unfilled: unfilled(value),
         meta,
     }
+}
+
+/// Labels that the operator manages, in the places of `spec` where labels may be given (v1.6.0 and later refuse them).
+fn managed_labels(value: &Value) -> Vec<String> {
+    const MANAGED: &[&str] = &[
+        "app",
+        "app.kubernetes.io/name",
+        "app.kubernetes.io/instance",
+        "app.kubernetes.io/component",
+        "app.kubernetes.io/version",
+        "app.kubernetes.io/part-of",
+        "app.kubernetes.io/managed-by",
+    ];
+    let places: &[&[&str]] = &[
+        &["labels"],
+        &["podMetadata", "labels"],
+        &["ownedObjectsMetadata", "labels"],
+        &["serviceSpec", "labels"],
+    ];
+    let mut found = Vec::new();
+    for place in places {
+        let path: Vec<&str> = std::iter::once("spec")
+            .chain(place.iter().copied())
+            .collect();
+        let labels = read::map(value, &path);
+        let managed = MANAGED.iter().filter(|label| labels.contains_key(**label));
+        found.extend(managed.map(|label| format!("{} {label}", path.join("."))));
+    }
+    found
 }
 
 /// Places of `spec` where a `${NAME}` was left. What containers beside the engine's run may be a shell's, whose own

@@ -5,16 +5,23 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use super::{meta, read};
+use super::{hosts, meta, monitoring, read};
 use crate::domain::object::Meta;
 use crate::domain::text;
 use crate::domain::want::{Foreign, ForeignObject, How};
 
-/// Decodes an object of such a kind; `None` when it does not even say what it is called.
+/// Decodes an object of such a kind; `None` when it does not even say what it is called, or is not what is asked about.
 pub fn foreign(what: Foreign, value: &Value) -> Option<ForeignObject> {
     let mut meta = meta::of(value)?;
+    if what == Foreign::MetricsService && !monitoring::serves_metrics(value) {
+        return None;
+    }
+    if matches!(what, Foreign::PrometheusRule | Foreign::VmRule) {
+        let body = monitoring::rule_object(value);
+        return Some(ForeignObject { meta, body });
+    }
     let how = what.doc().reading;
-    if how == How::Many {
+    if how == How::Many && what != Foreign::MetricsService {
         meta = Meta {
             namespace: meta.namespace,
             name: meta.name,
@@ -31,6 +38,9 @@ pub fn foreign(what: Foreign, value: &Value) -> Option<ForeignObject> {
         if let Some(found) = read::at(value, path) {
             put(&mut body, path, plain(found));
         }
+    }
+    if let (Some(told), Value::Object(fields)) = (hosts::of(what, value), &mut body) {
+        fields.extend(told);
     }
     for (key, path) in derived(what) {
         if let Some(written) = last_writer(value, path) {

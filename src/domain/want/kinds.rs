@@ -182,6 +182,20 @@ pub(super) fn doc(what: Foreign) -> &'static ForeignDoc {
             ],
             reading: How::Whole,
         },
+        // Only those whose names or labels say that they serve metrics are kept: see `wire::foreign`.
+        Foreign::MetricsService => &ForeignDoc {
+            group: "",
+            versions: &["v1"],
+            resource: "services",
+            namespaced: true,
+            words: "Services of metrics stores",
+            kept: &[
+                &["spec", "selector"],
+                &["spec", "clusterIP"],
+                &["spec", "ports"],
+            ],
+            reading: How::Many,
+        },
         Foreign::Namespace => &ForeignDoc {
             group: "",
             versions: &["v1"],

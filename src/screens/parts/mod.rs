@@ -1,5 +1,6 @@
 //! What screens are built of: the glass they look through, the filter, and words for states.
 
+pub mod answers;
 pub mod changes;
 mod filter;
 mod list;

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use jiff::Timestamp;
 
 use super::Filter;
-use crate::checks::{Board, Limits, Since};
+use crate::checks::{Board, Limits, Since, Standing};
 use crate::domain::world::ContextWorld;
 use crate::domain::{World, text};
 use crate::settings::{Glyph, Settings};
@@ -18,6 +18,8 @@ pub struct See<'a> {
     pub world: &'a World,
     /// All judgements.
     pub board: &'a Board,
+    /// Every answer of every check, while a screen that shows them was opened in this session; else none.
+    pub standing: &'a Standing,
     /// What the reader chose.
     pub settings: &'a Settings,
     /// Bounds that turn a figure into a finding.
