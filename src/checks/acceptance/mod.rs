@@ -17,6 +17,13 @@ mod exposure {
     pub(super) mod selector_too_wide;
     pub(super) mod workload_elsewhere;
 }
+mod gitops {
+    pub(super) mod crds_policy_idle;
+    pub(super) mod drift_unwatched;
+    pub(super) mod flux_not_ready;
+    pub(super) mod flux_suspended;
+    pub(super) mod release_gives_up;
+}
 mod instance {
     pub(super) mod arguments_fight;
     pub(super) mod budget_unfit;
@@ -75,6 +82,12 @@ mod policy {
     pub(super) mod store_blocked;
     pub(super) mod upgrade_locks_out;
 }
+mod secrets {
+    pub(super) mod certificate_ending;
+    pub(super) mod external_secret_late;
+    pub(super) mod secret_missing;
+    pub(super) mod secret_newer_than_pods;
+}
 mod storage {
     pub(super) mod claim_unfit;
     pub(super) mod class_unfit;
@@ -86,6 +99,7 @@ mod tenancy {
     pub(super) mod shared;
 }
 
+mod delivery;
 #[cfg(test)]
 pub(super) mod fixture;
 mod flags;
@@ -112,6 +126,11 @@ pub const ACCEPTANCE: &[&Check] = &[
     &operator::operator_rights_missing::CHECK,
     &operator::crd_of_another_version::CHECK,
     &operator::versions_unfit::CHECK,
+    &gitops::flux_not_ready::CHECK,
+    &gitops::flux_suspended::CHECK,
+    &gitops::release_gives_up::CHECK,
+    &gitops::drift_unwatched::CHECK,
+    &gitops::crds_policy_idle::CHECK,
     &instance::few_replicas::CHECK,
     &instance::one_machine::CHECK,
     &instance::one_zone::CHECK,
@@ -155,6 +174,10 @@ pub const ACCEPTANCE: &[&Check] = &[
     &observability::runbook_missing::CHECK,
     &observability::operator_unscraped::CHECK,
     &observability::operator_unwatched::CHECK,
+    &secrets::secret_missing::CHECK,
+    &secrets::secret_newer_than_pods::CHECK,
+    &secrets::external_secret_late::CHECK,
+    &secrets::certificate_ending::CHECK,
 ];
 
 /// What the situations of these checks have in common: no weight in any state.
