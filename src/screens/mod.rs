@@ -10,6 +10,7 @@
 
 pub mod fleet;
 pub mod instance;
+pub mod network;
 pub mod operator;
 pub mod parts;
 pub mod replication;
@@ -33,6 +34,7 @@ pub const ALL: &[&ScreenDoc] = &[
     &replication::SCREEN,
     &storage::SCREEN,
     &operator::SCREEN,
+    &network::SCREEN,
 ];
 
 /// What there is to know about a screen without opening it.
