@@ -42,6 +42,7 @@ mod out_of_memory;
 pub mod pairs;
 mod pods_missing;
 pub mod reference;
+pub mod remedy;
 mod replica_half_way;
 mod replica_syncing;
 mod replication_stopped;

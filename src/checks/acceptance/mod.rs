@@ -38,6 +38,7 @@ mod storage {
 #[cfg(test)]
 pub(super) mod fixture;
 mod flags;
+mod mend;
 
 use super::case::is_followed;
 use super::crd_missing::followed;

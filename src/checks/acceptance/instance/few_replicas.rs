@@ -1,6 +1,6 @@
 //! Fewer than three pods: while one of them is away, as in each rollout, there is nothing left to fail over to.
 
-use crate::checks::acceptance::ACCEPTED;
+use crate::checks::acceptance::{ACCEPTED, mend};
 use crate::checks::words::counted;
 use crate::checks::{Answer, Area, Case, Check, Severity, Since, Situation};
 
@@ -51,6 +51,11 @@ fn run(case: &Case<'_>) -> Answer {
         finding = finding.meaning("Each rollout and each loss of its machine is an outage, and its data is in memory once.");
     }
     finding
+        .mended_by(mend::dragonfly(
+            name,
+            &["Three pods, the master included: while one is away, a lost master is still replaced."],
+            &["replicas: 3".to_owned()],
+        ))
         .resting_on(
             format!("spec.replicas is {wanted}"),
             format!("Dragonfly {name}"),
