@@ -8,6 +8,7 @@
 //!
 //! Start with [`Screen`], then `fleet.rs`. To add a screen: write the file, add one line to [`ALL`].
 
+pub mod checks;
 pub mod fleet;
 pub mod instance;
 pub mod network;
@@ -35,6 +36,7 @@ pub const ALL: &[&ScreenDoc] = &[
     &storage::SCREEN,
     &operator::SCREEN,
     &network::SCREEN,
+    &checks::SCREEN,
 ];
 
 /// What there is to know about a screen without opening it.

@@ -103,6 +103,7 @@ mod delivery;
 #[cfg(test)]
 pub(super) mod fixture;
 mod flags;
+mod mend;
 mod passages;
 
 pub use observability::PROMETHEUS_RULE;
