@@ -78,7 +78,9 @@ fn run(case: &Case<'_>) -> Answer {
     };
     let found = scrapes::scrapes(case, &CHECK);
     if found.served.is_empty() {
-        return found.lacking.map_or(Answer::NOT_APPLICABLE, |answer| *answer);
+        return found
+            .lacking
+            .map_or(Answer::NOT_APPLICABLE, |answer| *answer);
     }
     if !followed(case, Kind::OperatorPod) {
         return unread(case, &CHECK, Kind::OperatorPod, "");
@@ -108,15 +110,16 @@ impl Port<'_> {
 
 /// The ports of metrics of a Service.
 fn ports(service: &ForeignObject) -> Vec<Port<'_>> {
-    let ports = service.body.pointer("/spec/ports").and_then(Value::as_array);
+    let ports = service
+        .body
+        .pointer("/spec/ports")
+        .and_then(Value::as_array);
     let ports = ports.into_iter().flatten().map(|port| Port {
         name: port.get("name").and_then(Value::as_str).unwrap_or_default(),
         number: port.get("port").and_then(Value::as_u64).unwrap_or_default(),
     });
     ports
-        .filter(|port| {
-            port.is_guarded() || port.name.contains("metrics") || port.number == 8080
-        })
+        .filter(|port| port.is_guarded() || port.name.contains("metrics") || port.number == 8080)
         .collect()
 }
 
@@ -144,7 +147,10 @@ fn of_operator(
     let mut ways: Vec<(&scrapes::Scrape<'_>, Endpoint<'_>, bool)> = Vec::new();
     for scrape in &found.all {
         if scrape.is_of_pods() {
-            if !labels.iter().any(|labels| scrape.selects(namespace, labels)) {
+            if !labels
+                .iter()
+                .any(|labels| scrape.selects(namespace, labels))
+            {
                 continue;
             }
             for endpoint in scrape.endpoints() {
@@ -196,7 +202,9 @@ fn of_operator(
         .collect()
     };
     if let Some((scrape, endpoint, _)) = ways.first()
-        && ways.iter().all(|(_, endpoint, _)| !lacks(endpoint).is_empty())
+        && ways
+            .iter()
+            .all(|(_, endpoint, _)| !lacks(endpoint).is_empty())
     {
         let what = lacks(endpoint).join(" and ");
         let finding = case
@@ -249,7 +257,9 @@ fn mended(
     found: &scrapes::Scrapes<'_>,
 ) -> Finding {
     let guarded = own.iter().find_map(|(service, ports)| {
-        let port = ports.iter().find(|port| port.is_guarded() && !port.name.is_empty())?;
+        let port = ports
+            .iter()
+            .find(|port| port.is_guarded() && !port.name.is_empty())?;
         Some((service, port.name))
     });
     let Some((service, port)) = guarded else {
@@ -286,7 +296,12 @@ fn bound(case: &Case<'_>, held: &Held<Deployment>, name: &str) -> Result<Answer,
         .collect();
     let own = held.value.service_account.as_deref().unwrap_or("default");
     let is_other = |subject: &Value| {
-        let text = |field: &str| subject.get(field).and_then(Value::as_str).unwrap_or_default();
+        let text = |field: &str| {
+            subject
+                .get(field)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+        };
         match text("kind") {
             "ServiceAccount" => {
                 text("name") != own || text("namespace") != &*held.value.meta.namespace
@@ -296,7 +311,10 @@ fn bound(case: &Case<'_>, held: &Held<Deployment>, name: &str) -> Result<Answer,
         }
     };
     let is_bound = bindings.objects.iter().any(|binding| {
-        let role = binding.body.pointer("/roleRef/name").and_then(Value::as_str);
+        let role = binding
+            .body
+            .pointer("/roleRef/name")
+            .and_then(Value::as_str);
         let subjects = binding.body.pointer("/subjects").and_then(Value::as_array);
         role.is_some_and(|role| readers.contains(&role))
             && subjects.into_iter().flatten().any(is_other)
@@ -343,13 +361,17 @@ fn gets_metrics(role: &ForeignObject) -> bool {
         list.any(|one| wanted.contains(&one))
     };
     rules.into_iter().flatten().any(|rule| {
-        has(rule, "nonResourceURLs", &["/metrics", "/metrics*"]) && has(rule, "verbs", &["get", "*"])
+        has(rule, "nonResourceURLs", &["/metrics", "/metrics*"])
+            && has(rule, "verbs", &["get", "*"])
     })
 }
 
 /// Whether a Service selects pods with such labels.
 fn leads_to(service: &ForeignObject, pods: &[&BTreeMap<String, String>]) -> bool {
-    let selector = service.body.pointer("/spec/selector").and_then(Value::as_object);
+    let selector = service
+        .body
+        .pointer("/spec/selector")
+        .and_then(Value::as_object);
     let Some(selector) = selector.filter(|selector| !selector.is_empty()) else {
         return false;
     };
@@ -358,4 +380,98 @@ fn leads_to(service: &ForeignObject, pods: &[&BTreeMap<String, String>]) -> bool
             .iter()
             .all(|(key, value)| labels.get(key).map(String::as_str) == value.as_str())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::fixture::*;
+    use super::*;
+    use crate::checks::acceptance::fixture::{operator_table, read};
+    use crate::domain::{Fault, FaultKind};
+
+    #[test]
+    fn a_scraper_is_to_get_through_kube_rbac_proxy() {
+        let endpoint = |fields: Value| {
+            let mut endpoint = json!({"port": "https", "scheme": "https", "bearerTokenFile": "/t", "tlsConfig": {"insecureSkipVerify": true}});
+            for (key, value) in fields.as_object().into_iter().flatten() {
+                endpoint[key] = value.clone();
+            }
+            endpoint
+        };
+        let with = |bound: &'static [&'static str], endpoint: Value| {
+            move |f: &mut _| {
+                bare(f);
+                observed_operator(f, bound);
+                let spec = json!({"namespaceSelector": {"any": true},
+                    "selector": {"matchLabels": {"app": "dragonfly-operator"}}, "endpoints": [endpoint]});
+                scrape(f, Foreign::ServiceMonitor, &spec);
+            }
+        };
+        operator_table(
+            &CHECK,
+            &[
+                (
+                    "let through",
+                    &with(&["scraper"], endpoint(json!({}))),
+                    "pass",
+                ),
+                (
+                    "not bound",
+                    &with(&[], endpoint(json!({}))),
+                    "warning healthy: no scraper is bound to the ClusterRole dragonfly-operator-metrics-reader: kube-rbac-proxy of the operator operators/dragonfly-operator lets none through",
+                ),
+                (
+                    "only the operator itself is bound",
+                    &with(&["default"], endpoint(json!({}))),
+                    "warning healthy: no scraper is bound to the ClusterRole dragonfly-operator-metrics-reader: kube-rbac-proxy of the operator operators/dragonfly-operator lets none through",
+                ),
+                (
+                    "without a token",
+                    &with(
+                        &["scraper"],
+                        json!({"port": "https", "tlsConfig": {"insecureSkipVerify": true}}),
+                    ),
+                    "warning healthy: ServiceMonitor shop/cache scrapes the operator operators/dragonfly-operator through kube-rbac-proxy without scheme https and a token",
+                ),
+                (
+                    "at another port",
+                    &with(&["scraper"], endpoint(json!({"port": "health"}))),
+                    "warning healthy: no scrape object leads to the metrics of the operator operators/dragonfly-operator: its Service metrics is selected by none",
+                ),
+                (
+                    "by nobody",
+                    &|f| {
+                        bare(f);
+                        observed_operator(f, &["scraper"]);
+                    },
+                    "warning healthy: no scrape object leads to the metrics of the operator operators/dragonfly-operator: its Service metrics is selected by none",
+                ),
+                (
+                    "ClusterRoles may not be read",
+                    &|f| {
+                        with(&["scraper"], endpoint(json!({})))(f);
+                        read(
+                            f,
+                            Foreign::ClusterRole,
+                            Err(Fault::new(
+                                FaultKind::Forbidden,
+                                "may not list clusterroles",
+                            )),
+                        );
+                    },
+                    "note unknown: nothing is known of ClusterRoles in infra: may not list clusterroles",
+                ),
+                (
+                    "nothing that monitors",
+                    &|f| {
+                        unmonitored(f);
+                        observed_operator(f, &[]);
+                    },
+                    "n/a",
+                ),
+            ],
+        );
+    }
 }

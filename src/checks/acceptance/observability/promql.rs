@@ -126,9 +126,8 @@ pub(in crate::checks) fn reads(expression: &str) -> Reads {
                 continue;
             }
             Token::Sign(sign) if COMPARISONS.contains(&sign.as_str()) => {
-                let skipped = usize::from(
-                    matches!(next, Some(Token::Name(word)) if lower(word) == "bool"),
-                );
+                let skipped =
+                    usize::from(matches!(next, Some(Token::Name(word)) if lower(word) == "bool"));
                 if let Some(Token::Number(number)) = tokens.get(at + 1 + skipped) {
                     found.bounds.push((sign.clone(), *number));
                 }
@@ -150,11 +149,32 @@ const LISTS: &[&str] = &[
     "group_right",
 ];
 /// Words between expressions, which may stand before a parenthesis and are no functions.
-const SETS: &[&str] = &["and", "or", "unless", "bool", "default", "if", "ifnot", "offset"];
+const SETS: &[&str] = &[
+    "and", "or", "unless", "bool", "default", "if", "ifnot", "offset",
+];
 /// Words that are no metrics.
 const WORDS: &[&str] = &[
-    "and", "or", "unless", "bool", "offset", "inf", "nan", "atan2", "by", "without", "on", "ignoring",
-    "group_left", "group_right", "default", "if", "ifnot", "keep_metric_names", "limit", "start", "end",
+    "and",
+    "or",
+    "unless",
+    "bool",
+    "offset",
+    "inf",
+    "nan",
+    "atan2",
+    "by",
+    "without",
+    "on",
+    "ignoring",
+    "group_left",
+    "group_right",
+    "default",
+    "if",
+    "ifnot",
+    "keep_metric_names",
+    "limit",
+    "start",
+    "end",
     "with",
 ];
 const COMPARISONS: &[&str] = &["==", "!=", ">", "<", ">=", "<="];
@@ -198,7 +218,9 @@ fn selector(metric: String, tokens: &[Token], from: usize) -> (Selector, usize) 
                         continue;
                     }
                     // `{"metric", ...}`: a name in quotes.
-                    _ if matches!(tokens.get(at), Some(Token::Text(_))) && found.metric.is_empty() => {
+                    _ if matches!(tokens.get(at), Some(Token::Text(_)))
+                        && found.metric.is_empty() =>
+                    {
                         found.metric.clone_from(label);
                     }
                     _ => {}
@@ -225,7 +247,8 @@ fn tokens(expression: &str) -> Vec<Token> {
             }
             c if c.is_alphabetic() || matches!(c, '_' | ':') => {
                 let mut name = String::from(c);
-                while let Some(c) = chars.next_if(|c| c.is_alphanumeric() || matches!(c, '_' | ':')) {
+                while let Some(c) = chars.next_if(|c| c.is_alphanumeric() || matches!(c, '_' | ':'))
+                {
                     name.push(c);
                 }
                 tokens.push(Token::Name(name));
@@ -268,7 +291,8 @@ fn number(first: char, chars: &mut std::iter::Peekable<std::str::Chars<'_>>) -> 
     let mut text = String::from(first);
     while let Some(c) = chars.peek().copied() {
         let after_e = text.ends_with(['e', 'E']) && !text.starts_with("0x");
-        if c.is_ascii_alphanumeric() || matches!(c, '.' | '_') || matches!(c, '+' | '-') && after_e {
+        if c.is_ascii_alphanumeric() || matches!(c, '.' | '_') || matches!(c, '+' | '-') && after_e
+        {
             text.push(c);
             chars.next();
         } else {
@@ -329,7 +353,10 @@ mod tests {
             ),
             ("100 * (a / b) > 1e2", "a b |  | >100"),
             ("time() - x > 3600 and on() y", "x y | time and | >3600"),
-            ("job:dragonfly_ops:rate5m < 1", "job:dragonfly_ops:rate5m |  | <1"),
+            (
+                "job:dragonfly_ops:rate5m < 1",
+                "job:dragonfly_ops:rate5m |  | <1",
+            ),
             ("a != b", "a b |  | "),
             ("", " |  | "),
         ] {
@@ -340,8 +367,32 @@ mod tests {
     #[test]
     fn odd_text_is_no_trouble() {
         for text in [
-            "{", "}", "a{", "a{b", "a{b=", "a{b=\"", "[", "sum(", "by (", "\"\\", "#", "=", "!", "a[5m", "0x", "1e",
-            "é{ü=\"ß\"}", "(((((((", "))))", "{}{}{}", "a{b or c=\"d\"}", "\u{0}", "1.2.3.4", "..", "'", "`",
+            "{",
+            "}",
+            "a{",
+            "a{b",
+            "a{b=",
+            "a{b=\"",
+            "[",
+            "sum(",
+            "by (",
+            "\"\\",
+            "#",
+            "=",
+            "!",
+            "a[5m",
+            "0x",
+            "1e",
+            "é{ü=\"ß\"}",
+            "(((((((",
+            "))))",
+            "{}{}{}",
+            "a{b or c=\"d\"}",
+            "\u{0}",
+            "1.2.3.4",
+            "..",
+            "'",
+            "`",
         ] {
             let _ = reads(text);
             for end in 0..text.len() {

@@ -48,8 +48,18 @@ impl Purpose {
     /// Whether a rule that reads that is for it.
     pub(in crate::checks) fn is_of(self, reads: &Reads) -> bool {
         const CHANGES: &[&str] = &[
-            "changes", "delta", "idelta", "increase", "resets", "offset", "rate", "irate", "deriv",
-            "changes_prometheus", "increases_over_time", "decreases_over_time",
+            "changes",
+            "delta",
+            "idelta",
+            "increase",
+            "resets",
+            "offset",
+            "rate",
+            "irate",
+            "deriv",
+            "changes_prometheus",
+            "increases_over_time",
+            "decreases_over_time",
         ];
         match self {
             Purpose::Availability => {
@@ -122,14 +132,19 @@ fn is_of_pods(metric: &str) -> bool {
 
 /// The share of memory, from 0 to 1, at which a rule about it fires; `None` where that cannot be told.
 pub(in crate::checks) fn share(reads: &Reads) -> Option<f64> {
-    let above = reads.bounds.iter().filter(|(sign, _)| sign.starts_with('>'));
+    let above = reads
+        .bounds
+        .iter()
+        .filter(|(sign, _)| sign.starts_with('>'));
     let share = |bound: f64| match bound {
         bound if bound > 0.0 && bound <= 1.0 => Some(bound),
         bound if bound > 1.0 && bound <= 100.0 => Some(bound / 100.0),
         _ => None,
     };
     // `x > 0` beside it only keeps a division by nothing out.
-    above.filter_map(|(_, bound)| share(*bound)).reduce(f64::max)
+    above
+        .filter_map(|(_, bound)| share(*bound))
+        .reduce(f64::max)
 }
 
 #[cfg(test)]
@@ -152,13 +167,19 @@ mod tests {
                 "disk saturation",
             ),
             ("dragonfly_master_link_status == 0", "replication"),
+            ("sum by (namespace) (dragonfly_master) != 1", "replication"),
             (
-                "sum by (namespace) (dragonfly_master) != 1",
+                "max(dragonfly_connected_replica_lag_records) > 10000",
+                "replication lag",
+            ),
+            (
+                "count(dragonfly_connected_replica_lag_records) < 2",
                 "replication",
             ),
-            ("max(dragonfly_connected_replica_lag_records) > 10000", "replication lag"),
-            ("count(dragonfly_connected_replica_lag_records) < 2", "replication"),
-            ("rate(dragonfly_commands_processed_total[5m]) == 0", "the command rate"),
+            (
+                "rate(dragonfly_commands_processed_total[5m]) == 0",
+                "the command rate",
+            ),
             ("changes(dragonfly_master[10m]) > 0", "a change of roles"),
             ("rate(node_cpu_seconds_total[5m]) > 1", ""),
         ] {

@@ -9,10 +9,10 @@ use super::promql::{self, Reads, Selector};
 use super::stores::{self, Stores};
 use crate::checks::listed::{Untold, listed, want};
 use crate::checks::{Answer, Case, Check};
+use crate::domain::Expected;
 use crate::domain::monitoring::Ask;
 use crate::domain::want::{Foreign, ForeignObject, Want};
 use crate::domain::world::ContextWorld;
-use crate::domain::Expected;
 
 /// How deep series are followed that rules record from other recorded ones.
 const DEEP: usize = 4;
@@ -116,7 +116,11 @@ pub(in crate::checks) fn rules(
                 is_alert: rule.is_alert,
                 place: place.clone(),
                 reads: promql::reads(&rule.expression),
-                runbook: rule.annotations.get("runbook_url").cloned().unwrap_or_default(),
+                runbook: rule
+                    .annotations
+                    .get("runbook_url")
+                    .cloned()
+                    .unwrap_or_default(),
                 severity: rule.labels.get("severity").cloned().unwrap_or_default(),
                 error: rule.error.clone(),
                 at,
@@ -213,7 +217,10 @@ fn of_object(kind: Foreign, object: &ForeignObject, at: Timestamp) -> Vec<Writte
         _ => "PrometheusRule",
     };
     let place = format!("{word} {}/{}", object.meta.namespace, object.meta.name);
-    let groups = object.body.pointer("/spec/groups").and_then(Value::as_array);
+    let groups = object
+        .body
+        .pointer("/spec/groups")
+        .and_then(Value::as_array);
     let rules = groups
         .into_iter()
         .flatten()
@@ -232,7 +239,9 @@ fn of_object(kind: Foreign, object: &ForeignObject, at: Timestamp) -> Vec<Writte
                 is_alert,
                 place: place.clone(),
                 reads: promql::reads(text("/expr").unwrap_or_default()),
-                runbook: text("/annotations/runbook_url").unwrap_or_default().to_owned(),
+                runbook: text("/annotations/runbook_url")
+                    .unwrap_or_default()
+                    .to_owned(),
                 severity: text("/labels/severity").unwrap_or_default().to_owned(),
                 error: String::new(),
                 at,

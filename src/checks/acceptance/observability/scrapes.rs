@@ -54,12 +54,14 @@ pub(super) fn scrapes<'a>(case: &Case<'a>, check: &Check) -> Scrapes<'a> {
         match listed(case.context, *kind, "") {
             Ok(all) => {
                 found.served.push(*kind);
-                found.all.extend(all.objects.into_iter().map(|object| Scrape {
-                    kind: *kind,
-                    selector: selector(object.body.pointer("/spec/selector")),
-                    object,
-                    at: all.at,
-                }));
+                found
+                    .all
+                    .extend(all.objects.into_iter().map(|object| Scrape {
+                        kind: *kind,
+                        selector: selector(object.body.pointer("/spec/selector")),
+                        object,
+                        at: all.at,
+                    }));
             }
             Err(Untold::NotServed) => {}
             Err(why) => {
@@ -84,7 +86,10 @@ impl<'a> Scrape<'a> {
             Foreign::VmServiceScrape => "VMServiceScrape",
             _ => "PodMonitor",
         };
-        format!("{word} {}/{}", self.object.meta.namespace, self.object.meta.name)
+        format!(
+            "{word} {}/{}",
+            self.object.meta.namespace, self.object.meta.name
+        )
     }
 
     /// It selects pods, rather than Services.
@@ -95,7 +100,10 @@ impl<'a> Scrape<'a> {
     /// Whether it selects what has these labels in that namespace.
     pub(super) fn selects(&self, namespace: &str, labels: &BTreeMap<String, String>) -> bool {
         let names = self.object.body.pointer("/spec/namespaceSelector");
-        let is_any = names.and_then(|one| one.get("any")).and_then(Value::as_bool) == Some(true);
+        let is_any = names
+            .and_then(|one| one.get("any"))
+            .and_then(Value::as_bool)
+            == Some(true);
         let named = names
             .and_then(|one| one.get("matchNames"))
             .and_then(Value::as_array)
@@ -123,12 +131,18 @@ impl<'a> Scrape<'a> {
 impl<'a> Endpoint<'a> {
     /// The port by its name, empty without one.
     pub(super) fn port(self) -> &'a str {
-        self.0.get("port").and_then(Value::as_str).unwrap_or_default()
+        self.0
+            .get("port")
+            .and_then(Value::as_str)
+            .unwrap_or_default()
     }
 
     /// The port of the pods, by name or number, where it is told beside the name; empty without one.
     pub(super) fn target(self) -> String {
-        let target = self.0.get("targetPort").or_else(|| self.0.get("portNumber"));
+        let target = self
+            .0
+            .get("targetPort")
+            .or_else(|| self.0.get("portNumber"));
         match target {
             Some(Value::String(name)) => name.clone(),
             Some(Value::Number(number)) => number.to_string(),
@@ -146,7 +160,10 @@ impl<'a> Endpoint<'a> {
     }
 
     pub(super) fn path(self) -> &'a str {
-        self.0.get("path").and_then(Value::as_str).unwrap_or("/metrics")
+        self.0
+            .get("path")
+            .and_then(Value::as_str)
+            .unwrap_or("/metrics")
     }
 
     pub(super) fn is_https(self) -> bool {
@@ -156,22 +173,32 @@ impl<'a> Endpoint<'a> {
 
     /// It sends a token.
     pub(super) fn has_token(self) -> bool {
-        const FIELDS: &[&str] = &["bearerTokenFile", "bearerTokenSecret", "authorization", "oauth2"];
+        const FIELDS: &[&str] = &[
+            "bearerTokenFile",
+            "bearerTokenSecret",
+            "authorization",
+            "oauth2",
+        ];
         FIELDS.iter().any(|field| self.0.get(field).is_some())
     }
 
     /// It says whose certificate to believe, or that any will do.
     pub(super) fn has_trust(self) -> bool {
         let tls = self.0.get("tlsConfig");
-        tls.and_then(Value::as_object).is_some_and(|tls| !tls.is_empty())
+        tls.and_then(Value::as_object)
+            .is_some_and(|tls| !tls.is_empty())
     }
 }
 
 /// A selector as Kubernetes' API writes it; an absent one selects everything.
 fn selector(value: Option<&Value>) -> Selector {
-    let labels = value.and_then(|one| one.get("matchLabels")).and_then(Value::as_object);
+    let labels = value
+        .and_then(|one| one.get("matchLabels"))
+        .and_then(Value::as_object);
     let labels = labels.into_iter().flatten();
-    let expressions = value.and_then(|one| one.get("matchExpressions")).and_then(Value::as_array);
+    let expressions = value
+        .and_then(|one| one.get("matchExpressions"))
+        .and_then(Value::as_array);
     Selector {
         labels: labels
             .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))

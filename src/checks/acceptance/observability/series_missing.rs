@@ -88,9 +88,7 @@ fn needs(case: &Case<'_>) -> Vec<Want> {
 
 /// Whether a series is of a node: by its labels, or by the address that it was scraped at.
 fn is_of(series: &Series, node: &Node<'_>, case: &Case<'_>) -> bool {
-    let by_name = POD
-        .iter()
-        .any(|label| series.label(label) == node.name());
+    let by_name = POD.iter().any(|label| series.label(label) == node.name());
     let id = case.instance.as_ref().map(|instance| &instance.view.id);
     let namespace = NAMESPACE
         .iter()
@@ -130,7 +128,9 @@ fn run(case: &Case<'_>) -> Answer {
     let found = stores::stores(case.context, &case.limits.expected);
     let scraped = scrapes::scrapes(case, &CHECK);
     if found.series.is_empty() && found.untold.is_none() && scraped.served.is_empty() {
-        return scraped.lacking.map_or(Answer::NOT_APPLICABLE, |answer| *answer);
+        return scraped
+            .lacking
+            .map_or(Answer::NOT_APPLICABLE, |answer| *answer);
     }
     // Without anything that monitors, that Services cannot be listed hides nothing.
     if found.untold.is_some() && scraped.served.is_empty() && scraped.lacking.is_none() {
@@ -179,7 +179,8 @@ fn run(case: &Case<'_>) -> Answer {
             format!("metrics store {}", list(&stores)),
             at,
         );
-    match scraped.served.is_empty() || heard.told.iter().any(|s| is_of_instance(s, instance, case)) {
+    match scraped.served.is_empty() || heard.told.iter().any(|s| is_of_instance(s, instance, case))
+    {
         true => finding.into(),
         false => finding
             .mended_by(manifests::pod_scrape(
@@ -267,5 +268,133 @@ fn labelled(
         false => finding
             .mended_by(manifests::pod_scrape(&id.namespace, &id.name, &served))
             .into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::fixture::*;
+    use super::*;
+    use crate::checks::acceptance::fixture::{read, table};
+    use crate::domain::fixture::ip;
+    use crate::domain::want::Foreign;
+    use crate::domain::{Fault, FaultKind};
+
+    fn of(pod: usize, metric: &str) -> Value {
+        json!({"__name__": metric, "namespace": "shop", "pod": format!("orders-{pod}")})
+    }
+
+    fn all() -> Vec<Value> {
+        (0..3).map(|pod| of(pod, "dragonfly_master")).collect()
+    }
+
+    #[test]
+    fn each_pod_is_to_have_series_that_say_whose_they_are() {
+        let with = |found: Vec<Value>| {
+            move |f: &mut _| {
+                bare(f);
+                store(f);
+                series(f, NOW, &found);
+            }
+        };
+        let fails = |kind: FaultKind, message: &'static str| {
+            move |f: &mut _| {
+                bare(f);
+                store(f);
+                answers(f, Ask::Vector(NOW.into()), Err(Fault::new(kind, message)));
+            }
+        };
+        table(
+            &CHECK,
+            &[
+                ("all", &with(all()), "pass"),
+                (
+                    "none of one",
+                    &with(all().into_iter().skip(1).collect()),
+                    "warning healthy: the metrics store vm/prometheus has no series of orders-0",
+                ),
+                (
+                    "of a namesake elsewhere",
+                    &with(
+                        (0..3)
+                            .map(|pod| json!({"__name__": "dragonfly_master", "namespace": "other", "pod": format!("orders-{pod}")}))
+                            .collect(),
+                    ),
+                    "warning healthy: the metrics store vm/prometheus has no series of orders-0, orders-1 and orders-2",
+                ),
+                (
+                    "ended lately",
+                    &|f| {
+                        bare(f);
+                        store(f);
+                        series(f, NOW, &all().split_off(1));
+                        series(f, LATELY, &all());
+                    },
+                    "warning healthy: the metrics store vm/prometheus has no series of orders-0; orders-0 had some within six hours",
+                ),
+                (
+                    "without their pods",
+                    &with(
+                        (0..3)
+                            .map(|pod| json!({"__name__": "dragonfly_master", "instance": format!("{}:9999", ip(pod))}))
+                            .collect(),
+                    ),
+                    "warning healthy: series of orders-0, orders-1 and orders-2 have no label namespace and pod",
+                ),
+                (
+                    "without a role",
+                    &with(
+                        (0..3)
+                            .map(|pod| of(pod, "dragonfly_uptime_in_seconds"))
+                            .collect(),
+                    ),
+                    "warning healthy: series of orders-0, orders-1 and orders-2 tell no role: neither dragonfly_master nor a label role",
+                ),
+                (
+                    "a missing right",
+                    &fails(
+                        FaultKind::Forbidden,
+                        "may not read what Services serve (services/proxy) in namespace vm",
+                    ),
+                    "note unknown: may not read what Services serve (services/proxy) in namespace vm",
+                ),
+                (
+                    "HTML",
+                    &fails(
+                        FaultKind::Protocol,
+                        "the metrics store vm/prometheus answered with HTML (200)",
+                    ),
+                    "note unknown: the metrics store vm/prometheus answered with HTML (200)",
+                ),
+                (
+                    "no answer yet",
+                    &|f| {
+                        bare(f);
+                        store(f);
+                    },
+                    "note unknown: the metrics store vm/prometheus has not answered yet",
+                ),
+                (
+                    "no store",
+                    &bare,
+                    "note unknown: no metrics store was found among the Services of infra",
+                ),
+                (
+                    "Services may not be listed",
+                    &|f| {
+                        bare(f);
+                        read(
+                            f,
+                            Foreign::MetricsService,
+                            Err(Fault::new(FaultKind::Forbidden, "may not list services")),
+                        );
+                    },
+                    "note unknown: nothing is known of Services of metrics stores in infra: may not list services",
+                ),
+                ("nothing that monitors", &unmonitored, "n/a"),
+            ],
+        );
     }
 }

@@ -11,8 +11,8 @@ use crate::checks::listed::{Untold, listed};
 use crate::checks::{Answer, Case, Check, Severity, Since, steps};
 use crate::domain::monitoring::{Ask, Query, Series, Store, StoreRule, Told};
 use crate::domain::want::{Foreign, ForeignObject, Want};
-use crate::domain::{Expected, Fault};
 use crate::domain::world::ContextWorld;
+use crate::domain::{Expected, Fault};
 
 /// Stores that are asked at most, of those that were found.
 const MOST: usize = 3;
@@ -24,8 +24,6 @@ pub(in crate::checks) struct Stores<'a> {
     pub(in crate::checks) series: Vec<Store>,
     /// What rules and alerts are asked of.
     pub(in crate::checks) rules: Vec<Store>,
-    /// The settings name them.
-    pub(in crate::checks) are_named: bool,
     /// Why they could not be looked for.
     pub(in crate::checks) untold: Option<Untold<'a>>,
 }
@@ -38,7 +36,11 @@ pub(in crate::checks) fn needs(context: &ContextWorld, expected: &Expected) -> V
         .any(|address| address.context == context.id);
     match is_named {
         true => Vec::new(),
-        false => vec![crate::checks::listed::want(context, Foreign::MetricsService, "")],
+        false => vec![crate::checks::listed::want(
+            context,
+            Foreign::MetricsService,
+            "",
+        )],
     }
 }
 
@@ -78,7 +80,6 @@ pub(in crate::checks) fn stores<'a>(context: &'a ContextWorld, expected: &Expect
                 alone
             },
             series,
-            are_named: true,
             untold: None,
         };
     }
@@ -111,8 +112,11 @@ fn found_by_themselves<'a>(context: &ContextWorld, services: &[&ForeignObject]) 
             };
             let selector = service.body.pointer("/spec/selector");
             let selector = selector.map_or_else(String::new, Value::to_string);
-            let is_headless =
-                service.body.pointer("/spec/clusterIP").and_then(Value::as_str) == Some("None");
+            let is_headless = service
+                .body
+                .pointer("/spec/clusterIP")
+                .and_then(Value::as_str)
+                == Some("None");
             Some((flavour, is_headless, selector, store))
         })
         .collect();
@@ -126,7 +130,9 @@ fn found_by_themselves<'a>(context: &ContextWorld, services: &[&ForeignObject]) 
         is_new
     });
     let of = |wanted: &[Flavour]| -> Vec<Store> {
-        let some = found.iter().filter(|(flavour, ..)| wanted.contains(flavour));
+        let some = found
+            .iter()
+            .filter(|(flavour, ..)| wanted.contains(flavour));
         some.take(MOST).map(|(.., store)| store.clone()).collect()
     };
     let series = of(&[
@@ -144,7 +150,6 @@ fn found_by_themselves<'a>(context: &ContextWorld, services: &[&ForeignObject]) 
             rules
         },
         series,
-        are_named: false,
         untold: None,
     }
 }
@@ -221,9 +226,9 @@ impl Flavour {
             return Some(number.to_string());
         }
         let name = |port: &Value| port.get("name").and_then(Value::as_str).map(str::to_owned);
-        let named = ports.iter().find(|port| {
-            name(port).is_some_and(|name| NAMES.contains(&name.as_str()))
-        });
+        let named = ports
+            .iter()
+            .find(|port| name(port).is_some_and(|name| NAMES.contains(&name.as_str())));
         match (named, ports.as_slice()) {
             (Some(named), _) => name(named),
             // A Service with one port, such as 80 to the store's own.
@@ -269,10 +274,15 @@ pub(in crate::checks) fn vector<'a>(
     stores: &[Store],
     expression: &str,
 ) -> Heard<'a, Series> {
-    heard(case, stores, &Ask::Vector(Arc::from(expression)), |told| match told {
-        Told::Vector { series, more } => Some((series.as_slice(), *more)),
-        Told::Rules(_) | Told::Alerts { .. } => None,
-    })
+    heard(
+        case,
+        stores,
+        &Ask::Vector(Arc::from(expression)),
+        |told| match told {
+            Told::Vector { series, more } => Some((series.as_slice(), *more)),
+            Told::Rules(_) | Told::Alerts { .. } => None,
+        },
+    )
 }
 
 /// The rules of every store.
@@ -356,7 +366,11 @@ pub(super) fn untold<T>(
                 store.context, store.namespace, store.service
             ))
             .next(steps::of_fault(fault))
-            .resting_on(fault.message.clone(), format!("metrics store {store}"), *since)
+            .resting_on(
+                fault.message.clone(),
+                format!("metrics store {store}"),
+                *since,
+            )
             .since(Since::Seen(*since))
             .into(),
         None if heard.more => {
@@ -364,7 +378,11 @@ pub(super) fn untold<T>(
         }
         None => unknown(format!(
             "the metrics store {} has not answered yet",
-            stores.series.first().map(ToString::to_string).unwrap_or_default()
+            stores
+                .series
+                .first()
+                .map(ToString::to_string)
+                .unwrap_or_default()
         ))
         .into(),
     }
@@ -424,23 +442,53 @@ mod tests {
             (
                 "Prometheus, and the headless Service of the same pods",
                 vec![
-                    service("prometheus-operated", "prometheus", json!([{"name": "web", "port": 9090}]), "None"),
-                    service("prometheus-k8s", "prometheus", json!([{"name": "web", "port": 9090}]), "10.0.0.1"),
+                    service(
+                        "prometheus-operated",
+                        "prometheus",
+                        json!([{"name": "web", "port": 9090}]),
+                        "None",
+                    ),
+                    service(
+                        "prometheus-k8s",
+                        "prometheus",
+                        json!([{"name": "web", "port": 9090}]),
+                        "10.0.0.1",
+                    ),
                 ],
                 "vm/prometheus-k8s:9090 | vm/prometheus-k8s:9090",
             ),
             (
                 "by label, at port 80",
-                vec![service("metrics", "prometheus", json!([{"port": 80}]), "10.0.0.1")],
+                vec![service(
+                    "metrics",
+                    "prometheus",
+                    json!([{"port": 80}]),
+                    "10.0.0.1",
+                )],
                 "vm/metrics:80 | vm/metrics:80",
             ),
             (
                 "others of the same family",
                 vec![
-                    service("prometheus-operator", "prometheus-operator", http(8080), "10.0.0.1"),
-                    service("prometheus-node-exporter", "prometheus-node-exporter", http(9100), "10.0.0.1"),
+                    service(
+                        "prometheus-operator",
+                        "prometheus-operator",
+                        http(8080),
+                        "10.0.0.1",
+                    ),
+                    service(
+                        "prometheus-node-exporter",
+                        "prometheus-node-exporter",
+                        http(9100),
+                        "10.0.0.1",
+                    ),
                     service("vm-victoria-metrics-operator", "", http(8080), "10.0.0.1"),
-                    service("prometheus-x", "prometheus", json!([{"port": 7}]), "10.0.0.1"),
+                    service(
+                        "prometheus-x",
+                        "prometheus",
+                        json!([{"port": 7}]),
+                        "10.0.0.1",
+                    ),
                 ],
                 " | ",
             ),
@@ -460,7 +508,14 @@ mod tests {
             path: Arc::from(""),
         };
         let http = json!([{"name": "http", "port": 8428}]);
-        let found = || vec![service("vmsingle-main", "vmsingle", http.clone(), "10.0.0.1")];
+        let found = || {
+            vec![service(
+                "vmsingle-main",
+                "vmsingle",
+                http.clone(),
+                "10.0.0.1",
+            )]
+        };
         for (stores, wanted) in [
             (vec![address("store", "")], "m/store:9090 | m/store:9090"),
             (
