@@ -45,6 +45,8 @@ mod instance {
 mod observability {
     mod cover;
     mod families;
+    #[cfg(test)]
+    mod fixture;
     mod manifests;
     pub(super) mod operator_unscraped;
     pub(super) mod operator_unwatched;
