@@ -1,5 +1,6 @@
 //! Stories of people who use darner: the real binary in a pseudo-terminal, or headless, against real sockets.
 
+mod acceptance;
 mod bad_input;
 mod check;
 mod fleet;
