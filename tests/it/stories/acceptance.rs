@@ -78,13 +78,6 @@ impl Fleet {
                 fleet.kubectl(plane, &["create", "namespace", namespace]);
             }
         }
-        for (node, zone) in [("1", "a"), ("2", "b"), ("3", "c")] {
-            let label = format!("topology.kubernetes.io/zone={zone}");
-            fleet.kubectl(
-                "infra",
-                &["label", "node", &format!("infra-node-{node}"), &label],
-            );
-        }
         Some(fleet)
     }
 
