@@ -9,6 +9,7 @@
 //! Start with [`Screen`], then `fleet.rs`. To add a screen: write the file, add one line to [`ALL`].
 
 pub mod fleet;
+pub mod gitops;
 pub mod instance;
 pub mod operator;
 pub mod parts;
@@ -33,6 +34,7 @@ pub const ALL: &[&ScreenDoc] = &[
     &replication::SCREEN,
     &storage::SCREEN,
     &operator::SCREEN,
+    &gitops::SCREEN,
 ];
 
 /// What there is to know about a screen without opening it.
