@@ -114,6 +114,7 @@ pub(super) fn perform(
         | Command::Explain
         | Command::Copy(_)
         | Command::CopyManifest
+        | Command::Group
         | Command::Jump(_) => ask_screen(state, command, now, effects),
     }
 }

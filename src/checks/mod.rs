@@ -45,6 +45,7 @@ pub mod pairs;
 mod pods_missing;
 pub mod reach;
 pub mod reference;
+pub mod remedy;
 mod replica_half_way;
 mod replica_syncing;
 mod replication_stopped;

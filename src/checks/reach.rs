@@ -2,6 +2,7 @@
 //! clusters, read on demand. The simulation itself is [`crate::domain::reach`].
 
 pub mod connected;
+pub mod matrix;
 pub mod scrapers;
 pub mod services;
 

@@ -379,24 +379,37 @@ impl Standing {
 
     /// The answer of a check about a subject.
     pub fn of(&self, subject: &Subject, check: &str) -> Option<&Kept> {
-        self.about(subject).find(|kept| kept.check.id == check)
+        self.entry(subject, check).map(|(_, kept)| kept)
     }
 
-    /// How many answers of each kind there are in an area.
-    pub fn tally(&self, area: Area) -> Tally {
-        let mut tally = Tally::default();
-        for (subject, asked) in &self.asked {
-            let of_area = |check: &&Check| check.area == area;
-            let all = checks_of(subject).filter(|check| of_area(check)).count();
-            let kept = asked.kept.values().filter(|kept| of_area(&kept.check));
-            let mut applies = 0;
-            for kept in kept {
-                applies += 1;
-                tally.count(&kept.verdict);
+    /// The same, with the subject as it is kept.
+    pub fn entry(&self, subject: &Subject, check: &str) -> Option<(&Subject, &Kept)> {
+        let (subject, asked) = self.asked.get_key_value(subject)?;
+        let kept = asked.kept.values().find(|kept| kept.check.id == check)?;
+        Some((subject, kept))
+    }
+
+    /// How many answers of each kind there are in every area.
+    pub fn tallies(&self) -> BTreeMap<Area, Tally> {
+        let mut tallies: BTreeMap<Area, Tally> = BTreeMap::new();
+        let mut asked: BTreeMap<Area, usize> = BTreeMap::new();
+        for (subject, of) in &self.asked {
+            for check in checks_of(subject) {
+                *asked.entry(check.area).or_default() += 1;
             }
-            tally.not_applicable += all.saturating_sub(applies);
+            for kept in of.kept.values() {
+                tallies
+                    .entry(kept.check.area)
+                    .or_default()
+                    .count(&kept.verdict);
+            }
         }
-        tally
+        for (area, all) in asked {
+            let tally = tallies.entry(area).or_default();
+            let applies = tally.pass + tally.finding + tally.unknown;
+            tally.not_applicable = all.saturating_sub(applies);
+        }
+        tallies
     }
 }
 

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::fact::Scope;
-use super::id::ContextId;
+use super::id::{ContextId, InstanceId};
 use super::monitoring::{Query, Told};
 use super::object::Meta;
 
@@ -189,6 +189,9 @@ pub enum Want {
     },
     /// A container's log, followed.
     Log(LogId),
+    /// CLIENT LIST of every node of an instance, which is otherwise asked of one in view or in trouble. Its answers are the
+    /// engines' own facts.
+    Clients(InstanceId),
     /// An answer of a metrics store, through the API server's proxy to its Service.
     Metrics(Query),
 }
@@ -200,6 +203,7 @@ impl Want {
             Want::Objects { context, .. } | Want::Volumes { context, .. } => context,
             Want::Log(log) => &log.context,
             Want::Metrics(query) => &query.store.context,
+            Want::Clients(instance) => &instance.context,
         }
     }
 }
@@ -226,6 +230,7 @@ impl Want {
                 log.namespace, log.pod, log.context
             ),
             Want::Metrics(query) => query.words(),
+            Want::Clients(instance) => format!("clients of {instance} in {}", instance.context),
         }
     }
 }

@@ -52,6 +52,8 @@ pub enum Command {
     Explain,
     /// Copy something about the selection.
     Copy(Copied),
+    /// Group what is listed in another way.
+    Group,
     /// Copy the manifest that mends the selected finding.
     CopyManifest,
     /// Copy the command of that number from the explanation that is open.
@@ -304,6 +306,11 @@ pub const COMMANDS: &[CommandDoc] = &[
         "pane previous",
         Command::Pane(Turn::Previous),
         "give the pane before the keyboard",
+    ),
+    doc(
+        "group",
+        Command::Group,
+        "group answers of checks by area, or by the story's criteria",
     ),
     doc(
         "zoom",

@@ -56,7 +56,7 @@ pub(super) async fn serve(desk: Desk) {
         let wanted: BTreeSet<Want> = {
             let focus = focus.borrow_and_update();
             let own = focus.wants.iter();
-            own.filter(|want| *want.context() == desk.context)
+            own.filter(|want| *want.context() == desk.context && !matches!(want, Want::Clients(_)))
                 .take(MOST)
                 .cloned()
                 .collect()
@@ -194,6 +194,8 @@ impl Reader {
                     let answer = self.volumes(&client, &machine).await;
                     self.tell(answer)
                 }
+                // The engines answer that one.
+                Want::Clients(_) => self.desk.pace.on_demand,
                 Want::Log(log) => self.follow(&client, &log).await,
                 Want::Metrics(query) => {
                     let deadline = self.desk.pace.request_deadline;

@@ -8,9 +8,11 @@
 //!
 //! Start with [`Screen`], then `fleet.rs`. To add a screen: write the file, add one line to [`ALL`].
 
+pub mod checks;
 pub mod fleet;
 pub mod gitops;
 pub mod instance;
+pub mod network;
 pub mod operator;
 pub mod parts;
 pub mod replication;
@@ -35,6 +37,8 @@ pub const ALL: &[&ScreenDoc] = &[
     &storage::SCREEN,
     &operator::SCREEN,
     &gitops::SCREEN,
+    &network::SCREEN,
+    &checks::SCREEN,
 ];
 
 /// What there is to know about a screen without opening it.

@@ -45,6 +45,8 @@ mod instance {
 mod observability {
     mod cover;
     mod families;
+    #[cfg(test)]
+    mod fixture;
     mod manifests;
     pub(super) mod operator_unscraped;
     pub(super) mod operator_unwatched;
@@ -103,6 +105,7 @@ mod delivery;
 #[cfg(test)]
 pub(super) mod fixture;
 mod flags;
+mod mend;
 mod passages;
 
 pub use observability::PROMETHEUS_RULE;

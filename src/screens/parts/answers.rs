@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use super::{Section, See};
+use crate::checks::remedy::{self, Sort};
 use crate::checks::{Area, Finding, Kept, Severity, Since, Subject, Topic, Verdict};
 use crate::msg::command::Copied;
 use crate::screens::Intent;
@@ -83,7 +84,19 @@ pub fn word(kept: &Kept) -> &'static str {
 pub fn columns(see: &See<'_>) -> Vec<Column> {
     let mut columns = vec![Column::new("answer", "ANSWER").width(10, 10)];
     if see.world.contexts().count() > 1 {
-        columns.push(Column::new("context", "CONTEXT").width(7, 14).priority(2));
+        let names = see
+            .world
+            .contexts()
+            .map(|context| draw::width(context.id.as_str()));
+        let widest = u16::try_from(names.max().unwrap_or(0)).unwrap_or(u16::MAX);
+        columns.push(
+            Column::new("context", "CONTEXT")
+                .width(7, 20)
+                .holds(widest)
+                .firm(7)
+                .cut_middle()
+                .priority(2),
+        );
     }
     columns.extend([
         Column::new("subject", "ABOUT")
@@ -272,8 +285,23 @@ fn lines(see: &See<'_>, one: &Answered<'_>, room: usize) -> Vec<Piece> {
     say("  Why: ", kept.check.why, Tone::Muted);
     say("  Reads: ", kept.check.reads, Tone::Muted);
     if let Some(manifest) = kept.finding().and_then(|f| f.manifest.as_deref()) {
-        say("  ", "This mends it:", Tone::Accent);
-        for line in manifest.lines() {
+        let changes = remedy::changes(see.world, one.subject.context(), manifest);
+        if let Some(changes) = &changes {
+            say("  ", "This mends it, by what it changes:", Tone::Accent);
+            for change in changes {
+                let tone = match change.sort {
+                    Sort::Gone => Tone::Broken,
+                    Sort::New => Tone::Healthy,
+                    Sort::Same => Tone::Muted,
+                };
+                lines.push(Piece::new(format!("    {}", change.words()), tone));
+            }
+        }
+        let whole = manifest.lines().filter(|_| changes.is_none());
+        if changes.is_none() {
+            lines.push(Piece::new("  This mends it:", Tone::Accent));
+        }
+        for line in whole {
             let tone = match line.trim_start().starts_with('#') {
                 true => Tone::Muted,
                 false => Tone::Text,

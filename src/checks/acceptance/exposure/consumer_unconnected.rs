@@ -42,14 +42,9 @@ fn needs(case: &Case<'_>) -> Vec<Want> {
     let Some(view) = id.and_then(|id| case.world.instance(&id)) else {
         return Vec::new();
     };
-    let lists = view.nodes.iter().any(|node| {
-        let engine = node.engine;
-        engine.is_some_and(|engine| engine.client_list.is_some())
-    });
-    match lists {
-        true => consumers::wants(case.world).into_iter().collect(),
-        false => Vec::new(),
-    }
+    let mut wants: Vec<Want> = consumers::wants(case.world).into_iter().collect();
+    wants.push(Want::Clients(view.id));
+    wants
 }
 
 fn run(case: &Case<'_>) -> Answer {

@@ -1,8 +1,8 @@
 //! Arguments of the Dragonfly object repeat those that the operator gives by itself, or say the opposite. Which of two wins
 //! is not promised, and with some of them the operator cannot reach its engines any more (op#133).
 
-use crate::checks::acceptance::ACCEPTED;
 use crate::checks::acceptance::flags::{Flag, flags};
+use crate::checks::acceptance::{ACCEPTED, mend};
 use crate::checks::words::list;
 use crate::checks::{Answer, Area, Case, Check, Severity, Since, Situation};
 use crate::domain::object::Dragonfly;
@@ -136,6 +136,24 @@ fn run(case: &Case<'_>) -> Answer {
             format!("spec.args of {name} has {}", list(&all)),
         )
         .since(Since::Seen(held.changed));
+    let manifest = mend::arguments(
+        name,
+        &held.value,
+        &[
+            "Without what the operator sets itself, and of what stood there twice the last, which the server takes.",
+        ],
+        |flags, at| {
+            flags.get(at).is_some_and(|flag| {
+                let again = flags.iter().skip(at + 1);
+                operators_own(&held.value, flag).is_none()
+                    && !again.into_iter().any(|other| other.name == flag.name)
+            })
+        },
+        &[],
+    );
+    if let Some(manifest) = manifest {
+        finding = finding.mended_by(manifest);
+    }
     for one in &all {
         finding = finding.resting_on(
             one.clone(),

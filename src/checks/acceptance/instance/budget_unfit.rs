@@ -2,7 +2,7 @@
 //!
 //! The operator makes one by itself from v1.2.0, so that one's own beside it is the common mistake.
 
-use crate::checks::acceptance::{ACCEPTED, knows, unread, with_pods};
+use crate::checks::acceptance::{ACCEPTED, knows, mend, unread, with_pods};
 use crate::checks::words::list;
 use crate::checks::{Answer, Area, Case, Check, Finding, Severity, Since, Situation};
 use crate::domain::Kind;
@@ -124,6 +124,7 @@ fn run(case: &Case<'_>) -> Answer {
                  $ {kubectl} get events --field-selector involvedObject.name={name}",
             )
             .about(none.iter().copied())
+            .mended_by(budget(name))
             .resting_on(
                 "none of them selects it",
                 format!("PodDisruptionBudgets of namespace {namespace}"),
@@ -149,12 +150,30 @@ fn run(case: &Case<'_>) -> Answer {
                 )
                 .next(
                     "Let it allow one: spec.pdb.maxUnavailable 1 in the Dragonfly object, from operator v1.5.0.",
-                );
+                )
+                .mended_by(mend::dragonfly(
+                    name,
+                    &["One pod at a time may be disrupted (operator v1.5.0 and later)."],
+                    &["pdb:".to_owned(), "  maxUnavailable: 1".to_owned()],
+                ));
             resting_on(finding, &[*pdb]).into()
         }
         None if one.is_empty() => Answer::NOT_APPLICABLE,
         None => Answer::PASS,
     }
+}
+
+/// What the operator makes from v1.2.0, by the same name, so that it takes it over rather than making a second one.
+fn budget(id: &crate::domain::InstanceId) -> String {
+    let (name, namespace) = (mend::quoted(&id.name), mend::quoted(&id.namespace));
+    format!(
+        "# One pod at a time may be disrupted. Named as the operator names its own (v1.2.0 and later).\n\
+         # kubectl --context {} apply --server-side --field-manager=darner-remedy -f -\n\
+         apiVersion: policy/v1\nkind: PodDisruptionBudget\nmetadata:\n  name: {name}\n  namespace: {namespace}\n\
+         spec:\n  maxUnavailable: 1\n  selector:\n    matchLabels:\n      app: {name}\n      \
+         app.kubernetes.io/name: dragonfly\n",
+        id.context
+    )
 }
 
 fn names(budgets: &[&Held<Pdb>]) -> Vec<String> {

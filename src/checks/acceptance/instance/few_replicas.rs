@@ -1,7 +1,7 @@
 //! Fewer than three pods: while one of them is away, as in each rollout, there is nothing left to fail over to. Or another
 //! number of them than the settings expect.
 
-use crate::checks::acceptance::ACCEPTED;
+use crate::checks::acceptance::{ACCEPTED, mend};
 use crate::checks::words::counted;
 use crate::checks::{Answer, Area, Case, Check, Severity, Since, Situation};
 
@@ -88,6 +88,11 @@ fn run(case: &Case<'_>) -> Answer {
         finding = finding.meaning("Each rollout and each loss of its machine is an outage, and its data is in memory once.");
     }
     finding
+        .mended_by(mend::dragonfly(
+            name,
+            &["Three pods, the master included: while one is away, a lost master is still replaced."],
+            &["replicas: 3".to_owned()],
+        ))
         .resting_on(
             format!("spec.replicas is {wanted}"),
             format!("Dragonfly {name}"),

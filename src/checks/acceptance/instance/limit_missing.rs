@@ -1,6 +1,6 @@
 //! A node without a memory limit: it takes what its machine has, and the machine then chooses what to kill.
 
-use crate::checks::acceptance::{ACCEPTED, with_pods};
+use crate::checks::acceptance::{ACCEPTED, mend, with_pods};
 use crate::checks::words::{has, list};
 use crate::checks::{Answer, Area, Case, Check, Severity, Since, Situation};
 
@@ -52,6 +52,26 @@ fn run(case: &Case<'_>) -> Answer {
         .about(names);
     if let Some(at) = first.view.pod.value.meta.created {
         finding = finding.since(Since::Exactly(at));
+    }
+    // Only the engine's own bound says how much it is to be.
+    let most = without.iter().filter_map(|node| {
+        let memory = node.view.engine?.memory.as_ref()?;
+        memory.value.max.filter(|max| *max > 0)
+    });
+    if let Some(most) = most.max() {
+        let mib = (most / 3 * 4).div_ceil(1 << 20);
+        finding = finding.mended_by(mend::dragonfly(
+            &instance.view.id,
+            &[
+                "A third more than maxmemory, which leaves room for a save and a full sync.",
+                "Every pod starts anew for it.",
+            ],
+            &[
+                "resources:".to_owned(),
+                "  limits:".to_owned(),
+                format!("    memory: {mib}Mi"),
+            ],
+        ));
     }
     for node in &without {
         let source = format!("pod {}", node.name());

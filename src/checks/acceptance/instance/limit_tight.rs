@@ -2,7 +2,7 @@
 //! kernel kills the process (op#42, op#71, df#2739).
 
 use crate::checks::acceptance::flags::{flags, size, value};
-use crate::checks::acceptance::{ACCEPTED, untold, with_pods};
+use crate::checks::acceptance::{ACCEPTED, mend, untold, with_pods};
 use crate::checks::words::list;
 use crate::checks::{Answer, Area, Case, Check, Node, Severity, Since, Situation};
 use crate::domain::engine::Question;
@@ -123,6 +123,17 @@ fn run(case: &Case<'_>) -> Answer {
             ),
         )
         .about(names);
+    let mib = (limit / 4 * 3) >> 20;
+    let manifest = mend::arguments(
+        &instance.view.id,
+        &instance.view.dragonfly.value,
+        &["Three quarters of the memory limit. Every pod starts anew for it."],
+        |flags, at| flags.get(at).is_some_and(|flag| flag.name != "maxmemory"),
+        &[format!("--maxmemory={mib}mb")],
+    );
+    if let Some(manifest) = manifest {
+        finding = finding.mended_by(manifest);
+    }
     for (node, limit, max, source) in &tight {
         let at = node.view.pod.changed;
         finding = finding

@@ -1,6 +1,6 @@
 //! An engine may do more in its machine than it needs to: as root, by a writable root, by more privileges than it began with.
 
-use crate::checks::acceptance::{ACCEPTED, with_pods};
+use crate::checks::acceptance::{ACCEPTED, mend, with_pods};
 use crate::checks::words::list;
 use crate::checks::{Answer, Area, Case, Check, Node, Severity, Since, Situation};
 use crate::domain::object::Security;
@@ -57,6 +57,28 @@ fn lacks(security: &Security) -> Vec<&'static str> {
     lacks
 }
 
+/// The fields of operator v1.2.0 and later that harden it. `runAsUser` is that of the server's image.
+fn hardened(id: &crate::domain::InstanceId) -> String {
+    let spec = [
+        "podSecurityContext:",
+        "  runAsNonRoot: true",
+        "  runAsUser: 999",
+        "  # Whoever sets podSecurityContext loses the operator's own fsGroup, and with it the right to write the volume.",
+        "  fsGroup: 999",
+        "containerSecurityContext:",
+        "  readOnlyRootFilesystem: true",
+        "  allowPrivilegeEscalation: false",
+        "  privileged: false",
+        "  capabilities:",
+        "    drop: [\"ALL\"]",
+    ];
+    mend::dragonfly(
+        id,
+        &["No more than a database needs, from operator v1.2.0. Every pod starts anew for it."],
+        &spec.map(str::to_owned),
+    )
+}
+
 fn of_node(node: &Node<'_>) -> Vec<&'static str> {
     let pod = &node.view.pod.value;
     let mut lacks = node.container().map_or(Vec::new(), |c| lacks(&c.security));
@@ -103,7 +125,8 @@ fn run(case: &Case<'_>) -> Answer {
                 list(of_first)
             ),
         )
-        .about(names);
+        .about(names)
+        .mended_by(hardened(&instance.view.id));
     let since = lax
         .iter()
         .filter_map(|(node, _)| node.view.pod.value.meta.created)

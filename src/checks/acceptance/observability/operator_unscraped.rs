@@ -381,3 +381,97 @@ fn leads_to(service: &ForeignObject, pods: &[&BTreeMap<String, String>]) -> bool
             .all(|(key, value)| labels.get(key).map(String::as_str) == value.as_str())
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::fixture::*;
+    use super::*;
+    use crate::checks::acceptance::fixture::{operator_table, read};
+    use crate::domain::{Fault, FaultKind};
+
+    #[test]
+    fn a_scraper_is_to_get_through_kube_rbac_proxy() {
+        let endpoint = |fields: Value| {
+            let mut endpoint = json!({"port": "https", "scheme": "https", "bearerTokenFile": "/t", "tlsConfig": {"insecureSkipVerify": true}});
+            for (key, value) in fields.as_object().into_iter().flatten() {
+                endpoint[key] = value.clone();
+            }
+            endpoint
+        };
+        let with = |bound: &'static [&'static str], endpoint: Value| {
+            move |f: &mut _| {
+                bare(f);
+                observed_operator(f, bound);
+                let spec = json!({"namespaceSelector": {"any": true},
+                    "selector": {"matchLabels": {"app": "dragonfly-operator"}}, "endpoints": [endpoint]});
+                scrape(f, Foreign::ServiceMonitor, &spec);
+            }
+        };
+        operator_table(
+            &CHECK,
+            &[
+                (
+                    "let through",
+                    &with(&["scraper"], endpoint(json!({}))),
+                    "pass",
+                ),
+                (
+                    "not bound",
+                    &with(&[], endpoint(json!({}))),
+                    "warning healthy: no scraper is bound to the ClusterRole dragonfly-operator-metrics-reader: kube-rbac-proxy of the operator operators/dragonfly-operator lets none through",
+                ),
+                (
+                    "only the operator itself is bound",
+                    &with(&["default"], endpoint(json!({}))),
+                    "warning healthy: no scraper is bound to the ClusterRole dragonfly-operator-metrics-reader: kube-rbac-proxy of the operator operators/dragonfly-operator lets none through",
+                ),
+                (
+                    "without a token",
+                    &with(
+                        &["scraper"],
+                        json!({"port": "https", "tlsConfig": {"insecureSkipVerify": true}}),
+                    ),
+                    "warning healthy: ServiceMonitor shop/cache scrapes the operator operators/dragonfly-operator through kube-rbac-proxy without scheme https and a token",
+                ),
+                (
+                    "at another port",
+                    &with(&["scraper"], endpoint(json!({"port": "health"}))),
+                    "warning healthy: no scrape object leads to the metrics of the operator operators/dragonfly-operator: its Service metrics is selected by none",
+                ),
+                (
+                    "by nobody",
+                    &|f| {
+                        bare(f);
+                        observed_operator(f, &["scraper"]);
+                    },
+                    "warning healthy: no scrape object leads to the metrics of the operator operators/dragonfly-operator: its Service metrics is selected by none",
+                ),
+                (
+                    "ClusterRoles may not be read",
+                    &|f| {
+                        with(&["scraper"], endpoint(json!({})))(f);
+                        read(
+                            f,
+                            Foreign::ClusterRole,
+                            Err(Fault::new(
+                                FaultKind::Forbidden,
+                                "may not list clusterroles",
+                            )),
+                        );
+                    },
+                    "note unknown: nothing is known of ClusterRoles in infra: may not list clusterroles",
+                ),
+                (
+                    "nothing that monitors",
+                    &|f| {
+                        unmonitored(f);
+                        observed_operator(f, &[]);
+                    },
+                    "n/a",
+                ),
+            ],
+        );
+    }
+}

@@ -111,3 +111,64 @@ fn run(case: &Case<'_>) -> Answer {
         _ => finding.into(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::*;
+    use super::*;
+    use crate::checks::acceptance::fixture::{operator, operator_table};
+
+    #[test]
+    fn failures_and_a_lost_leadership_are_to_be_told() {
+        const ERRORS: (&str, &str) = (
+            "E",
+            "rate(controller_runtime_reconcile_errors_total{controller=~\"dragonfly.*\"}[5m]) > 0",
+        );
+        const LEADER: (&str, &str) = (
+            "L",
+            "leader_election_master_status{name=\"31079dea.dragonflydb.io\"} == 0",
+        );
+        let with = |some: &'static [(&'static str, &'static str)]| {
+            move |f: &mut _| {
+                operator(f, 1, &["m-1"]);
+                bare(f);
+                rules(f, some);
+            }
+        };
+        operator_table(
+            &CHECK,
+            &[
+                ("both", &with(&[ERRORS, LEADER]), "pass"),
+                (
+                    "one",
+                    &with(&[ERRORS]),
+                    "warning healthy: no rule watches the operator for a lost leadership (leader_election_master_status)",
+                ),
+                (
+                    "of other controllers",
+                    &with(&[
+                        LEADER,
+                        (
+                            "E",
+                            "controller_runtime_reconcile_errors_total{controller=\"certificate\"} > 0",
+                        ),
+                    ]),
+                    "warning healthy: no rule watches the operator for reconciliations that fail (controller_runtime_reconcile_errors_total)",
+                ),
+                (
+                    "nothing that monitors",
+                    &|f| {
+                        operator(f, 1, &["m-1"]);
+                        unmonitored(f);
+                    },
+                    "n/a",
+                ),
+                (
+                    "no operator",
+                    &bare,
+                    "note unknown: nothing is known of operator Deployments: they are not being followed",
+                ),
+            ],
+        );
+    }
+}

@@ -264,3 +264,191 @@ fn run(case: &Case<'_>) -> Answer {
     }
     finding.into()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::fixture::*;
+    use super::*;
+    use crate::checks::acceptance::fixture::{dragonfly, operator, operator_table, table};
+    use crate::domain::{Fault, FaultKind};
+
+    fn count(f: &mut crate::domain::fixture::Fixture, rules: &[(&str, &str)], there: &[&str]) {
+        let rules: Vec<Rule> = {
+            let subject = Subject::Instance(f.id.clone());
+            let limits = crate::checks::Limits::default();
+            let now = crate::domain::fixture::now();
+            let Some(case) = Case::of(&f.world, &subject, &limits, now) else {
+                return;
+            };
+            assert!(!rules.is_empty());
+            let found = stores::stores(case.context, &limits.expected);
+            match rules::rules(&case, &CHECK, &found) {
+                Ok(rules) => rules.alerts,
+                Err(_) => return,
+            }
+        };
+        let there: Vec<_> = there.iter().map(|one| json!({ WHICH: one })).collect();
+        for question in questions(&rules) {
+            series(f, &question, &there);
+        }
+    }
+
+    #[test]
+    fn rules_whose_series_do_not_exist_are_found() {
+        let with = |version: &'static str, some: &'static [(&'static str, &'static str)]| {
+            move |f: &mut _| {
+                bare(f);
+                dragonfly(f, |d| d.image = Some(format!("dragonfly:{version}")));
+                rules(f, some);
+            }
+        };
+        const LINK: &[(&str, &str)] = &[("Link", "dragonfly_master_link_status == 0")];
+        const SHOP: &[(&str, &str)] = &[("Shop", "dragonfly_master{namespace=\"shop\"} == 0")];
+        const JOB: &[(&str, &str)] = &[(
+            "Job",
+            "dragonfly_connected_clients{job=\"df\", listener=\"main\"} > 9",
+        )];
+        let stored = |some: &'static [(&'static str, &'static str)],
+                      there: &'static [&'static str]| {
+            move |f: &mut _| {
+                bare(f);
+                store(f);
+                rules(f, some);
+                let groups = json!({"groups": [{"name": "g", "rules": some.iter().map(|(name, expression)|
+                    json!({"name": name, "query": expression, "type": "alerting"})).collect::<Vec<_>>()}]});
+                answers(f, Ask::Rules, Ok(&groups));
+                count(f, some, there);
+            }
+        };
+        table(
+            &CHECK,
+            &[
+                ("exposed", &with("v1.39.0", LINK), "pass"),
+                (
+                    "not by that version",
+                    &with("v1.34.1", LINK),
+                    "warning healthy: the rule Link can never fire: v1.34.1 does not expose dragonfly_master_link_status",
+                ),
+                (
+                    "a version that was not read",
+                    &with("v1.55.0", LINK),
+                    "pass",
+                ),
+                (
+                    "two of them",
+                    &with(
+                        "v1.39.0",
+                        &[("A", "dragonfly_up == 0"), ("B", "dragonfly_down > 0")],
+                    ),
+                    "warning healthy: 2 rules can never fire: A and B",
+                ),
+                (
+                    "either of two",
+                    &with(
+                        "v1.39.0",
+                        &[("A", "dragonfly_keys > 1 or sum(dragonfly_db_keys) > 1")],
+                    ),
+                    "pass",
+                ),
+                (
+                    "in the store",
+                    &stored(
+                        SHOP,
+                        &["dragonfly_master", "dragonfly_master{namespace=\"shop\"}"],
+                    ),
+                    "pass",
+                ),
+                (
+                    "not in the store",
+                    &stored(SHOP, &[]),
+                    "warning healthy: the rule Shop can never fire: the metrics store has no series dragonfly_master",
+                ),
+                (
+                    "by other labels; the server's own say nothing",
+                    &stored(JOB, &["dragonfly_connected_clients"]),
+                    "warning healthy: the rule Job can never fire: no series of dragonfly_connected_clients has the labels of dragonfly_connected_clients{job=\"df\"}",
+                ),
+                (
+                    "what is absent is looked for",
+                    &stored(&[("Gone", "absent(dragonfly_master{job=\"x\"})")], &[]),
+                    "pass",
+                ),
+                (
+                    "evaluated by nobody",
+                    &|f| {
+                        bare(f);
+                        store(f);
+                        rules(f, SHOP);
+                        let groups = json!({"groups": [{"name": "g", "rules": [
+                            {"name": "Other", "query": "dragonfly_master == 1", "type": "alerting"}]}]});
+                        answers(f, Ask::Rules, Ok(&groups));
+                    },
+                    "warning healthy: the rule Shop can never fire: no metrics store evaluates it",
+                ),
+                (
+                    "fails",
+                    &|f| {
+                        bare(f);
+                        store(f);
+                        rules(f, SHOP);
+                        let groups = json!({"groups": [{"name": "g", "rules": [
+                            {"name": "Shop", "query": "x", "type": "alerting", "lastError": "many-to-many"}]}]});
+                        answers(f, Ask::Rules, Ok(&groups));
+                    },
+                    "warning healthy: the rule Shop can never fire: its last evaluation failed: many-to-many",
+                ),
+                (
+                    "the store is slow",
+                    &|f| {
+                        bare(f);
+                        store(f);
+                        rules(f, SHOP);
+                        answers(f, Ask::Rules, Ok(&json!({"groups": []})));
+                        let late = "the metrics store vm/prometheus: no answer within 4 s";
+                        for question in [
+                            "label_replace(count(dragonfly_master), \"asked\", \"dragonfly_master\", \"\", \"\") or label_replace(count(dragonfly_master{namespace=\"shop\"}), \"asked\", \"dragonfly_master{namespace=\\\"shop\\\"}\", \"\", \"\")",
+                        ] {
+                            answers(
+                                f,
+                                Ask::Vector(question.into()),
+                                Err(Fault::new(FaultKind::Timeout, late)),
+                            );
+                        }
+                    },
+                    "note unknown: the metrics store vm/prometheus: no answer within 4 s",
+                ),
+                ("no rules", &bare, "n/a"),
+                ("nothing that monitors", &unmonitored, "n/a"),
+            ],
+        );
+        operator_table(
+            &CHECK,
+            &[
+                (
+                    "the operator's own rules are asked about with it",
+                    &|f| {
+                        operator(f, 1, &["m-1"]);
+                        stored(
+                            &[(
+                                "Errors",
+                                "rate(controller_runtime_reconcile_errors_total[5m]) > 0",
+                            )],
+                            &[],
+                        )(f);
+                    },
+                    "warning healthy: the rule Errors can never fire: the metrics store has no series controller_runtime_reconcile_errors_total",
+                ),
+                (
+                    "and others are not",
+                    &|f| {
+                        operator(f, 1, &["m-1"]);
+                        stored(SHOP, &[])(f);
+                    },
+                    "n/a",
+                ),
+            ],
+        );
+    }
+}

@@ -140,3 +140,169 @@ fn run(case: &Case<'_>) -> Answer {
             .into(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::fixture::*;
+    use super::super::manifests::PROMETHEUS_RULE;
+    use super::*;
+    use crate::checks::acceptance::fixture::{dragonfly, read, table};
+    use crate::domain::monitoring::Ask;
+    use crate::domain::{Fault, FaultKind};
+
+    /// Everything that is wanted, by other names and expressions than our own.
+    const ALL: &[(&str, &str)] = &[
+        ("A", "up{job=\"shop/orders\", container=\"dragonfly\"} == 0"),
+        (
+            "B",
+            "100 * dragonfly_memory_used_bytes / dragonfly_memory_max_bytes > 75",
+        ),
+        (
+            "C",
+            "sum by (app) (dragonfly_master{namespace=~\"shop|x\"}) == 0",
+        ),
+        ("D", "dragonfly_connected_replica_lag_records > 500"),
+        ("E", "cache:rate:5m < 1"),
+        ("cache:rate:5m", "sum(rate(dragonfly_commands_total[5m]))"),
+        ("F", "resets(dragonfly_master[5m]) > 0"),
+    ];
+
+    #[test]
+    fn everything_that_must_be_watched_is_to_have_a_rule() {
+        let with = |rules_wanted: Vec<(&'static str, &'static str)>| {
+            move |f: &mut _| {
+                bare(f);
+                rules(f, &rules_wanted);
+            }
+        };
+        let but = |name: &'static str, instead: Option<&'static str>| {
+            let mut all: Vec<_> = ALL.iter().copied().filter(|(n, _)| *n != name).collect();
+            all.extend(instead.map(|expression| (name, expression)));
+            with(all)
+        };
+        table(
+            &CHECK,
+            &[
+                ("all", &with(ALL.to_vec()), "pass"),
+                (
+                    "none",
+                    &bare,
+                    "warning healthy: no rule watches availability, the memory reserve, replication, replication lag, the command rate and a change of roles of shop/orders",
+                ),
+                (
+                    "none of one",
+                    &but("D", None),
+                    "warning healthy: no rule watches replication lag of shop/orders",
+                ),
+                (
+                    "one of another namespace",
+                    &but(
+                        "D",
+                        Some("dragonfly_connected_replica_lag_records{namespace=\"x\"} > 5"),
+                    ),
+                    "warning healthy: no rule watches replication lag of shop/orders",
+                ),
+                (
+                    "one of another instance",
+                    &but(
+                        "D",
+                        Some("dragonfly_connected_replica_lag_records{pod=~\"carts-.*\"} > 5"),
+                    ),
+                    "warning healthy: no rule watches replication lag of shop/orders",
+                ),
+                (
+                    "memory too late",
+                    &but(
+                        "B",
+                        Some("dragonfly_memory_used_bytes / dragonfly_memory_max_bytes > 0.95"),
+                    ),
+                    "note healthy: no rule tells of the memory of shop/orders before 95 %: B is the first, and 80 % leaves time to act",
+                ),
+                (
+                    "a single pod has no replicas",
+                    &|f| {
+                        with(
+                            ALL.iter()
+                                .copied()
+                                .filter(|(n, _)| !["C", "D", "F"].contains(n))
+                                .collect(),
+                        )(f);
+                        dragonfly(f, |d| d.replicas = Some(1));
+                    },
+                    "pass",
+                ),
+                (
+                    "forbidden",
+                    &|f| {
+                        bare(f);
+                        read(
+                            f,
+                            Foreign::PrometheusRule,
+                            Err(Fault::new(
+                                FaultKind::Forbidden,
+                                "may not list prometheusrules",
+                            )),
+                        );
+                    },
+                    "note unknown: nothing is known of PrometheusRules in infra: may not list prometheusrules",
+                ),
+                (
+                    "rules by files of the store",
+                    &|f| {
+                        unmonitored(f);
+                        store(f);
+                        let rules: Vec<_> = ALL
+                            .iter()
+                            .map(|(name, expression)| {
+                                json!({"name": name, "query": expression,
+                                "type": if name.contains(':') { "recording" } else { "alerting" }})
+                            })
+                            .collect();
+                        let groups = json!({"groups": [{"name": "g", "rules": rules}]});
+                        answers(f, Ask::Rules, Ok(&groups));
+                    },
+                    "pass",
+                ),
+                ("nothing that monitors", &unmonitored, "n/a"),
+            ],
+        );
+    }
+
+    #[test]
+    fn what_we_hand_out_is_enough() {
+        let expressions: Vec<String> = expressions(PROMETHEUS_RULE);
+        assert_eq!(expressions.len(), 11);
+        let names: Vec<String> = (0..expressions.len()).map(|at| format!("R{at}")).collect();
+        let ours = |f: &mut _| {
+            bare(f);
+            let all: Vec<(&str, &str)> = names
+                .iter()
+                .zip(&expressions)
+                .map(|(name, expression)| (name.as_str(), expression.as_str()))
+                .collect();
+            rules(f, &all);
+        };
+        table(&CHECK, &[("ours", &ours, "pass")]);
+    }
+
+    /// The expressions of a rule object, as it writes them.
+    fn expressions(yaml: &str) -> Vec<String> {
+        let mut found: Vec<String> = Vec::new();
+        let mut inside = false;
+        for line in yaml.lines() {
+            if let Some(expression) = line.trim().strip_prefix("expr: ") {
+                inside = expression == "|";
+                found.push(expression.trim_start_matches('|').to_owned());
+            } else if inside && line.starts_with("            ") {
+                if let Some(last) = found.last_mut() {
+                    last.push_str(line);
+                }
+            } else {
+                inside = false;
+            }
+        }
+        found
+    }
+}

@@ -93,3 +93,46 @@ fn run(case: &Case<'_>) -> Answer {
     }
     finding.into()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::fixture::*;
+    use super::*;
+    use crate::checks::acceptance::fixture::read;
+    use crate::checks::fixture::{answer_about, line};
+    use crate::domain::fixture::{healthy, infra};
+    use crate::domain::want::Foreign;
+
+    #[test]
+    fn each_alert_about_dragonfly_is_to_lead_to_a_page() {
+        let rule = |name: &str, expression: &str, link: &str| json!({"alert": name, "expr": expression, "annotations": {"runbook_url": link}});
+        let down = "dragonfly_master == 0";
+        for (name, rules, wanted) in [
+            ("linked", vec![rule("Down", down, "https://wiki/x")], "pass"),
+            (
+                "not linked",
+                vec![rule("Down", down, ""), rule("Up", down, "see wiki")],
+                "note healthy: the alerts Down and Up have no link to a runbook",
+            ),
+            (
+                "one about something else",
+                vec![
+                    rule("Disk", "kubelet_volume_stats_used_bytes > 1", ""),
+                    rule("Down", down, "https://wiki/x"),
+                ],
+                "pass",
+            ),
+            ("none", Vec::<Value>::new(), "n/a"),
+        ] {
+            let mut f = healthy().build();
+            bare(&mut f);
+            let object = json!({"metadata": {"name": "r", "namespace": "shop"},
+                "spec": {"groups": [{"name": "g", "rules": rules}]}});
+            read(&mut f, Foreign::PrometheusRule, Ok(vec![object]));
+            let answer = answer_about(&CHECK, &f, &Subject::Context(infra()));
+            assert_eq!(line(&answer), wanted, "{name}");
+        }
+    }
+}

@@ -225,3 +225,165 @@ fn judge(endpoints: &[Endpoint<'_>], is_right: impl Fn(Endpoint<'_>) -> bool) ->
         (true, None) => Hit::Wrong("nothing: it names no endpoint".to_owned()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::fixture::*;
+    use super::*;
+    use crate::checks::acceptance::fixture::{read, seen, table};
+    use crate::domain::want::Foreign;
+    use crate::domain::{Fault, FaultKind, Object};
+
+    const NOBODY: &str = "warning healthy: no scrape object selects the pods of shop/orders";
+
+    #[test]
+    fn the_admin_port_of_the_pods_is_to_be_scraped() {
+        let pods = |endpoint: Value| json!({"selector": {"matchLabels": {"app": "orders"}}, "podMetricsEndpoints": [endpoint]});
+        let of = |kind: Foreign, spec: Value| {
+            move |f: &mut _| {
+                bare(f);
+                scrape(f, kind, &spec);
+            }
+        };
+        let service = |endpoint: Value| json!({"selector": {"matchLabels": {"app": "orders"}}, "endpoints": [endpoint]});
+        let with_ports = |f: &mut crate::domain::fixture::Fixture| {
+            let context = f.world.context(&crate::domain::fixture::infra());
+            let held = context.and_then(|c| c.services.get("shop", "orders"));
+            if let Some(mut service) = held.map(|held| (*held.value).clone()) {
+                service.ports = vec![("redis".to_owned(), 6379)];
+                seen(f, Object::Service(service.into()));
+            }
+        };
+        table(
+            &CHECK,
+            &[
+                (
+                    "by name",
+                    &of(Foreign::PodMonitor, pods(json!({"port": "admin"}))),
+                    "pass",
+                ),
+                (
+                    "by number",
+                    &of(Foreign::VmPodScrape, pods(json!({"targetPort": 9999}))),
+                    "pass",
+                ),
+                (
+                    "the data port",
+                    &of(Foreign::PodMonitor, pods(json!({"port": "redis"}))),
+                    "warning healthy: PodMonitor shop/cache scrapes port redis, where there are no metrics",
+                ),
+                (
+                    "another path",
+                    &of(
+                        Foreign::PodMonitor,
+                        pods(json!({"port": "admin", "path": "/prom"})),
+                    ),
+                    "warning healthy: PodMonitor shop/cache scrapes port admin at the path /prom, and metrics are at /metrics",
+                ),
+                (
+                    "the Service, as the story has it",
+                    &|f| {
+                        bare(f);
+                        with_ports(f);
+                        scrape(
+                            f,
+                            Foreign::ServiceMonitor,
+                            &service(json!({"port": "redis"})),
+                        );
+                    },
+                    "warning healthy: ServiceMonitor shop/cache scrapes port redis, where there are no metrics, the Service orders has no port with metrics: its pods serve them on admin, 9999",
+                ),
+                (
+                    "the master alone",
+                    &of(
+                        Foreign::VmServiceScrape,
+                        service(json!({"targetPort": "admin"})),
+                    ),
+                    "warning healthy: VMServiceScrape shop/cache scrapes the master of shop/orders alone: the Service that it selects leads to no replica",
+                ),
+                (
+                    "right, and wrong besides",
+                    &|f| {
+                        bare(f);
+                        scrape(f, Foreign::PodMonitor, &pods(json!({"port": "admin"})));
+                        scrape(
+                            f,
+                            Foreign::ServiceMonitor,
+                            &service(json!({"port": "redis"})),
+                        );
+                    },
+                    "note healthy: ServiceMonitor shop/cache scrapes port redis, where there are no metrics, the Service orders has no port with metrics: its pods serve them on admin, 9999",
+                ),
+                (
+                    "other pods",
+                    &of(
+                        Foreign::PodMonitor,
+                        json!({"selector": {"matchLabels": {"app": "carts"}}, "podMetricsEndpoints": [{"port": "admin"}]}),
+                    ),
+                    NOBODY,
+                ),
+                (
+                    "another namespace",
+                    &of(
+                        Foreign::PodMonitor,
+                        json!({"namespaceSelector": {"matchNames": ["x"]}, "selector": {}, "podMetricsEndpoints": [{"port": "admin"}]}),
+                    ),
+                    NOBODY,
+                ),
+                (
+                    "any namespace",
+                    &of(
+                        Foreign::PodMonitor,
+                        json!({"namespaceSelector": {"any": true}, "selector": {"matchExpressions": [
+                            {"key": "app.kubernetes.io/name", "operator": "In", "values": ["dragonfly"]}]},
+                            "podMetricsEndpoints": [{"port": "admin"}]}),
+                    ),
+                    "pass",
+                ),
+                ("nothing", &bare, NOBODY),
+                ("no such kinds", &unmonitored, "n/a"),
+                (
+                    "forbidden",
+                    &|f| {
+                        bare(f);
+                        read(
+                            f,
+                            Foreign::PodMonitor,
+                            Err(Fault::new(FaultKind::Forbidden, "may not list podmonitors")),
+                        );
+                    },
+                    "note unknown: nothing is known of PodMonitors in infra: may not list podmonitors",
+                ),
+                (
+                    "in another way, as the store shows",
+                    &|f| {
+                        bare(f);
+                        store(f);
+                        let label = json!({"pod": "orders-0", "namespace": "shop"});
+                        series(
+                            f,
+                            "{__name__=~\"dragonfly_master|dragonfly_uptime_in_seconds\"}",
+                            &[label],
+                        );
+                    },
+                    "pass",
+                ),
+                (
+                    "and no series",
+                    &|f| {
+                        bare(f);
+                        store(f);
+                        series(
+                            f,
+                            "{__name__=~\"dragonfly_master|dragonfly_uptime_in_seconds\"}",
+                            &[],
+                        );
+                    },
+                    "warning healthy: no scrape object selects the pods of shop/orders, and no metrics store has series of them",
+                ),
+            ],
+        );
+    }
+}

@@ -270,3 +270,131 @@ fn labelled(
             .into(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::fixture::*;
+    use super::*;
+    use crate::checks::acceptance::fixture::{read, table};
+    use crate::domain::fixture::ip;
+    use crate::domain::want::Foreign;
+    use crate::domain::{Fault, FaultKind};
+
+    fn of(pod: usize, metric: &str) -> Value {
+        json!({"__name__": metric, "namespace": "shop", "pod": format!("orders-{pod}")})
+    }
+
+    fn all() -> Vec<Value> {
+        (0..3).map(|pod| of(pod, "dragonfly_master")).collect()
+    }
+
+    #[test]
+    fn each_pod_is_to_have_series_that_say_whose_they_are() {
+        let with = |found: Vec<Value>| {
+            move |f: &mut _| {
+                bare(f);
+                store(f);
+                series(f, NOW, &found);
+            }
+        };
+        let fails = |kind: FaultKind, message: &'static str| {
+            move |f: &mut _| {
+                bare(f);
+                store(f);
+                answers(f, Ask::Vector(NOW.into()), Err(Fault::new(kind, message)));
+            }
+        };
+        table(
+            &CHECK,
+            &[
+                ("all", &with(all()), "pass"),
+                (
+                    "none of one",
+                    &with(all().into_iter().skip(1).collect()),
+                    "warning healthy: the metrics store vm/prometheus has no series of orders-0",
+                ),
+                (
+                    "of a namesake elsewhere",
+                    &with(
+                        (0..3)
+                            .map(|pod| json!({"__name__": "dragonfly_master", "namespace": "other", "pod": format!("orders-{pod}")}))
+                            .collect(),
+                    ),
+                    "warning healthy: the metrics store vm/prometheus has no series of orders-0, orders-1 and orders-2",
+                ),
+                (
+                    "ended lately",
+                    &|f| {
+                        bare(f);
+                        store(f);
+                        series(f, NOW, &all().split_off(1));
+                        series(f, LATELY, &all());
+                    },
+                    "warning healthy: the metrics store vm/prometheus has no series of orders-0; orders-0 had some within six hours",
+                ),
+                (
+                    "without their pods",
+                    &with(
+                        (0..3)
+                            .map(|pod| json!({"__name__": "dragonfly_master", "instance": format!("{}:9999", ip(pod))}))
+                            .collect(),
+                    ),
+                    "warning healthy: series of orders-0, orders-1 and orders-2 have no label namespace and pod",
+                ),
+                (
+                    "without a role",
+                    &with(
+                        (0..3)
+                            .map(|pod| of(pod, "dragonfly_uptime_in_seconds"))
+                            .collect(),
+                    ),
+                    "warning healthy: series of orders-0, orders-1 and orders-2 tell no role: neither dragonfly_master nor a label role",
+                ),
+                (
+                    "a missing right",
+                    &fails(
+                        FaultKind::Forbidden,
+                        "may not read what Services serve (services/proxy) in namespace vm",
+                    ),
+                    "note unknown: may not read what Services serve (services/proxy) in namespace vm",
+                ),
+                (
+                    "HTML",
+                    &fails(
+                        FaultKind::Protocol,
+                        "the metrics store vm/prometheus answered with HTML (200)",
+                    ),
+                    "note unknown: the metrics store vm/prometheus answered with HTML (200)",
+                ),
+                (
+                    "no answer yet",
+                    &|f| {
+                        bare(f);
+                        store(f);
+                    },
+                    "note unknown: the metrics store vm/prometheus has not answered yet",
+                ),
+                (
+                    "no store",
+                    &bare,
+                    "note unknown: no metrics store was found among the Services of infra",
+                ),
+                (
+                    "Services may not be listed",
+                    &|f| {
+                        bare(f);
+                        read(
+                            f,
+                            Foreign::MetricsService,
+                            Err(Fault::new(FaultKind::Forbidden, "may not list services")),
+                        );
+                    },
+                    "note unknown: nothing is known of Services of metrics stores in infra: may not list services",
+                ),
+                ("nothing that monitors", &unmonitored, "n/a"),
+            ],
+        );
+    }
+}

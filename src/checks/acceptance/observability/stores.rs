@@ -24,8 +24,6 @@ pub(in crate::checks) struct Stores<'a> {
     pub(in crate::checks) series: Vec<Store>,
     /// What rules and alerts are asked of.
     pub(in crate::checks) rules: Vec<Store>,
-    /// The settings name them.
-    pub(in crate::checks) are_named: bool,
     /// Why they could not be looked for.
     pub(in crate::checks) untold: Option<Untold<'a>>,
 }
@@ -82,7 +80,6 @@ pub(in crate::checks) fn stores<'a>(context: &'a ContextWorld, expected: &Expect
                 alone
             },
             series,
-            are_named: true,
             untold: None,
         };
     }
@@ -153,7 +150,6 @@ fn found_by_themselves<'a>(context: &ContextWorld, services: &[&ForeignObject]) 
             rules
         },
         series,
-        are_named: false,
         untold: None,
     }
 }

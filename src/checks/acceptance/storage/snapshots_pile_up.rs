@@ -1,6 +1,6 @@
 //! Every save makes a new file, and none is ever deleted: the volume fills up, and then saves fail (op#179, df#1377).
 
-use crate::checks::acceptance::ACCEPTED;
+use crate::checks::acceptance::{ACCEPTED, mend};
 use crate::checks::stored::files_pile_up;
 use crate::checks::{Answer, Area, Case, Check, Severity, Since, Situation};
 
@@ -59,7 +59,17 @@ fn run(case: &Case<'_>) -> Answer {
         let text = format!("spec.snapshot.cron is {cron}");
         finding = finding.resting_on(text, format!("Dragonfly {name}"), held.changed);
     }
-    finding.into()
+    let manifest = mend::arguments(
+        name,
+        &held.value,
+        &["A fixed name: each save replaces the one before. Every pod starts anew for it."],
+        |flags, at| flags.get(at).is_some_and(|flag| flag.name != "dbfilename"),
+        &["--dbfilename=dump".to_owned()],
+    );
+    match manifest {
+        Some(manifest) => finding.mended_by(manifest).into(),
+        None => finding.into(),
+    }
 }
 
 #[cfg(test)]
