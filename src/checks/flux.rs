@@ -3,7 +3,7 @@
 //!
 //! Of Flux 2.0 to 2.7: `helm.toolkit.fluxcd.io`, `kustomize.toolkit.fluxcd.io`, `source.toolkit.fluxcd.io`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -130,48 +130,55 @@ pub struct Chain<'a> {
     pub links: Vec<Link<'a>>,
     /// Those that are named, but not there: delivered from another cluster, or left over.
     pub absent: Vec<Ref>,
+    /// Those that are named, and cannot be read.
+    pub unread: Vec<(Ref, Untold<'a>)>,
 }
 
 impl<'a> Chain<'a> {
-    /// What delivers an object with that metadata, each link once.
-    ///
-    /// # Errors
-    /// The first kind that cannot be read, with its namespace. A kind that the cluster does not serve is absent, not unread.
-    pub fn of<'m>(
-        context: &'a ContextWorld,
-        metas: impl IntoIterator<Item = &'m Meta>,
-    ) -> Result<Self, (Foreign, String, Untold<'a>)> {
-        /// More than any delivery has.
-        const MOST: usize = 64;
+    /// What delivers objects with that metadata, each link once. A kind that the cluster does not serve is absent, not unread.
+    pub fn of<'m>(context: &'a ContextWorld, metas: impl IntoIterator<Item = &'m Meta>) -> Self {
+        /// More than any cluster's delivery of this has.
+        const MOST: usize = 500;
         let mut chain = Self::default();
         let mut seen: BTreeSet<Ref> = BTreeSet::new();
-        let mut open: Vec<Ref> = metas.into_iter().flat_map(owners).collect();
-        while let Some(next) = (!open.is_empty()).then(|| open.remove(0)) {
-            if seen.len() >= MOST || !seen.insert(next.clone()) {
-                continue;
+        let mut open: VecDeque<Ref> = VecDeque::new();
+        for owner in metas.into_iter().flat_map(owners) {
+            if seen.insert(owner.clone()) {
+                open.push_back(owner);
             }
+        }
+        while let Some(next) = open.pop_front() {
             let all = match listed(context, next.what, &next.namespace) {
                 Ok(all) => all,
                 Err(Untold::NotServed) => {
                     chain.absent.push(next);
                     continue;
                 }
-                Err(why) => return Err((next.what, next.namespace, why)),
+                Err(why) => {
+                    chain.unread.push((next, why));
+                    continue;
+                }
             };
             let found = all.objects.iter().find(|o| *o.meta.name == *next.name);
             let Some(object) = found.copied() else {
                 chain.absent.push(next);
                 continue;
             };
-            open.extend(sources(&next, object));
-            open.extend(owners(&object.meta));
+            let further = sources(&next, object)
+                .into_iter()
+                .chain(owners(&object.meta));
+            for one in further {
+                if seen.len() < MOST && seen.insert(one.clone()) {
+                    open.push_back(one);
+                }
+            }
             chain.links.push(Link {
                 who: next,
                 object,
                 at: all.at,
             });
         }
-        Ok(chain)
+        chain
     }
 }
 

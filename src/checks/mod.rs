@@ -23,6 +23,7 @@ mod data_port;
 mod diverged;
 mod engine_silent;
 mod explanation;
+pub mod external;
 pub mod flux;
 mod foreign_node;
 mod frozen_node;

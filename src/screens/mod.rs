@@ -10,6 +10,7 @@
 
 pub mod checks;
 pub mod fleet;
+pub mod gitops;
 pub mod instance;
 pub mod network;
 pub mod operator;
@@ -35,6 +36,7 @@ pub const ALL: &[&ScreenDoc] = &[
     &replication::SCREEN,
     &storage::SCREEN,
     &operator::SCREEN,
+    &gitops::SCREEN,
     &network::SCREEN,
     &checks::SCREEN,
 ];

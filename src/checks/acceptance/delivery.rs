@@ -16,9 +16,13 @@ pub(super) fn chain<'a>(case: &Case<'a>, check: &Check) -> Result<Chain<'a>, Box
     if metas.iter().all(|meta| owners(meta).is_empty()) {
         return Err(Box::new(Answer::NOT_APPLICABLE));
     }
-    let chain = Chain::of(case.context, metas).map_err(|(what, namespace, why)| {
-        Box::new(case.unlisted(check, &case.context.id, what, &namespace, why))
-    })?;
+    let chain = Chain::of(case.context, metas);
+    if let Some((who, why)) = chain.unread.first() {
+        let (id, namespace) = (&case.context.id, &who.namespace);
+        return Err(Box::new(
+            case.unlisted(check, id, who.what, namespace, *why),
+        ));
+    }
     // Where none of the kinds is served, another cluster's Flux delivers it.
     let is_served = chain.absent.iter().any(|absent| {
         let found = crate::checks::listed::listed(case.context, absent.what, &absent.namespace);

@@ -6,8 +6,7 @@ use serde_json::Value;
 
 use crate::checks::acceptance::ACCEPTED;
 use crate::checks::flux::condition;
-use crate::checks::listed::{Untold, listed};
-use crate::checks::{Answer, Area, Case, Check, Finding, Severity, Since, Situation};
+use crate::checks::{Answer, Area, Case, Check, Finding, Severity, Since, Situation, external};
 use crate::domain::object::Condition;
 use crate::domain::text;
 use crate::domain::want::ForeignObject;
@@ -55,9 +54,6 @@ const LATE: Situation = Situation {
     ..ACCEPTED
 };
 
-/// How much later than twice its interval a refresh may be, seconds.
-const GRACE: i64 = 300;
-
 fn needs(case: &Case<'_>) -> Vec<Want> {
     let Some(instance) = &case.instance else {
         return Vec::new();
@@ -65,63 +61,7 @@ fn needs(case: &Case<'_>) -> Vec<Want> {
     if instance.view.dragonfly.value.secrets.is_empty() {
         return Vec::new();
     }
-    let namespace = &*instance.view.id.namespace;
-    let mut wants = vec![case.want(Foreign::ExternalSecret, namespace)];
-    let stores = making(case).unwrap_or_default();
-    wants.extend(
-        stores
-            .iter()
-            .filter_map(|(one, _)| store(one))
-            .map(|(what, _)| case.want(what, place(what, namespace))),
-    );
-    wants
-}
-
-/// Where objects of that kind of store are read.
-fn place(what: Foreign, namespace: &str) -> &str {
-    match what {
-        Foreign::SecretStore => namespace,
-        _ => "",
-    }
-}
-
-/// The ExternalSecrets that make a Secret of the instance, with when they were read.
-fn making<'a>(case: &Case<'a>) -> Result<Vec<(&'a ForeignObject, Timestamp)>, Untold<'a>> {
-    let Some(instance) = &case.instance else {
-        return Ok(Vec::new());
-    };
-    let all = listed(
-        case.context,
-        Foreign::ExternalSecret,
-        &instance.view.id.namespace,
-    )?;
-    let uses = &instance.view.dragonfly.value.secrets;
-    let made = |one: &ForeignObject| {
-        let target = one
-            .body
-            .pointer("/spec/target/name")
-            .and_then(Value::as_str);
-        target.unwrap_or(&one.meta.name).to_owned()
-    };
-    let of_it = |one: &&ForeignObject| uses.iter().any(|used| used.name == made(one));
-    Ok(all
-        .objects
-        .into_iter()
-        .filter(of_it)
-        .map(|one| (one, all.at))
-        .collect())
-}
-
-/// The store that an ExternalSecret reads from.
-fn store(external: &ForeignObject) -> Option<(Foreign, String)> {
-    let named = external.body.pointer("/spec/secretStoreRef")?;
-    let text = |key: &str| named.get(key).and_then(Value::as_str);
-    let what = match text("kind") {
-        Some("ClusterSecretStore") => Foreign::ClusterSecretStore,
-        Some("SecretStore") | None => Foreign::SecretStore,
-        Some(_) => return None,
-    };
-    Some((what, text("name")?.to_owned()))
+    external::wants(case.context, &instance.view.dragonfly.value)
 }
 
 fn run(case: &Case<'_>) -> Answer {
@@ -133,7 +73,7 @@ fn run(case: &Case<'_>) -> Answer {
     if view.dragonfly.value.secrets.is_empty() {
         return Answer::NOT_APPLICABLE;
     }
-    let making = match making(case) {
+    let making = match external::makers(case.context, &view.dragonfly.value) {
         Ok(making) => making,
         Err(why) => {
             return case.unlisted(
@@ -145,11 +85,12 @@ fn run(case: &Case<'_>) -> Answer {
             );
         }
     };
-    if making.is_empty() {
+    if making.objects.is_empty() {
         return Answer::NOT_APPLICABLE;
     }
     let mut again: Option<Timestamp> = None;
-    for (external, at) in making {
+    let at = making.at;
+    for external in making.objects {
         let name = &*external.meta.name;
         let next = |finding: Finding| finding.next(CHECK.next.replace("{external}", name));
         match of_store(case, external) {
@@ -183,7 +124,7 @@ fn run(case: &Case<'_>) -> Answer {
                     .into();
             }
         }
-        let Some((refreshed, until)) = late_from(case, external) else {
+        let Some((refreshed, until)) = external::late_from(case.context, external) else {
             continue;
         };
         if until > case.now {
@@ -211,46 +152,12 @@ fn run(case: &Case<'_>) -> Answer {
     Answer::PASS.again(again)
 }
 
-/// When it was last refreshed, and from when on the next refresh is late; `None` where none is to come.
-fn late_from(case: &Case<'_>, external: &ForeignObject) -> Option<(Timestamp, Timestamp)> {
-    let word = |path: &str| external.body.pointer(path).and_then(Value::as_str);
-    if matches!(
-        word("/spec/refreshPolicy"),
-        Some("CreatedOnce" | "OnChange")
-    ) {
-        return None;
-    }
-    // An hour by default.
-    let interval = seconds(word("/spec/refreshInterval").unwrap_or("1h"))?;
-    if interval <= 0 {
-        return None;
-    }
-    let refreshed: Timestamp = word("/status/refreshTime")?.parse().ok()?;
-    let patience =
-        jiff::SignedDuration::from_secs(interval.saturating_mul(2).saturating_add(GRACE));
-    let until = case
-        .context
-        .by_our_clock(refreshed)
-        .checked_add(patience)
-        .ok()?;
-    Some((refreshed, until))
-}
-
-/// Whole seconds of a duration as Go writes it: `1h`, `1h30m0s`, `0`.
-fn seconds(text: &str) -> Option<i64> {
-    if text == "0" {
-        return Some(0);
-    }
-    let duration: jiff::SignedDuration = text.parse().ok()?;
-    Some(duration.as_secs())
-}
-
 fn of_store(case: &Case<'_>, external: &ForeignObject) -> Result<Option<Finding>, Box<Answer>> {
-    let Some((what, name)) = store(external) else {
+    let Some((what, name)) = external::store(external) else {
         return Ok(None);
     };
     let namespace = &*external.meta.namespace;
-    let place = place(what, namespace);
+    let place = external::place(what, namespace);
     let (kind, words) = match what {
         Foreign::SecretStore => ("secretstores", format!("SecretStore {namespace}/{name}")),
         _ => ("clustersecretstores", format!("ClusterSecretStore {name}")),
@@ -392,14 +299,5 @@ mod tests {
                 ("no Secret is read", &|_| {}, "n/a"),
             ],
         );
-        for (text, wanted) in [
-            ("1h0m0s", Some(3_600)),
-            ("90s", Some(90)),
-            ("0", Some(0)),
-            ("0s", Some(0)),
-            ("x", None),
-        ] {
-            assert_eq!(seconds(text), wanted, "{text}");
-        }
     }
 }
