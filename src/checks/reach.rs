@@ -298,9 +298,15 @@ pub struct Passage {
 impl Passage {
     /// From a pod of one context to a pod of another, or of the same one.
     pub fn new(from: (&ContextWorld, End), to: (&ContextWorld, End)) -> Self {
+        let arriving = policies_of(to.0, &to.1);
+        let is_at_home =
+            from.0.id == to.0.id && from.1.namespace == to.1.namespace && from.1.what == to.1.what;
         Self {
-            leaving: policies_of(from.0, &from.1),
-            arriving: policies_of(to.0, &to.1),
+            leaving: match is_at_home {
+                true => arriving.clone(),
+                false => policies_of(from.0, &from.1),
+            },
+            arriving,
             from: from.1,
             to: to.1,
         }

@@ -170,7 +170,11 @@ fn a_consumer_of_the_other_cluster_is_kept_out() {
         .says("ingress at infra: NetworkPolicy dragonfly-system/dragonfly selects it");
     assert_snapshot!(story.screen());
     // The pane of findings, with the evidence of the one that is selected.
-    story.press("shift-tab").says("consumer-blocked");
+    story
+        .press("shift-tab j")
+        .says("consumer-blocked of")
+        .says("This mends it:")
+        .says("kind: CiliumNetworkPolicy");
 }
 
 #[test]
