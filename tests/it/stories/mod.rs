@@ -7,6 +7,7 @@ mod fleet;
 mod lab;
 mod operator;
 mod picture;
+mod policy;
 mod real_api;
 mod real_planes;
 mod real_redis;
