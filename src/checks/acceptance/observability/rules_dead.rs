@@ -271,8 +271,21 @@ mod tests {
 
     use super::super::fixture::*;
     use super::*;
-    use crate::checks::acceptance::fixture::{dragonfly, operator, operator_table, table};
+    use crate::checks::acceptance::fixture::{operator, operator_table, table};
+    use crate::domain::engine::{Probe, Server};
+    use crate::domain::fixture::ago;
     use crate::domain::{Fault, FaultKind};
+
+    fn runs(f: &mut crate::domain::fixture::Fixture, version: &str) {
+        for pod in ["orders-0", "orders-1", "orders-2"] {
+            let server = Server {
+                version: Some(version.to_owned()),
+                uptime: Some(600),
+                ..Server::default()
+            };
+            f.answers(pod, Probe::Server(server), ago(1));
+        }
+    }
 
     fn count(f: &mut crate::domain::fixture::Fixture, rules: &[(&str, &str)], there: &[&str]) {
         let rules: Vec<Rule> = {
@@ -300,7 +313,7 @@ mod tests {
         let with = |version: &'static str, some: &'static [(&'static str, &'static str)]| {
             move |f: &mut _| {
                 bare(f);
-                dragonfly(f, |d| d.image = Some(format!("dragonfly:{version}")));
+                runs(f, version);
                 rules(f, some);
             }
         };
@@ -394,7 +407,7 @@ mod tests {
                         store(f);
                         rules(f, SHOP);
                         let groups = json!({"groups": [{"name": "g", "rules": [
-                            {"name": "Shop", "query": "x", "type": "alerting", "lastError": "many-to-many"}]}]});
+                            {"name": "Shop", "query": "dragonfly_master == 0", "type": "alerting", "lastError": "many-to-many"}]}]});
                         answers(f, Ask::Rules, Ok(&groups));
                     },
                     "warning healthy: the rule Shop can never fire: its last evaluation failed: many-to-many",
