@@ -8,6 +8,7 @@
 //!
 //! Start with [`Screen`], then `fleet.rs`. To add a screen: write the file, add one line to [`ALL`].
 
+pub mod alerts;
 pub mod fleet;
 pub mod instance;
 pub mod operator;
@@ -33,6 +34,7 @@ pub const ALL: &[&ScreenDoc] = &[
     &replication::SCREEN,
     &storage::SCREEN,
     &operator::SCREEN,
+    &alerts::SCREEN,
 ];
 
 /// What there is to know about a screen without opening it.

@@ -4,6 +4,7 @@ use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 
+use crate::driver::console::Opening;
 use crate::driver::{LabProcess, PATIENCE, binary};
 
 const CRDS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
@@ -214,4 +215,48 @@ fn a_store_that_is_no_store_is_unknown_and_delays_nothing_else() {
             "{name}"
         );
     }
+}
+
+#[test]
+fn alerts_that_fire_and_rules_that_cannot_are_on_a_screen_of_their_own() {
+    let lab = LabProcess::start("healthy");
+    serve_monitoring(&lab);
+    let rules = json!({"groups": [{"name": "g", "rules": [
+        {"alert": "Keys", "expr": "dragonfly_keyspace_size > 5", "labels": {"severity": "warning"}},
+        {"alert": "NoMaster", "expr": "sum(dragonfly_master) == 0", "labels": {"severity": "critical"},
+         "annotations": {"runbook_url": "https://wiki/no-master"}},
+    ]}]});
+    put(&lab, "prometheusrules", "PrometheusRule", "story", &rules);
+    let alert = |name: &str, namespace: &str, state: &str| {
+        json!({"labels": {"alertname": name, "severity": "critical", "namespace": namespace, "pod": "gitlab-0"},
+            "annotations": {"runbook_url": "https://wiki/x"}, "state": state, "activeAt": "2026-01-01T00:00:00Z"})
+    };
+    let alerts = json!({"status": "success", "data": {"alerts": [
+        alert("NodeDown", "nodes", "firing"),
+        alert("NoMaster", "dragonfly-system", "firing"),
+        alert("Lags", "dragonfly-system", "pending")]}});
+    serve_store(
+        &lab,
+        &[
+            json!({"path": "alerts", "body": alerts}),
+            json!({"path": "query", "contains": "count(", "body": vector(&[json!({"asked": "dragonfly_master"})])}),
+            json!({"path": "query", "body": vector(&[])}),
+            json!({"path": "rules", "body": {"status": "success", "data": {"groups": []}}}),
+        ],
+    );
+    let mut console = Opening::new(["--context", "lab-infra"])
+        .kubeconfig(&lab.kubeconfig())
+        .open();
+    console.expect("gitlab").press(&["8"]);
+    console.expect("2 firing, 1 pending, 2 about Dragonfly");
+    console.expect_row(&[
+        "firing",
+        "critical",
+        "NoMaster",
+        "dragonfly-system/gitlab-0",
+    ]);
+    console.expect_row(&["pending", "Lags"]);
+    console.expect_row(&["Keys", "warning", "never: v1.39.0 does not expose"]);
+    console.expect_row(&["NoMaster", "critical", "yes"]);
+    console.quit();
 }

@@ -53,11 +53,17 @@ fn needs(case: &Case<'_>) -> Vec<Want> {
     let mut needs = rules::needs(case.context, &case.limits.expected);
     let found = stores::stores(case.context, &case.limits.expected);
     if let Ok(rules) = rules::rules(case, &CHECK, &found) {
-        for question in questions(&rules.alerts) {
-            needs.extend(stores::wants(&found.series, &Ask::Vector(question.into())));
-        }
+        needs.extend(counts(&rules.alerts, &found));
     }
     needs
+}
+
+/// What the stores are to count for these rules.
+pub(in crate::checks) fn counts(rules: &[Rule], found: &Stores<'_>) -> Vec<Want> {
+    let questions = questions(rules).into_iter();
+    questions
+        .flat_map(|question| stores::wants(&found.series, &Ask::Vector(question.into())))
+        .collect()
 }
 
 /// What the store is to count: of each selector that a rule depends on, and of its metric alone, whether it has series.
