@@ -247,7 +247,8 @@ fn alerts_that_fire_and_rules_that_cannot_are_on_a_screen_of_their_own() {
     let mut console = Opening::new(["--context", "lab-infra"])
         .kubeconfig(&lab.kubeconfig())
         .open();
-    console.expect("gitlab").press(&["8"]);
+    console.expect("gitlab");
+    console.press(&["8"]);
     console.expect("2 firing, 1 pending, 2 about Dragonfly");
     console.expect_row(&[
         "firing",
