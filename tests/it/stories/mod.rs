@@ -5,6 +5,7 @@ mod bad_input;
 mod check;
 mod fleet;
 mod lab;
+mod metrics;
 mod operator;
 mod picture;
 mod policy;
