@@ -50,7 +50,10 @@ impl Change {
 /// known of that one.
 pub fn changes(world: &World, context: &ContextId, manifest: &str) -> Option<Vec<Change>> {
     let wanted: Value = serde_saphyr::from_str(manifest).ok()?;
-    let (kind, name) = (text(&wanted, &["kind"])?, text(&wanted, &["metadata", "name"])?);
+    let (kind, name) = (
+        text(&wanted, &["kind"])?,
+        text(&wanted, &["metadata", "name"])?,
+    );
     let namespace = text(&wanted, &["metadata", "namespace"]).unwrap_or_default();
     let live = live(world.context(context)?, kind, namespace, name)?;
     let place = match namespace {
@@ -248,20 +251,26 @@ mod tests {
                     "+ spec.args: [\"--a\",\"--b\"]",
                 ]),
             ),
-            ("a field that is not kept", "{pdb: {maxUnavailable: 1}}", None),
+            (
+                "a field that is not kept",
+                "{pdb: {maxUnavailable: 1}}",
+                None,
+            ),
         ] {
             let wanted: Option<Vec<String>> =
                 wanted.map(|lines| lines.into_iter().map(str::to_owned).collect());
             assert_eq!(told(&f.world, &of(spec)), wanted, "{name}");
         }
-        let policy = "kind: NetworkPolicy\nmetadata: {name: a, namespace: shop}\nspec: {x: {y: 1}}\n";
+        let policy =
+            "kind: NetworkPolicy\nmetadata: {name: a, namespace: shop}\nspec: {x: {y: 1}}\n";
         assert_eq!(told(&f.world, policy), None, "not read");
         read(&mut f, Foreign::NetworkPolicy, Ok(vec![]));
         assert_eq!(
             told(&f.world, policy).unwrap(),
             ["+ NetworkPolicy shop/a (is not there yet)", "+ spec.x.y: 1"]
         );
-        let there = json!({"metadata": {"name": "a", "namespace": "shop"}, "spec": {"x": {"y": 2}}});
+        let there =
+            json!({"metadata": {"name": "a", "namespace": "shop"}, "spec": {"x": {"y": 2}}});
         read(&mut f, Foreign::NetworkPolicy, Ok(vec![there]));
         assert_eq!(
             told(&f.world, policy).unwrap(),

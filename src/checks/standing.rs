@@ -398,7 +398,10 @@ impl Standing {
                 *asked.entry(check.area).or_default() += 1;
             }
             for kept in of.kept.values() {
-                tallies.entry(kept.check.area).or_default().count(&kept.verdict);
+                tallies
+                    .entry(kept.check.area)
+                    .or_default()
+                    .count(&kept.verdict);
             }
         }
         for (area, all) in asked {

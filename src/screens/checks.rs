@@ -170,9 +170,7 @@ impl Checks {
             leads: true,
             ..self.names()
         };
-        let line = sheet
-            .at(ANSWERS, &shown)
-            .and_then(|at| self.lines.get(at));
+        let line = sheet.at(ANSWERS, &shown).and_then(|at| self.lines.get(at));
         let evidence = match line {
             Some(line) => match line.answered(see.standing) {
                 Some(one) => answers::evidence(see, Some(one), self.width.get()),

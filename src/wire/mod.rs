@@ -20,6 +20,7 @@ mod info;
 mod lease;
 mod lists;
 mod log;
+mod manifest;
 mod meta;
 mod pages;
 mod pod;
@@ -45,6 +46,7 @@ pub use info::{
 };
 pub use lists::{arena, config, memory_stats, offsets, slow_log};
 pub use log::log_line;
+pub use manifest::{Broken, Document, documents};
 pub use pages::{healthz, metrics};
 pub use quantity::bytes as quantity_bytes;
 pub use reply::{Reply, answer, role};

@@ -41,9 +41,8 @@ pub(super) fn arguments(
     /// Words in the names of flags whose values are secrets.
     const SECRET: &[&str] = &["pass", "auth", "secret", "token"];
     let all = flags(&object.args);
-    let is_secret = |flag: &Flag| {
-        flag.value.is_some() && SECRET.iter().any(|word| flag.name.contains(word))
-    };
+    let is_secret =
+        |flag: &Flag| flag.value.is_some() && SECRET.iter().any(|word| flag.name.contains(word));
     if all
         .iter()
         .any(|flag| is_secret(flag) && flag.name != "admin_nopass")
@@ -134,7 +133,9 @@ mod tests {
 
     #[test]
     fn every_text_comes_back_as_it_was() {
-        for text in ["a", "no", "1", "--x=y", "a: b", "\"q\"", "", "a/b.c-d", "*x", "Off"] {
+        for text in [
+            "a", "no", "1", "--x=y", "a: b", "\"q\"", "", "a/b.c-d", "*x", "Off",
+        ] {
             let back: serde_json::Value =
                 serde_saphyr::from_str(&format!("a: {}", quoted(text))).unwrap();
             assert_eq!(back["a"], text);

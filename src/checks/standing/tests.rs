@@ -167,7 +167,11 @@ fn it_is_remembered_since_when_and_how_often_an_answer_turned() {
         assert_eq!(kept.turns(later(seconds)), turns, "at {seconds}");
         assert_eq!(kept.is_flapping(later(seconds)), flapping, "at {seconds}");
         // Since when the finding is so, the check tells itself: the object was changed before.
-        let begun = if replicas == 1 { ago(20) } else { later(seconds) };
+        let begun = if replicas == 1 {
+            ago(20)
+        } else {
+            later(seconds)
+        };
         assert_eq!(kept.since.at(), begun, "at {seconds}");
     }
     // What is long ago is no flapping.

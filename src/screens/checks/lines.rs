@@ -113,8 +113,7 @@ impl Line {
     }
 
     pub fn is_ill(&self, standing: &Standing) -> bool {
-        self.answered(standing)
-            .is_some_and(|one| one.kept.is_ill())
+        self.answered(standing).is_some_and(|one| one.kept.is_ill())
     }
 
     pub fn row(&self, see: &See<'_>) -> Row {
@@ -166,7 +165,8 @@ impl Line {
                 ];
                 let mut passing: BTreeMap<&str, usize> = BTreeMap::new();
                 let all = see.standing.answers();
-                for (_, kept) in all.filter(|(_, kept)| group.has(kept.check.area) && passes(kept)) {
+                for (_, kept) in all.filter(|(_, kept)| group.has(kept.check.area) && passes(kept))
+                {
                     *passing.entry(kept.check.title).or_default() += 1;
                 }
                 told.extend(passing.iter().map(|(title, count)| match count {
@@ -279,7 +279,9 @@ pub(super) fn summary(see: &See<'_>) -> Vec<Piece> {
         sum.add(one);
     }
     let flapping = see.standing.answers();
-    let flapping = flapping.filter(|(_, kept)| kept.is_flapping(see.now)).count();
+    let flapping = flapping
+        .filter(|(_, kept)| kept.is_flapping(see.now))
+        .count();
     let mut pieces = vec![Piece::muted(counts(&sum))];
     if flapping > 0 {
         pieces.push(Piece::new(

@@ -84,7 +84,10 @@ pub fn word(kept: &Kept) -> &'static str {
 pub fn columns(see: &See<'_>) -> Vec<Column> {
     let mut columns = vec![Column::new("answer", "ANSWER").width(10, 10)];
     if see.world.contexts().count() > 1 {
-        let names = see.world.contexts().map(|context| draw::width(context.id.as_str()));
+        let names = see
+            .world
+            .contexts()
+            .map(|context| draw::width(context.id.as_str()));
         let widest = u16::try_from(names.max().unwrap_or(0)).unwrap_or(u16::MAX);
         columns.push(
             Column::new("context", "CONTEXT")

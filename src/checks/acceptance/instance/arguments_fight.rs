@@ -139,7 +139,9 @@ fn run(case: &Case<'_>) -> Answer {
     let manifest = mend::arguments(
         name,
         &held.value,
-        &["Without what the operator sets itself, and of what stood there twice the last, which the server takes."],
+        &[
+            "Without what the operator sets itself, and of what stood there twice the last, which the server takes.",
+        ],
         |flags, at| {
             flags.get(at).is_some_and(|flag| {
                 let again = flags.iter().skip(at + 1);

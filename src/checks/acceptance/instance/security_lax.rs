@@ -74,9 +74,7 @@ fn hardened(id: &crate::domain::InstanceId) -> String {
     ];
     mend::dragonfly(
         id,
-        &[
-            "No more than a database needs, from operator v1.2.0. Every pod starts anew for it.",
-        ],
+        &["No more than a database needs, from operator v1.2.0. Every pod starts anew for it."],
         &spec.map(str::to_owned),
     )
 }
