@@ -475,6 +475,8 @@ impl Day {
                     FaultKind::Forbidden,
                     format!("may not list in round {n}"),
                 )),
+                // No screen of this one wants it.
+                Want::Metrics(_) | Want::Clients(_) => continue,
                 Want::Volumes { .. } => Ok(Fetched::Volumes(
                     self.instances
                         .iter()

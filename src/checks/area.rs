@@ -7,6 +7,8 @@ pub enum Area {
     Access,
     /// The operator and its CRD.
     Operator,
+    /// Flux objects that deliver the operator and its instances.
+    Gitops,
     /// Roles and links of the nodes.
     Replication,
     /// Pods and engines of an instance.
@@ -30,6 +32,7 @@ impl Area {
     pub const ALL: &[Area] = &[
         Area::Access,
         Area::Operator,
+        Area::Gitops,
         Area::Replication,
         Area::Instance,
         Area::Storage,
@@ -45,6 +48,7 @@ impl Area {
         match self {
             Area::Access => "access",
             Area::Operator => "operator",
+            Area::Gitops => "gitops",
             Area::Replication => "replication",
             Area::Instance => "instance",
             Area::Storage => "storage",
@@ -61,6 +65,7 @@ impl Area {
         match self {
             Area::Access => "The way to the clusters",
             Area::Operator => "Operator and CRD",
+            Area::Gitops => "Delivery from Git",
             Area::Replication => "Roles and replication",
             Area::Instance => "Pods and engines",
             Area::Storage => "Storage and snapshots",

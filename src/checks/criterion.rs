@@ -34,7 +34,7 @@ impl Criterion {
     /// The criterion that an area answers for. What cannot be reached is asked for first of all.
     pub fn of(area: Area) -> Self {
         match area {
-            Area::Access | Area::Operator => Criterion::Ac1,
+            Area::Access | Area::Operator | Area::Gitops => Criterion::Ac1,
             Area::Replication | Area::Instance | Area::Storage => Criterion::Ac2,
             Area::Exposure => Criterion::Ac3,
             Area::Policy => Criterion::Ac4,

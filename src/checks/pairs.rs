@@ -126,6 +126,25 @@ const KNOWN: &[Known] = &[
     },
 ];
 
+/// Server versions that operators were released with, and install where an instance names no image, by operator version.
+const BUILT_IN: &[(Version, &str)] = &[
+    (Version(1, 1, 11), "v1.28.1"),
+    (Version(1, 2, 0), "v1.32.0"),
+    (Version(1, 2, 1), "v1.33.1"),
+    (Version(1, 3, 0), "v1.34.1"),
+    (Version(1, 3, 1), "v1.35.0"),
+    (Version(1, 4, 0), "v1.36.0"),
+    (Version(1, 5, 0), "v1.37.0"),
+    (Version(1, 6, 0), "v1.39.0"),
+    (Version(1, 6, 1), "v1.39.0"),
+];
+
+/// The server that an operator was released with, and installs where an instance names no image.
+pub fn built_in(operator: Version) -> Option<&'static str> {
+    let found = BUILT_IN.iter().find(|(of, _)| *of == operator);
+    found.map(|(_, server)| *server)
+}
+
 /// What is known of a pair.
 pub fn standing(pair: &Pair) -> Standing {
     let known: Vec<&'static Known> = KNOWN.iter().filter(|known| (known.applies)(pair)).collect();

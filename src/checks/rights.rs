@@ -115,33 +115,122 @@ fn asked(namespace: &str) -> [(Foreign, Scope); 4] {
     ]
 }
 
+/// The kinds that tell them, each with the namespace that it is read in; none for the whole cluster.
+pub fn kinds(namespace: &str) -> [(Foreign, &str); 4] {
+    [
+        (Foreign::ClusterRole, ""),
+        (Foreign::ClusterRoleBinding, ""),
+        (Foreign::Role, namespace),
+        (Foreign::RoleBinding, namespace),
+    ]
+}
+
+/// A right that is missing.
+#[derive(Debug)]
+pub struct Lack {
+    need: &'static Need,
+    verbs: Vec<&'static str>,
+}
+
+impl Lack {
+    /// In words: `update pods/status`, or the resource alone where nothing of it is given.
+    pub fn words(&self) -> String {
+        let group = match self.need.group {
+            "" => String::new(),
+            group => format!(".{group}"),
+        };
+        match self.verbs.len() == self.need.verbs.len() {
+            true => format!("{}{group}", self.need.resource),
+            false => format!("{} {}{group}", self.verbs.join(","), self.need.resource),
+        }
+    }
+
+    fn rule(&self) -> String {
+        let verbs: Vec<String> = self.verbs.iter().map(|verb| format!("{verb:?}")).collect();
+        format!(
+            "  - apiGroups: [{:?}]\n    resources: [{:?}]\n    verbs: [{}]\n",
+            self.need.group,
+            self.need.resource,
+            verbs.join(", ")
+        )
+    }
+}
+
+/// The smallest roles that give what is missing, bound to the operator's service account.
+pub fn manifest(lacks: &[Lack], namespace: &str, account: &str, version: Version) -> String {
+    const NAME: &str = "dragonfly-operator-missing-rights";
+    let of = |cluster: bool| {
+        let rules: String = lacks
+            .iter()
+            .filter(|lack| lack.need.at_home != cluster)
+            .map(Lack::rule)
+            .collect();
+        let (kind, place) = match cluster {
+            true => ("ClusterRole", String::new()),
+            false => ("Role", format!("  namespace: {namespace}\n")),
+        };
+        (!rules.is_empty()).then(|| {
+            format!(
+                "apiVersion: rbac.authorization.k8s.io/v1\nkind: {kind}\nmetadata:\n  name: {NAME}\n{place}rules:\n{rules}---\n\
+                 apiVersion: rbac.authorization.k8s.io/v1\nkind: {kind}Binding\nmetadata:\n  name: {NAME}\n{place}\
+                 roleRef:\n  apiGroup: rbac.authorization.k8s.io\n  kind: {kind}\n  name: {NAME}\n\
+                 subjects:\n  - kind: ServiceAccount\n    name: {account}\n    namespace: {namespace}\n"
+            )
+        })
+    };
+    let parts: Vec<String> = [of(true), of(false)].into_iter().flatten().collect();
+    format!(
+        "# What operator {version} needs and its service account {namespace}/{account} lacks; delete it when chart or bundle of\n\
+         # that version gives it.\n{}",
+        parts.join("---\n")
+    )
+}
+
+/// What an operator of that version lacks; `None` while its roles are not read.
+pub fn lacks(context: &ContextWorld, operator: &Deployment, version: Version) -> Option<Vec<Lack>> {
+    let (everywhere, home) = given(context, operator).ok()?;
+    Some(
+        NEEDS
+            .iter()
+            .filter(|need| need.since <= version)
+            .filter_map(|need| lacking(need, if need.at_home { &home } else { &everywhere }))
+            .collect(),
+    )
+}
+
 /// The rights of an operator of that version, as far as its roles were read.
 pub fn of<'a>(context: &'a ContextWorld, operator: &Deployment, version: Version) -> Rights<'a> {
+    if let Err(untold) = given(context, operator) {
+        return untold;
+    }
+    match lacks(context, operator, version) {
+        None => Rights::Unread,
+        Some(lacks) if lacks.is_empty() => Rights::Complete,
+        Some(lacks) => Rights::Lacks(lacks.iter().map(Lack::words).collect()),
+    }
+}
+
+/// The rules that are bound to an operator's service account: over the cluster, and in its own namespace.
+type Given<'a> = (Vec<&'a Value>, Vec<&'a Value>);
+
+fn given<'a>(context: &'a ContextWorld, operator: &Deployment) -> Result<Given<'a>, Rights<'a>> {
     let namespace = &*operator.meta.namespace;
     let account = operator.service_account.as_deref().unwrap_or("default");
     let mut read: Vec<&'a [ForeignObject]> = Vec::new();
     for (what, scope) in asked(namespace) {
         match context.on_demand.objects(&context.id, what, &scope) {
-            Reading::Unread => return Rights::Unread,
-            Reading::Failed(fault, _) => return Rights::Untold(what.doc().words, fault),
+            Reading::Unread => return Err(Rights::Unread),
+            Reading::Failed(fault, _) => return Err(Rights::Untold(what.doc().words, fault)),
             Reading::Known { objects, .. } => read.push(objects),
         }
     }
     let &[cluster_roles, cluster_bindings, roles, bindings] = read.as_slice() else {
-        return Rights::Unread;
+        return Err(Rights::Unread);
     };
     let everywhere = rules(cluster_bindings, account, namespace, cluster_roles, &[]);
     let mut home = rules(bindings, account, namespace, cluster_roles, roles);
     home.extend(everywhere.iter().copied());
-    let lacks: Vec<String> = NEEDS
-        .iter()
-        .filter(|need| need.since <= version)
-        .filter_map(|need| lacking(need, if need.at_home { &home } else { &everywhere }))
-        .collect();
-    match lacks.is_empty() {
-        true => Rights::Complete,
-        false => Rights::Lacks(lacks),
-    }
+    Ok((everywhere, home))
 }
 
 /// The rules that bindings give a service account.
@@ -189,8 +278,8 @@ fn is_account(subject: &Value, account: &str, namespace: &str) -> bool {
     }
 }
 
-/// What of a need no rule gives, in words.
-fn lacking(need: &Need, rules: &[&Value]) -> Option<String> {
+/// What of a need no rule gives.
+fn lacking(need: &'static Need, rules: &[&Value]) -> Option<Lack> {
     let has = |rule: &Value, key: &str, wanted: &str| {
         let list = rule.get(key).and_then(Value::as_array);
         list.into_iter()
@@ -212,21 +301,13 @@ fn lacking(need: &Need, rules: &[&Value]) -> Option<String> {
             && resource(rule)
             && has(rule, "verbs", verb)
     };
-    let missing: Vec<&str> = need
+    let verbs: Vec<&'static str> = need
         .verbs
         .iter()
         .copied()
         .filter(|verb| !rules.iter().any(|rule| gives(rule, verb)))
         .collect();
-    let group = match need.group {
-        "" => String::new(),
-        group => format!(".{group}"),
-    };
-    match missing.len() {
-        0 => None,
-        all if all == need.verbs.len() => Some(format!("{}{group}", need.resource)),
-        _ => Some(format!("{} {}{group}", missing.join(","), need.resource)),
-    }
+    (!verbs.is_empty()).then_some(Lack { need, verbs })
 }
 
 #[cfg(test)]

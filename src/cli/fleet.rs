@@ -141,6 +141,7 @@ impl Fleet {
     pub fn once(mut self) -> Self {
         for plan in &mut self.plans {
             plan.pace.settings_first = true;
+            plan.pace.follows = false;
         }
         self
     }

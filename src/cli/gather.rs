@@ -296,7 +296,9 @@ fn awaited<'a>(
             let engines = engines(context, expected).map(Awaited::Engine);
             let ports = ports(context, expected).map(Awaited::Port);
             let wants = expected.wants.iter().filter(|want| {
-                *want.context() == context.id && context.on_demand.get(want).is_none()
+                *want.context() == context.id
+                    && !matches!(want, Want::Clients(_))
+                    && context.on_demand.get(want).is_none()
             });
             sources
                 .chain(engines)
@@ -407,7 +409,14 @@ fn has_spoken(
         id.context == context.id && id.namespace == pod.meta.namespace && app == Some(&*id.name)
     });
     let is_cut = engine.follower().is_some_and(|link| !link.link_up);
-    let list = is_cut || is_master(engine) && is_troubled(pod, context);
+    let is_listed = expected.wants.iter().any(|want| match want {
+        Want::Clients(id) => {
+            let app = pod.meta.labels.get("app").map(String::as_str);
+            id.context == context.id && id.namespace == pod.meta.namespace && app == Some(&*id.name)
+        }
+        _ => false,
+    });
+    let list = is_listed || is_cut || is_master(engine) && is_troubled(pod, context);
     dealt(Question::Replication)
         // The last one of a round.
         && dealt(Question::Keyspace)

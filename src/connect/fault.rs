@@ -33,6 +33,9 @@ impl Asked<'_> {
             Some(namespace) if self.resource == "pods/proxy" => {
                 format!("read pages of pods (pods/proxy) in namespace {namespace}")
             }
+            Some(namespace) if self.resource == "services/proxy" => {
+                format!("read what Services serve (services/proxy) in namespace {namespace}")
+            }
             Some(namespace) if self.resource == "pods/exec" => {
                 format!("run commands in pods (pods/exec) in namespace {namespace}")
             }
@@ -133,6 +136,11 @@ pub fn of_answer(
         code: Some(code.as_u16()),
         retry_after: after.or(told).map(Duration::from_secs),
     }
+}
+
+/// Whether a body is an API server's own refusal.
+pub fn is_of_kubernetes(body: &[u8]) -> bool {
+    serde_json::from_slice::<Status>(body).is_ok_and(|status| status.kind == "Status")
 }
 
 /// An answer that no Kubernetes API server wrote: a proxy's page, a login form, a gateway's word.

@@ -91,7 +91,7 @@ fn is_read(method: &Method, path: &str, query: Option<&str>) -> bool {
         // A WebSocket is opened with GET, whatever runs over it then.
         Method::GET if is_measurement(&parts) => true,
         Method::GET if subresource == Some("exec") => is_question(query.unwrap_or_default()),
-        Method::GET if is_page(&parts) => true,
+        Method::GET if is_page(&parts) || is_metrics_query(&parts) => true,
         Method::GET | Method::HEAD | Method::OPTIONS => !reaches_in,
         Method::POST => subresource == Some("portforward") || QUESTIONS.contains(&path),
         _ => false,
@@ -122,6 +122,36 @@ fn is_page(parts: &[&str]) -> bool {
         return false;
     };
     pod.ends_with(":9999")
+}
+
+/// A question to a metrics store behind a Service: one of the paths that only tell. Others of that API delete series, and
+/// some stores take that by GET.
+fn is_metrics_query(parts: &[&str]) -> bool {
+    let [
+        "api",
+        "v1",
+        "namespaces",
+        _,
+        "services",
+        _,
+        "proxy",
+        prefix @ ..,
+        "api",
+        "v1",
+        "query" | "rules" | "alerts",
+    ] = parts
+    else {
+        return false;
+    };
+    // Nothing that a server in between could read as another path.
+    prefix.len() <= 8 && prefix.iter().all(|part| is_plain(part))
+}
+
+fn is_plain(part: &str) -> bool {
+    !matches!(part, "." | "..")
+        && part
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-._:".contains(&byte))
 }
 
 /// A run of the one command that only asks, with nothing typed into it.
@@ -193,6 +223,51 @@ mod tests {
             (
                 "GET",
                 "/api/v1/namespaces/shop/services/a:9999/proxy/metrics",
+                false,
+            ),
+            (
+                "GET",
+                "/api/v1/namespaces/vm/services/vmsingle:8428/proxy/api/v1/query?query=up",
+                true,
+            ),
+            (
+                "GET",
+                "/api/v1/namespaces/vm/services/http:vmselect:8481/proxy/select/0/prometheus/api/v1/rules",
+                true,
+            ),
+            (
+                "GET",
+                "/api/v1/namespaces/vm/services/vmsingle:8428/proxy/api/v1/alerts",
+                true,
+            ),
+            (
+                "POST",
+                "/api/v1/namespaces/vm/services/vmsingle:8428/proxy/api/v1/query",
+                false,
+            ),
+            (
+                "GET",
+                "/api/v1/namespaces/vm/services/vmsingle:8428/proxy/api/v1/admin/tsdb/delete_series",
+                false,
+            ),
+            (
+                "GET",
+                "/api/v1/namespaces/vm/services/vmsingle:8428/proxy/a/../api/v1/query",
+                false,
+            ),
+            (
+                "GET",
+                "/api/v1/namespaces/vm/services/vmsingle:8428/proxy/%2e%2e/api/v1/query",
+                false,
+            ),
+            (
+                "GET",
+                "/api/v1/namespaces/vm/services/vmsingle:8428/proxy/-/reload",
+                false,
+            ),
+            (
+                "GET",
+                "/api/v1/namespaces/vm/pods/vmsingle-0:8428/proxy/api/v1/query",
                 false,
             ),
             ("GET", "/api/v1/nodes/a:9999/proxy/metrics", false),

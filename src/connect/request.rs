@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use jiff::Timestamp;
 use kube::Client;
@@ -114,6 +114,33 @@ pub async fn page(
     }
 }
 
+/// What a Service answers through the API server's proxy to it: its status and its whole body, whatever it says. Only what
+/// the API server itself refuses is a refusal.
+///
+/// # Errors
+/// As of [`page`], which bounds the body alike.
+pub async fn proxied(
+    client: &Client,
+    path: &str,
+    asked: &Asked<'_>,
+    deadline: Duration,
+) -> Result<(StatusCode, Vec<u8>), Refusal> {
+    let whole = async {
+        let response = answer(client, path, asked, Shape::Whole).await?;
+        let code = response.status();
+        let headers = response.headers().clone();
+        let body = read(response, LONGEST_PAGE).await?;
+        match code.is_success() || !fault::is_of_kubernetes(&body) {
+            true => Ok((code, body)),
+            false => Err(fault::of_answer(code, &headers, &body, asked)),
+        }
+    };
+    match timeout(deadline, whole).await {
+        Ok(answer) => answer,
+        Err(_) => Err(fault::late(asked, deadline).into()),
+    }
+}
+
 /// The body of a successful answer as it arrives. The deadline is for its beginning.
 ///
 /// # Errors
@@ -147,6 +174,23 @@ async fn send(
     asked: &Asked<'_>,
     shape: Shape,
 ) -> Result<Response<Body>, Refusal> {
+    let response = answer(client, path, asked, shape).await?;
+    let code = response.status();
+    if code.is_success() {
+        return Ok(response);
+    }
+    let headers = response.headers().clone();
+    let body = read(response, LONGEST_REFUSAL).await.unwrap_or_default();
+    Err(fault::of_answer(code, &headers, &body, asked))
+}
+
+/// Any answer, a refusal too.
+async fn answer(
+    client: &Client,
+    path: &str,
+    asked: &Asked<'_>,
+    shape: Shape,
+) -> Result<Response<Body>, Refusal> {
     let accepted = match shape {
         Shape::Metadata => "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1",
         Shape::Whole | Shape::Endless => "application/json",
@@ -160,17 +204,10 @@ async fn send(
         Fault::new(FaultKind::Unusable, "the request cannot be written")
             .with_detail(error.to_string())
     })?;
-    let response = client
+    client
         .send(request)
         .await
-        .map_err(|error| fault::of_kube(&error, asked))?;
-    let code = response.status();
-    if code.is_success() {
-        return Ok(response);
-    }
-    let headers = response.headers().clone();
-    let body = read(response, LONGEST_REFUSAL).await.unwrap_or_default();
-    Err(fault::of_answer(code, &headers, &body, asked))
+        .map_err(|error| fault::of_kube(&error, asked))
 }
 
 async fn read(response: Response<Body>, most: usize) -> Result<Vec<u8>, Fault> {

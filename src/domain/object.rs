@@ -100,16 +100,62 @@ pub struct Dragonfly {
     pub password_secret: Option<(String, String)>,
     /// `spec.tlsSecretRef` is set, so the data port speaks TLS.
     pub tls: bool,
+    /// Every Secret that its pods read, by the fields that name one. Their values are never read.
+    pub secrets: Vec<SecretUse>,
     /// `spec.resources.limits.memory`, bytes.
     pub memory_limit: Option<u64>,
     /// Size wanted of each tiering claim, `spec.tiering.persistentVolumeClaimSpec` (operator v1.2.0 and later), bytes.
     pub tiering_size: Option<u64>,
     /// `spec.networkPolicyEnabled`; absent means the operator's default (true from v1.5.0).
     pub network_policy: Option<bool>,
+    /// `spec.enableReplicationReadinessGate` (operator v1.5.0 and later).
+    pub readiness_gate: bool,
+    /// Labels of `spec` that the operator manages itself, each as `PLACE KEY`: from v1.6.0 an object with one of them is not
+    /// reconciled at all, and the log alone says so.
+    pub managed_labels: Vec<String>,
     /// Top-level `spec` fields that none of operator v1.1 to v1.6 has.
     pub unknown_fields: Vec<String>,
     /// Places of `spec` in which a `${NAME}` stands as it was written, so that nobody has put its value there.
     pub unfilled: Vec<Unfilled>,
+}
+
+/// A Secret that the pods of an instance read.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SecretUse {
+    /// What for.
+    pub purpose: SecretPurpose,
+    /// The Secret's name, in the instance's own namespace.
+    pub name: String,
+    /// The keys that must be in it.
+    pub keys: Vec<String>,
+}
+
+/// What a Secret is read for, and with that how: all of it only while a pod starts.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SecretPurpose {
+    /// `spec.authentication.passwordFromSecret`: becomes the environment variable `DFLY_requirepass`.
+    Password,
+    /// `spec.tlsSecretRef`: mounted; the server does not read it again (op#151, df#4171).
+    Certificate,
+    /// `spec.authentication.clientCaCertSecret`: mounted likewise.
+    ClientAuthority,
+    /// `spec.aclFromSecret`: mounted; the server reads it again on `ACL LOAD` only.
+    Acl,
+    /// `spec.env`: that environment variable.
+    Variable(String),
+}
+
+impl SecretPurpose {
+    /// What it is to a reader: `the password`.
+    pub fn words(&self) -> String {
+        match self {
+            SecretPurpose::Password => "the password".to_owned(),
+            SecretPurpose::Certificate => "the TLS certificate".to_owned(),
+            SecretPurpose::ClientAuthority => "the authority of client certificates".to_owned(),
+            SecretPurpose::Acl => "the ACL".to_owned(),
+            SecretPurpose::Variable(name) => format!("the variable {name}"),
+        }
+    }
 }
 
 /// A `${NAME}` that stands in an object as it was written: what was to put a value there (such as `postBuild` of a Flux
@@ -252,8 +298,25 @@ pub struct Container {
     pub args: Vec<String>,
     /// `resources.limits.memory`, bytes.
     pub memory_limit: Option<u64>,
+    /// `resources.requests.memory`, bytes. The API server puts the limit there where a limit alone is given.
+    pub memory_request: Option<u64>,
+    /// `resources.limits.cpu`, thousandths of a core.
+    pub cpu_limit: Option<u64>,
+    /// Which probes it has.
+    pub probes: Probes,
     /// What it may do, by its own `securityContext` and its pod's.
     pub security: Security,
+}
+
+/// Which probes a container has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Probes {
+    /// `livenessProbe`.
+    pub liveness: bool,
+    /// `readinessProbe`.
+    pub readiness: bool,
+    /// `startupProbe`; the operator's own pods have none before custom probes (v1.6.0 and later).
+    pub startup: bool,
 }
 
 /// What a container may do: its own `securityContext`, and the pod's where that says nothing.
@@ -458,6 +521,15 @@ pub struct Event {
     pub source: String,
 }
 
+/// Who wrote a field last, by the managed fields of its object.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Writer {
+    /// The manager: `kubectl`, `helm-controller`.
+    pub manager: String,
+    /// When.
+    pub at: Option<Timestamp>,
+}
+
 /// A Deployment.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Deployment {
@@ -473,6 +545,8 @@ pub struct Deployment {
     pub images: Vec<(String, String)>,
     /// Arguments of the container `manager`.
     pub args: Vec<String>,
+    /// Who wrote `spec.replicas` last.
+    pub scaled_by: Option<Writer>,
     /// `serviceAccountName` of its pods.
     pub service_account: Option<String>,
     /// Conditions.

@@ -2,6 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
+use super::text;
+
 /// A `LabelSelector` of Kubernetes' API: labels and requirements, all of which must hold. An empty one selects
 /// everything.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -37,6 +41,27 @@ pub enum Operator {
 }
 
 impl Selector {
+    /// Reads a `LabelSelector` as the API writes it. An expression without a key asks for a label that nothing has, so it
+    /// selects nothing.
+    pub fn of(value: &Value) -> Self {
+        let labels = value.get("matchLabels").and_then(Value::as_object);
+        let expressions = value.get("matchExpressions").and_then(Value::as_array);
+        Self {
+            labels: labels
+                .into_iter()
+                .flatten()
+                .filter_map(|(key, label)| {
+                    Some((text::one_line(key), text::one_line(label.as_str()?)))
+                })
+                .collect(),
+            expressions: expressions
+                .into_iter()
+                .flatten()
+                .map(Requirement::of)
+                .collect(),
+        }
+    }
+
     /// Whether it selects an object with these labels.
     pub fn selects(&self, labels: &BTreeMap<String, String>) -> bool {
         self.labels.iter().all(|(k, v)| labels.get(k) == Some(v))
@@ -45,6 +70,28 @@ impl Selector {
 }
 
 impl Requirement {
+    fn of(value: &Value) -> Self {
+        let word = |key: &str| value.get(key).and_then(Value::as_str).map(text::one_line);
+        let values = || {
+            let values = value.get("values").and_then(Value::as_array);
+            let values = values.into_iter().flatten().filter_map(Value::as_str);
+            values.map(text::one_line).collect()
+        };
+        let key = word("key").filter(|key| !key.is_empty());
+        let operator = match word("operator").unwrap_or_default().as_str() {
+            _ if key.is_none() => Operator::Exists,
+            "In" => Operator::In(values()),
+            "NotIn" => Operator::NotIn(values()),
+            "Exists" => Operator::Exists,
+            "DoesNotExist" => Operator::DoesNotExist,
+            other => Operator::Unknown(other.to_owned()),
+        };
+        Self {
+            key: key.unwrap_or_default(),
+            operator,
+        }
+    }
+
     fn holds(&self, labels: &BTreeMap<String, String>) -> bool {
         let value = labels.get(&self.key);
         match &self.operator {

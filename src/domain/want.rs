@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::fact::Scope;
-use super::id::ContextId;
+use super::id::{ContextId, InstanceId};
+use super::monitoring::{Query, Told};
 use super::object::Meta;
 
 /// Kinds that are listed while somebody needs them rather than followed at all times. Their objects are kept as trimmed JSON,
@@ -29,9 +30,11 @@ pub enum Foreign {
     ClusterSecretStore,
     Deployment,
     ExternalSecret,
+    GitRepository,
     HelmRelease,
     HelmRepository,
     Kustomization,
+    MetricsService,
     Namespace,
     NetworkPolicy,
     Node,
@@ -80,7 +83,7 @@ pub enum How {
     /// The same, namespace by namespace: of these a cluster has many that nobody asks about.
     Near,
     /// There are many of them, so they are read page by page rather than from the server's cache, are not followed, and of
-    /// their metadata only what names them and their owner is kept.
+    /// their metadata mostly only what names them and their owner is kept.
     Many,
     /// Only the one object of that namespace and name.
     Only(&'static str, &'static str),
@@ -96,11 +99,6 @@ impl How {
     pub fn is_whole(self) -> bool {
         matches!(self, How::Whole | How::Many | How::Slow | How::Only(..))
     }
-
-    /// Whether changes are followed while they are wanted.
-    pub fn is_followed(self) -> bool {
-        matches!(self, How::Whole | How::Near | How::Only(..))
-    }
 }
 
 impl Foreign {
@@ -114,9 +112,11 @@ impl Foreign {
         Foreign::ClusterSecretStore,
         Foreign::Deployment,
         Foreign::ExternalSecret,
+        Foreign::GitRepository,
         Foreign::HelmRelease,
         Foreign::HelmRepository,
         Foreign::Kustomization,
+        Foreign::MetricsService,
         Foreign::Namespace,
         Foreign::NetworkPolicy,
         Foreign::Node,
@@ -137,6 +137,21 @@ impl Foreign {
         Foreign::VmRule,
         Foreign::VmServiceScrape,
     ];
+
+    /// Whether changes are followed while they are wanted. What hardly ever changes is not: it would be one more right to be
+    /// granted, and one more watch.
+    pub fn is_followed(self) -> bool {
+        let is_steady = matches!(
+            self,
+            Foreign::ClusterRole
+                | Foreign::ClusterRoleBinding
+                | Foreign::Role
+                | Foreign::RoleBinding
+                | Foreign::StorageClass
+        );
+        let how = self.doc().reading;
+        !is_steady && matches!(how, How::Whole | How::Near | How::Only(..))
+    }
 
     /// What there is to know of it.
     pub fn doc(self) -> &'static ForeignDoc {
@@ -174,6 +189,11 @@ pub enum Want {
     },
     /// A container's log, followed.
     Log(LogId),
+    /// CLIENT LIST of every node of an instance, which is otherwise asked of one in view or in trouble. Its answers are the
+    /// engines' own facts.
+    Clients(InstanceId),
+    /// An answer of a metrics store, through the API server's proxy to its Service.
+    Metrics(Query),
 }
 
 impl Want {
@@ -182,6 +202,8 @@ impl Want {
         match self {
             Want::Objects { context, .. } | Want::Volumes { context, .. } => context,
             Want::Log(log) => &log.context,
+            Want::Metrics(query) => &query.store.context,
+            Want::Clients(instance) => &instance.context,
         }
     }
 }
@@ -207,6 +229,8 @@ impl Want {
                 "the log of {}/{} in {}",
                 log.namespace, log.pod, log.context
             ),
+            Want::Metrics(query) => query.words(),
+            Want::Clients(instance) => format!("clients of {instance} in {}", instance.context),
         }
     }
 }
@@ -238,6 +262,8 @@ pub enum Fetched {
     Volumes(Vec<VolumeUse>),
     /// The log is open; its lines come by themselves.
     Log,
+    /// What a metrics store answered.
+    Metrics(Told),
 }
 
 /// How full a pod's volume is.

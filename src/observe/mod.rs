@@ -19,6 +19,7 @@ mod lines;
 mod on_demand;
 mod page;
 mod probe;
+mod query;
 mod roster;
 mod standing;
 mod watch;
@@ -113,6 +114,8 @@ pub struct Pace {
     pub probes_in_flight: usize,
     /// Between two readings of what is read only while somebody needs it.
     pub on_demand: Duration,
+    /// Whether a change of what was read so is noticed at once. Whoever looks only once has no use for it.
+    pub follows: bool,
     /// How long what was read so is kept after nobody needs it.
     pub on_demand_kept: Duration,
     /// Between two tries at a data port of the instance in view, of an instance in trouble, or one that was found bad;
@@ -163,6 +166,7 @@ impl Default for Pace {
             probe_deadline: s(2),
             probes_in_flight: 16,
             on_demand: s(60),
+            follows: true,
             on_demand_kept: s(120),
             data_port: Some(s(10)),
             data_port_background: s(60),

@@ -1,6 +1,6 @@
-//! What is read only while somebody needs it: lists of kinds that nobody watches, the use of volumes, logs.
+//! What is read only while somebody needs it: lists of kinds that nobody watches, the use of volumes, logs, metrics stores.
 //!
-//! What holds at any time: nothing is asked that is not wanted; one want is asked at most once a minute, however often
+//! What holds at any time: nothing is asked that is not wanted; one want is asked at most once a minute (a metrics store every half), however often
 //! screens are changed (unless the reader asks for a try now, or a change of it is heard of: see [`super::changes`]); a log is followed only while it is wanted; and what
 //! nobody has wanted for two minutes is let go.
 
@@ -21,6 +21,7 @@ use super::backoff::{Backoff, Jitter};
 use super::changes::Listing;
 use super::lines::Lines;
 use super::page;
+use super::query;
 use super::watch::{Desk, escape};
 use crate::connect::fault::{self, Asked, Refusal};
 use crate::connect::request;
@@ -41,6 +42,8 @@ const LONGEST_LINE: usize = 1 << 20;
 const TAIL: usize = LogTail::LENGTH / 2;
 /// Between two readings of metadata that may not be followed: it is little, and of few namespaces.
 const METADATA: Duration = Duration::from_secs(4);
+/// Between two readings of a metrics store, which scrapes about as often.
+const METRICS: Duration = Duration::from_secs(30);
 /// By how much longer a refusal rests than an answer.
 const REFUSED: u32 = 5;
 
@@ -53,7 +56,7 @@ pub(super) async fn serve(desk: Desk) {
         let wanted: BTreeSet<Want> = {
             let focus = focus.borrow_and_update();
             let own = focus.wants.iter();
-            own.filter(|want| *want.context() == desk.context)
+            own.filter(|want| *want.context() == desk.context && !matches!(want, Want::Clients(_)))
                 .take(MOST)
                 .cloned()
                 .collect()
@@ -160,7 +163,12 @@ impl Reader {
         if let Some(asked) = asked
             && !matches!(self.want, Want::Log(_))
         {
-            sleep_until(asked + self.desk.pace.on_demand).await;
+            let pace = self.desk.pace.on_demand;
+            let pace = match self.want {
+                Want::Metrics(_) => pace.min(METRICS),
+                _ => pace,
+            };
+            sleep_until(asked + pace).await;
         }
         loop {
             let (client, _) = self.desk.client().await;
@@ -186,7 +194,16 @@ impl Reader {
                     let answer = self.volumes(&client, &machine).await;
                     self.tell(answer)
                 }
+                // The engines answer that one.
+                Want::Clients(_) => self.desk.pace.on_demand,
                 Want::Log(log) => self.follow(&client, &log).await,
+                Want::Metrics(query) => {
+                    let deadline = self.desk.pace.request_deadline;
+                    let answer = query::ask(&client, &query, deadline).await;
+                    let is_told = answer.is_ok();
+                    let pause = self.tell(answer.map(Fetched::Metrics));
+                    if is_told { pause.min(METRICS) } else { pause }
+                }
             };
             self.desk.rest(pause).await;
         }
@@ -310,7 +327,7 @@ impl Reader {
             }
             query = format!("limit={PAGE}{only}&continue={}", escape(&page.next));
         }
-        let follows = doc.reading.is_followed() && !more && !revision.is_empty();
+        let follows = self.desk.pace.follows && what.is_followed() && !more && !revision.is_empty();
         let from = follows.then(|| Listing {
             path,
             only,

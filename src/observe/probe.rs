@@ -30,7 +30,7 @@ use super::{Focus, Pace};
 use crate::connect::forward;
 use crate::connect::resp::{Ended, Engine, Heard, Reply};
 use crate::domain::engine::{LinkState, Probe, Question, Role, Side, Unanswered, Way};
-use crate::domain::{Fact, Fault, FaultKind, NodeId};
+use crate::domain::{Fact, Fault, FaultKind, NodeId, Want};
 use crate::wire::{self, Undecodable};
 
 /// The admin port that the operator gives every Dragonfly, v1.1 to v1.6.
@@ -368,6 +368,12 @@ impl Node {
             let due = if in_view { focused } else { background };
             let left = due.saturating_sub(began.elapsed());
             let rest = if in_view { left } else { together(left) };
+            if self.engine.is_some()
+                && self.asked_list.is_none()
+                && is_listed(&now, &self.id, &self.target)
+            {
+                return;
+            }
             if now.nudges != nudges {
                 // Somebody wants to see it now, and all of it, as whoever comes anew would.
                 (self.asked_in_view, self.asked_list) = (None, None);
@@ -444,7 +450,8 @@ impl Node {
             self.asked_seldom = Some(now);
         }
         self.rounds = self.rounds.saturating_add(1);
-        let wants_list = self.role == Some(Role::Replica) || self.is_in_trouble();
+        let is_listed = is_listed(&self.focus.borrow(), &self.id, &self.target);
+        let wants_list = self.role == Some(Role::Replica) || is_listed || self.is_in_trouble();
         if !in_view && wants_list && is_due(self.asked_list) {
             questions.push(Question::ClientList);
             self.asked_list = Some(now);
@@ -781,6 +788,18 @@ fn is_in_view(focus: &Focus, id: &NodeId, target: &Target) -> bool {
         instance.context == id.context
             && instance.namespace == id.namespace
             && instance.name == target.instance
+    })
+}
+
+/// Somebody wants to know who its clients are.
+fn is_listed(focus: &Focus, id: &NodeId, target: &Target) -> bool {
+    focus.wants.iter().any(|want| match want {
+        Want::Clients(instance) => {
+            instance.context == id.context
+                && instance.namespace == id.namespace
+                && instance.name == target.instance
+        }
+        _ => false,
     })
 }
 

@@ -11,6 +11,7 @@
 pub mod checks;
 pub mod fleet;
 pub mod instance;
+pub mod network;
 pub mod operator;
 pub mod parts;
 pub mod replication;
@@ -34,6 +35,7 @@ pub const ALL: &[&ScreenDoc] = &[
     &replication::SCREEN,
     &storage::SCREEN,
     &operator::SCREEN,
+    &network::SCREEN,
     &checks::SCREEN,
 ];
 

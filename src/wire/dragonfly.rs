@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::read;
-use crate::domain::object::{Crd, Dragonfly, Meta, Snapshot, Unfilled};
+use crate::domain::object::{Crd, Dragonfly, Meta, SecretPurpose, SecretUse, Snapshot, Unfilled};
 
 /// Top-level fields of `spec` in any CRD from operator v1.1 to v1.6, sorted.
 pub(super) const KNOWN_FIELDS: &[&str] = &[
@@ -58,6 +58,7 @@ pub fn dragonfly(meta: Meta, value: &Value) -> Dragonfly {
         snapshot: snapshot(value),
         password_secret: password_secret(value),
         tls: read::line(value, &["spec", "tlsSecretRef", "name"]).is_some(),
+        secrets: secrets(value),
         memory_limit: read::bytes(value, &["spec", "resources", "limits", "memory"]),
         tiering_size: read::bytes(
             value,
@@ -71,6 +72,9 @@ pub fn dragonfly(meta: Meta, value: &Value) -> Dragonfly {
             ],
         ),
         network_policy: read::flag(value, &["spec", "networkPolicyEnabled"]),
+        readiness_gate: read::flag(value, &["spec", "enableReplicationReadinessGate"])
+            .unwrap_or(false),
+        managed_labels: managed_labels(value),
         unknown_fields: field_names(value, &["spec"])
             .into_iter()
             .filter(|field| KNOWN_FIELDS.binary_search(&field.as_str()).is_err())
@@ -78,6 +82,35 @@ pub fn dragonfly(meta: Meta, value: &Value) -> Dragonfly {
         unfilled: unfilled(value),
         meta,
     }
+}
+
+/// Labels that the operator manages, in the places of `spec` where labels may be given (v1.6.0 and later refuse them).
+fn managed_labels(value: &Value) -> Vec<String> {
+    const MANAGED: &[&str] = &[
+        "app",
+        "app.kubernetes.io/name",
+        "app.kubernetes.io/instance",
+        "app.kubernetes.io/component",
+        "app.kubernetes.io/version",
+        "app.kubernetes.io/part-of",
+        "app.kubernetes.io/managed-by",
+    ];
+    let places: &[&[&str]] = &[
+        &["labels"],
+        &["podMetadata", "labels"],
+        &["ownedObjectsMetadata", "labels"],
+        &["serviceSpec", "labels"],
+    ];
+    let mut found = Vec::new();
+    for place in places {
+        let path: Vec<&str> = std::iter::once("spec")
+            .chain(place.iter().copied())
+            .collect();
+        let labels = read::map(value, &path);
+        let managed = MANAGED.iter().filter(|label| labels.contains_key(**label));
+        found.extend(managed.map(|label| format!("{} {label}", path.join("."))));
+    }
+    found
 }
 
 /// Places of `spec` where a `${NAME}` was left. What containers beside the engine's run may be a shell's, whose own
@@ -145,6 +178,48 @@ fn password_secret(value: &Value) -> Option<(String, String)> {
         read::line(secret, &["name"])?,
         read::line_or_empty(secret, &["key"]),
     ))
+}
+
+/// Every Secret that the fields of `spec` name. A variable that is optional is left out: a pod starts without it.
+fn secrets(value: &Value) -> Vec<SecretUse> {
+    let mut all: Vec<SecretUse> = Vec::new();
+    let mut add = |purpose, at: Option<&Value>, keys: &[&str]| {
+        let named = at.and_then(|at| Some((at, read::line(at, &["name"])?)));
+        let Some((at, name)) = named else { return };
+        let keys = match read::line(at, &["key"]) {
+            Some(key) => vec![key],
+            None => keys.iter().map(|key| (*key).to_owned()).collect(),
+        };
+        all.push(SecretUse {
+            purpose,
+            name,
+            keys,
+        });
+    };
+    let spec = |path: &[&str]| read::at(read::at(value, &["spec"])?, path);
+    add(
+        SecretPurpose::Password,
+        spec(&["authentication", "passwordFromSecret"]),
+        &[],
+    );
+    add(
+        SecretPurpose::Certificate,
+        spec(&["tlsSecretRef"]),
+        &["tls.crt", "tls.key"],
+    );
+    add(
+        SecretPurpose::ClientAuthority,
+        spec(&["authentication", "clientCaCertSecret"]),
+        &["ca.crt"],
+    );
+    add(SecretPurpose::Acl, spec(&["aclFromSecret"]), &[]);
+    for variable in read::list(value, &["spec", "env"]) {
+        let from = read::at(variable, &["valueFrom", "secretKeyRef"]);
+        let from = from.filter(|from| read::flag(from, &["optional"]) != Some(true));
+        let name = read::line_or_empty(variable, &["name"]);
+        add(SecretPurpose::Variable(name), from, &[]);
+    }
+    all
 }
 
 /// Decodes the CRD.

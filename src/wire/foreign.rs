@@ -5,16 +5,23 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use super::{meta, read};
+use super::{hosts, meta, monitoring, read};
 use crate::domain::object::Meta;
 use crate::domain::text;
 use crate::domain::want::{Foreign, ForeignObject, How};
 
-/// Decodes an object of such a kind; `None` when it does not even say what it is called.
+/// Decodes an object of such a kind; `None` when it does not even say what it is called, or is not what is asked about.
 pub fn foreign(what: Foreign, value: &Value) -> Option<ForeignObject> {
     let mut meta = meta::of(value)?;
+    if what == Foreign::MetricsService && !monitoring::serves_metrics(value) {
+        return None;
+    }
+    if matches!(what, Foreign::PrometheusRule | Foreign::VmRule) {
+        let body = monitoring::rule_object(value);
+        return Some(ForeignObject { meta, body });
+    }
     let how = what.doc().reading;
-    if how == How::Many {
+    if how == How::Many && what != Foreign::MetricsService {
         meta = Meta {
             namespace: meta.namespace,
             name: meta.name,
@@ -32,7 +39,46 @@ pub fn foreign(what: Foreign, value: &Value) -> Option<ForeignObject> {
             put(&mut body, path, plain(found));
         }
     }
+    if let (Some(told), Value::Object(fields)) = (hosts::of(what, value), &mut body) {
+        fields.extend(told);
+    }
+    for (key, path) in derived(what) {
+        if let Some(written) = last_writer(value, path) {
+            put(&mut body, &[key], written);
+        }
+    }
     Some(ForeignObject { meta, body })
+}
+
+/// What is told of who wrote a field last: under which name it is kept, and which field, as managed fields spell its path.
+fn derived(what: Foreign) -> &'static [(&'static str, &'static [&'static str])] {
+    match what {
+        Foreign::GitRepository
+        | Foreign::HelmRelease
+        | Foreign::HelmRepository
+        | Foreign::Kustomization
+        | Foreign::OciRepository => &[
+            ("suspendedBy", &["f:spec", "f:suspend"]),
+            ("specBy", &["f:spec"]),
+        ],
+        _ => &[],
+    }
+}
+
+/// Who owns a field by the managed fields, and when that was last written: `manager` and `at`. The latest of several.
+pub(super) fn last_writer(value: &Value, path: &[&str]) -> Option<Value> {
+    let owns = |entry: &&Value| {
+        let fields = entry.get("fieldsV1");
+        fields.is_some_and(|fields| read::at(fields, path).is_some())
+    };
+    let entry = read::list(value, &["metadata", "managedFields"])
+        .iter()
+        .filter(owns)
+        .max_by_key(|entry| read::time(entry, &["time"]))?;
+    Some(serde_json::json!({
+        "manager": read::line_or_empty(entry, &["manager"]),
+        "at": read::time(entry, &["time"]).map(|at| at.to_string()),
+    }))
 }
 
 /// What the metadata of an object tells of what it holds: `keys`, the names of what is under its `data`, and `changed`, when
@@ -40,12 +86,14 @@ pub fn foreign(what: Foreign, value: &Value) -> Option<ForeignObject> {
 fn written(value: &Value) -> Value {
     let (mut keys, mut changed): (BTreeSet<String>, Option<Timestamp>) = Default::default();
     for entry in read::list(value, &["metadata", "managedFields"]) {
-        let Some(Value::Object(data)) = read::at(entry, &["fieldsV1", "f:data"]) else {
-            continue;
-        };
-        let names = data.keys().filter_map(|key| key.strip_prefix("f:"));
-        keys.extend(names.map(text::one_line));
-        changed = changed.max(read::time(entry, &["time"]));
+        for field in ["f:data", "f:stringData"] {
+            let Some(Value::Object(held)) = read::at(entry, &["fieldsV1", field]) else {
+                continue;
+            };
+            let names = held.keys().filter_map(|key| key.strip_prefix("f:"));
+            keys.extend(names.map(text::one_line));
+            changed = changed.max(read::time(entry, &["time"]));
+        }
     }
     let changed = changed.or_else(|| read::time(value, &["metadata", "creationTimestamp"]));
     serde_json::json!({"keys": keys, "changed": changed.map(|at| at.to_string())})
@@ -132,6 +180,30 @@ mod tests {
             kept.body,
             json!({"keys": [], "changed": "2026-01-01T00:00:00Z"})
         );
+    }
+
+    #[test]
+    fn who_suspended_a_release_is_told_by_its_managed_fields() {
+        let release = json!({
+            "metadata": {
+                "name": "op", "namespace": "flux-system",
+                "managedFields": [
+                    {"manager": "kustomize-controller", "time": "2026-01-01T00:00:00Z",
+                     "fieldsV1": {"f:spec": {"f:chartRef": {}}}},
+                    {"manager": "flux", "time": "2026-01-04T00:00:00Z", "fieldsV1": {"f:spec": {"f:suspend": {}}}},
+                    {"manager": "helm-controller", "time": "2026-01-05T00:00:00Z", "subresource": "status",
+                     "fieldsV1": {"f:status": {}}},
+                ],
+            },
+            "spec": {"suspend": true, "values": {"password": "s"}},
+        });
+        let kept = foreign(Foreign::HelmRelease, &release).unwrap();
+        let by = json!({"manager": "flux", "at": "2026-01-04T00:00:00Z"});
+        assert_eq!(
+            kept.body,
+            json!({"spec": {"suspend": true}, "suspendedBy": by, "specBy": by})
+        );
+        assert_eq!(last_writer(&json!({"metadata": {}}), &["f:spec"]), None);
     }
 
     #[test]

@@ -16,12 +16,14 @@ mod figure;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod foreign;
+mod hosts;
 mod info;
 mod lease;
 mod lists;
 mod log;
 mod manifest;
 mod meta;
+mod monitoring;
 mod pages;
 mod pod;
 mod policy;
@@ -47,6 +49,7 @@ pub use info::{
 pub use lists::{arena, config, memory_stats, offsets, slow_log};
 pub use log::log_line;
 pub use manifest::{Broken, Document, documents};
+pub use monitoring::{store_answer, store_refusal};
 pub use pages::{healthz, metrics};
 pub use quantity::bytes as quantity_bytes;
 pub use reply::{Reply, answer, role};

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::read;
-use crate::domain::object::{Container, ContainerEnd, ContainerState, Meta, Pod, Security};
+use crate::domain::object::{Container, ContainerEnd, ContainerState, Meta, Pod, Probes, Security};
 
 /// Decodes a pod.
 pub fn pod(meta: Meta, value: &Value) -> Pod {
@@ -42,6 +42,14 @@ fn containers(value: &Value) -> Vec<Container> {
             Some(Container {
                 args: read::lines(spec, &["args"]),
                 memory_limit: read::bytes(spec, &["resources", "limits", "memory"]),
+                memory_request: read::bytes(spec, &["resources", "requests", "memory"]),
+                cpu_limit: read::line(spec, &["resources", "limits", "cpu"])
+                    .and_then(|text| super::quantity::millis(&text)),
+                probes: Probes {
+                    liveness: read::at(spec, &["livenessProbe"]).is_some(),
+                    readiness: read::at(spec, &["readinessProbe"]).is_some(),
+                    startup: read::at(spec, &["startupProbe"]).is_some(),
+                },
                 security: security(spec, value),
                 ..container(name, image, status)
             })

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::read;
 use crate::domain::object::{Meta, NetworkPolicy, Pdb};
-use crate::domain::selector::{Operator, Requirement, Selector};
+use crate::domain::selector::Selector;
 
 /// Decodes a PodDisruptionBudget.
 pub fn pdb(meta: Meta, value: &Value) -> Pdb {
@@ -12,7 +12,7 @@ pub fn pdb(meta: Meta, value: &Value) -> Pdb {
         meta,
         selector: read::at(value, &["spec", "selector"])
             .filter(|s| s.is_object())
-            .map(selector),
+            .map(Selector::of),
         min_available: read::as_written(value, &["spec", "minAvailable"]),
         max_unavailable: read::as_written(value, &["spec", "maxUnavailable"]),
         allowed: read::whole_or_zero(value, &["status", "disruptionsAllowed"]),
@@ -29,37 +29,9 @@ pub fn network_policy(meta: Meta, value: &Value) -> NetworkPolicy {
     NetworkPolicy {
         meta,
         selector: read::at(value, &["spec", "podSelector"])
-            .map(selector)
+            .map(Selector::of)
             .unwrap_or_default(),
         ingress_rules: speaks_of_ingress.then(|| read::list(value, &["spec", "ingress"]).len()),
-    }
-}
-
-/// Decodes a `LabelSelector`. An expression without a key asks for a label that nothing has, so it selects nothing.
-fn selector(value: &Value) -> Selector {
-    Selector {
-        labels: read::map(value, &["matchLabels"]),
-        expressions: read::list(value, &["matchExpressions"])
-            .iter()
-            .map(requirement)
-            .collect(),
-    }
-}
-
-fn requirement(value: &Value) -> Requirement {
-    let values = || read::lines(value, &["values"]);
-    let key = read::line(value, &["key"]);
-    let operator = match read::line_or_empty(value, &["operator"]).as_str() {
-        _ if key.is_none() => Operator::Exists,
-        "In" => Operator::In(values()),
-        "NotIn" => Operator::NotIn(values()),
-        "Exists" => Operator::Exists,
-        "DoesNotExist" => Operator::DoesNotExist,
-        other => Operator::Unknown(other.to_owned()),
-    };
-    Requirement {
-        key: key.unwrap_or_default(),
-        operator,
     }
 }
 

@@ -3,11 +3,21 @@
 /// A quantity in bytes, rounded up to a whole one, as Kubernetes rounds. `None` for what is no quantity, is negative or
 /// does not fit.
 pub fn bytes(text: &str) -> Option<u64> {
+    whole(text, 0)
+}
+
+/// A quantity in thousandths, as of cores, rounded up as by [`bytes`].
+pub fn millis(text: &str) -> Option<u64> {
+    whole(text, 3)
+}
+
+/// A quantity times a power of ten.
+fn whole(text: &str, power: i32) -> Option<u64> {
     let text = text.trim();
     let (number, suffix) = split(text);
     let (mantissa, decimals) = decimal(number)?;
     let (factor, exponent) = scale(suffix)?;
-    let exponent = exponent.checked_sub(decimals)?;
+    let exponent = exponent.checked_sub(decimals)?.checked_add(power)?;
     let value = mantissa.checked_mul(factor)?;
     let power = 10_u128.checked_pow(exponent.unsigned_abs());
     let whole = if exponent >= 0 {
@@ -72,6 +82,20 @@ fn scale(suffix: &str) -> Option<(u128, i32)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn cores_are_read_in_thousandths() {
+        for (text, wanted) in [
+            ("2", Some(2_000)),
+            ("500m", Some(500)),
+            ("0.25", Some(250)),
+            ("1e1", Some(10_000)),
+            ("100u", Some(1)),
+            ("two", None),
+        ] {
+            assert_eq!(millis(text), wanted, "{text}");
+        }
+    }
 
     #[test]
     fn quantities_are_read_as_kubernetes_reads_them() {

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::read;
-use crate::domain::object::{Deployment, Meta, StatefulSet};
+use super::{foreign, read};
+use crate::domain::object::{Deployment, Meta, StatefulSet, Writer};
 
 /// Decodes a StatefulSet. An absent `spec.replicas` is 1, as the API defaults it.
 pub fn stateful_set(meta: Meta, value: &Value) -> StatefulSet {
@@ -48,9 +48,18 @@ pub fn deployment(meta: Meta, value: &Value) -> Deployment {
             .or_else(|| containers(value).first())
             .map(|container| read::lines(container, &["args"]))
             .unwrap_or_default(),
+        scaled_by: scaled_by(value),
         service_account: read::line(value, &["spec", "template", "spec", "serviceAccountName"]),
         conditions: read::conditions(value),
     }
+}
+
+fn scaled_by(value: &Value) -> Option<Writer> {
+    let writer = foreign::last_writer(value, &["f:spec", "f:replicas"])?;
+    Some(Writer {
+        manager: read::line_or_empty(&writer, &["manager"]),
+        at: read::time(&writer, &["at"]),
+    })
 }
 
 /// Container names of the pod template with their images.

@@ -4,11 +4,17 @@
 use std::sync::Arc;
 
 use crate::checks::fixture::{answer_about, line};
-use crate::checks::{Check, Subject};
-use crate::domain::fixture::{Fixture, ago, infra};
+use serde_json::json;
+
+use crate::checks::{Answer, Case, Check, Limits, Subject, Verdict};
+use crate::domain::expected::InstanceName;
+use crate::domain::fixture::{Fixture, ago, infra, now};
 use crate::domain::object::{Deployment, Dragonfly, Meta, Pdb, Pod};
 use crate::domain::selector::Selector;
-use crate::domain::{Access, ContextId, Fact, Fault, Fetched, Foreign, Kind, Object, Scope, Want};
+use crate::domain::{
+    Access, Consumer, ConsumerId, ContextId, Fact, Fault, Fetched, Foreign, Kind, Object, Scope,
+    Want,
+};
 
 /// A change of a world.
 pub(in crate::checks) type Change<'a> = &'a dyn Fn(&mut Fixture);
@@ -189,4 +195,148 @@ pub(in crate::checks) fn watched(f: &mut Fixture, kind: Kind, access: Access) {
         },
         ago(60),
     );
+}
+
+/// A healthy fixture, its policies read and none of them there, with the consumer `web/front` of context `apps`: one that is to
+/// reach it, or one that must not.
+pub(in crate::checks) fn with_consumer(denied: bool) -> (Fixture, Limits) {
+    let mut f = crate::domain::fixture::healthy().build();
+    let apps = ContextId::new("apps");
+    f.tell(
+        Fact::Opened {
+            context: apps.clone(),
+            namespaces: Vec::new(),
+        },
+        ago(500),
+    );
+    let rtt = std::time::Duration::from_millis(9);
+    f.tell(
+        Fact::Linked {
+            context: apps.clone(),
+            link: crate::domain::Link::Live { rtt },
+        },
+        ago(500),
+    );
+    network(&mut f, &apps, "apps", &["web", "kube-system"]);
+    network(
+        &mut f,
+        &infra(),
+        "infra",
+        &["shop", "operators", "kube-system", "metrics"],
+    );
+    let consumer = Consumer {
+        id: ConsumerId {
+            context: apps,
+            namespace: Arc::from("web"),
+            name: Arc::from("front"),
+        },
+        instance: InstanceName::of("shop/orders").unwrap(),
+        host: "orders.shop.svc.cluster.local".to_owned(),
+        port: 6379,
+        labels: [("app".to_owned(), "front".to_owned())].into(),
+        workload: String::new(),
+        tenant: String::new(),
+        denied,
+    };
+    let mut limits = Limits::default();
+    limits.expected.consumers.push(consumer);
+    (f, limits)
+}
+
+/// A cluster in which Cilium makes the network, peers are of any cluster, and no policy is.
+fn network(f: &mut Fixture, context: &ContextId, name: &str, namespaces: &[&str]) {
+    for what in [
+        Foreign::NetworkPolicy,
+        Foreign::CiliumNetworkPolicy,
+        Foreign::CiliumClusterwideNetworkPolicy,
+    ] {
+        read_in(f, context, what, Scope::Cluster, Ok(Vec::new()));
+    }
+    let config = json!({"cluster-name": name, "policy-default-local-cluster": "false"});
+    read_in(
+        f,
+        context,
+        Foreign::CiliumConfig,
+        Scope::Cluster,
+        Ok(vec![config_map(config)]),
+    );
+    let namespaces = namespaces.iter().map(
+        |name| json!({"metadata": {"name": name, "labels": {"kubernetes.io/metadata.name": name}}}),
+    );
+    read_in(
+        f,
+        context,
+        Foreign::Namespace,
+        Scope::Cluster,
+        Ok(namespaces.collect()),
+    );
+    let scope = || Scope::Namespace(Arc::from("kube-system"));
+    read_in(f, context, Foreign::Deployment, scope(), Ok(Vec::new()));
+    read_in(f, context, Foreign::Service, scope(), Ok(Vec::new()));
+}
+
+fn config_map(data: serde_json::Value) -> serde_json::Value {
+    json!({"metadata": {"name": "cilium-config", "namespace": "kube-system"}, "data": data})
+}
+
+/// Those are Cilium's settings in `infra`.
+pub(in crate::checks) fn cilium(f: &mut Fixture, data: serde_json::Value) {
+    read(f, Foreign::CiliumConfig, Ok(vec![config_map(data)]));
+}
+
+/// Holds a check's answers about that consumer to a table.
+pub(in crate::checks) fn consumer_table(
+    check: &Check,
+    denied: bool,
+    cases: &[(&str, Change<'_>, &str)],
+) {
+    for (name, change, wanted) in cases {
+        let (mut f, limits) = with_consumer(denied);
+        change(&mut f);
+        assert_eq!(consumer_line(check, &f, &limits), *wanted, "{name}");
+    }
+}
+
+/// Holds a check's answers about the instance, as it stands beside its consumer, to a table.
+pub(in crate::checks) fn instance_table(check: &Check, cases: &[(&str, Change<'_>, &str)]) {
+    for (name, change, wanted) in cases {
+        let (mut f, limits) = with_consumer(false);
+        change(&mut f);
+        let subject = Subject::Instance(f.id.clone());
+        let answer = answer_within(check, &f, &limits, &subject);
+        assert_eq!(line(&answer), *wanted, "{name}");
+    }
+}
+
+/// A check's answer about that consumer, as a line.
+pub(in crate::checks) fn consumer_line(check: &Check, f: &Fixture, limits: &Limits) -> String {
+    line(&answer_within(check, f, limits, &consumer_subject(limits)))
+}
+
+fn consumer_subject(limits: &Limits) -> Subject {
+    Subject::Consumer(limits.expected.consumers.first().unwrap().id.clone())
+}
+
+/// A check's answer about a subject, where so much is expected.
+pub(in crate::checks) fn answer_within(
+    check: &Check,
+    f: &Fixture,
+    limits: &Limits,
+    subject: &Subject,
+) -> Answer {
+    let case = Case::of(&f.world, subject, limits, now()).unwrap();
+    (check.run)(&case)
+}
+
+/// The manifest by which a check's finding about that consumer is mended.
+pub(in crate::checks) fn mend(check: &Check, f: &Fixture, limits: &Limits) -> String {
+    match answer_within(check, f, limits, &consumer_subject(limits)).verdict {
+        Verdict::Finding(finding) => finding.manifest.expect("a manifest"),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A manifest, as an API server would read it.
+pub(in crate::checks) fn yaml(text: &str) -> serde_json::Value {
+    serde_saphyr::from_str(text).unwrap_or_else(|error| panic!("{error}\n{text}"))
 }

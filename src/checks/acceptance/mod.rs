@@ -11,34 +11,104 @@
 //! [`ACCEPTANCE`].
 
 mod exposure {
+    pub(super) mod consumer_unconnected;
+    pub(super) mod host_unserved;
+    pub(super) mod mesh_unjoined;
     pub(super) mod selector_too_wide;
+    pub(super) mod workload_elsewhere;
+}
+mod gitops {
+    pub(super) mod crds_policy_idle;
+    pub(super) mod drift_unwatched;
+    pub(super) mod flux_not_ready;
+    pub(super) mod flux_suspended;
+    pub(super) mod release_gives_up;
 }
 mod instance {
     pub(super) mod arguments_fight;
     pub(super) mod budget_unfit;
     pub(super) mod few_replicas;
+    pub(super) mod gate_stuck;
     pub(super) mod image_floating;
+    pub(super) mod killed_for_memory;
+    pub(super) mod labels_managed;
     pub(super) mod limit_missing;
     pub(super) mod limit_tight;
     pub(super) mod one_machine;
+    pub(super) mod one_zone;
+    pub(super) mod probes_missing;
+    pub(super) mod requests_low;
     pub(super) mod security_lax;
     pub(super) mod threads_starved;
     pub(super) mod unfilled;
 }
+mod observability {
+    mod cover;
+    mod families;
+    #[cfg(test)]
+    mod fixture;
+    mod manifests;
+    pub(super) mod operator_unscraped;
+    pub(super) mod operator_unwatched;
+    mod promql;
+    mod purpose;
+    mod rules;
+    pub(super) mod rules_dead;
+    pub(super) mod rules_missing;
+    pub(super) mod runbook_missing;
+    pub(super) mod scraped_wrongly;
+    mod scrapes;
+    pub(super) mod series_missing;
+    mod stores;
+
+    pub use manifests::PROMETHEUS_RULE;
+}
 mod operator {
+    pub(super) mod crd_of_another_version;
     pub(super) mod operator_alone;
+    pub(super) mod operator_in_one_zone;
     pub(super) mod operator_on_one_machine;
+    pub(super) mod operator_rights_missing;
     pub(super) mod operator_unprotected;
+    pub(super) mod rolls_at_once;
+    pub(super) mod versions_unfit;
+}
+mod policy {
+    pub(super) mod admin_port_blocked;
+    pub(super) mod consumer_blocked;
+    pub(super) mod consumer_let_in;
+    pub(super) mod database_open;
+    pub(super) mod mesh_default_ahead;
+    pub(super) mod name_lookup_blocked;
+    pub(super) mod scraper_blocked;
+    pub(super) mod store_blocked;
+    pub(super) mod upgrade_locks_out;
+}
+mod secrets {
+    pub(super) mod certificate_ending;
+    pub(super) mod external_secret_late;
+    pub(super) mod secret_missing;
+    pub(super) mod secret_newer_than_pods;
 }
 mod storage {
     pub(super) mod claim_unfit;
+    pub(super) mod class_unfit;
+    pub(super) mod saved_everywhere;
     pub(super) mod snapshots_pile_up;
+    pub(super) mod volume_short;
+}
+mod tenancy {
+    pub(super) mod shared;
 }
 
+mod delivery;
 #[cfg(test)]
 pub(super) mod fixture;
 mod flags;
 mod mend;
+mod passages;
+
+pub use observability::PROMETHEUS_RULE;
 
 use super::case::is_followed;
 use super::crd_missing::followed;
@@ -53,20 +123,64 @@ use crate::domain::{Access, Kind};
 pub const ACCEPTANCE: &[&Check] = &[
     &operator::operator_alone::CHECK,
     &operator::operator_on_one_machine::CHECK,
+    &operator::operator_in_one_zone::CHECK,
     &operator::operator_unprotected::CHECK,
+    &operator::rolls_at_once::CHECK,
+    &operator::operator_rights_missing::CHECK,
+    &operator::crd_of_another_version::CHECK,
+    &operator::versions_unfit::CHECK,
+    &gitops::flux_not_ready::CHECK,
+    &gitops::flux_suspended::CHECK,
+    &gitops::release_gives_up::CHECK,
+    &gitops::drift_unwatched::CHECK,
+    &gitops::crds_policy_idle::CHECK,
     &instance::few_replicas::CHECK,
     &instance::one_machine::CHECK,
+    &instance::one_zone::CHECK,
     &instance::budget_unfit::CHECK,
     &instance::image_floating::CHECK,
     &instance::limit_missing::CHECK,
     &instance::limit_tight::CHECK,
     &instance::threads_starved::CHECK,
+    &instance::requests_low::CHECK,
+    &instance::killed_for_memory::CHECK,
+    &instance::probes_missing::CHECK,
+    &instance::gate_stuck::CHECK,
+    &instance::labels_managed::CHECK,
     &instance::arguments_fight::CHECK,
     &instance::unfilled::CHECK,
     &instance::security_lax::CHECK,
     &storage::claim_unfit::CHECK,
+    &storage::class_unfit::CHECK,
+    &storage::volume_short::CHECK,
     &storage::snapshots_pile_up::CHECK,
+    &storage::saved_everywhere::CHECK,
     &exposure::selector_too_wide::CHECK,
+    &exposure::host_unserved::CHECK,
+    &exposure::workload_elsewhere::CHECK,
+    &exposure::mesh_unjoined::CHECK,
+    &exposure::consumer_unconnected::CHECK,
+    &policy::consumer_blocked::CHECK,
+    &policy::consumer_let_in::CHECK,
+    &policy::name_lookup_blocked::CHECK,
+    &policy::database_open::CHECK,
+    &policy::admin_port_blocked::CHECK,
+    &policy::scraper_blocked::CHECK,
+    &policy::store_blocked::CHECK,
+    &policy::upgrade_locks_out::CHECK,
+    &policy::mesh_default_ahead::CHECK,
+    &tenancy::shared::CHECK,
+    &observability::scraped_wrongly::CHECK,
+    &observability::series_missing::CHECK,
+    &observability::rules_missing::CHECK,
+    &observability::rules_dead::CHECK,
+    &observability::runbook_missing::CHECK,
+    &observability::operator_unscraped::CHECK,
+    &observability::operator_unwatched::CHECK,
+    &secrets::secret_missing::CHECK,
+    &secrets::secret_newer_than_pods::CHECK,
+    &secrets::external_secret_late::CHECK,
+    &secrets::certificate_ending::CHECK,
 ];
 
 /// What the situations of these checks have in common: no weight in any state.

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::Known;
 use crate::domain::fault::Fault;
 use crate::domain::log::{LogLine, LogTail};
+use crate::domain::monitoring::{Query, Told};
 use crate::domain::want::{Fetched, Foreign, ForeignObject, LogId, VolumeUse, Want};
 use crate::domain::{ContextId, Scope};
 
@@ -29,6 +30,8 @@ pub enum Found {
     Volumes(BTreeMap<(Arc<str>, Arc<str>), Volume>),
     /// The end of a log.
     Log(LogTail),
+    /// What a metrics store answered.
+    Metrics(Told),
 }
 
 /// A volume, as its kubelet measured it.
@@ -79,6 +82,31 @@ impl OnDemand {
         }
     }
 
+    /// What a metrics store answered, and when; `None` while no answer has come.
+    ///
+    /// # Errors
+    /// Why it cannot be read at present, and since when.
+    pub fn metrics(
+        &self,
+        query: &Query,
+    ) -> Result<Option<(&Told, Timestamp)>, (&Fault, Timestamp)> {
+        match self.0.get(&Want::Metrics(query.clone())) {
+            Some(Looked {
+                fault: Some((fault, since)),
+                ..
+            }) => Err((fault, *since)),
+            Some(Looked {
+                found:
+                    Some(Known {
+                        value: Found::Metrics(told),
+                        at,
+                    }),
+                ..
+            }) => Ok(Some((told, *at))),
+            _ => Ok(None),
+        }
+    }
+
     /// How full volumes are was read of some machine, and is kept.
     pub fn knows_volumes(&self) -> bool {
         self.0.values().any(|looked| {
@@ -94,7 +122,7 @@ impl OnDemand {
             let known = looked.found.as_ref()?;
             match &known.value {
                 Found::Volumes(volumes) => Some((volumes.get(&key)?, known.at)),
-                Found::Objects(..) | Found::Log(_) => None,
+                Found::Objects(..) | Found::Log(_) | Found::Metrics(_) => None,
             }
         })
     }
@@ -122,6 +150,7 @@ impl OnDemand {
         looked.fault = None;
         let value = match fetched {
             Fetched::Objects { objects, more } => Found::Objects(objects, more),
+            Fetched::Metrics(told) => Found::Metrics(told),
             Fetched::Volumes(volumes) => {
                 let before = match looked.found.take().map(|known| known.value) {
                     Some(Found::Volumes(before)) => before,

@@ -5,6 +5,7 @@
 mod answers;
 mod clusters;
 mod copies;
+mod drifts;
 mod frozen;
 mod handovers;
 mod links;
@@ -95,6 +96,11 @@ pub const SCENARIOS: &[Scenario] = &[
     objects::TWO_MASTER_LABELS,
     objects::SERVICE_ELSEWHERE,
     objects::SERVICE_DELETED,
+    drifts::LABELS_MANAGED,
+    drifts::CLAIMS_RESIZED,
+    drifts::SNAPSHOT_UNLOADABLE,
+    drifts::OPERATOR_OLD,
+    drifts::GATE_STUCK,
     answers::FOREIGN_NODE,
     answers::SLOW_ENGINE,
     answers::BAD_RESP,

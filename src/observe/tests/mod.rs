@@ -44,6 +44,7 @@ pub fn quick() -> Pace {
         probe_deadline: ms(400),
         probes_in_flight: 4,
         on_demand: ms(60),
+        follows: true,
         on_demand_kept: ms(300),
         data_port: None,
         data_port_background: ms(600),

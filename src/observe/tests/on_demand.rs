@@ -167,3 +167,84 @@ async fn a_log_is_followed_and_goes_on_after_its_last_line_when_it_is_cut() {
     it.until("let go", |c| c.on_demand.get(&log()).is_none())
         .await;
 }
+
+const RELEASES: &str = "/apis/helm.toolkit.fluxcd.io/v2/helmreleases";
+
+fn releases() -> Want {
+    Want::Objects {
+        context: ContextId::new("c"),
+        what: Foreign::HelmRelease,
+        scope: Scope::Cluster,
+    }
+}
+
+#[tokio::test]
+async fn a_change_is_read_at_once_and_not_from_before_it() {
+    let api = Api::start(|asked: &Asked| {
+        if asked.path != RELEASES {
+            return empty(asked);
+        }
+        let of = |name: &str| json!({"metadata": {"name": name, "resourceVersion": "7"}});
+        let query = |key: &str| asked.query.get(key).map(String::as_str);
+        match (query("watch"), query("resourceVersion")) {
+            (Some(_), Some("5")) => Act::Hold(vec![json!({"type": "ADDED", "object": of("two")})]),
+            // Nothing more happens.
+            (Some(_), _) => Act::Hold(Vec::new()),
+            (None, Some("0")) => {
+                Act::json(json!({"metadata": {"resourceVersion": "5"}, "items": [of("one")]}))
+            }
+            (None, revision) => {
+                assert_eq!(revision, Some("7"));
+                Act::json(
+                    json!({"metadata": {"resourceVersion": "7"}, "items": [of("one"), of("two")]}),
+                )
+            }
+        }
+    })
+    .await;
+    let pace = Pace {
+        // Without a word of the change it would be read again in an hour.
+        on_demand: Duration::from_secs(3_600),
+        ..quick()
+    };
+    let mut it = Followed::plan(ContextPlan::paced(entry("c", &api.url, "{}"), pace));
+    want(&it, &[releases()]);
+    it.until("both", |c| {
+        let read = c
+            .on_demand
+            .objects(&c.id, Foreign::HelmRelease, &Scope::Cluster);
+        matches!(read, Reading::Known { objects, .. } if objects.len() == 2)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn of_secrets_only_the_metadata_is_asked_for() {
+    let path = "/api/v1/namespaces/shop/secrets";
+    let api = Api::start(move |asked: &Asked| match asked.path == path {
+        true if asked.headers.get("accept").is_some_and(|a| a.contains("as=PartialObjectMetadataList")) => Act::json(
+            json!({"metadata": {"resourceVersion": "5"}, "items": [{"metadata": {"name": "auth", "namespace": "shop"}}]}),
+        ),
+        true => Act::status(406, "only metadata is given here"),
+        false => empty(asked),
+    })
+    .await;
+    let secrets = Want::Objects {
+        context: ContextId::new("c"),
+        what: Foreign::Secret,
+        scope: Scope::Namespace(Arc::from("shop")),
+    };
+    let mut it = Followed::api(&api);
+    want(&it, &[secrets]);
+    let scope = Scope::Namespace(Arc::from("shop"));
+    it.until("read", |c| {
+        let read = c.on_demand.objects(&c.id, Foreign::Secret, &scope);
+        matches!(read, Reading::Known { objects, .. } if objects.len() == 1)
+    })
+    .await;
+    let log = api.log();
+    assert!(
+        log.iter()
+            .all(|asked| asked.path != path || !asked.query.contains_key("watch"))
+    );
+}

@@ -46,7 +46,7 @@ pub(super) fn tail<'a>(see: &See<'a>, context: &'a ContextWorld) -> Option<&'a L
     let looked = context.on_demand.get(&Want::Log(log))?;
     match &looked.found.as_ref()?.value {
         Found::Log(tail) => Some(tail),
-        Found::Objects(..) | Found::Volumes(_) => None,
+        Found::Objects(..) | Found::Volumes(_) | Found::Metrics(_) => None,
     }
 }
 

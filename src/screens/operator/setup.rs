@@ -1,25 +1,12 @@
 //! What it is set up with: image, arguments that matter, CRD, rights.
 
-use crate::checks::{rights, schema};
+use crate::checks::{pairs, rights, schema};
 use crate::domain::object::Deployment;
 use crate::domain::world::ContextWorld;
 use crate::domain::{Kind, Version};
 use crate::screens::parts::{Section, See, as_of, denied};
 use crate::settings::{Glyph, Tone};
 use crate::widgets::{Column, Piece, Row};
-
-/// Server versions that operators install where an instance names no image, by operator version.
-const BUILT_IN: &[(Version, &str)] = &[
-    (Version(1, 1, 11), "v1.28.1"),
-    (Version(1, 2, 0), "v1.32.0"),
-    (Version(1, 2, 1), "v1.33.1"),
-    (Version(1, 3, 0), "v1.34.1"),
-    (Version(1, 3, 1), "v1.35.0"),
-    (Version(1, 4, 0), "v1.36.0"),
-    (Version(1, 5, 0), "v1.37.0"),
-    (Version(1, 6, 0), "v1.39.0"),
-    (Version(1, 6, 1), "v1.39.0"),
-];
 
 struct Line {
     what: &'static str,
@@ -108,9 +95,9 @@ fn of_deployment(deployment: &Deployment, version: Option<Version>) -> Vec<Line>
     lines.push(match (value("dragonfly-image"), version) {
         (Some(image), _) => plain("default image", format!("{image} (--dragonfly-image)")),
         (None, Some(version)) => {
-            let built = BUILT_IN.iter().find(|(of, _)| *of == version);
+            let built = pairs::built_in(version);
             let text = match built {
-                Some((_, server)) => format!("server {server}, built in; a new operator version rolls instances that name no image"),
+                Some(server) => format!("server {server}, built in; a new operator version rolls instances that name no image"),
                 None => "built in; a new operator version rolls instances that name no image".to_owned(),
             };
             plain("default image", text)

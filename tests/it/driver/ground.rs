@@ -55,6 +55,15 @@ impl Ground {
         }
     }
 
+    /// The program `kubectl`.
+    #[allow(dead_code, reason = "the bench runs kubectl by itself")]
+    pub fn kubectl_program(&self) -> PathBuf {
+        match self {
+            Self::Lab { kubectl, .. } => kubectl.clone(),
+            Self::Rig(rig) => rig.assets().join("kubectl"),
+        }
+    }
+
     /// What `kubectl` says on infra, when all goes well.
     pub fn kubectl(&self, args: &[&str]) -> String {
         match self {
@@ -80,10 +89,15 @@ impl Ground {
 
     /// Makes a Dragonfly `orders` of so many pods in a namespace that is made for it.
     pub fn orders(&self, namespace: &str, pods: usize) {
+        self.instance(namespace, "orders", pods);
+    }
+
+    /// Makes a Dragonfly of that name.
+    pub fn instance(&self, namespace: &str, name: &str, pods: usize) {
         let manifest = format!(
             "apiVersion: v1\nkind: Namespace\nmetadata: {{name: {namespace}}}\n---\n\
              apiVersion: dragonflydb.io/v1alpha1\nkind: Dragonfly\n\
-             metadata: {{name: orders, namespace: {namespace}}}\n\
+             metadata: {{name: {name}, namespace: {namespace}}}\n\
              spec:\n  replicas: {pods}\n  \
              image: docker.dragonflydb.io/dragonflydb/dragonfly:v1.39.0\n  \
              resources: {{requests: {{cpu: 100m, memory: 100Mi}}, limits: {{memory: 1Gi}}}}\n"

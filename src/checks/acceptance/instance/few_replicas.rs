@@ -1,4 +1,5 @@
-//! Fewer than three pods: while one of them is away, as in each rollout, there is nothing left to fail over to.
+//! Fewer than three pods: while one of them is away, as in each rollout, there is nothing left to fail over to. Or another
+//! number of them than the settings expect.
 
 use crate::checks::acceptance::{ACCEPTED, mend};
 use crate::checks::words::counted;
@@ -10,9 +11,9 @@ pub const CHECK: Check = Check {
     area: Area::Instance,
     title: "Few pods",
     why: "With two pods, each rollout and each drained machine leaves a master alone; with one, each of them is an outage.",
-    reads: "spec.replicas of the Dragonfly object",
+    reads: "spec.replicas of the Dragonfly object; replicas of its [[instance]] in the settings",
     next: "Set spec.replicas to 3 in the Dragonfly object, the master included, unless the data may be lost.",
-    situations: &[&FEW],
+    situations: &[&FEW, &UNEXPECTED],
     needs: Check::NOTHING,
     run,
 };
@@ -25,11 +26,48 @@ const FEW: Situation = Situation {
     ..ACCEPTED
 };
 
+const UNEXPECTED: Situation = Situation {
+    id: "replicas-unexpected",
+    word: "other replicas",
+    rule: "the settings expect another number of pods than spec.replicas",
+    meaning: "It is not what it is meant to be: somebody scaled it, or the settings are old.",
+    ..ACCEPTED
+};
+
 fn run(case: &Case<'_>) -> Answer {
     let Some(instance) = &case.instance else {
         return Answer::NOT_APPLICABLE;
     };
     let held = instance.view.dragonfly;
+    let name = &instance.view.id;
+    let expected = case.limits.expected.instance(name);
+    if let Some(expected) = expected.and_then(|expected| expected.replicas)
+        && let Some(wanted) = held.value.replicas
+        && i64::try_from(expected) != Ok(wanted)
+    {
+        let severity = match i64::try_from(expected).is_ok_and(|expected| wanted < expected) {
+            true => Severity::Warning,
+            false => Severity::Note,
+        };
+        return case
+            .finding(
+                &CHECK,
+                &UNEXPECTED,
+                severity,
+                format!(
+                    "{name} is to have {} by the settings, and its Dragonfly object wants {wanted}",
+                    counted(expected, "pod", "pods")
+                ),
+            )
+            .next("Set spec.replicas in the Dragonfly object to what is expected, or put the settings right.")
+            .resting_on(
+                format!("spec.replicas is {wanted}"),
+                format!("Dragonfly {name}"),
+                held.changed,
+            )
+            .since(Since::Seen(held.changed))
+            .into();
+    }
     let (severity, wanted) = match held.value.replicas {
         // Nobody says, or it was taken out of service on purpose.
         None | Some(..=0) => return Answer::NOT_APPLICABLE,
@@ -37,7 +75,6 @@ fn run(case: &Case<'_>) -> Answer {
         Some(2) => (Severity::Note, 2),
         Some(_) => return Answer::PASS,
     };
-    let name = &instance.view.id;
     let mut finding = case.finding(
         &CHECK,
         &FEW,
