@@ -2,6 +2,7 @@
 
 mod acceptance;
 mod bad_input;
+mod board;
 mod check;
 mod fleet;
 mod lab;
