@@ -2,9 +2,11 @@
 //! op#71, df#5845.
 
 use crate::checks::acceptance::{ACCEPTED, with_pods};
+use crate::checks::waiting::version;
 use crate::checks::words::list;
 use crate::checks::{Answer, Area, Case, Check, Node, Severity, Since, Situation};
-use crate::domain::object::ContainerEnd;
+use crate::domain::Version;
+use crate::domain::object::{ContainerEnd, image_tag};
 
 /// The check.
 pub const CHECK: Check = Check {
@@ -62,7 +64,7 @@ fn run(case: &Case<'_>) -> Answer {
         .iter()
         .filter(|(node, end)| {
             let restarts = node.container().map_or(0, |container| container.restarts);
-            stores && end.exit == 1 && restarts >= STARTS && !node.runs()
+            stores && end.exit == 1 && restarts >= STARTS && !node.runs() && !is_refused(case, node)
         })
         .collect();
     let (situation, severity, found, what) = match (unloadable.is_empty(), killed.is_empty()) {
@@ -97,6 +99,15 @@ fn run(case: &Case<'_>) -> Answer {
         Some(at) => finding.since(Since::Exactly(at)).into(),
         None => finding.into(),
     }
+}
+
+/// A server of that version does not start under that operator at all (`versions-unfit`): no snapshot is to blame.
+fn is_refused(case: &Case<'_>, node: &Node<'_>) -> bool {
+    let image = node
+        .container()
+        .map_or("", |container| container.image.as_str());
+    let server = image_tag(image).and_then(Version::parse);
+    server.is_some_and(|server| server < Version(1, 20, 0)) && version(case) >= Version(1, 3, 0)
 }
 
 /// How its container ended last.
