@@ -50,6 +50,8 @@ struct Network {
     shown: Vec<(InstanceId, usize)>,
     services: Vec<ServiceRow>,
     mesh: Vec<MeshRow>,
+    /// The pane about what is selected is about a finding: that pane had the keyboard after the first one.
+    on_finding: bool,
     /// Columns of the last drawing, to break sentences by.
     width: std::cell::Cell<u16>,
 }
@@ -116,6 +118,7 @@ impl Screen for Network {
             self.act(command, see, &sheet, &sections)
         };
         self.sheet = sheet;
+        self.follow();
         intents
     }
 
@@ -160,6 +163,7 @@ impl Screen for Network {
         let mut sheet = std::mem::take(&mut self.sheet);
         sheet.click(column, row, &self.sections_of(see, &sheet));
         self.sheet = sheet;
+        self.follow();
         Vec::new()
     }
 
@@ -171,6 +175,15 @@ impl Screen for Network {
 }
 
 impl Network {
+    /// Notes which of the panes that lead had the keyboard last.
+    fn follow(&mut self) {
+        match self.sheet.pane() {
+            WAYS => self.on_finding = false,
+            FINDINGS => self.on_finding = true,
+            _ => {}
+        }
+    }
+
     fn way(&self, at: usize) -> Option<&Way> {
         let (id, number) = self.shown.get(at)?;
         self.known.get(id)?.get(*number)
@@ -199,12 +212,12 @@ impl Network {
         let found = answers::ill_of(see, AREAS, |_| true);
         let findings = answers::section(see, "Findings", found.clone());
         let width = self.width.get();
-        let about = match sheet.pane() {
-            FINDINGS => {
+        let about = match self.on_finding {
+            true => {
                 let at = sheet.at(FINDINGS, &findings);
                 answers::evidence(see, at.and_then(|at| found.get(at).copied()), width)
             }
-            _ => {
+            false => {
                 let way = sheet.at(WAYS, &ways).and_then(|at| self.way(at));
                 about::section(see, way, width)
             }
@@ -231,7 +244,7 @@ impl Network {
         sheet: &Sheet<PANES>,
         sections: &[Section<'_>],
     ) -> Vec<Intent> {
-        if sheet.pane() == FINDINGS {
+        if self.on_finding {
             let found = answers::ill_of(see, AREAS, |_| true);
             let at = sections
                 .get(FINDINGS)

@@ -173,7 +173,8 @@ fn a_consumer_of_the_other_cluster_is_kept_out() {
     story
         .press("shift-tab j")
         .says("consumer-blocked of")
-        .says("This mends it:")
+        .press("shift-tab shift-tab shift-tab +")
+        .says("consumer-blocked of")
         .says("kind: CiliumNetworkPolicy");
 }
 
