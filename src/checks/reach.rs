@@ -6,8 +6,8 @@ pub mod matrix;
 pub mod scrapers;
 pub mod services;
 
+use core::net::IpAddr;
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -17,7 +17,7 @@ use crate::domain::object::image_tag;
 use crate::domain::reach::{
     Cilium, CiliumSettings, End, Network, Policies, Protocol, Reach, What, reach,
 };
-use crate::domain::world::ContextWorld;
+use crate::domain::world::{ContextWorld, Looked};
 use crate::domain::{Consumer, ContextId, Foreign, InstanceId, InstanceView, Version, Want, World};
 
 /// Where Cilium and the cluster's DNS live.
@@ -39,7 +39,7 @@ pub fn needs(context: &ContextWorld, namespace: &str) -> Vec<Want> {
     ]
 }
 
-/// The policies that may select pods of a namespace, or of any for the empty one, compiled.
+/// The policies that may select pods of a namespace, compiled.
 pub fn policies(context: &ContextWorld, namespace: &str) -> Policies {
     let mut policies = Policies::new(network(context));
     for (what, namespace) in [
@@ -47,13 +47,21 @@ pub fn policies(context: &ContextWorld, namespace: &str) -> Policies {
         (Foreign::CiliumNetworkPolicy, namespace),
         (Foreign::CiliumClusterwideNetworkPolicy, ""),
     ] {
-        match listed(context, what, namespace) {
-            Ok(found) => {
-                for object in found.objects {
-                    policies.add(what, object);
-                }
+        let looked = context.on_demand.get(&want(context, what, namespace));
+        let compiled = looked
+            .filter(|looked| looked.fault.is_none() && context.is_live())
+            .and_then(|looked| looked.policies.as_ref());
+        if let Some(compiled) = compiled {
+            policies.share(compiled, namespace);
+            if looked.is_some_and(Looked::is_cut) {
+                let words = what.doc().words;
+                let why = format!("{} has more {words} than are kept", context.id);
+                policies.unread.push(why);
             }
-            Err(Untold::NotServed) => {}
+            continue;
+        }
+        match listed(context, what, namespace) {
+            Ok(_) | Err(Untold::NotServed) => {}
             Err(why) => policies.unread.push(untold(context, what, why)),
         }
     }
@@ -290,9 +298,15 @@ pub struct Passage {
 impl Passage {
     /// From a pod of one context to a pod of another, or of the same one.
     pub fn new(from: (&ContextWorld, End), to: (&ContextWorld, End)) -> Self {
+        let arriving = policies_of(to.0, &to.1);
+        let is_at_home =
+            from.0.id == to.0.id && from.1.namespace == to.1.namespace && from.1.what == to.1.what;
         Self {
-            leaving: policies_of(from.0, &from.1),
-            arriving: policies_of(to.0, &to.1),
+            leaving: match is_at_home {
+                true => arriving.clone(),
+                false => policies_of(from.0, &from.1),
+            },
+            arriving,
             from: from.1,
             to: to.1,
         }

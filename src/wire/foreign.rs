@@ -96,7 +96,9 @@ fn written(value: &Value) -> Value {
         }
     }
     let changed = changed.or_else(|| read::time(value, &["metadata", "creationTimestamp"]));
-    serde_json::json!({"keys": keys, "changed": changed.map(|at| at.to_string())})
+    // An object from before managed fields were kept tells nothing of its keys, which is not to have none.
+    let told = !read::list(value, &["metadata", "managedFields"]).is_empty();
+    serde_json::json!({"keys": keys, "changed": changed.map(|at| at.to_string()), "told": told})
 }
 
 /// Puts a value at a path, making the objects on the way.
@@ -172,13 +174,13 @@ mod tests {
         let kept = foreign(Foreign::Secret, &secret).unwrap();
         assert_eq!(
             kept.body,
-            json!({"keys": ["password"], "changed": "2026-01-03T00:00:00Z"})
+            json!({"keys": ["password"], "changed": "2026-01-03T00:00:00Z", "told": true})
         );
         let bare = json!({"metadata": {"name": "old", "creationTimestamp": "2026-01-01T00:00:00Z"}, "data": {"a": "b"}});
         let kept = foreign(Foreign::Secret, &bare).unwrap();
         assert_eq!(
             kept.body,
-            json!({"keys": [], "changed": "2026-01-01T00:00:00Z"})
+            json!({"keys": [], "changed": "2026-01-01T00:00:00Z", "told": false})
         );
     }
 

@@ -152,7 +152,7 @@ fn plain(text: &mut String, name: &str, end: &End, way: Way, peers: &[Admitted<'
                 );
             }
         }
-        let _ = write!(text, "      ports:\n");
+        let _ = writeln!(text, "      ports:");
         ports(text, peer.port, 8);
     }
 }

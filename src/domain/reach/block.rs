@@ -1,6 +1,6 @@
 //! Blocks of addresses, as `10.0.0.0/8` and `fd00::/8` write them.
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 
 /// A block of addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

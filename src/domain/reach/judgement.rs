@@ -16,8 +16,56 @@ pub struct Policies {
     pub network: Network,
     /// What of them could not be read, so that nothing is certain.
     pub unread: Vec<String>,
-    by_namespace: BTreeMap<Arc<str>, Vec<Policy>>,
-    clusterwide: Vec<Policy>,
+    /// By namespace; the empty one is the whole cluster's. They are shared: compiled when they were read, asked ever after.
+    parts: BTreeMap<Arc<str>, Vec<Arc<[Policy]>>>,
+}
+
+/// The objects of one kind of policy, compiled, by namespace: what is made once of what was read.
+#[derive(Debug, Clone, Default)]
+pub struct Compiled(BTreeMap<Arc<str>, Arc<[Policy]>>);
+
+impl Compiled {
+    /// Compiles objects of a kind; `None` for a kind that is no policy.
+    pub fn of(what: Foreign, objects: &[ForeignObject]) -> Option<Self> {
+        let mut all: BTreeMap<Arc<str>, Vec<Policy>> = BTreeMap::new();
+        for object in objects {
+            let (namespace, name) = (&object.meta.namespace, &object.meta.name);
+            match what {
+                Foreign::NetworkPolicy => {
+                    let none = serde_json::Value::Null;
+                    let spec = object.body.get("spec").unwrap_or(&none);
+                    let compiled = kubernetes::compile(namespace, name, spec);
+                    all.entry(namespace.clone()).or_default().push(compiled);
+                }
+                Foreign::CiliumNetworkPolicy => {
+                    let compiled = cilium::compile(namespace, name, &object.body);
+                    all.entry(namespace.clone()).or_default().extend(compiled);
+                }
+                Foreign::CiliumClusterwideNetworkPolicy => {
+                    let whole: Arc<str> = Arc::from("");
+                    let compiled = cilium::compile(&whole, name, &object.body);
+                    all.entry(whole).or_default().extend(compiled);
+                }
+                _ => return None,
+            }
+        }
+        let shared = all.into_iter();
+        Some(Self(
+            shared
+                .map(|(namespace, all)| (namespace, all.into()))
+                .collect(),
+        ))
+    }
+
+    /// Whether objects of that kind are policies.
+    pub fn is_of(what: Foreign) -> bool {
+        matches!(
+            what,
+            Foreign::NetworkPolicy
+                | Foreign::CiliumNetworkPolicy
+                | Foreign::CiliumClusterwideNetworkPolicy
+        )
+    }
 }
 
 /// What came of a question about one side of a connection, or both.
@@ -121,45 +169,36 @@ impl Policies {
 
     /// The same and that object, which is of one of the three kinds; of another it says nothing.
     pub fn add(&mut self, what: Foreign, object: &ForeignObject) {
-        let (namespace, name) = (&object.meta.namespace, &object.meta.name);
-        match what {
-            Foreign::NetworkPolicy => {
-                let none = serde_json::Value::Null;
-                let spec = object.body.get("spec").unwrap_or(&none);
-                let compiled = kubernetes::compile(namespace, name, spec);
-                self.by_namespace
-                    .entry(namespace.clone())
-                    .or_default()
-                    .push(compiled);
+        if let Some(compiled) = Compiled::of(what, std::slice::from_ref(object)) {
+            for (namespace, part) in compiled.0 {
+                self.parts.entry(namespace).or_default().push(part);
             }
-            Foreign::CiliumNetworkPolicy => {
-                let compiled = cilium::compile(namespace, name, &object.body);
-                self.by_namespace
-                    .entry(namespace.clone())
-                    .or_default()
-                    .extend(compiled);
-            }
-            Foreign::CiliumClusterwideNetworkPolicy => {
-                let compiled = cilium::compile(&Arc::from(""), name, &object.body);
-                self.clusterwide.extend(compiled);
-            }
-            _ => {}
+        }
+    }
+
+    /// The same and those of a namespace, shared with whoever asks too; the empty one for those of the whole cluster.
+    pub fn share(&mut self, compiled: &Compiled, namespace: &str) {
+        if let Some((namespace, part)) = compiled.0.get_key_value(namespace) {
+            let parts = self.parts.entry(namespace.clone()).or_default();
+            parts.push(part.clone());
         }
     }
 
     /// The same without the policies of that name.
     #[must_use]
     pub fn without(mut self, name: &PolicyName) -> Self {
-        if let Some(all) = self.by_namespace.get_mut(&name.namespace) {
-            all.retain(|policy| policy.name != *name);
+        for part in self.parts.values_mut().flatten() {
+            if part.iter().any(|policy| policy.name == *name) {
+                let others = part.iter().filter(|policy| policy.name != *name);
+                *part = others.cloned().collect();
+            }
         }
-        self.clusterwide.retain(|policy| policy.name != *name);
         self
     }
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.clusterwide.len() + self.by_namespace.values().map(Vec::len).sum::<usize>()
+        self.parts.values().flatten().map(|part| part.len()).sum()
     }
 
     /// Whether there are none.
@@ -177,8 +216,9 @@ impl Policies {
     }
 
     fn about(&self, end: &End) -> impl Iterator<Item = &Policy> {
-        let near = self.by_namespace.get(&end.namespace);
-        near.into_iter().flatten().chain(&self.clusterwide)
+        let parts = [&*end.namespace, ""].into_iter();
+        let parts = parts.filter_map(|namespace| self.parts.get(namespace));
+        parts.flatten().flat_map(|part| part.iter())
     }
 
     fn side(

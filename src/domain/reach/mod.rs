@@ -5,7 +5,7 @@
 //! what some rule admits passes; rules of all policies add up; a deny rule of Cilium wins over all of them. What is not
 //! understood, or not known, makes an answer *unknown*, never a guess.
 //!
-//! Policies are compiled once ([`Policies::new`]) and asked often ([`reach`]). Never: reading, deciding what should be.
+//! Policies are compiled once, when they are read ([`Compiled`]), and asked often ([`reach`]). Never: reading, deciding what should be.
 //!
 //! Sources: the API of `networking.k8s.io/v1`, Cilium's policy language (v1.14 to v1.19), and what each does across a mesh:
 //! Cilium up to v1.18 takes a peer for pods of every cluster of the mesh, from v1.19 for those of its own, unless
@@ -22,14 +22,14 @@ mod rule;
 #[cfg(test)]
 mod tests;
 
+use core::net::IpAddr;
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::id::ContextId;
 use super::version::Version;
 
-pub use judgement::{Outcome, Policies, Reach, Side, reach};
+pub use judgement::{Compiled, Outcome, Policies, Reach, Side, reach};
 pub use rule::{Kind, PolicyName, Protocol, Rule};
 
 /// One end of a connection.

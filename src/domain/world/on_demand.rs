@@ -9,6 +9,7 @@ use super::Known;
 use crate::domain::fault::Fault;
 use crate::domain::log::{LogLine, LogTail};
 use crate::domain::monitoring::{Query, Told};
+use crate::domain::reach::Compiled;
 use crate::domain::want::{Fetched, Foreign, ForeignObject, LogId, VolumeUse, Want};
 use crate::domain::{ContextId, Scope};
 
@@ -19,6 +20,16 @@ pub struct Looked {
     pub found: Option<Known<Found>>,
     /// Why it cannot be read at present, and since when.
     pub fault: Option<(Fault, Timestamp)>,
+    /// Of a kind of policy: what was read, compiled. A cluster may have thousands, and each is asked many times.
+    pub policies: Option<Arc<Compiled>>,
+}
+
+impl Looked {
+    /// There are more objects than are kept.
+    pub fn is_cut(&self) -> bool {
+        let found = self.found.as_ref().map(|known| &known.value);
+        matches!(found, Some(Found::Objects(_, true)))
+    }
 }
 
 /// What was read.
@@ -134,6 +145,10 @@ impl OnDemand {
         answer: Result<Fetched, Fault>,
         at: Timestamp,
     ) -> bool {
+        let policy = match &want {
+            Want::Objects { what, .. } => Compiled::is_of(*what).then_some(*what),
+            Want::Volumes { .. } | Want::Log(_) => None,
+        };
         let looked = self.0.entry(want).or_default();
         let fetched = match answer {
             Err(fault) => {
@@ -149,8 +164,13 @@ impl OnDemand {
         };
         looked.fault = None;
         let value = match fetched {
-            Fetched::Objects { objects, more } => Found::Objects(objects, more),
             Fetched::Metrics(told) => Found::Metrics(told),
+            Fetched::Objects { objects, more } => {
+                looked.policies = policy
+                    .and_then(|what| Compiled::of(what, &objects))
+                    .map(Arc::new);
+                Found::Objects(objects, more)
+            }
             Fetched::Volumes(volumes) => {
                 let before = match looked.found.take().map(|known| known.value) {
                     Some(Found::Volumes(before)) => before,

@@ -157,7 +157,9 @@ pub(super) fn section<'a>(see: &See<'_>, rows: &[ServiceRow]) -> Section<'a> {
                 .cut_middle()
                 .priority(3),
             Column::new("global", "GLOBAL").width(10, 14),
-            Column::new("selects", "SELECTS").width(11, 11).priority(2),
+            Column::new("selects", "SELECTS IT")
+                .width(10, 10)
+                .priority(2),
             Column::new("endpoints", "SENDS TO").width(12, 120).fill(),
         ],
         empty: "there is no Service of an instance".to_owned(),
@@ -196,8 +198,8 @@ fn cells(see: &See<'_>, row: &ServiceRow) -> Row {
                 (true, false) => Piece::text("yes, unshared"),
             };
             let selects = match selects {
-                true => Piece::text("the instance"),
-                false => Piece::new("others", Tone::Degraded),
+                true => Piece::text("yes"),
+                false => Piece::new("no", Tone::Degraded),
             };
             let sends = match endpoints.as_deref() {
                 Some([]) | None if !is_home && global.is_global => {

@@ -4,7 +4,7 @@ use crate::checks::reach::matrix::Way;
 use crate::domain::reach::{Outcome, Protocol};
 use crate::screens::parts::{Field, Measure, Section, See, Sieved};
 use crate::settings::{Glyph, Tone};
-use crate::widgets::{Column, Piece, Row};
+use crate::widgets::{Column, Piece, Row, draw};
 
 /// Columns that may be scrolled away.
 pub(super) const COLUMNS: usize = 8;
@@ -64,7 +64,11 @@ pub(super) fn section<'a, 'w>(
     all: impl Iterator<Item = &'w Way>,
 ) -> Section<'a> {
     let (mut total, mut ill, mut unknown) = (0_usize, 0_usize, 0_usize);
+    let (mut froms, mut tos) = (0_u16, 0_u16);
+    let width = |text: &str| u16::try_from(draw::width(text)).unwrap_or(u16::MAX);
     for way in all {
+        froms = froms.max(width(&way.from));
+        tos = tos.max(width(&way.to));
         total += 1;
         ill += usize::from(is_ill(way));
         unknown += usize::from(way.predicted.outcome() == Outcome::Unknown);
@@ -75,16 +79,21 @@ pub(super) fn section<'a, 'w>(
     }
     columns.extend([
         Column::new("from", "FROM")
-            .width(12, 36)
+            .width(12, 30)
+            .holds(froms)
             .firm(16)
             .cut_middle(),
-        Column::new("to", "TO").width(12, 36).firm(14).cut_middle(),
-        Column::new("port", "PORT").width(8, 8).right(),
-        Column::new("expected", "EXPECTED").width(9, 9).priority(1),
-        Column::new("predicted", "PREDICTED").width(11, 11),
-        Column::new("probed", "PROBED").width(8, 8).priority(5),
+        Column::new("to", "TO")
+            .width(12, 28)
+            .holds(tos)
+            .firm(14)
+            .cut_middle(),
+        Column::new("port", "PORT").width(6, 6).right(),
+        Column::new("expected", "EXPECTED").width(8, 8),
+        Column::new("predicted", "PREDICTED").width(9, 9),
+        Column::new("probed", "PROBED").width(6, 6).priority(1),
         Column::new("by", "DECIDED BY")
-            .width(12, 160)
+            .width(12, 100)
             .fill()
             .priority(2),
     ]);

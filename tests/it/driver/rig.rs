@@ -68,6 +68,11 @@ impl Rig {
         }
     }
 
+    /// Runs kubectl, whether it works or not.
+    pub fn kubectl_if_it_works(&self, args: &[&str]) {
+        let _ = self.kubectl_command(args).output().unwrap();
+    }
+
     fn kubectl_command(&self, args: &[&str]) -> Command {
         let kubectl = self.state().join("assets/kubectl");
         let kubectl = if kubectl.is_file() {

@@ -11,6 +11,7 @@ mod anything;
 mod fleet;
 mod flows;
 mod instance;
+mod network;
 mod operator;
 mod replication;
 mod storage;

@@ -67,6 +67,15 @@ impl Story {
         }
     }
 
+    /// Starts anew with those settings.
+    pub fn set(&mut self, settings: Settings) {
+        let (keymap, _) = Keymap::load("default", &[], None, &vocabulary());
+        let (theme, glyphs) = (Theme::lettered(), self.glyphs);
+        self.state = State::new(settings, theme, keymap, glyphs, Vec::new(), None, start());
+        let (columns, rows) = self.size;
+        self.send(Msg::Resize(columns, rows));
+    }
+
     /// No cell has a colour.
     pub fn is_colourless(&self) -> bool {
         let plain = |colour| colour == ratatui::style::Color::Reset;

@@ -25,7 +25,12 @@ fn the_examples_are_taken_by_a_real_api_server() {
     rig.kubectl(&["apply", "--server-side", "-f", foreign.to_str().unwrap()]);
     for folder in ["infra", "tenant", "apps"] {
         // A dry run makes no namespace, so those that are named have to be there.
-        for namespace in ["dragonfly-operator-system", "dragonfly-system", "tenant-billing", "gitlab"] {
+        for namespace in [
+            "dragonfly-operator-system",
+            "dragonfly-system",
+            "tenant-billing",
+            "gitlab",
+        ] {
             rig.kubectl_if_it_works(&["create", "namespace", namespace]);
         }
         let folder = tree("docs/examples").join(folder);
@@ -54,16 +59,24 @@ impl Fleet {
         let fleet = Self { rig, home };
         let foreign = tree("tests/cluster/objects/foreign.yaml");
         for plane in ["infra", "apps"] {
-            fleet.kubectl(plane, &["apply", "--server-side", "-f", foreign.to_str().unwrap()]);
-            fleet.kubectl(plane, &["wait", "--for=condition=Established", "--timeout=60s", "crd", "--all"]);
+            fleet.kubectl(
+                plane,
+                &["apply", "--server-side", "-f", foreign.to_str().unwrap()],
+            );
+            fleet.kubectl(
+                plane,
+                &[
+                    "wait",
+                    "--for=condition=Established",
+                    "--timeout=60s",
+                    "crd",
+                    "--all",
+                ],
+            );
             fleet.apply(plane, &mesh(plane));
             for namespace in GIVEN {
                 fleet.kubectl(plane, &["create", "namespace", namespace]);
             }
-        }
-        for (node, zone) in [("1", "a"), ("2", "b"), ("3", "c")] {
-            let label = format!("topology.kubernetes.io/zone={zone}");
-            fleet.kubectl("infra", &["label", "node", &format!("infra-node-{node}"), &label]);
         }
         Some(fleet)
     }
@@ -75,7 +88,16 @@ impl Fleet {
     fn apply(&self, plane: &str, manifest: &str) {
         let file = self.home.path().join("manifest.yaml");
         std::fs::write(&file, manifest).unwrap();
-        self.kubectl(plane, &["apply", "--server-side", "--force-conflicts", "-f", file.to_str().unwrap()]);
+        self.kubectl(
+            plane,
+            &[
+                "apply",
+                "--server-side",
+                "--force-conflicts",
+                "-f",
+                file.to_str().unwrap(),
+            ],
+        );
     }
 
     fn settings(&self, text: &str) {
@@ -85,7 +107,17 @@ impl Fleet {
     /// What `darner check` reports.
     fn check(&self) -> Value {
         let output = Command::new(binary())
-            .args(["check", "--context", "infra", "--context", "apps", "-o", "json", "--deadline", "50s"])
+            .args([
+                "check",
+                "--context",
+                "infra",
+                "--context",
+                "apps",
+                "-o",
+                "json",
+                "--deadline",
+                "50s",
+            ])
             .arg("--kubeconfig")
             .arg(self.rig.kubeconfig())
             .env("HOME", self.home.path())
@@ -98,7 +130,12 @@ impl Fleet {
     }
 
     /// Asks until the report is so.
-    fn check_until(&self, what: &str, patience: Duration, reached: impl Fn(&Value) -> bool) -> (Value, Duration) {
+    fn check_until(
+        &self,
+        what: &str,
+        patience: Duration,
+        reached: impl Fn(&Value) -> bool,
+    ) -> (Value, Duration) {
         let begun = Instant::now();
         loop {
             let report = self.check();
@@ -133,7 +170,11 @@ fn answers(report: &Value, answer: &str) -> BTreeSet<String> {
         .map(|row| {
             let subject = &row["subject"];
             let name = subject["name"].as_str().unwrap_or("-");
-            format!("{} {name}: {}", row["check"].as_str().unwrap(), row["finding"]["sentence"].as_str().unwrap())
+            format!(
+                "{} {name}: {}",
+                row["check"].as_str().unwrap(),
+                row["finding"]["sentence"].as_str().unwrap()
+            )
         })
         .collect()
 }
@@ -145,4 +186,456 @@ fn found(report: &Value) -> BTreeSet<String> {
         .filter(|row| row["answer"] == "finding")
         .map(|row| row["check"].as_str().unwrap().to_owned())
         .collect()
+}
+
+/// What controllers that do not run here would have written: of Flux and of External Secrets.
+fn settle_controllers(fleet: &Fleet) {
+    let ready = |reason: &str| {
+        format!(
+            r#"{{"type":"Ready","status":"True","reason":"{reason}","message":"","lastTransitionTime":"2026-01-01T00:00:00Z","observedGeneration":1}}"#
+        )
+    };
+    let system = "dragonfly-operator-system";
+    let mut statuses = vec![
+        (system, "ocirepository/dragonfly-operator", ready("Succeeded"), r#","artifact":{"revision":"v1.6.1@sha256:00"}"#.to_owned()),
+        (
+            system,
+            "helmrelease/dragonfly-operator",
+            ready("UpgradeSucceeded"),
+            r#","history":[{"chartVersion":"v1.6.1","appVersion":"v1.6.1","status":"deployed"}],"lastAttemptedRevision":"v1.6.1""#.to_owned(),
+        ),
+    ];
+    for namespace in ["dragonfly-system", "tenant-billing"] {
+        statuses.push((
+            namespace,
+            "secretstore/vault",
+            ready("Valid"),
+            String::new(),
+        ));
+    }
+    let now = jiff::Timestamp::now();
+    for (namespace, name, key) in [
+        ("dragonfly-system", "dragonfly-auth", "password"),
+        ("tenant-billing", "billing-auth", "password"),
+        ("tenant-billing", "billing-acl", "users.acl"),
+    ] {
+        let literal = format!("--from-literal={key}=USER default ON nopass ~* +@ALL");
+        fleet.kubectl(
+            "infra",
+            &[
+                "-n", namespace, "create", "secret", "generic", name, &literal,
+            ],
+        );
+        let refreshed = format!(r#","refreshTime":"{now}","binding":{{"name":"{name}"}}"#);
+        let object = format!("externalsecret/{name}");
+        statuses.push((
+            namespace,
+            Box::leak(object.into_boxed_str()),
+            ready("SecretSynced"),
+            refreshed,
+        ));
+    }
+    for (namespace, object, condition, more) in statuses {
+        let patch =
+            format!(r#"{{"status":{{"observedGeneration":1,"conditions":[{condition}]{more}}}}}"#);
+        let args = [
+            "-n",
+            namespace,
+            "patch",
+            object,
+            "--subresource=status",
+            "--type=merge",
+            "-p",
+            &patch,
+        ];
+        fleet.kubectl("infra", &args);
+    }
+    // As Flux marks what a HelmRelease made.
+    let marks = [
+        "helm.toolkit.fluxcd.io/name=dragonfly-operator",
+        "helm.toolkit.fluxcd.io/namespace=dragonfly-operator-system",
+    ];
+    let operator = [
+        "-n",
+        system,
+        "label",
+        "deployment",
+        "dragonfly-operator-controller-manager",
+    ];
+    fleet.kubectl("infra", &[&operator[..], &marks[..]].concat());
+}
+
+/// Workloads in the apps cluster, and a connection of each to the instance's master, from the address of its pod.
+fn consume(fleet: &Fleet, namespaces: &[&str]) {
+    for namespace in namespaces {
+        fleet.apply(
+            "apps",
+            &format!(
+                "apiVersion: v1\nkind: Pod\nmetadata: {{name: web, namespace: {namespace}, labels: {{app: web}}}}\nspec:\n  \
+                 containers: [{{name: web, image: registry.example/web:1}}]\n"
+            ),
+        );
+        let ip = [
+            "-n",
+            namespace,
+            "get",
+            "pod",
+            "web",
+            "-o",
+            "jsonpath={.status.podIP}",
+        ];
+        let from = until(|| Some(fleet.kubectl("apps", &ip)).filter(|ip| !ip.is_empty()));
+        let master = [
+            "-n",
+            "dragonfly-system",
+            "get",
+            "pods",
+            "-l",
+            "app=dragonfly,role=master",
+            "-o",
+            "jsonpath={.items[0].status.podIP}",
+        ];
+        let to = fleet.kubectl("infra", &master);
+        fleet.rig.inside(&format!(
+            "setsid socat -T 100000 TCP:{to}:6379,bind={from} SYSTEM:'sleep 100000' >/dev/null 2>&1 </dev/null &"
+        ));
+    }
+}
+
+fn until<T>(mut found: impl FnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(found) = found() {
+            return found;
+        }
+        assert!(begun.elapsed() < PATIENCE, "it never came");
+    }
+}
+
+/// How soon a check turns after whatever it is about was changed.
+const SOON: Duration = Duration::from_secs(5);
+
+/// Something that is broken by kubectl, what finds it, and how it is put right.
+struct Break {
+    plane: &'static str,
+    by: &'static [&'static str],
+    found: &'static [&'static str],
+    back: &'static [&'static str],
+}
+
+const fn on_infra(
+    by: &'static [&'static str],
+    found: &'static [&'static str],
+    back: &'static [&'static str],
+) -> Break {
+    Break {
+        plane: "infra",
+        by,
+        found,
+        back,
+    }
+}
+
+const OPERATOR: &str = "dragonfly-operator-system";
+const DEPLOYMENT: &str = "deployment/dragonfly-operator-controller-manager";
+const BREAKS: &[Break] = &[
+    on_infra(
+        &["-n", OPERATOR, "delete", "pdb", "dragonfly-operator"],
+        &["operator-unprotected"],
+        &[
+            "apply",
+            "--server-side",
+            "-f",
+            "docs/examples/infra/11-operator-budget.yaml",
+        ],
+    ),
+    on_infra(
+        &[
+            "delete",
+            "clusterrolebinding",
+            "dragonfly-operator-metrics-reader",
+        ],
+        &["operator-unscraped"],
+        &[
+            "apply",
+            "--server-side",
+            "--force-conflicts",
+            "-f",
+            "docs/examples/infra/12-operator-metrics.yaml",
+        ],
+    ),
+    on_infra(
+        &[
+            "-n",
+            OPERATOR,
+            "patch",
+            "helmrelease",
+            "dragonfly-operator",
+            "--type=merge",
+            "-p",
+            r#"{"spec":{"suspend":true}}"#,
+        ],
+        &["flux-suspended"],
+        &[
+            "-n",
+            OPERATOR,
+            "patch",
+            "helmrelease",
+            "dragonfly-operator",
+            "--type=merge",
+            "-p",
+            r#"{"spec":{"suspend":null}}"#,
+        ],
+    ),
+    on_infra(
+        &[
+            "-n",
+            "dragonfly-system",
+            "create",
+            "pdb",
+            "own",
+            "--selector=app=dragonfly",
+            "--min-available=2",
+        ],
+        &["budget-unfit"],
+        &["-n", "dragonfly-system", "delete", "pdb", "own"],
+    ),
+    on_infra(
+        &[
+            "patch",
+            "storageclass",
+            "standard",
+            "-p",
+            r#"{"allowVolumeExpansion":false}"#,
+        ],
+        &["storage-class-unfit"],
+        &[
+            "patch",
+            "storageclass",
+            "standard",
+            "-p",
+            r#"{"allowVolumeExpansion":true}"#,
+        ],
+    ),
+    on_infra(
+        &[
+            "-n",
+            "dragonfly-system",
+            "annotate",
+            "dragonfly",
+            "dragonfly",
+            "team=${TEAM}",
+        ],
+        &["value-unfilled"],
+        &[
+            "-n",
+            "dragonfly-system",
+            "annotate",
+            "dragonfly",
+            "dragonfly",
+            "team-",
+        ],
+    ),
+    on_infra(
+        &[
+            "-n",
+            "dragonfly-system",
+            "delete",
+            "networkpolicy",
+            "dragonfly-scraper",
+        ],
+        &["scraper-blocked"],
+        &[
+            "apply",
+            "--server-side",
+            "-f",
+            "docs/examples/infra/30-network-policies.yaml",
+        ],
+    ),
+    on_infra(
+        &[
+            "-n",
+            "dragonfly-system",
+            "delete",
+            "ciliumnetworkpolicy",
+            "dragonfly-consumers",
+        ],
+        &["consumer-blocked"],
+        &[
+            "apply",
+            "--server-side",
+            "-f",
+            "docs/examples/infra/30-network-policies.yaml",
+        ],
+    ),
+    on_infra(
+        &[
+            "-n",
+            "dragonfly-system",
+            "delete",
+            "podmonitor",
+            "dragonfly",
+        ],
+        &["scraped-wrongly"],
+        &[
+            "apply",
+            "--server-side",
+            "-f",
+            "docs/examples/infra/40-scrape.yaml",
+        ],
+    ),
+    on_infra(
+        &[
+            "-n",
+            "dragonfly-system",
+            "patch",
+            "secretstore",
+            "vault",
+            "--subresource=status",
+            "--type=merge",
+            "-p",
+            r#"{"status":{"conditions":[{"type":"Ready","status":"False","reason":"InvalidProviderConfig","message":"no route"}]}}"#,
+        ],
+        &["external-secret-late"],
+        &[
+            "-n",
+            "dragonfly-system",
+            "patch",
+            "secretstore",
+            "vault",
+            "--subresource=status",
+            "--type=merge",
+            "-p",
+            r#"{"status":{"conditions":[{"type":"Ready","status":"True","reason":"Valid"}]}}"#,
+        ],
+    ),
+    on_infra(
+        &["-n", OPERATOR, "scale", DEPLOYMENT, "--replicas=1"],
+        &["operator-alone"],
+        &["-n", OPERATOR, "scale", DEPLOYMENT, "--replicas=2"],
+    ),
+    Break {
+        plane: "apps",
+        by: &[
+            "-n",
+            "dragonfly-system",
+            "annotate",
+            "service",
+            "dragonfly",
+            "service.cilium.io/global-",
+        ],
+        found: &["host-unserved"],
+        back: &[
+            "-n",
+            "dragonfly-system",
+            "annotate",
+            "service",
+            "dragonfly",
+            "service.cilium.io/global=true",
+        ],
+    },
+    Break {
+        plane: "apps",
+        by: &[
+            "-n",
+            "gitlab",
+            "delete",
+            "ciliumnetworkpolicy",
+            "to-dragonfly",
+        ],
+        // Without it nothing denies: who is not selected may go everywhere.
+        found: &[],
+        back: &[
+            "apply",
+            "--server-side",
+            "-f",
+            "docs/examples/apps/20-consumer-egress.yaml",
+        ],
+    },
+];
+
+#[test]
+fn the_hardened_stack_passes_and_whatever_breaks_is_found_by_its_own_check() {
+    let Some(fleet) = Fleet::up() else { return };
+    for folder in ["infra", "tenant"] {
+        let folder = tree("docs/examples").join(folder);
+        fleet.kubectl(
+            "infra",
+            &[
+                "apply",
+                "--server-side",
+                "--force-conflicts",
+                "-f",
+                folder.to_str().unwrap(),
+            ],
+        );
+    }
+    fleet.kubectl(
+        "apps",
+        &[
+            "apply",
+            "--server-side",
+            "-f",
+            tree("docs/examples/apps").to_str().unwrap(),
+        ],
+    );
+    settle_controllers(&fleet);
+    let settings = std::fs::read_to_string(tree("docs/examples/settings.toml")).unwrap();
+    fleet.settings(&settings);
+    fleet.check_until("all healthy", PATIENCE, |report| {
+        let health = found(report);
+        let is_there = answers(report, "pass").len() > 50;
+        is_there
+            && !health.iter().any(|id| {
+                ["being-made", "no-master", "pods-missing", "replica-syncing"]
+                    .contains(&id.as_str())
+            })
+    });
+    consume(&fleet, &["gitlab", "harbor"]);
+    let (well, _) = fleet.check_until("nothing found", PATIENCE, |report| {
+        answers(report, "finding").is_empty()
+    });
+    // What no object tells, and what there is none of here.
+    let unknown: BTreeSet<String> = answers(&well, "unknown")
+        .iter()
+        .map(|line| line.split(' ').next().unwrap().to_owned())
+        .collect();
+    assert_eq!(
+        unknown.iter().map(String::as_str).collect::<Vec<_>>(),
+        ["mesh-unjoined", "series-missing"],
+        "{:#?}",
+        answers(&well, "unknown")
+    );
+    for one in BREAKS {
+        let by: Vec<String> = one.by.iter().map(|arg| (*arg).to_owned()).collect();
+        fleet.kubectl(one.plane, one.by);
+        let wanted: BTreeSet<String> = one.found.iter().map(|id| (*id).to_owned()).collect();
+        let (_, took) = fleet.check_until(&format!("{by:?}"), PATIENCE, |report| {
+            found(report) == wanted
+        });
+        assert!(took < SOON, "{by:?} was found after {took:?}");
+        fleet.kubectl(one.plane, one.back);
+        fleet.check_until("well again", PATIENCE, |report| {
+            answers(report, "finding").is_empty()
+        });
+    }
+}
+
+#[test]
+fn a_stack_of_common_beliefs_fails_on_precisely_these() {
+    let Some(fleet) = Fleet::up() else { return };
+    let story = tree("tests/fixtures/story");
+    fleet.kubectl(
+        "infra",
+        &[
+            "apply",
+            "--server-side",
+            "-f",
+            story.join("infra.yaml").to_str().unwrap(),
+        ],
+    );
+    let settings = std::fs::read_to_string(story.join("settings.toml")).unwrap();
+    fleet.settings(&settings);
+    let report = fleet.check();
+    panic!("{:#?}", answers(&report, "finding"));
 }

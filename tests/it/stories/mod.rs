@@ -1,11 +1,13 @@
 //! Stories of people who use darner: the real binary in a pseudo-terminal, or headless, against real sockets.
 
+mod acceptance;
 mod bad_input;
 mod check;
 mod fleet;
 mod lab;
 mod operator;
 mod picture;
+mod policy;
 mod real_api;
 mod real_planes;
 mod real_redis;

@@ -55,6 +55,8 @@ fn run(case: &Case<'_>) -> Answer {
         return Answer::NOT_APPLICABLE;
     };
     let (count, at) = match connected(case.world, wish, &id) {
+        // Nobody claims that it is there.
+        Connected::Untold(_) if wish.denied => return Answer::NOT_APPLICABLE,
         Connected::Untold(why) => {
             let sentence = format!(
                 "whether {} is connected to {id} cannot be told: {why}",

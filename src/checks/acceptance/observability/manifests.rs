@@ -4,7 +4,7 @@ use crate::domain::want::Foreign;
 
 /// A PrometheusRule with everything that must be watched of Dragonfly and its operator: what the checks here ask for, and
 /// what an example of a whole stack holds. VictoriaMetrics' operator makes a VMRule of it.
-pub const PROMETHEUS_RULE: &str = include_str!("prometheus-rule.yaml");
+pub const PROMETHEUS_RULE: &str = include_str!("../../../../docs/examples/infra/41-rules.yaml");
 
 /// The same in that namespace, as what the cluster serves: a PrometheusRule, or a VMRule where it knows no other.
 pub(super) fn rules(namespace: &str, served: &[Foreign]) -> String {

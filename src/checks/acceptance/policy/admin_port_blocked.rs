@@ -159,9 +159,12 @@ fn operator_labels(operator: &End) -> String {
         }
         _ => {
             let own: Vec<String> = operator.labels.keys().cloned().collect();
+            let own = match own.is_empty() {
+                true => "no label".to_owned(),
+                false => list(&own),
+            };
             format!(
-                "it lacks control-plane=controller-manager, by which the operator's own policy (v1.5.0 and later) admits it; it has {}",
-                list(&own)
+                "it lacks control-plane=controller-manager, by which the operator's own policy (v1.5.0 and later) admits it; it has {own}"
             )
         }
     }

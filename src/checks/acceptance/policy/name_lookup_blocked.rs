@@ -53,7 +53,7 @@ fn asked<'a>(case: &Case<'a>) -> Option<(String, &'a ContextWorld, End)> {
         Subject::Consumer(_) => {
             let wish = wish(case).filter(|wish| !wish.denied)?;
             let context = reach::home(case.world, &wish.id.context)?;
-            let by_name = !wish.host.is_empty() && wish.host.parse::<std::net::IpAddr>().is_err();
+            let by_name = !wish.host.is_empty() && wish.host.parse::<core::net::IpAddr>().is_err();
             let end = reach::consumer(context, wish);
             by_name.then(|| (wish.id.to_string(), context, end))
         }
