@@ -83,6 +83,8 @@ pub struct Looks {
 pub enum Verb {
     /// What the Fleet screen says, once, on standard output.
     Status(StatusArgs),
+    /// The manifests that mend what a check finds now, or the steps where no manifest does.
+    Remedy(RemedyArgs),
     /// Why something is so: the chain of facts behind its state, each with source and age.
     Explain(ExplainArgs),
     /// Whether everything is as it should be: every check with its answer, also of what serves its clients well today.
@@ -156,7 +158,7 @@ pub enum Told {
 /// `darner check`.
 #[derive(Debug, Clone, Args)]
 #[command(
-    after_help = "Exit codes: 0 nothing found at or above --fail-on, 1 findings, 2 could not judge, 64 wrong usage.\nChecks, with what each finds and how it is mended: docs/reference/checks.md."
+    after_help = "Exit codes: 0 nothing found at or above --fail-on, 1 findings, 2 could not judge, 64 wrong usage.\nChecks, with what each finds and how it is mended: docs/reference/checks.md.\nWhat could not be judged of an operator is told and leaves the exit code as it is; of a context, an instance or a consumer it makes 2."
 )]
 pub struct CheckArgs {
     /// Instances, as [NAMESPACE/]NAME or by one of their pods; without one, all of them, with their contexts and operators.
@@ -171,6 +173,42 @@ pub struct CheckArgs {
     /// Only checks of this area; repeat it for several.
     #[arg(long = "area", value_name = "AREA", value_parser = area)]
     pub areas: Vec<Area>,
+    /// Group the answers by a profile: story, the acceptance criteria AC1 to AC6.
+    #[arg(long, value_name = "PROFILE", value_enum)]
+    pub profile: Option<Profile>,
+    /// File of accepted findings (TOML): [[accept]] with check, reason, until and, if wanted, subject.
+    #[arg(long, value_name = "FILE")]
+    pub baseline: Option<PathBuf>,
+    /// Judge the YAML files of this folder, such as a Git checkout, instead of clusters.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["instances"])]
+    pub manifests: Option<PathBuf>,
+    /// How long to wait for every source to answer: 30s, 2m.
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_span)]
+    pub deadline: Duration,
+}
+
+/// By what answers are grouped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Profile {
+    /// The platform story's acceptance criteria.
+    Story,
+}
+
+/// `darner remedy`.
+#[derive(Debug, Clone, Args)]
+#[command(
+    after_help = "Exit codes: 0 printed, 1 nothing of that name is found now, 2 could not judge, 64 wrong usage.\nWhat is printed can be piped into kubectl apply --server-side -f -; steps without a manifest are comments."
+)]
+pub struct RemedyArgs {
+    /// A check or a situation, by its id in docs/reference/checks.md.
+    #[arg(value_name = "FINDING")]
+    pub finding: String,
+    /// About what: an instance as [NAMESPACE/]NAME, or a context; without it everything.
+    #[arg(value_name = "SUBJECT")]
+    pub subject: Option<String>,
+    /// Print it for programs.
+    #[arg(short, long, value_enum)]
+    pub output: Option<Ended>,
     /// How long to wait for every source to answer: 30s, 2m.
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_span)]
     pub deadline: Duration,

@@ -1,6 +1,8 @@
 //! `darner check`: every check asked once of everything, with every answer: what is as it should be, what is not, and what
 //! could not be judged.
 
+mod baseline;
+mod folder;
 mod junit;
 mod print;
 
@@ -8,14 +10,18 @@ use std::io::Write;
 use std::path::Path;
 
 use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use serde::Serialize;
 
-use super::args::{CheckArgs, Checked};
+use super::args::{CheckArgs, Checked, Profile, Reach};
 use super::gather::Gathering;
 use super::report::{Finding, Overall, finding_of};
 use super::status::{is_read, unread};
 use super::{USAGE, fleet};
-use crate::checks::{Area, Entry, Severity, Subject, Verdict, roll};
+use baseline::Baseline;
+
+use crate::checks::{Area, Criterion, Entry, Subject, Verdict, roll};
 use crate::domain::{InstanceId, address, text};
 use crate::observe::inbox;
 use crate::runtime::Supervisor;
@@ -40,14 +46,20 @@ pub struct Report {
     pub fail_on: &'static str,
     /// Areas that were asked for, in their order, with the number of answers of each kind.
     pub areas: Vec<Counts>,
-    /// Answers, by area, the worst first.
+    /// The profile that was asked for: `story`; `null` for none.
+    pub profile: Option<&'static str>,
+    /// The same counts by the story's acceptance criteria.
+    pub criteria: Vec<Counts>,
+    /// Answers, by area, the worst first; by criterion where that profile was asked for.
     pub answers: Vec<Row>,
+    /// What is wrong with the baseline: entries that are expired, unused or say too little, with file and line.
+    pub baseline: Vec<String>,
 }
 
 /// Answers of an area, by kind.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Counts {
-    /// The area's word.
+    /// The area's word, or the criterion's.
     pub area: &'static str,
     /// What it is about.
     pub title: &'static str,
@@ -55,10 +67,36 @@ pub struct Counts {
     pub pass: usize,
     /// Not as it should be.
     pub finding: usize,
+    /// Not as it should be, and accepted by the baseline.
+    pub accepted: usize,
     /// Could not be judged.
     pub unknown: usize,
     /// The question does not arise.
     pub not_applicable: usize,
+}
+
+/// Why a finding is accepted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Accepted {
+    /// The reason, in the words of the baseline.
+    pub reason: String,
+    /// The last day on which it is.
+    pub until: Date,
+}
+
+/// Where an object stands in the files that were judged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Place {
+    /// The file, below the folder.
+    pub file: String,
+    /// The line of the field, or of the object, from 1.
+    pub line: usize,
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.file, self.line)
+    }
 }
 
 /// One answer.
@@ -68,12 +106,20 @@ pub struct Row {
     pub check: &'static str,
     /// Its area.
     pub area: &'static str,
+    /// The story's criterion that it counts to: `AC1` to `AC6`.
+    pub criterion: &'static str,
     /// Its title.
     pub title: &'static str,
     /// About what.
     pub subject: About,
-    /// `pass`, `finding` or `unknown`.
+    /// `pass`, `finding`, `accepted` or `unknown`.
     pub answer: &'static str,
+    /// Why it is accepted; `null` for what is not.
+    pub accepted: Option<Accepted>,
+    /// A manifest that mends what was found; `null` where none does.
+    pub manifest: Option<String>,
+    /// Where it stands, where files are judged; else `null`.
+    pub place: Option<Place>,
     /// What was found, or why it could not be judged; `null` for a pass.
     pub finding: Option<Finding>,
 }
@@ -92,7 +138,7 @@ pub struct About {
 }
 
 impl About {
-    fn of(subject: &Subject) -> Self {
+    pub(super) fn of(subject: &Subject) -> Self {
         let context = text::one_line(subject.context().as_str());
         let (kind, id) = match subject {
             Subject::Context(_) => ("context", None),
@@ -108,6 +154,18 @@ impl About {
         }
     }
 
+    /// Whether a baseline or an argument means it: `CONTEXT/NAMESPACE/NAME`, `NAMESPACE/NAME`, or the context's name for what
+    /// is no object in it.
+    pub fn is_called(&self, written: &str) -> bool {
+        match (&self.namespace, &self.name) {
+            (Some(namespace), Some(name)) => {
+                let short = format!("{namespace}/{name}");
+                written == short || written == format!("{}/{short}", self.context)
+            }
+            _ => written == self.context,
+        }
+    }
+
     /// `shop/orders in infra`, `operator of infra`, `context infra`.
     pub fn words(&self) -> String {
         match (&self.namespace, &self.name) {
@@ -115,6 +173,7 @@ impl About {
                 format!("consumer {namespace}/{name} in {}", self.context)
             }
             (Some(namespace), Some(name)) => format!("{namespace}/{name} in {}", self.context),
+            _ if self.kind == "object" => self.context.clone(),
             _ if self.kind == "operator" => format!("operator of {}", self.context),
             _ => format!("context {}", self.context),
         }
@@ -142,6 +201,101 @@ pub async fn run(args: &CheckArgs, fleet: fleet::Fleet) -> color_eyre::Result<u8
     Ok(code)
 }
 
+/// Judges a folder of files; the result is the exit code.
+///
+/// # Errors
+/// When standard output cannot be written.
+pub fn manifests(args: &CheckArgs, reach: &Reach) -> color_eyre::Result<u8> {
+    let Some(folder) = &args.manifests else {
+        return Ok(USAGE);
+    };
+    let own = super::files::read(
+        &super::files::Folders::of_platform(),
+        reach.settings.as_deref(),
+    );
+    for problem in &own.problems {
+        eprintln!("darner: {problem}");
+    }
+    let now = Timestamp::now();
+    let (Ok(mut baseline), true) = (accepted(args, now), folder.is_dir()) else {
+        if !folder.is_dir() {
+            eprintln!("darner: {} is no folder that can be read", folder.display());
+        }
+        return Ok(USAGE);
+    };
+    let read = folder::Folder::read(folder);
+    let judged = read.judge(&crate::app::limits_of(&own.settings), now);
+    let asked: Vec<Entry> = judged
+        .roll
+        .into_iter()
+        .filter(|entry| args.areas.is_empty() || args.areas.contains(&entry.check.area))
+        .collect();
+    let mut report = report(&asked, args, &mut baseline, false, now);
+    for row in &mut report.answers {
+        row.place = read.place(row);
+    }
+    read.add_unfilled(&mut report, args, &mut baseline);
+    report.unanswered = read.problems();
+    report.complete = report.unanswered.is_empty();
+    if !report.complete && report.verdict == Overall::Well {
+        report.verdict = Overall::Unjudged;
+    }
+    finish(report, args, &baseline, true, None)
+}
+
+/// The baseline that the arguments name, or none; the error was told.
+fn accepted(args: &CheckArgs, now: Timestamp) -> Result<Baseline, ()> {
+    let Some(file) = &args.baseline else {
+        return Ok(Baseline::default());
+    };
+    let name = file.display().to_string();
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| eprintln!("darner: {name} cannot be read: {error}"))?;
+    let today = now.to_zoned(TimeZone::UTC).date();
+    Baseline::read(&name, &text, today).map_err(|problem| eprintln!("darner: {problem}"))
+}
+
+/// Prints the report; the result is the exit code.
+fn finish(
+    mut report: Report,
+    args: &CheckArgs,
+    baseline: &Baseline,
+    is_whole: bool,
+    kubeconfig: Option<&Path>,
+) -> color_eyre::Result<u8> {
+    report.baseline.extend(baseline.problems.iter().cloned());
+    if is_whole && report.complete {
+        let of_area = |id: &str| {
+            let all = crate::checks::ALL.iter().chain(crate::checks::ACCEPTANCE);
+            all.filter(|check| check.id == id)
+                .any(|check| args.areas.is_empty() || args.areas.contains(&check.area))
+        };
+        report.baseline.extend(baseline.unused(of_area));
+    }
+    for problem in &report.baseline {
+        eprintln!("darner: {problem}");
+    }
+    for finding in report
+        .answers
+        .iter_mut()
+        .filter_map(|row| row.finding.as_mut())
+    {
+        finding.next = text::reached_by(&finding.next, kubeconfig);
+    }
+    let out = match args.output {
+        Checked::Text => print::plain(&report),
+        Checked::Markdown => print::markdown(&report),
+        Checked::Json => serde_json::to_string_pretty(&report)? + "\n",
+        Checked::Junit => junit::page(&report),
+    };
+    match std::io::stdout().lock().write_all(out.as_bytes()) {
+        // Whoever reads has read enough (`| head`).
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => return Err(error.into()),
+        _ => {}
+    }
+    Ok(report.verdict.code())
+}
+
 fn tell(
     args: &CheckArgs,
     gathering: &Gathering,
@@ -165,6 +319,9 @@ fn tell(
         }
     }
     let now = Timestamp::now();
+    let Ok(mut baseline) = accepted(args, now) else {
+        return Ok(USAGE);
+    };
     let is_asked = |entry: &Entry| {
         let is_wanted = match &entry.subject {
             Subject::Instance(id) => wanted.is_empty() || wanted.contains(id),
@@ -181,31 +338,13 @@ fn tell(
     let roll: Vec<Entry> = roll.into_iter().filter(is_asked).collect();
     // An instance that was found is known; of everything, a context that was not read is a part.
     let is_lacking = wanted.is_empty() && !world.contexts().all(is_read);
-    let mut report = report(&roll, args.fail_on, &args.areas, is_lacking, now);
+    let mut report = report(&roll, args, &mut baseline, is_lacking, now);
     report.unanswered = gathering.unanswered();
     report.complete = report.unanswered.is_empty();
     if !report.complete && report.verdict == Overall::Well {
         report.verdict = Overall::Unjudged;
     }
-    for finding in report
-        .answers
-        .iter_mut()
-        .filter_map(|row| row.finding.as_mut())
-    {
-        finding.next = text::reached_by(&finding.next, kubeconfig);
-    }
-    let out = match args.output {
-        Checked::Text => print::plain(&report),
-        Checked::Markdown => print::markdown(&report),
-        Checked::Json => serde_json::to_string_pretty(&report)? + "\n",
-        Checked::Junit => junit::page(&report),
-    };
-    match std::io::stdout().lock().write_all(out.as_bytes()) {
-        // Whoever reads has read enough (`| head`).
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => return Err(error.into()),
-        _ => {}
-    }
-    Ok(report.verdict.code())
+    finish(report, args, &baseline, wanted.is_empty(), kubeconfig)
 }
 
 /// How bad an answer is, for its place among others: worse comes first.
@@ -218,64 +357,85 @@ fn rank(severity: &str) -> usize {
 }
 
 /// Makes the report of a roll. What could not be judged of an operator is told and leaves the verdict as it is: instances
-/// are judged without it, as by `status`.
+/// are judged without it, as by `status`. What the baseline accepts is told, too, and counts as little.
 fn report(
     roll: &[Entry],
-    fail_on: Severity,
-    areas: &[Area],
+    args: &CheckArgs,
+    baseline: &mut Baseline,
     is_lacking: bool,
     now: Timestamp,
 ) -> Report {
     let (mut is_found, mut is_unknown) = (false, is_lacking);
-    let mut counts: Vec<Counts> = Vec::new();
+    let areas = || {
+        let all = Area::ALL.iter().copied();
+        all.filter(|area| args.areas.is_empty() || args.areas.contains(area))
+    };
+    let mut counts: Vec<Counts> = areas()
+        .map(|area| Counts::of(area.word(), area.title()))
+        .collect();
+    let mut criteria: Vec<Counts> = Criterion::ALL
+        .iter()
+        .filter(|one| areas().any(|area| Criterion::of(area) == **one))
+        .map(|one| Counts::of(one.word(), one.title()))
+        .collect();
     let mut answers: Vec<Row> = Vec::new();
-    for area in Area::ALL {
-        if !areas.is_empty() && !areas.contains(area) {
-            continue;
-        }
-        let mut count = Counts {
-            area: area.word(),
-            title: area.title(),
-            pass: 0,
-            finding: 0,
-            unknown: 0,
-            not_applicable: 0,
+    for entry in roll {
+        let area = entry.check.area;
+        let criterion = Criterion::of(area).word();
+        let about = About::of(&entry.subject);
+        let (answer, found) = match &entry.verdict {
+            Verdict::NotApplicable => ("n/a", None),
+            Verdict::Pass => ("pass", None),
+            Verdict::Finding(found) => ("finding", Some(found)),
+            Verdict::Unknown(why) => ("unknown", Some(why)),
         };
-        let mut rows: Vec<Row> = Vec::new();
-        for entry in roll.iter().filter(|entry| entry.check.area == *area) {
-            let (answer, finding) = match &entry.verdict {
-                Verdict::NotApplicable => {
-                    count.not_applicable += 1;
-                    continue;
-                }
-                Verdict::Pass => {
-                    count.pass += 1;
-                    ("pass", None)
-                }
-                Verdict::Finding(found) => {
-                    count.finding += 1;
-                    is_found |= found.severity >= fail_on;
-                    ("finding", Some(finding_of(found)))
-                }
-                Verdict::Unknown(why) => {
-                    count.unknown += 1;
-                    is_unknown |= !matches!(entry.subject, Subject::Operator(_));
-                    ("unknown", Some(finding_of(why)))
-                }
-            };
-            rows.push(Row {
+        let accepted = match answer {
+            "finding" => baseline.accepts(entry.check.id, &about),
+            _ => None,
+        };
+        let answer = if accepted.is_some() {
+            "accepted"
+        } else {
+            answer
+        };
+        match (answer, found) {
+            ("finding", Some(found)) => is_found |= found.severity >= args.fail_on,
+            ("unknown", _) => is_unknown |= !matches!(entry.subject, Subject::Operator(_)),
+            _ => {}
+        }
+        let groups = counts.iter_mut().chain(&mut criteria);
+        for group in groups.filter(|one| one.area == area.word() || one.area == criterion) {
+            group.count(answer);
+        }
+        if answer != "n/a" {
+            answers.push(Row {
                 check: entry.check.id,
                 area: area.word(),
+                criterion,
                 title: entry.check.title,
-                subject: About::of(&entry.subject),
+                subject: about,
                 answer,
-                finding,
+                accepted,
+                manifest: found.and_then(|found| found.manifest.clone()),
+                place: None,
+                finding: found.map(finding_of),
             });
         }
-        rows.sort_by_key(|row| rank(row.finding.as_ref().map_or("", |f| f.severity)));
-        answers.extend(rows);
-        counts.push(count);
     }
+    let place = |row: &Row| {
+        let all = Area::ALL.iter();
+        all.take_while(|area| area.word() != row.area).count()
+    };
+    let by_criterion = args.profile == Some(Profile::Story);
+    answers.sort_by_key(|row| {
+        let group = if by_criterion { 0 } else { place(row) };
+        let criterion = if by_criterion { row.criterion } else { "" };
+        let severity = match row.answer {
+            "accepted" => "accepted",
+            _ => row.finding.as_ref().map_or("", |f| f.severity),
+        };
+        (criterion, group, rank(severity))
+    });
     Report {
         version: VERSION,
         at: now,
@@ -286,9 +446,55 @@ fn report(
             (false, true) => Overall::Unjudged,
             (false, false) => Overall::Well,
         },
-        fail_on: fail_on.word(),
+        fail_on: args.fail_on.word(),
         areas: counts,
+        profile: by_criterion.then_some("story"),
+        criteria,
         answers,
+        baseline: Vec::new(),
+    }
+}
+
+impl Counts {
+    fn of(area: &'static str, title: &'static str) -> Self {
+        Self {
+            area,
+            title,
+            pass: 0,
+            finding: 0,
+            accepted: 0,
+            unknown: 0,
+            not_applicable: 0,
+        }
+    }
+
+    fn count(&mut self, answer: &str) {
+        let of = match answer {
+            "pass" => &mut self.pass,
+            "finding" => &mut self.finding,
+            "accepted" => &mut self.accepted,
+            "unknown" => &mut self.unknown,
+            _ => &mut self.not_applicable,
+        };
+        *of += 1;
+    }
+}
+
+impl Report {
+    /// The groups by which it is told, and which of them an answer belongs to.
+    fn groups(&self) -> &[Counts] {
+        match self.profile {
+            Some(_) => &self.criteria,
+            None => &self.areas,
+        }
+    }
+
+    fn of_group<'a>(&'a self, group: &'a str) -> impl Iterator<Item = &'a Row> + 'a {
+        let rows = self.answers.iter();
+        rows.filter(move |row| match self.profile {
+            Some(_) => row.criterion == group,
+            None => row.area == group,
+        })
     }
 }
 
@@ -296,7 +502,7 @@ fn report(
 mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use super::*;
-    use crate::checks::{ACCEPTANCE, Finding as Found, Since, State};
+    use crate::checks::{ACCEPTANCE, Finding as Found, Severity, Since, State};
     use crate::domain::ContextId;
 
     /// An answer of the first acceptance check with that state and severity; `None` for a pass.
@@ -338,8 +544,75 @@ mod tests {
         Subject::Instance(InstanceId::new(ContextId::new("infra"), "shop", "orders"))
     }
 
+    fn asked(fail_on: Severity) -> CheckArgs {
+        CheckArgs {
+            instances: Vec::new(),
+            output: Checked::Text,
+            fail_on,
+            areas: Vec::new(),
+            profile: None,
+            baseline: None,
+            manifests: None,
+            deadline: std::time::Duration::from_secs(1),
+        }
+    }
+
     fn made(roll: &[Entry], fail_on: Severity) -> Report {
-        report(roll, fail_on, &[], false, Timestamp::UNIX_EPOCH)
+        let args = asked(fail_on);
+        report(
+            roll,
+            &args,
+            &mut Baseline::default(),
+            false,
+            Timestamp::UNIX_EPOCH,
+        )
+    }
+
+    #[test]
+    fn what_is_accepted_is_told_with_its_reason_and_does_not_count() {
+        let text = format!(
+            "[[accept]]\ncheck = \"{}\"\nreason = \"it is small\"\nuntil = 2026-12-31\n",
+            ACCEPTANCE[0].id
+        );
+        let today = "2026-11-22".parse().unwrap();
+        let mut baseline = Baseline::read("b.toml", &text, today).unwrap();
+        let roll = [entry(
+            instance(),
+            Some((State::Healthy, Severity::Critical)),
+        )];
+        let args = asked(Severity::Note);
+        let report = report(&roll, &args, &mut baseline, false, Timestamp::UNIX_EPOCH);
+        assert_eq!(report.verdict, Overall::Well);
+        assert_eq!(report.answers[0].answer, "accepted");
+        let counts = report.areas.iter().find(|c| c.area == "operator").unwrap();
+        assert_eq!((counts.finding, counts.accepted), (0, 1));
+        let plain = print::plain(&report);
+        assert!(
+            plain.contains("accepted until 2026-12-31: it is small"),
+            "{plain}"
+        );
+        let page = print::markdown(&report);
+        assert!(page.contains("it is small"), "{page}");
+        let xml = junit::page(&report);
+        assert!(
+            xml.contains("failures=\"0\"") && xml.contains("<skipped message="),
+            "{xml}"
+        );
+    }
+
+    #[test]
+    fn the_storys_profile_groups_by_its_criteria() {
+        let roll = [entry(instance(), Some((State::Healthy, Severity::Warning)))];
+        let args = CheckArgs {
+            profile: Some(Profile::Story),
+            ..asked(Severity::Note)
+        };
+        let mut none = Baseline::default();
+        let report = report(&roll, &args, &mut none, false, Timestamp::UNIX_EPOCH);
+        assert_eq!(report.criteria.len(), Criterion::ALL.len());
+        let plain = print::plain(&report);
+        assert!(plain.contains("AC1 Operator installed"), "{plain}");
+        assert_eq!(report.answers[0].criterion, "AC1");
     }
 
     #[test]
@@ -388,7 +661,9 @@ mod tests {
         ] {
             assert_eq!(made(&roll, fail_on).verdict, wanted, "{name}");
         }
-        let lacking = report(&[], Severity::Note, &[], true, Timestamp::UNIX_EPOCH);
+        let mut none = Baseline::default();
+        let args = asked(Severity::Note);
+        let lacking = report(&[], &args, &mut none, true, Timestamp::UNIX_EPOCH);
         assert_eq!(lacking.verdict, Overall::Unjudged);
     }
 
@@ -428,7 +703,7 @@ mod tests {
             assert!(plain.contains(words), "{words}\n{plain}");
         }
         let page = print::markdown(&report);
-        assert!(page.contains("| operator | 1 | 1 | 1 | 1 |"), "{page}");
+        assert!(page.contains("| operator | 1 | 1 | 0 | 1 | 1 |"), "{page}");
         assert!(!page.contains("a <b>"), "{page}");
         let xml = junit::page(&report);
         for words in [

@@ -14,6 +14,7 @@ pub mod files;
 pub mod fleet;
 pub mod gather;
 pub mod lab;
+pub mod remedy;
 pub mod report;
 pub mod status;
 pub mod wait;
@@ -98,6 +99,11 @@ async fn dispatch(cli: Cli) -> color_eyre::Result<u8> {
         },
         Some(Verb::Explain(args)) => match headless(&cli.reach) {
             Ok((fleet, _log)) => explain::run(&args, fleet).await,
+            Err(code) => Ok(code),
+        },
+        Some(Verb::Check(args)) if args.manifests.is_some() => check::manifests(&args, &cli.reach),
+        Some(Verb::Remedy(args)) => match headless(&cli.reach) {
+            Ok((fleet, _log)) => remedy::run(&args, fleet).await,
             Err(code) => Ok(code),
         },
         Some(Verb::Check(args)) => match headless(&cli.reach) {

@@ -8,6 +8,7 @@
 //!
 //! Start with [`Screen`], then `fleet.rs`. To add a screen: write the file, add one line to [`ALL`].
 
+pub mod alerts;
 pub mod checks;
 pub mod fleet;
 pub mod gitops;
@@ -38,6 +39,7 @@ pub const ALL: &[&ScreenDoc] = &[
     &operator::SCREEN,
     &gitops::SCREEN,
     &network::SCREEN,
+    &alerts::SCREEN,
     &checks::SCREEN,
 ];
 

@@ -21,6 +21,7 @@ mod info;
 mod lease;
 mod lists;
 mod log;
+mod manifest;
 mod meta;
 mod monitoring;
 mod pages;
@@ -47,6 +48,7 @@ pub use info::{
 };
 pub use lists::{arena, config, memory_stats, offsets, slow_log};
 pub use log::log_line;
+pub use manifest::{Broken, Document, documents};
 pub use monitoring::{store_answer, store_refusal};
 pub use pages::{healthz, metrics};
 pub use quantity::bytes as quantity_bytes;

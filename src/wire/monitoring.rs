@@ -85,11 +85,11 @@ fn one_series(value: &Value) -> Option<Series> {
 }
 
 fn rules(data: &Value) -> Vec<StoreRule> {
-    let mut kept = Vec::new();
+    let mut all = Vec::new();
     for group in read::list(data, &["groups"]) {
         let name = read::line_or_empty(group, &["name"]);
         for rule in read::list(group, &["rules"]) {
-            let found = StoreRule {
+            all.push(StoreRule {
                 group: name.clone(),
                 name: read::line_or_empty(rule, &["name"]),
                 is_alert: read::line_or_empty(rule, &["type"]) != "recording",
@@ -97,15 +97,22 @@ fn rules(data: &Value) -> Vec<StoreRule> {
                 labels: read::map(rule, &["labels"]),
                 annotations: read::map(rule, &["annotations"]),
                 error: read::line_or_empty(rule, &["lastError"]),
-            };
-            let texts = found.labels.values().chain(found.annotations.values());
-            let texts = texts.chain([&found.name]).map(String::as_str);
-            if kept.len() < RULES && concerns_dragonfly(&found.expression, texts) {
-                kept.push(found);
-            }
+            });
         }
     }
-    kept
+    let concerns = |rule: &StoreRule| {
+        let texts = rule.labels.values().chain(rule.annotations.values());
+        let texts = texts.chain([&rule.name]).map(String::as_str);
+        concerns_dragonfly(&rule.expression, texts)
+    };
+    let recorded: Vec<String> = all
+        .iter()
+        .filter(|rule| !rule.is_alert && !rule.name.is_empty() && concerns(rule))
+        .map(|rule| rule.name.clone())
+        .collect();
+    all.retain(|rule| concerns(rule) || recorded.iter().any(|name| rule.expression.contains(name)));
+    all.truncate(RULES);
+    all
 }
 
 fn alerts(data: &Value) -> Told {
@@ -134,24 +141,40 @@ fn alerts(data: &Value) -> Told {
     Told::Alerts { alerts: all, more }
 }
 
-/// The rules about Dragonfly and its operator of a PrometheusRule or a VMRule, in their own structure: `groups` of `rules`.
-/// Their expressions are kept whole, over several lines as they are written.
+/// The rules about Dragonfly and its operator of a PrometheusRule or a VMRule, in their own structure: `groups` of `rules`,
+/// with those that read what these record. Their expressions are kept whole, over several lines as they are written.
 pub(super) fn rule_object(value: &Value) -> Value {
-    let groups: Vec<Value> = read::list(value, &["spec", "groups"])
+    let all: Vec<(String, Vec<(Value, bool)>)> = read::list(value, &["spec", "groups"])
         .iter()
-        .filter_map(|group| {
-            let rules: Vec<Value> = read::list(group, &["rules"])
-                .iter()
-                .filter_map(one_rule)
-                .collect();
-            let name = read::line_or_empty(group, &["name"]);
-            (!rules.is_empty()).then(|| json!({"name": name, "rules": rules}))
+        .map(|group| {
+            let rules = read::list(group, &["rules"]).iter().filter_map(one_rule);
+            (read::line_or_empty(group, &["name"]), rules.collect())
+        })
+        .collect();
+    let recorded: Vec<String> = all
+        .iter()
+        .flat_map(|(_, rules)| rules)
+        .filter(|(_, concerns)| *concerns)
+        .filter_map(|(rule, _)| rule.get("record")?.as_str().map(str::to_owned))
+        .collect();
+    let reads_one = |rule: &Value| {
+        let expression = read::prose(rule, &["expr"]);
+        recorded.iter().any(|name| expression.contains(name))
+    };
+    let groups: Vec<Value> = all
+        .into_iter()
+        .filter_map(|(name, rules)| {
+            let kept = rules.into_iter();
+            let kept = kept.filter(|(rule, concerns)| *concerns || reads_one(rule));
+            let kept: Vec<Value> = kept.map(|(rule, _)| rule).collect();
+            (!kept.is_empty()).then(|| json!({"name": name, "rules": kept}))
         })
         .collect();
     json!({ "spec": { "groups": groups } })
 }
 
-fn one_rule(rule: &Value) -> Option<Value> {
+/// A rule, and whether it concerns Dragonfly by itself.
+fn one_rule(rule: &Value) -> Option<(Value, bool)> {
     // An expression may be a bare number.
     let expression = match rule.get("expr")? {
         Value::String(written) => text::plain(written),
@@ -176,11 +199,9 @@ fn one_rule(rule: &Value) -> Option<Value> {
     let names = ["alert", "record"]
         .iter()
         .filter_map(|field| kept.get(*field)?.as_str());
-    if !concerns_dragonfly(&expression, maps.flatten().chain(names)) {
-        return None;
-    }
+    let concerns = concerns_dragonfly(&expression, maps.flatten().chain(names));
     kept.insert("expr".to_owned(), expression.into());
-    Some(Value::Object(kept))
+    Some((Value::Object(kept), concerns))
 }
 
 /// Whether a Service is one of a metrics store, or of what evaluates its rules, by its name and labels: those that the
@@ -320,6 +341,7 @@ mod tests {
             {"name": "cache", "rules": [
                 {"alert": "NoMaster", "expr": long, "for": "1m", "annotations": {"runbook_url": "u"}},
                 {"record": "r", "expr": 1, "labels": {"of": "dragonfly"}}, {"alert": "x"}, 5,
+                {"alert": "R", "expr": "r > 1"}, {"alert": "S", "expr": "s > 1"},
             ]},
         ]}});
         assert_eq!(
@@ -327,6 +349,7 @@ mod tests {
             json!({"spec": {"groups": [{"name": "cache", "rules": [
                 {"alert": "NoMaster", "expr": long, "for": "1m", "annotations": {"runbook_url": "u"}},
                 {"record": "r", "expr": "1", "labels": {"of": "dragonfly"}},
+                {"alert": "R", "expr": "r > 1"},
             ]}]}})
         );
         assert_eq!(rule_object(&json!(null)), json!({"spec": {"groups": []}}));

@@ -60,8 +60,10 @@ mod observability {
     mod scrapes;
     pub(super) mod series_missing;
     mod stores;
+    mod watch;
 
     pub use manifests::PROMETHEUS_RULE;
+    pub use watch::{Fires, Watch, WatchRule, needs as watch_needs, watch};
 }
 mod operator {
     pub(super) mod crd_of_another_version;
@@ -108,7 +110,7 @@ mod flags;
 mod mend;
 mod passages;
 
-pub use observability::PROMETHEUS_RULE;
+pub use observability::{Fires, PROMETHEUS_RULE, Watch, WatchRule, watch, watch_needs};
 
 use super::case::is_followed;
 use super::crd_missing::followed;

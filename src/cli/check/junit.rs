@@ -38,6 +38,14 @@ fn case(report: &Report, row: &Row) -> String {
         escaped(row.check),
         escaped(&row.subject.words())
     );
+    if let Some(place) = &row.place {
+        let _ = write!(
+            out,
+            " file=\"{}\" line=\"{}\"",
+            escaped(&place.file),
+            place.line
+        );
+    }
     let Some(finding) = &row.finding else {
         out.push_str("/>\n");
         return out;
@@ -50,6 +58,12 @@ fn case(report: &Report, row: &Row) -> String {
     lines.retain(|line| !line.is_empty());
     let body = escaped(&lines.join("\n"));
     let message = escaped(&format!("{}: {}", finding.severity, finding.sentence));
+    if let Some(accepted) = &row.accepted {
+        let why = format!("accepted until {}: {}", accepted.until, accepted.reason);
+        let _ = writeln!(out, "      <skipped message=\"{}\"/>", escaped(&why));
+        out.push_str("    </testcase>\n");
+        return out;
+    }
     let _ = match (row.answer, is_failure(report, row)) {
         ("unknown", _) => {
             writeln!(
@@ -90,15 +104,15 @@ pub(super) fn page(report: &Report) -> String {
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"darner check\" {}>\n",
         sums(&|_| true)
     );
-    for count in &report.areas {
+    for count in report.groups() {
         let _ = writeln!(
             out,
             "  <testsuite name=\"{}\" {} timestamp=\"{}\">",
             count.area,
-            sums(&|row| row.area == count.area),
+            sums(&|row| [row.area, row.criterion].contains(&count.area)),
             report.at.strftime("%Y-%m-%dT%H:%M:%S")
         );
-        for row in report.answers.iter().filter(|row| row.area == count.area) {
+        for row in report.of_group(count.area) {
             out.push_str(&case(report, row));
         }
         out.push_str("  </testsuite>\n");

@@ -20,9 +20,9 @@ fn since(finding: &Finding, now: Timestamp) -> String {
 
 /// Rows of an area that say something. What several checks cannot judge of one subject for the same reason is told once,
 /// with how many they are.
-fn told<'a>(report: &'a Report, area: &str) -> Vec<(&'a Row, &'a Finding, usize)> {
+fn told<'a>(report: &'a Report, area: &'a str) -> Vec<(&'a Row, &'a Finding, usize)> {
     let mut told: Vec<(&Row, &Finding, usize)> = Vec::new();
-    for row in report.answers.iter().filter(|row| row.area == area) {
+    for row in report.of_group(area) {
         let Some(finding) = &row.finding else {
             continue;
         };
@@ -60,8 +60,22 @@ fn verdict(report: &Report) -> String {
 
 /// Areas in which something was asked.
 fn asked(report: &Report) -> impl Iterator<Item = &Counts> {
-    let areas = report.areas.iter();
-    areas.filter(|count| count.pass + count.finding + count.unknown > 0)
+    let areas = report.groups().iter();
+    areas.filter(|count| count.pass + count.finding + count.accepted + count.unknown > 0)
+}
+
+/// `AC1 Operator installed`, or an area's title.
+fn heading(report: &Report, count: &Counts) -> String {
+    match report.profile {
+        Some(_) => format!("{} {}", count.area, count.title),
+        None => count.title.to_owned(),
+    }
+}
+
+/// Where it stands, before what is so: `clusters/db.yaml:12: `.
+fn placed(row: &Row) -> String {
+    let place = row.place.as_ref();
+    place.map_or(String::new(), |place| format!("{place}: "))
 }
 
 /// Plain text.
@@ -70,14 +84,18 @@ pub(super) fn plain(report: &Report) -> String {
     for count in asked(report) {
         let _ = writeln!(
             out,
-            "{}: {} pass, {} {}, {} unknown, {} n/a",
-            count.title,
+            "{}: {} pass, {} {}{}, {} unknown, {} n/a",
+            heading(report, count),
             count.pass,
             count.finding,
             if count.finding == 1 {
                 "finding"
             } else {
                 "findings"
+            },
+            match count.accepted {
+                0 => String::new(),
+                some => format!(", {some} accepted"),
             },
             count.unknown,
             count.not_applicable
@@ -93,12 +111,25 @@ pub(super) fn plain(report: &Report) -> String {
             };
             let _ = writeln!(
                 out,
-                "  {:<8} {}: {}, {} [{checks}, {facts}]",
-                finding.severity,
+                "  {:<8} {}{}: {}, {} [{checks}, {facts}]",
+                if row.answer == "accepted" {
+                    "accepted"
+                } else {
+                    finding.severity
+                },
+                placed(row),
                 row.subject.words(),
                 finding.sentence,
                 since(finding, report.at)
             );
+            if let Some(accepted) = &row.accepted {
+                let _ = writeln!(
+                    out,
+                    "           accepted until {}: {}",
+                    accepted.until, accepted.reason
+                );
+                continue;
+            }
             // What could not be judged is mended where the reason lies, which is told by its own check.
             let next = if times == 1 {
                 finding.next.as_str()
@@ -123,15 +154,24 @@ pub(super) fn plain(report: &Report) -> String {
 pub(super) fn markdown(report: &Report) -> String {
     let escape = text::markdown;
     let mut out = format!(
-        "# Dragonfly check, {}\n\n{}.\n\n| area | pass | finding | unknown | n/a |\n| --- | --- | --- | --- | --- |\n",
+        "# Dragonfly check, {}\n\n{}.\n\n| {} | pass | finding | accepted | unknown | n/a |\n| --- | --- | --- | --- | --- | --- |\n",
         report.at.strftime("%Y-%m-%d %H:%M:%S UTC"),
-        verdict(report)
+        verdict(report),
+        match report.profile {
+            Some(_) => "criterion",
+            None => "area",
+        }
     );
-    for count in &report.areas {
+    for count in report.groups() {
         let _ = writeln!(
             out,
-            "| {} | {} | {} | {} | {} |",
-            count.area, count.pass, count.finding, count.unknown, count.not_applicable
+            "| {} | {} | {} | {} | {} | {} |",
+            count.area,
+            count.pass,
+            count.finding,
+            count.accepted,
+            count.unknown,
+            count.not_applicable
         );
     }
     for count in asked(report) {
@@ -139,12 +179,16 @@ pub(super) fn markdown(report: &Report) -> String {
         if told.is_empty() {
             continue;
         }
-        let _ = writeln!(out, "\n## {}\n", count.title);
+        let _ = writeln!(out, "\n## {}\n", heading(report, count));
         for (row, finding, times) in told {
             let _ = writeln!(
                 out,
-                "- **{}** {}: {}; {} ({}).",
-                finding.severity,
+                "- **{}** {}{}: {}; {} ({}).",
+                match &row.accepted {
+                    Some(_) => "accepted",
+                    None => finding.severity,
+                },
+                escape(&placed(row)),
                 escape(&row.subject.words()),
                 escape(&finding.sentence),
                 since(finding, report.at),
@@ -153,6 +197,11 @@ pub(super) fn markdown(report: &Report) -> String {
                     more => format!("{more} checks"),
                 }
             );
+            if let Some(accepted) = &row.accepted {
+                let reason = escape(&accepted.reason);
+                let _ = writeln!(out, "  - accepted until {}: {reason}", accepted.until);
+                continue;
+            }
             for evidence in &finding.evidence {
                 let _ = writeln!(
                     out,

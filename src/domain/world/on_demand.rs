@@ -147,7 +147,7 @@ impl OnDemand {
     ) -> bool {
         let policy = match &want {
             Want::Objects { what, .. } => Compiled::is_of(*what).then_some(*what),
-            Want::Volumes { .. } | Want::Log(_) => None,
+            _ => None,
         };
         let looked = self.0.entry(want).or_default();
         let fetched = match answer {

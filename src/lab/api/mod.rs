@@ -29,6 +29,7 @@ mod proxy;
 mod reply;
 mod scale;
 mod schema;
+mod scripted;
 mod selector;
 mod shape;
 mod strategic;

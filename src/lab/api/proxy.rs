@@ -26,6 +26,11 @@ pub(super) async fn answer(
         return node(desk, call).await;
     }
     let (name, port) = named(&call.name);
+    if call.resource.id() == SERVICES
+        && let Some(reply) = super::scripted::answer(desk, call, &name).await?
+    {
+        return Ok(reply);
+    }
     let (pod, port) = if call.resource.id() == PODS {
         let pod = desk.store.get(PODS, &call.namespace, &name)?.value();
         let first = pod

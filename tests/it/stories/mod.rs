@@ -2,9 +2,11 @@
 
 mod acceptance;
 mod bad_input;
+mod board;
 mod check;
 mod fleet;
 mod lab;
+mod metrics;
 mod operator;
 mod picture;
 mod policy;

@@ -166,7 +166,7 @@ mod tests {
                 (
                     "no operator",
                     &bare,
-                    "note unknown: nothing is known of operator Deployments: they are not being followed",
+                    "note unknown: nothing is known of operator Deployment: they are not being followed",
                 ),
             ],
         );

@@ -96,12 +96,13 @@ pub(in crate::checks) fn reads(expression: &str) -> Reads {
                 Some(Token::Other('(')) if !SETS.contains(&lower(name).as_str()) => {
                     found.functions.push(lower(name));
                 }
-                Some(Token::Other('{')) => {
+                Some(Token::Other('{')) if !WORDS.contains(&lower(name).as_str()) => {
                     let (selector, end) = selector(name.clone(), &tokens, at + 2);
                     found.selectors.push(selector);
                     at = end;
                     continue;
                 }
+                _ if lower(name) == "bool" => {}
                 _ if WORDS.contains(&lower(name).as_str()) => {
                     found.functions.push(lower(name));
                 }

@@ -53,11 +53,17 @@ fn needs(case: &Case<'_>) -> Vec<Want> {
     let mut needs = rules::needs(case.context, &case.limits.expected);
     let found = stores::stores(case.context, &case.limits.expected);
     if let Ok(rules) = rules::rules(case, &CHECK, &found) {
-        for question in questions(&rules.alerts) {
-            needs.extend(stores::wants(&found.series, &Ask::Vector(question.into())));
-        }
+        needs.extend(counts(&rules.alerts, &found));
     }
     needs
+}
+
+/// What the stores are to count for these rules.
+pub(in crate::checks) fn counts(rules: &[Rule], found: &Stores<'_>) -> Vec<Want> {
+    let questions = questions(rules).into_iter();
+    questions
+        .flat_map(|question| stores::wants(&found.series, &Ask::Vector(question.into())))
+        .collect()
 }
 
 /// What the store is to count: of each selector that a rule depends on, and of its metric alone, whether it has series.
@@ -271,8 +277,21 @@ mod tests {
 
     use super::super::fixture::*;
     use super::*;
-    use crate::checks::acceptance::fixture::{dragonfly, operator, operator_table, table};
+    use crate::checks::acceptance::fixture::{operator, operator_table, table};
+    use crate::domain::engine::{Probe, Server};
+    use crate::domain::fixture::ago;
     use crate::domain::{Fault, FaultKind};
+
+    fn runs(f: &mut crate::domain::fixture::Fixture, version: &str) {
+        for pod in ["orders-0", "orders-1", "orders-2"] {
+            let server = Server {
+                version: Some(version.to_owned()),
+                uptime: Some(600),
+                ..Server::default()
+            };
+            f.answers(pod, Probe::Server(server), ago(1));
+        }
+    }
 
     fn count(f: &mut crate::domain::fixture::Fixture, rules: &[(&str, &str)], there: &[&str]) {
         let rules: Vec<Rule> = {
@@ -300,7 +319,7 @@ mod tests {
         let with = |version: &'static str, some: &'static [(&'static str, &'static str)]| {
             move |f: &mut _| {
                 bare(f);
-                dragonfly(f, |d| d.image = Some(format!("dragonfly:{version}")));
+                runs(f, version);
                 rules(f, some);
             }
         };
@@ -394,7 +413,7 @@ mod tests {
                         store(f);
                         rules(f, SHOP);
                         let groups = json!({"groups": [{"name": "g", "rules": [
-                            {"name": "Shop", "query": "x", "type": "alerting", "lastError": "many-to-many"}]}]});
+                            {"name": "Shop", "query": "dragonfly_master == 0", "type": "alerting", "lastError": "many-to-many"}]}]});
                         answers(f, Ask::Rules, Ok(&groups));
                     },
                     "warning healthy: the rule Shop can never fire: its last evaluation failed: many-to-many",

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::checks::acceptance::UNTOLD;
 use crate::checks::listed::{Untold, listed};
 use crate::checks::{Answer, Case, Check, Severity, Since, steps};
-use crate::domain::monitoring::{Ask, Query, Series, Store, StoreRule, Told};
+use crate::domain::monitoring::{Ask, Query, Series, Store, StoreAlert, StoreRule, Told};
 use crate::domain::want::{Foreign, ForeignObject, Want};
 use crate::domain::world::ContextWorld;
 use crate::domain::{Expected, Fault};
@@ -290,6 +290,14 @@ pub(in crate::checks) fn rules<'a>(case: &Case<'a>, stores: &[Store]) -> Heard<'
     heard(case, stores, &Ask::Rules, |told| match told {
         Told::Rules(rules) => Some((rules.as_slice(), false)),
         Told::Vector { .. } | Told::Alerts { .. } => None,
+    })
+}
+
+/// The alerts of every store.
+pub(in crate::checks) fn alerts<'a>(case: &Case<'a>, stores: &[Store]) -> Heard<'a, StoreAlert> {
+    heard(case, stores, &Ask::Alerts, |told| match told {
+        Told::Alerts { alerts, more } => Some((alerts.as_slice(), *more)),
+        Told::Vector { .. } | Told::Rules(_) => None,
     })
 }
 
