@@ -221,6 +221,14 @@ mod tests {
                      flux-system/op puts that back within 30m",
                 ),
                 (
+                    "made by hand, and taken over",
+                    &|f| {
+                        with("enabled", "kubectl", false)(f);
+                        made_when_scaled(f);
+                    },
+                    "pass",
+                ),
+                (
                     "nobody corrects while it is suspended",
                     &with("enabled", "kubectl", true),
                     "warning healthy: the operator operators/dragonfly-operator was scaled to 2 by kubectl, and HelmRelease \
