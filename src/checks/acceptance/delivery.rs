@@ -76,6 +76,15 @@ pub(super) mod fixture {
         listed(f, Kind::OperatorDeployment, vec![object]);
     }
 
+    /// Its Deployment was made by whoever wrote its replicas last.
+    pub(in crate::checks) fn made_when_scaled(f: &mut Fixture) {
+        let context = f.world.context(&infra()).unwrap();
+        let mut deployment = (*context.operators.iter().next().unwrap().value).clone();
+        deployment.meta.created = deployment.scaled_by.as_ref().and_then(|by| by.at);
+        let object = Object::OperatorDeployment(Arc::new(deployment));
+        listed(f, Kind::OperatorDeployment, vec![object]);
+    }
+
     /// The same, with that release and its source ready.
     pub(in crate::checks) fn delivered_by_release(f: &mut Fixture) {
         operator_of_release(f);

@@ -221,8 +221,16 @@ fn of_flux(
         .map(|link| of_link(see, context, link))
         .collect();
     rows.extend(chain.absent.iter().map(|who| LinkRow {
+        // A source that is named has to be there; an owner may be another cluster's.
+        sign: match is_source(who.what) {
+            true => Glyph::Warning,
+            false => Glyph::Unknown,
+        },
         word: "absent",
-        message: "a label names it, and it is not in this cluster: another cluster's Flux delivers it, or nobody".to_owned(),
+        message: match is_source(who.what) {
+            true => "it is named as a source, and is not there".to_owned(),
+            false => "a label names it, and it is not in this cluster: another cluster's Flux delivers it, or nobody".to_owned(),
+        },
         ..blank(context, who.what, &who.namespace, &who.name)
     }));
     rows.extend(chain.unread.iter().map(|(who, why)| LinkRow {
@@ -245,6 +253,11 @@ fn of_flux(
         key(a).cmp(&key(b))
     });
     rows
+}
+
+/// What others take what they apply from.
+fn is_source(what: Foreign) -> bool {
+    !matches!(what, Foreign::HelmRelease | Foreign::Kustomization)
 }
 
 /// A row of which nothing is known.

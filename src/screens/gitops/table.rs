@@ -20,7 +20,7 @@ pub(super) fn section<'a>(see: &See<'_>, names: Section<'a>, known: &[LinkRow]) 
         u16::try_from(longest).unwrap_or(u16::MAX)
     };
     columns.extend([
-        Column::new("kind", "KIND").width(11, 18).priority(3),
+        Column::new("kind", "KIND").width(13, 18).priority(3),
         Column::new("name", "NAME")
             .width(12, 40)
             .holds(longest(&mut known.iter().map(place)))

@@ -51,10 +51,15 @@ const REVERTED: Situation = Situation {
 /// Who may write the replicas of a Deployment that Flux delivers.
 const DELIVERERS: &[&str] = &["helm-controller", "kustomize-controller", "helm"];
 
+/// Who scaled it by hand. Who wrote its replicas when it was made did not: it may have been made by hand, and taken over by Flux.
 fn scaled(held: &Held<Deployment>) -> Option<&Writer> {
-    held.value.scaled_by.as_ref().filter(|writer| {
-        !writer.manager.is_empty() && !DELIVERERS.contains(&writer.manager.as_str())
-    })
+    let writer = held.value.scaled_by.as_ref()?;
+    let is_hand = !writer.manager.is_empty() && !DELIVERERS.contains(&writer.manager.as_str());
+    let is_later = match (writer.at, held.value.meta.created) {
+        (Some(at), Some(created)) => at > created,
+        _ => true,
+    };
+    (is_hand && is_later).then_some(writer)
 }
 
 fn run(case: &Case<'_>) -> Answer {
@@ -113,11 +118,18 @@ fn run(case: &Case<'_>) -> Answer {
                     release.who.words()
                 ),
             )
-            .next(format!(
-                "Change the replicas in Git, or suspend the release for as long as they are to differ.\n\
-                 $ {{cluster}} patch {} --type=merge -p '{{\"spec\":{{\"suspend\":true}}}}'",
-                release.who.argument()
-            ))
+            .next(match is_corrected {
+                true => format!(
+                    "Change the replicas in Git, or suspend the release for as long as they are to differ.\n\
+                     $ {{cluster}} patch {} --type=merge -p '{{\"spec\":{{\"suspend\":true}}}}'",
+                    release.who.argument()
+                ),
+                false => format!(
+                    "Put the replicas into Git, or back to what stands there: nobody else does.\n\
+                     $ {{cluster}} get {} -o yaml",
+                    release.who.argument()
+                ),
+            })
             .resting_on(
                 format!("{} wrote spec.replicas last", writer.manager),
                 format!("Deployment {}", meta.name),
@@ -207,6 +219,14 @@ mod tests {
                     &with("enabled", "kubectl", false),
                     "warning healthy: the operator operators/dragonfly-operator was scaled to 2 by kubectl, and HelmRelease \
                      flux-system/op puts that back within 30m",
+                ),
+                (
+                    "made by hand, and taken over",
+                    &|f| {
+                        with("enabled", "kubectl", false)(f);
+                        made_when_scaled(f);
+                    },
+                    "pass",
                 ),
                 (
                     "nobody corrects while it is suspended",

@@ -211,8 +211,18 @@ mod tests {
                     "critical critical: Secret shop/auth has no key password, which is read for the password",
                 ),
                 (
-                    "keys that nobody tells",
+                    "no key at all",
                     &|f| with(f, Ok(&[("auth", &[])])),
+                    "critical critical: Secret shop/auth has no key password, which is read for the password",
+                ),
+                (
+                    "keys that nobody tells",
+                    &|f| {
+                        with(f, Ok(&[]));
+                        let old = json!({"metadata": {"name": "auth", "namespace": "shop"}});
+                        let scope = Scope::Namespace(Arc::from("shop"));
+                        read_in(f, &infra(), Foreign::Secret, scope, Ok(vec![old]));
+                    },
                     "pass",
                 ),
                 ("none is read", &|_| {}, "n/a"),
