@@ -384,6 +384,7 @@ fn leads_to(service: &ForeignObject, pods: &[&BTreeMap<String, String>]) -> bool
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::indexing_slicing)]
     use serde_json::json;
 
     use super::super::fixture::*;

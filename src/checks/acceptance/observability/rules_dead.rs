@@ -131,12 +131,15 @@ pub(in crate::checks) struct Counted {
     asked: BTreeSet<String>,
 }
 
-/// What the stores count; `None` while they have not answered in full.
+/// What the stores count.
+///
+/// # Errors
+/// The answer while they have not told all of it; `None` where there is no store to ask.
 pub(in crate::checks) fn counted(
     case: &Case<'_>,
     rules: &[Rule],
     found: &Stores<'_>,
-) -> Result<Counted, Option<Answer>> {
+) -> Result<Counted, Option<Box<Answer>>> {
     let mut counted = Counted {
         there: BTreeSet::new(),
         asked: asked(rules).into_iter().collect(),
@@ -147,7 +150,12 @@ pub(in crate::checks) fn counted(
     for question in questions(rules) {
         let heard: Heard<'_, Series> = stores::vector(case, &found.series, &question);
         if !heard.is_whole() {
-            return Err(Some(stores::untold(case, &CHECK, found, Some(&heard))));
+            return Err(Some(Box::new(stores::untold(
+                case,
+                &CHECK,
+                found,
+                Some(&heard),
+            ))));
         }
         let some = heard
             .told
@@ -219,18 +227,21 @@ fn is_of_operator(rule: &Rule) -> bool {
 
 fn run(case: &Case<'_>) -> Answer {
     let found = stores::stores(case.context, &case.limits.expected);
-    let (version, is_about): (_, Box<dyn Fn(&Rule) -> bool + '_>) = match case.subject {
+    // An instance, or the operator where there is none.
+    let instance = match case.subject {
         Subject::Operator(_) => match operators(case, &CHECK) {
-            Ok(_) => (None, Box::new(is_of_operator)),
+            Ok(_) => None,
             Err(answer) => return *answer,
         },
         _ => match with_pods(case, &CHECK) {
-            Ok(instance) => (
-                version_of(instance),
-                Box::new(move |rule: &Rule| !is_of_operator(rule) && covers(&rule.reads, instance)),
-            ),
+            Ok(instance) => Some(instance),
             Err(answer) => return *answer,
         },
+    };
+    let version = instance.and_then(version_of);
+    let is_about = |rule: &Rule| match instance {
+        Some(instance) => !is_of_operator(rule) && covers(&rule.reads, instance),
+        None => is_of_operator(rule),
     };
     let rules = match rules::rules(case, &CHECK, &found) {
         Ok(rules) => rules,
@@ -253,7 +264,7 @@ fn run(case: &Case<'_>) -> Answer {
     if dead.is_empty() {
         return match counted {
             // What the version exposes was asked of those rules at least.
-            Err(Some(unknown)) => unknown,
+            Err(Some(unknown)) => *unknown,
             _ => rules.lacking.map_or(Answer::PASS, |lacking| *lacking),
         };
     }
@@ -426,15 +437,12 @@ mod tests {
                         rules(f, SHOP);
                         answers(f, Ask::Rules, Ok(&json!({"groups": []})));
                         let late = "the metrics store vm/prometheus: no answer within 4 s";
-                        for question in [
-                            "label_replace(count(dragonfly_master), \"asked\", \"dragonfly_master\", \"\", \"\") or label_replace(count(dragonfly_master{namespace=\"shop\"}), \"asked\", \"dragonfly_master{namespace=\\\"shop\\\"}\", \"\", \"\")",
-                        ] {
-                            answers(
-                                f,
-                                Ask::Vector(question.into()),
-                                Err(Fault::new(FaultKind::Timeout, late)),
-                            );
-                        }
+                        let question = "label_replace(count(dragonfly_master), \"asked\", \"dragonfly_master\", \"\", \"\") or label_replace(count(dragonfly_master{namespace=\"shop\"}), \"asked\", \"dragonfly_master{namespace=\\\"shop\\\"}\", \"\", \"\")";
+                        answers(
+                            f,
+                            Ask::Vector(question.into()),
+                            Err(Fault::new(FaultKind::Timeout, late)),
+                        );
                     },
                     "note unknown: the metrics store vm/prometheus: no answer within 4 s",
                 ),
