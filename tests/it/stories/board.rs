@@ -91,7 +91,11 @@ fn what_is_accepted_is_told_with_its_reason_and_does_not_count() {
     std::fs::write(&file, text).unwrap();
     let file = file.to_str().unwrap();
     let args = ["check", "--area", "instance", "--fail-on", "note"];
-    let args = [&args[..], &["--baseline", file, "--profile", "story", "-o", "json"]].concat();
+    let args = [
+        &args[..],
+        &["--baseline", file, "--profile", "story", "-o", "json"],
+    ]
+    .concat();
     let output = until(&lab, &args, |output| {
         let report: Value = serde_json::from_slice(&output.stdout).unwrap();
         report["complete"] == true
@@ -143,7 +147,10 @@ fn a_remedy_is_a_manifest_or_it_is_said_why_there_is_none() {
     }
     let many = run(&lab, &["remedy", "security-lax"]);
     assert_eq!(out(&many).matches("\n---\n").count(), 2, "{}", out(&many));
-    let json = run(&lab, &["remedy", "few-replicas", "harbor/cache", "-o", "json"]);
+    let json = run(
+        &lab,
+        &["remedy", "few-replicas", "harbor/cache", "-o", "json"],
+    );
     let json: Value = serde_json::from_slice(&json.stdout).unwrap();
     assert_eq!(json["version"], "darner.remedy/v1");
     assert_eq!(json["remedies"].as_array().unwrap().len(), 1);
@@ -153,7 +160,11 @@ fn a_remedy_is_a_manifest_or_it_is_said_why_there_is_none() {
             1,
             "nothing of few-replicas is found now",
         ),
-        (&["remedy", "few-replica"], 64, "did you mean `few-replicas`?"),
+        (
+            &["remedy", "few-replica"],
+            64,
+            "did you mean `few-replicas`?",
+        ),
         (&["remedy", "few-replicas", "nobody"], 64, "called nobody"),
     ] {
         let output = run(&lab, args);
@@ -220,12 +231,12 @@ fn a_checkout_is_judged_with_file_and_line_before_it_is_merged() {
     let broken = unanswered[0].as_str().unwrap();
     assert!(broken.starts_with("clusters/broken.yaml:3:4:"), "{broken}");
     let plain = out(&judged(folder.path(), &[]));
-    assert!(plain.contains("apps/db.yaml:10: shop/orders in "), "{plain}");
-    let xml = out(&judged(folder.path(), &["-o", "junit"]));
     assert!(
-        xml.contains("file=\"apps/db.yaml\" line=\"10\""),
-        "{xml}"
+        plain.contains("apps/db.yaml:10: shop/orders in "),
+        "{plain}"
     );
+    let xml = out(&judged(folder.path(), &["-o", "junit"]));
+    assert!(xml.contains("file=\"apps/db.yaml\" line=\"10\""), "{xml}");
     let none = judged(&folder.path().join("nowhere"), &[]);
     assert_eq!(none.status.code(), Some(64));
 }
