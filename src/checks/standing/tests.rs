@@ -205,7 +205,7 @@ fn what_was_read_for_one_check_asks_that_check_alone() {
     standing
         .needed
         .insert(want.clone(), [subject.clone()].into());
-    assert_eq!(standing.needs(&f.world), [want.clone()].into());
+    assert!(standing.needs(&f.world).contains(&want));
     let before = lines(&standing);
     dragonfly(&mut f, |df| {
         df.replicas = Some(1);

@@ -604,7 +604,7 @@ mod tests {
         let read = folder(&[("x.yaml", &broken)]);
         assert_eq!(read.problems.len(), 1, "{:?}", read.problems);
         assert!(
-            read.problems[0].starts_with("x.yaml:4:"),
+            read.problems[0].starts_with("x.yaml:3:4:"),
             "{:?}",
             read.problems
         );

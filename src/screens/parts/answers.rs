@@ -196,7 +196,8 @@ pub fn evidence<'a>(see: &See<'_>, chosen: Option<Answered<'_>>, width: u16) -> 
         Topic::from(one.subject.clone()).name()
     );
     Section {
-        columns: vec![Column::new("text", "").width(20, 220).fill()],
+        // A sentence that fills would lose its indent, which a manifest lives by.
+        columns: vec![Column::new("text", "").width(20, 400)],
         headless: true,
         ..Section::of("evidence", title, rows)
     }

@@ -84,7 +84,7 @@ fn a_healthy_fleet_is_well_but_not_all_that_it_should_be() {
         ("snapshots-pile-up", "dragonfly", "warning"),
         ("selector-too-wide", "cache", "pass"),
         ("operator-alone", "", "pass"),
-        ("operator-unprotected", "", "unknown"),
+        ("operator-unprotected", "", "warning"),
     ] {
         assert_eq!(
             answer(&report, check, name),
