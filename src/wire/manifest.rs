@@ -37,7 +37,7 @@ pub fn documents(text: &str) -> Vec<Document> {
             let bare = line.trim();
             !bare.is_empty() && !bare.starts_with('#') && !bare.starts_with('%')
         };
-        let Some(skipped) = part.iter().position(|line| says(line)) else {
+        let Some(skipped) = part.iter().position(says) else {
             continue;
         };
         let lines: Vec<String> = part

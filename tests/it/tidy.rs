@@ -31,7 +31,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "domain", "checks", "msg", "settings", "widgets", "screens", "app", "observe",
+            "domain", "wire", "checks", "msg", "settings", "widgets", "screens", "app", "observe",
             "connect", "runtime", "lab",
         ],
     ),
