@@ -393,7 +393,7 @@ pub fn by_whom(writer: Option<&Writer>) -> String {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::indexing_slicing, clippy::unwrap_used)]
     use std::sync::Arc;
 
     use serde_json::json;

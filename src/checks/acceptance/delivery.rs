@@ -44,7 +44,7 @@ pub(super) fn what(case: &Case<'_>) -> String {
 
 #[cfg(test)]
 pub(super) mod fixture {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::indexing_slicing, clippy::unwrap_used)]
     use std::sync::Arc;
 
     use serde_json::{Value, json};

@@ -334,6 +334,7 @@ fn service(context: &crate::domain::ContextId, name: &ServiceName, instance: &st
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::indexing_slicing)]
     use super::*;
     use crate::checks::acceptance::fixture::*;
     use crate::domain::fixture::{Fixture, infra};

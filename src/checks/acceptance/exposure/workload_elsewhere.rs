@@ -101,6 +101,7 @@ fn run(case: &Case<'_>) -> Answer {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::indexing_slicing)]
     use super::*;
     use crate::checks::acceptance::fixture::*;
     use crate::checks::fixture::line;

@@ -67,7 +67,7 @@ fn run(case: &Case<'_>) -> Answer {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::panic)]
+    #![allow(clippy::indexing_slicing, clippy::panic)]
     use serde_json::json;
 
     use super::*;

@@ -126,6 +126,7 @@ fn run(case: &Case<'_>) -> Answer {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::indexing_slicing)]
     use serde_json::json;
 
     use super::*;

@@ -152,6 +152,7 @@ fn run(case: &Case<'_>) -> Answer {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::indexing_slicing)]
     use std::sync::Arc;
 
     use serde_json::json;

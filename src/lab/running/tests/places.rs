@@ -151,6 +151,53 @@ pub(super) async fn shows(bench: &Bench, scenario: &str) -> Seen {
                 seen,
             )
         }
+        "labels-managed" => {
+            let df = get(bench, &dragonfly("gitlab")).await?;
+            tells(
+                &df,
+                &["\"podMetadata\":{\"labels\":{\"app\":\"gitlab\"}}"],
+                &[],
+            )?;
+            let seen = bench.seen(SYSTEM, "gitlab").await;
+            want(seen.masters == ["gitlab-0"] && seen.ready == 3, seen)
+        }
+        "claims-resized" => {
+            let df = get(bench, &dragonfly("dragonfly")).await?;
+            tells(&df, &["\"storage\":\"50Gi\""], &[])?;
+            let set = format!("/apis/apps/v1/namespaces/{SYSTEM}/statefulsets/dragonfly");
+            tells(
+                &get(bench, &set).await?,
+                &["volumeClaimTemplates"],
+                &["50Gi"],
+            )
+        }
+        "snapshot-unloadable" => {
+            let pod = pod(bench, SYSTEM, "dragonfly-2").await;
+            let status = format!("{:?}", pod.status);
+            want(!is_ready(&pod), &status)
+        }
+        "operator-old" => {
+            without_operator(bench).await?;
+            let operator = format!("/apis/apps/v1/namespaces/{NAMESPACE}/deployments/{DEPLOYMENT}");
+            tells(&get(bench, &operator).await?, &[":v1.5.0"], &[])?;
+            let df = get(bench, &dragonfly("dragonfly")).await?;
+            tells(&df, &["\"enableOnMasterOnly\":true"], &[])
+        }
+        "gate-stuck" => {
+            let path = format!("/api/v1/namespaces/{SYSTEM}/pods/gitlab-2");
+            let told = get(bench, &path).await?;
+            let pod: Value = serde_json::from_str(&told).unwrap();
+            let conditions = pod["status"]["conditions"].as_array().unwrap();
+            let gate = conditions
+                .iter()
+                .find(|one| one["type"] == "dragonflydb.io/replication-ready");
+            want(gate.is_some_and(|gate| gate["status"] == "False"), told)
+        }
         other => panic!("no test says what {other} looks like"),
     }
+}
+
+/// Where the Dragonfly object of that name is.
+fn dragonfly(name: &str) -> String {
+    format!("/apis/dragonflydb.io/v1alpha1/namespaces/{SYSTEM}/dragonflies/{name}")
 }
