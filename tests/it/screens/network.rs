@@ -175,7 +175,7 @@ fn a_consumer_of_the_other_cluster_is_kept_out() {
         .says("consumer-blocked of")
         .press("shift-tab shift-tab shift-tab +")
         .says("consumer-blocked of")
-        .says("kind: CiliumNetworkPolicy");
+        .says("+ CiliumNetworkPolicy dragonfly-system/cart-to-dragonfly (is not there yet)");
 }
 
 #[test]
