@@ -5,6 +5,7 @@ mod bad_input;
 mod board;
 mod check;
 mod fleet;
+mod gitops;
 mod lab;
 mod metrics;
 mod operator;
