@@ -245,3 +245,69 @@ fn elements(xml: &str) -> Vec<Element> {
     assert!(rest.trim().is_empty());
     all
 }
+
+/// What somebody changed, or what came of a limit: the scenario, and exactly which acceptance check turns, of what.
+const DRIFTS: &[(&str, &[(&str, &str)])] = &[
+    ("labels-managed", &[("labels-managed", "gitlab")]),
+    ("claims-resized", &[("claim-unfit", "dragonfly")]),
+    ("snapshot-unloadable", &[("killed-for-memory", "dragonfly")]),
+    (
+        "operator-old",
+        &[
+            ("saved-everywhere", "dragonfly"),
+            // What is known of that version with the server of each.
+            ("versions-unfit", "cache"),
+            ("versions-unfit", "dragonfly"),
+            ("versions-unfit", "gitlab"),
+        ],
+    ),
+    ("gate-stuck", &[("gate-stuck", "gitlab")]),
+];
+
+/// The findings of acceptance, each with its sentence: which check, and of what.
+fn accepted(report: &Value) -> std::collections::BTreeMap<(String, String), String> {
+    let ids: Vec<&str> = darner::checks::ACCEPTANCE.iter().map(|c| c.id).collect();
+    let rows = report["answers"].as_array().unwrap();
+    rows.iter()
+        .filter(|row| row["answer"] == "finding" && ids.contains(&row["check"].as_str().unwrap()))
+        .map(|row| {
+            let name = row["subject"]["name"].as_str().unwrap_or_default();
+            let key = (row["check"].as_str().unwrap().to_owned(), name.to_owned());
+            (key, row["finding"]["sentence"].as_str().unwrap().to_owned())
+        })
+        .collect()
+}
+
+#[test]
+fn each_drift_is_found_by_the_check_that_is_meant_for_it_and_by_no_other() {
+    let healthy = LabProcess::start("healthy");
+    let before = accepted(&json_until(&healthy, &[], |r, _| !found_health(r)));
+    std::thread::scope(|scope| {
+        for (scenario, wanted) in DRIFTS {
+            let before = &before;
+            scope.spawn(move || {
+                let lab = LabProcess::start(scenario);
+                let turned = |report: &Value| -> Vec<(String, String)> {
+                    let now = accepted(report);
+                    let new = now
+                        .into_iter()
+                        .filter(|(key, sentence)| before.get(key) != Some(sentence));
+                    new.map(|(key, _)| key).collect()
+                };
+                let wanted: Vec<(String, String)> = wanted
+                    .iter()
+                    .map(|(check, name)| ((*check).to_owned(), (*name).to_owned()))
+                    .collect();
+                let report = json_until(&lab, &[], |report, _| {
+                    wanted.iter().all(|one| turned(report).contains(one))
+                });
+                assert_eq!(
+                    turned(&report),
+                    wanted,
+                    "{scenario}: {:#?}",
+                    accepted(&report)
+                );
+            });
+        }
+    });
+}
