@@ -8,6 +8,7 @@ mod print;
 
 use std::io::Write;
 use std::path::Path;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -188,6 +189,22 @@ pub async fn run(args: &CheckArgs, fleet: fleet::Fleet) -> color_eyre::Result<u8
     for problem in &fleet.problems {
         eprintln!("darner: {problem}");
     }
+    let kubeconfig = fleet.kubeconfig.clone();
+    look_once(fleet, args.deadline, |gathering| {
+        tell(args, gathering, kubeconfig.as_deref())
+    })
+    .await
+}
+
+/// Looks at a fleet once, with everything that checks need of it, and tells what came of that.
+///
+/// # Errors
+/// Those of the telling.
+pub(super) async fn look_once(
+    fleet: fleet::Fleet,
+    deadline: Duration,
+    tell: impl FnOnce(&Gathering) -> color_eyre::Result<u8>,
+) -> color_eyre::Result<u8> {
     let (outlet, inbox) = inbox();
     let mut supervisor = Supervisor::default();
     let (focus, watching) = tokio::sync::watch::channel(crate::observe::Focus::default());
@@ -195,8 +212,8 @@ pub async fn run(args: &CheckArgs, fleet: fleet::Fleet) -> color_eyre::Result<u8
     fleet.start(&mut supervisor, &outlet, &watching);
     let gathering = Gathering::new(inbox, fleet.limits.clone(), fleet.confines.clone());
     let mut gathering = gathering.looking_once(&fleet);
-    gathering.settle_with_needs(args.deadline, &focus).await;
-    let code = tell(args, &gathering, fleet.kubeconfig.as_deref())?;
+    gathering.settle_with_needs(deadline, &focus).await;
+    let code = tell(&gathering)?;
     supervisor.stop().await;
     Ok(code)
 }

@@ -7,14 +7,12 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::args::RemedyArgs;
-use super::check::About;
+use super::check::{self, About};
 use super::gather::Gathering;
 use super::status::{incomplete, unread};
 use super::{USAGE, fleet};
 use crate::checks::{ACCEPTANCE, ALL, Entry, Finding, Subject, Verdict, roll, situations};
 use crate::domain::{World, address, text};
-use crate::observe::inbox;
-use crate::runtime::Supervisor;
 use crate::settings::problem::suggestion;
 
 /// Name and version of the format of `-o json`.
@@ -75,17 +73,11 @@ pub async fn run(args: &RemedyArgs, fleet: fleet::Fleet) -> color_eyre::Result<u
         eprintln!("darner: {sentence}");
         return Ok(USAGE);
     }
-    let (outlet, inbox) = inbox();
-    let mut supervisor = Supervisor::default();
-    let (focus, watching) = tokio::sync::watch::channel(crate::observe::Focus::default());
-    let fleet = fleet.once();
-    fleet.start(&mut supervisor, &outlet, &watching);
-    let gathering = Gathering::new(inbox, fleet.limits.clone(), fleet.confines.clone());
-    let mut gathering = gathering.looking_once(&fleet);
-    gathering.settle_with_needs(args.deadline, &focus).await;
-    let code = tell(args, &gathering, fleet.kubeconfig.as_deref())?;
-    supervisor.stop().await;
-    Ok(code)
+    let kubeconfig = fleet.kubeconfig.clone();
+    check::look_once(fleet, args.deadline, |gathering| {
+        tell(args, gathering, kubeconfig.as_deref())
+    })
+    .await
 }
 
 /// Whether there is a check or a situation of that id.

@@ -32,14 +32,8 @@ pub async fn fetch(
     asked: &Asked<'_>,
     deadline: Duration,
 ) -> Result<Vec<u8>, Refusal> {
-    let whole = async {
-        let response = send(client, path, asked, Shape::Whole).await?;
-        read(response, LONGEST).await.map_err(Refusal::from)
-    };
-    match timeout(deadline, whole).await {
-        Ok(answer) => answer,
-        Err(_) => Err(fault::late(asked, deadline).into()),
-    }
+    let whole = body(client, path, asked, Shape::Whole, LONGEST);
+    in_time(asked, deadline, whole).await
 }
 
 /// As [`fetch`], of a list whose objects come as their metadata alone: whatever else they hold stays where it is. A server
@@ -53,14 +47,8 @@ pub async fn fetch_metadata(
     asked: &Asked<'_>,
     deadline: Duration,
 ) -> Result<Vec<u8>, Refusal> {
-    let whole = async {
-        let response = send(client, path, asked, Shape::Metadata).await?;
-        read(response, LONGEST).await.map_err(Refusal::from)
-    };
-    match timeout(deadline, whole).await {
-        Ok(answer) => answer,
-        Err(_) => Err(fault::late(asked, deadline).into()),
-    }
+    let whole = body(client, path, asked, Shape::Metadata, LONGEST);
+    in_time(asked, deadline, whole).await
 }
 
 /// As [`fetch`], with the moment at which the server says that it answered (its `Date`), where it says so.
@@ -79,6 +67,27 @@ pub async fn fetch_dated(
         let body = read(response, LONGEST).await?;
         Ok((body, date))
     };
+    in_time(asked, deadline, whole).await
+}
+
+/// The body of a successful answer, up to so many bytes.
+async fn body(
+    client: &Client,
+    path: &str,
+    asked: &Asked<'_>,
+    shape: Shape,
+    most: usize,
+) -> Result<Vec<u8>, Refusal> {
+    let response = send(client, path, asked, shape).await?;
+    read(response, most).await.map_err(Refusal::from)
+}
+
+/// What comes before the deadline.
+async fn in_time<T>(
+    asked: &Asked<'_>,
+    deadline: Duration,
+    whole: impl Future<Output = Result<T, Refusal>>,
+) -> Result<T, Refusal> {
     match timeout(deadline, whole).await {
         Ok(answer) => answer,
         Err(_) => Err(fault::late(asked, deadline).into()),
@@ -104,14 +113,8 @@ pub async fn page(
     asked: &Asked<'_>,
     deadline: Duration,
 ) -> Result<Vec<u8>, Refusal> {
-    let whole = async {
-        let response = send(client, path, asked, Shape::Whole).await?;
-        read(response, LONGEST_PAGE).await.map_err(Refusal::from)
-    };
-    match timeout(deadline, whole).await {
-        Ok(answer) => answer,
-        Err(_) => Err(fault::late(asked, deadline).into()),
-    }
+    let whole = body(client, path, asked, Shape::Whole, LONGEST_PAGE);
+    in_time(asked, deadline, whole).await
 }
 
 /// What a Service answers through the API server's proxy to it: its status and its whole body, whatever it says. Only what
@@ -135,10 +138,7 @@ pub async fn proxied(
             false => Err(fault::of_answer(code, &headers, &body, asked)),
         }
     };
-    match timeout(deadline, whole).await {
-        Ok(answer) => answer,
-        Err(_) => Err(fault::late(asked, deadline).into()),
-    }
+    in_time(asked, deadline, whole).await
 }
 
 /// The body of a successful answer as it arrives. The deadline is for its beginning.

@@ -1,7 +1,8 @@
 //! What is read only while somebody needs it: objects of kinds that nobody watches, logs, the use of volumes.
 //!
 //! A screen that is shown (or a check that runs) names what it needs as [`Want`]s; the machine room reads it while it is
-//! wanted, at most once a minute, and tells it as facts. What nobody wants any more is forgotten after a while.
+//! wanted: at most once a minute, or as soon as it is seen to change ([`Foreign::is_followed`]). What nobody wants any more is
+//! forgotten after a while.
 
 mod kinds;
 
