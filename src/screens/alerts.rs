@@ -9,9 +9,10 @@ use std::sync::Arc;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::parts::{Plain, Section, See, Sheet};
+use super::parts::{Plain, Section, See, Sheet, answers};
 use super::{Fresh, Intent, Screen, ScreenDoc};
 use crate::checks::acceptance::{Watch, WatchRule, watch, watch_needs};
+use crate::checks::{Area, Topic};
 use crate::domain::monitoring::StoreAlert;
 use crate::domain::{ContextId, InstanceId, Want};
 use crate::msg::Command;
@@ -26,15 +27,19 @@ pub const SCREEN: ScreenDoc = ScreenDoc {
     make: || Box::new(Alerts::default()),
 };
 
-/// The lower of the two panes.
+/// The panes beneath the alerts.
 const RULES: usize = 1;
+const FINDINGS: usize = 2;
+const PANES: usize = 3;
+/// Whose findings are shown.
+const AREAS: &[Area] = &[Area::Observability];
 /// Lines that a sentence takes at the most, where there is room.
 const SENTENCE: usize = 4;
 
 /// The screen.
 #[derive(Debug, Default)]
 struct Alerts {
-    sheet: Sheet<2>,
+    sheet: Sheet<PANES>,
     /// What watches each context.
     known: Vec<(ContextId, Watch)>,
     /// The alerts that are shown: numbers of a context and of an alert of it.
@@ -86,6 +91,12 @@ impl Screen for Alerts {
                 Command::Sort(_) => {
                     vec![Intent::Tell("rows here stand in a fixed order".to_owned())]
                 }
+                Command::CopyManifest | Command::Explain | Command::Copy(_) if pane == FINDINGS => {
+                    let at = sections
+                        .get(FINDINGS)
+                        .and_then(|section| sheet.at(FINDINGS, section));
+                    Self::on_finding(command, see, at)
+                }
                 Command::Copy(what) => {
                     let at = sections
                         .get(pane)
@@ -99,9 +110,10 @@ impl Screen for Alerts {
         intents
     }
 
-    fn words(&self, _see: &See<'_>) -> Vec<&'static str> {
+    fn words(&self, see: &See<'_>) -> Vec<&'static str> {
         let len = match self.sheet.pane() {
             RULES => self.rules.len(),
+            FINDINGS => answers::ill_of(see, AREAS, |_| true).len(),
             _ => self.alerts.len(),
         };
         if len > 0 { vec!["rows"] } else { Vec::new() }
@@ -117,6 +129,10 @@ impl Screen for Alerts {
             .filter(|context| context.is_live())
             .flat_map(|context| watch_needs(see.world, &context.id, see.limits, see.now))
             .collect()
+    }
+
+    fn judges(&self) -> bool {
+        true
     }
 
     fn click(&mut self, column: u16, row: u16, see: &See<'_>) -> Vec<Intent> {
@@ -200,7 +216,26 @@ impl Alerts {
             lines: SENTENCE,
             ..table::rules(several, &self.known)
         };
-        vec![alerts, rules]
+        let found = answers::ill_of(see, AREAS, |_| true);
+        let findings = Section {
+            lines: SENTENCE,
+            ..answers::section(see, "Findings", found)
+        };
+        vec![alerts, rules, findings]
+    }
+
+    /// What is done with the finding that is selected.
+    fn on_finding(command: &Command, see: &See<'_>, at: Option<usize>) -> Vec<Intent> {
+        let found = answers::ill_of(see, AREAS, |_| true);
+        let Some(one) = at.and_then(|at| found.get(at)) else {
+            return Vec::new();
+        };
+        match command {
+            Command::Copy(what) => vec![answers::copy(see, one, *what)],
+            Command::CopyManifest => vec![answers::copy_manifest(one)],
+            Command::Explain => vec![Intent::Explain(Topic::from(one.subject.clone()), None)],
+            _ => Vec::new(),
+        }
     }
 
     /// The name of an alert or rule; as evidence, the link to its runbook.

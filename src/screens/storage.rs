@@ -12,9 +12,9 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::fleet::evidence_text;
-use super::parts::{Section, See, Sheet};
+use super::parts::{Section, See, Sheet, answers};
 use super::{Fresh, Intent, Screen, ScreenDoc};
-use crate::checks::{Subject, stored};
+use crate::checks::{Area, Subject, Topic, stored};
 use crate::domain::{InstanceId, Want};
 use crate::msg::Command;
 use crate::msg::command::{Copied, Turn};
@@ -32,11 +32,15 @@ pub const SCREEN: ScreenDoc = ScreenDoc {
 /// The panes, from top to bottom.
 const CLAIMS: usize = 0;
 const ABOUT: usize = 1;
+const FINDINGS: usize = 2;
+const PANES: usize = 3;
+/// Whose findings are shown, once they are kept: to be asked for is the Checks screen's.
+const AREAS: &[Area] = &[Area::Storage];
 
 /// The screen.
 #[derive(Debug, Default)]
 struct Storage {
-    sheet: Sheet<2>,
+    sheet: Sheet<PANES>,
     /// Every row, by instance.
     known: BTreeMap<InstanceId, Vec<StoreRow>>,
     /// The rows that are shown: an instance, and the number of the row among its rows.
@@ -106,6 +110,12 @@ impl Screen for Storage {
                 Command::Sort(_) => {
                     vec![Intent::Tell("rows here stand in a fixed order".to_owned())]
                 }
+                Command::CopyManifest | Command::Explain | Command::Copy(_) if pane == FINDINGS => {
+                    let at = sections
+                        .get(FINDINGS)
+                        .and_then(|section| sheet.at(FINDINGS, section));
+                    Self::on_finding(command, see, at)
+                }
                 Command::Open | Command::Explain | Command::Copy(_) => {
                     let at = sections
                         .first()
@@ -116,7 +126,7 @@ impl Screen for Storage {
             }
         };
         // What is said about another claim begins at its top.
-        if !matches!(command, Command::Move(_)) || sheet.pane() == CLAIMS {
+        if !matches!(command, Command::Move(_)) || sheet.pane() != ABOUT {
             sheet.choose(ABOUT, None);
         }
         self.sheet = sheet;
@@ -196,7 +206,7 @@ impl Storage {
         }
     }
 
-    fn sections_of<'a>(&'a self, see: &'a See<'a>, sheet: &Sheet<2>) -> Vec<Section<'a>> {
+    fn sections_of<'a>(&'a self, see: &'a See<'a>, sheet: &Sheet<PANES>) -> Vec<Section<'a>> {
         let claims = Section {
             row: Box::new(|at| {
                 let found = self.row(at);
@@ -206,9 +216,34 @@ impl Storage {
             }),
             ..table::section(see, self.names(), &self.known)
         };
-        let chosen = sheet.at(CLAIMS, &claims).and_then(|at| self.row(at));
-        let about = about::section(see, chosen, self.width.get());
-        vec![claims, about]
+        let found = answers::ill_of(see, AREAS, |_| true);
+        let findings = answers::section(see, "Findings", found.clone());
+        let about = match sheet.pane() {
+            FINDINGS => {
+                let at = sheet.at(FINDINGS, &findings);
+                let chosen = at.and_then(|at| found.get(at).copied());
+                answers::evidence(see, chosen, self.width.get())
+            }
+            _ => {
+                let chosen = sheet.at(CLAIMS, &claims).and_then(|at| self.row(at));
+                about::section(see, chosen, self.width.get())
+            }
+        };
+        vec![claims, about, findings]
+    }
+
+    /// What is done with the finding that is selected.
+    fn on_finding(command: &Command, see: &See<'_>, at: Option<usize>) -> Vec<Intent> {
+        let found = answers::ill_of(see, AREAS, |_| true);
+        let Some(one) = at.and_then(|at| found.get(at)) else {
+            return Vec::new();
+        };
+        match command {
+            Command::Copy(what) => vec![answers::copy(see, one, *what)],
+            Command::CopyManifest => vec![answers::copy_manifest(one)],
+            Command::Explain => vec![Intent::Explain(Topic::from(one.subject.clone()), None)],
+            _ => Vec::new(),
+        }
     }
 
     /// The next row that is ill, or the one before.

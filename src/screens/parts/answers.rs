@@ -160,7 +160,9 @@ pub fn section<'a>(
     let named = all.clone();
     let empty = match see.standing.is_kept() {
         true => "every check that applies here passes",
-        false => "the checks have not been asked yet",
+        false => {
+            "the checks have not been asked yet: the Checks screen asks them, and keeps their answers from then on"
+        }
     };
     Section {
         columns: columns(see),
