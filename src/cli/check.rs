@@ -39,6 +39,9 @@ pub struct Report {
     pub at: Timestamp,
     /// Every source of every context answered before the deadline.
     pub complete: bool,
+    /// It is of files rather than of clusters.
+    #[serde(skip)]
+    pub is_of_files: bool,
     /// What had not answered by then, in words; empty when it is complete.
     pub unanswered: Vec<String>,
     /// `well`, `findings` or `unjudged`; decides the exit code.
@@ -252,6 +255,7 @@ pub fn manifests(args: &CheckArgs, reach: &Reach) -> color_eyre::Result<u8> {
         row.place = read.place(row);
     }
     read.add_unfilled(&mut report, args, &mut baseline);
+    report.is_of_files = true;
     report.unanswered = read.problems();
     report.complete = report.unanswered.is_empty();
     if !report.complete && report.verdict == Overall::Well {
@@ -284,10 +288,18 @@ fn finish(
     if is_whole && report.complete {
         let of_area = |id: &str| {
             let all = crate::checks::ALL.iter().chain(crate::checks::ACCEPTANCE);
-            all.filter(|check| check.id == id)
-                .any(|check| args.areas.is_empty() || args.areas.contains(&check.area))
+            // Of what could not be judged somewhere, nothing is known to be gone.
+            let is_judged = !report
+                .answers
+                .iter()
+                .any(|row| row.check == id && row.answer == "unknown");
+            is_judged
+                && all
+                    .filter(|check| check.id == id)
+                    .any(|check| args.areas.is_empty() || args.areas.contains(&check.area))
         };
-        report.baseline.extend(baseline.unused(of_area));
+        let unused = baseline.unused(of_area);
+        report.baseline.extend(unused);
     }
     for problem in &report.baseline {
         eprintln!("darner: {problem}");
@@ -361,7 +373,20 @@ fn tell(
     if !report.complete && report.verdict == Overall::Well {
         report.verdict = Overall::Unjudged;
     }
-    finish(report, args, &baseline, wanted.is_empty(), kubeconfig)
+    if is_lacking && let Some(unread) = unread(world) {
+        eprintln!("darner: nothing is known of what is in {unread}");
+    }
+    for consumer in &gathering.limits.expected.consumers {
+        let context = &consumer.id.context;
+        if world.context(context).is_none() {
+            eprintln!(
+                "darner: consumer {} is not judged: its context {context} is not open",
+                consumer.id
+            );
+        }
+    }
+    let is_whole = wanted.is_empty() && !is_lacking;
+    finish(report, args, &baseline, is_whole, kubeconfig)
 }
 
 /// How bad an answer is, for its place among others: worse comes first.
@@ -457,6 +482,7 @@ fn report(
         version: VERSION,
         at: now,
         complete: true,
+        is_of_files: false,
         unanswered: Vec::new(),
         verdict: match (is_found, is_unknown) {
             (true, _) => Overall::Findings,

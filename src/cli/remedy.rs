@@ -85,14 +85,22 @@ fn known(id: &str) -> Result<(), String> {
     let checks = ALL.iter().chain(ACCEPTANCE).map(|check| check.id);
     let ids: Vec<&str> = checks
         .chain(situations().into_iter().map(|(one, _)| one.id))
+        .chain(
+            ACCEPTANCE
+                .iter()
+                .flat_map(|check| check.situations.iter().map(|one| one.id)),
+        )
         .collect();
-    match ids.contains(&id) {
-        true => Ok(()),
-        false => Err(format!(
-            "there is no check and no situation `{id}`; {} (docs/reference/checks.md lists them)",
-            suggestion(id, ids)
-        )),
+    if ids.contains(&id) {
+        return Ok(());
     }
+    let near = match suggestion(id, ids) {
+        near if near.is_empty() => String::new(),
+        near => format!("; {near}"),
+    };
+    Err(format!(
+        "there is no check and no situation `{id}`{near} (docs/reference/checks.md lists them)"
+    ))
 }
 
 fn tell(
@@ -140,7 +148,11 @@ fn tell(
     if !unanswered.is_empty() {
         eprintln!("darner: {}", incomplete(&unanswered));
     }
-    let code = code(&report, unanswered.is_empty());
+    let lacking = unread(world).filter(|_| is_meant.is_none());
+    if let Some(lacking) = &lacking {
+        eprintln!("darner: nothing is known of what is in {lacking}");
+    }
+    let code = code(&report, unanswered.is_empty() && lacking.is_none());
     if code == 1 {
         eprintln!("darner: nothing of {} is found now", args.finding);
     }
@@ -158,9 +170,14 @@ fn meant(written: &str, world: &World, gathering: &Gathering) -> Option<Vec<Subj
     let all = crate::checks::subjects(world, &gathering.limits);
     let called: Vec<Subject> = all
         .into_iter()
-        .filter(|subject| About::of(subject).is_called(written))
+        .filter(|subject| About::of(subject).is_called(written) || is_named(subject, written))
         .collect();
     (!called.is_empty()).then_some(called)
+}
+
+/// A consumer by the name alone that the settings give it.
+fn is_named(subject: &Subject, written: &str) -> bool {
+    matches!(subject, Subject::Consumer(id) if *id.name == *written)
 }
 
 /// 0 where something mends it, 1 where nothing is found, 2 where that could not be judged.
@@ -297,10 +314,9 @@ mod tests {
     #[test]
     fn an_unknown_id_is_told_with_the_nearest() {
         assert_eq!(known("few-replicas"), Ok(()));
-        assert_eq!(
-            known("budget-missing").is_ok(),
-            situations().iter().any(|(s, _)| s.id == "budget-missing")
-        );
+        // What a check of health or of acceptance finds has a name of its own.
+        assert_eq!(known("no-master"), Ok(()));
+        assert_eq!(known("budget-missing"), Ok(()));
         let told = known("few-replica").unwrap_err();
         assert!(told.contains("did you mean `few-replicas`?"), "{told}");
     }

@@ -96,7 +96,11 @@ impl Baseline {
         let mut known = ALL.iter().chain(ACCEPTANCE).map(|check| check.id);
         if !known.clone().any(|id| id == check) {
             let near = suggestion(&check, &mut known);
-            self.say(line, &format!("there is no check `{check}`; {near}"));
+            let near = match near.is_empty() {
+                true => " (docs/reference/checks.md lists them)".to_owned(),
+                false => format!("; {near}"),
+            };
+            self.say(line, &format!("there is no check `{check}`{near}"));
             return;
         }
         let Some(reason) = written("reason").filter(|reason| !reason.trim().is_empty()) else {

@@ -51,6 +51,9 @@ pub(super) struct Judged {
     pub roll: Vec<Entry>,
 }
 
+/// Checks of what controllers write: files never have it.
+const OF_CONTROLLERS: &[&str] = &["external-secret-late", "flux-not-ready"];
+
 impl Folder {
     /// Reads every `.yaml` and `.yml` below a folder, but for what is hidden.
     pub fn read(folder: &Path) -> Self {
@@ -175,8 +178,9 @@ impl Folder {
         roll.retain(|entry| ACCEPTANCE.iter().any(|check| check.id == entry.check.id));
         roll.retain(|entry| entry.check.id != UNFILLED);
         for entry in &mut roll {
-            // It needs what is not in the files.
-            if matches!(entry.verdict, Verdict::Unknown(_)) {
+            // It needs what is not in the files, or what a controller writes into objects once they are in a cluster.
+            let is_written_later = OF_CONTROLLERS.contains(&entry.check.id);
+            if is_written_later || matches!(entry.verdict, Verdict::Unknown(_)) {
                 entry.verdict = Verdict::NotApplicable;
             }
         }

@@ -40,28 +40,46 @@ fn told<'a>(report: &'a Report, area: &'a str) -> Vec<(&'a Row, &'a Finding, usi
     told
 }
 
+/// `warning or worse`; nothing is worse than critical.
+fn or_worse(severity: &str) -> String {
+    match severity {
+        "critical" => severity.to_owned(),
+        milder => format!("{milder} or worse"),
+    }
+}
+
+/// What is not known, and why.
+fn lacking(report: &Report) -> String {
+    match report.is_of_files {
+        true => format!("could not be read: {}", report.unanswered.join("; ")),
+        false => incomplete(&report.unanswered),
+    }
+}
+
 fn verdict(report: &Report) -> String {
     match report.verdict {
-        Overall::Well => format!("nothing was found that is {} or worse", report.fail_on),
+        Overall::Well => format!("nothing was found that is {}", or_worse(report.fail_on)),
         Overall::Findings => {
             let found = report.answers.iter().filter(|row| row.answer == "finding");
             format!(
-                "{} found, some of them {} or worse",
+                "{} found, some of them {}",
                 text::count(found.count() as u64),
-                report.fail_on
+                or_worse(report.fail_on)
             )
         }
         Overall::Unjudged => format!(
-            "nothing was found that is {} or worse, but not everything could be judged",
-            report.fail_on
+            "nothing was found that is {}, but not everything could be judged",
+            or_worse(report.fail_on)
         ),
     }
 }
 
-/// Areas in which something was asked.
+/// Areas in which something was asked; all of a profile, and all where nothing was asked anywhere.
 fn asked(report: &Report) -> impl Iterator<Item = &Counts> {
     let areas = report.groups().iter();
-    areas.filter(|count| count.pass + count.finding + count.accepted + count.unknown > 0)
+    let is_asked = |count: &Counts| count.pass + count.finding + count.accepted + count.unknown > 0;
+    let are_all = report.profile.is_some() || !report.groups().iter().any(is_asked);
+    areas.filter(move |count| are_all || is_asked(count))
 }
 
 /// `AC1 Operator installed`, or an area's title.
@@ -144,7 +162,7 @@ pub(super) fn plain(report: &Report) -> String {
         out.push('\n');
     }
     if !report.complete {
-        let _ = writeln!(out, "{}", incomplete(&report.unanswered));
+        let _ = writeln!(out, "{}", lacking(report));
     }
     let _ = writeln!(out, "{}", verdict(report));
     out
@@ -216,7 +234,7 @@ pub(super) fn markdown(report: &Report) -> String {
         }
     }
     if !report.complete {
-        let _ = writeln!(out, "\n{}", escape(&incomplete(&report.unanswered)));
+        let _ = writeln!(out, "\n{}", escape(&lacking(report)));
     }
     out
 }

@@ -67,8 +67,8 @@ fn run(case: &Case<'_>) -> Answer {
     if let Some(first) = stuck.first() {
         let names: Vec<&str> = stuck.iter().map(|node| node.name()).collect();
         let says = match first.view.pod.value.condition(READY) {
-            None => "no".to_owned(),
-            Some(condition) => format!("{} in", condition.status),
+            None => "absent",
+            Some(condition) => condition.status.as_str(),
         };
         let mut finding = case
             .finding(
@@ -76,7 +76,7 @@ fn run(case: &Case<'_>) -> Answer {
                 &STUCK,
                 Severity::Warning,
                 format!(
-                    "there is {says} condition {READY} of {}, though the engine serves",
+                    "condition {READY} of {} is {says}, though the engine serves",
                     list(&names)
                 ),
             )
@@ -85,7 +85,7 @@ fn run(case: &Case<'_>) -> Answer {
             let condition = node.view.pod.value.condition(READY);
             finding = finding.resting_on(
                 condition.map_or("absent".to_owned(), |c| {
-                    format!("{} {}", c.status, c.reason)
+                    format!("{} {}", c.status, c.reason).trim().to_owned()
                 }),
                 format!("condition {READY} of pod {}", node.name()),
                 node.view.pod.changed,
@@ -152,12 +152,12 @@ mod tests {
                 (
                     "not",
                     &with("False"),
-                    "warning healthy: there is False in condition dragonflydb.io/replication-ready of orders-1, though the engine serves",
+                    "warning healthy: condition dragonflydb.io/replication-ready of orders-1 is False, though the engine serves",
                 ),
                 (
                     "absent",
                     &|f| dragonfly(f, |d| d.readiness_gate = true),
-                    "warning healthy: there is no condition dragonflydb.io/replication-ready of orders-0, orders-1 and orders-2, though the engine serves",
+                    "warning healthy: condition dragonflydb.io/replication-ready of orders-0, orders-1 and orders-2 is absent, though the engine serves",
                 ),
             ],
         );
