@@ -129,7 +129,7 @@ fn a_cluster_that_dies_becomes_a_row_state_and_its_rows_are_no_longer_live() {
     console
         .press(&["esc"])
         .expect_gone("Keys that work here")
-        .expect("dragonfly-system/gitlab");
+        .expect_row(&["unreachable", "gitlab"]);
     console.quit();
 }
 
