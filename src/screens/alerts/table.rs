@@ -38,13 +38,23 @@ pub(super) fn alerts<'a>(
     let firing = all().filter(|alert| alert.is_firing).count();
     let about = all().filter(|alert| alert.is_about_dragonfly()).count();
     let read = known.iter().filter_map(|(_, watch)| watch.read).min();
-    let mut text = format!(
-        "{firing} firing, {} pending, {about} about Dragonfly",
-        all().count() - firing
-    );
-    if let Some(read) = read {
-        text.push_str(&format!(", read {} ago", see.age(read)));
-    }
+    // Where nobody has told, that there are none is not known.
+    let untold = known.iter().filter(|(_, watch)| watch.read.is_none());
+    let untold = untold.count();
+    let text = match read {
+        None => "not known: no metrics store has told".to_owned(),
+        Some(read) => {
+            let unheard = match untold {
+                0 => String::new(),
+                n => format!(", not known of {n} of {} contexts", known.len()),
+            };
+            format!(
+                "{firing} firing, {} pending, {about} about Dragonfly{unheard}, read {} ago",
+                all().count() - firing,
+                see.age(read)
+            )
+        }
+    };
     Section {
         leads: true,
         right: vec![Piece::muted(text)],
@@ -84,6 +94,7 @@ pub(super) fn rules<'a>(several: bool, known: &[(ContextId, Watch)]) -> Section<
     let empty = match troubles.first() {
         _ if all().next().is_some() => "nothing fits the filter".to_owned(),
         Some(trouble) => (*trouble).to_owned(),
+        None if known.is_empty() => "no context is followed".to_owned(),
         None => "there is no rule about Dragonfly".to_owned(),
     };
     let tone = if dead > 0 {
@@ -91,11 +102,12 @@ pub(super) fn rules<'a>(several: bool, known: &[(ContextId, Watch)]) -> Section<
     } else {
         Tone::Muted
     };
+    let text = match all().count() {
+        0 if known.is_empty() || !troubles.is_empty() => "not known".to_owned(),
+        count => format!("{count} rules, {dead} can never fire"),
+    };
     Section {
-        right: vec![Piece::new(
-            format!("{} rules, {dead} can never fire", all().count()),
-            tone,
-        )],
+        right: vec![Piece::new(text, tone)],
         columns,
         empty,
         ..Section::of("rules", "Rules about Dragonfly", Vec::new())

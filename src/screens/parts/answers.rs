@@ -159,7 +159,7 @@ pub fn section<'a>(
     let all = std::rc::Rc::new(all);
     let named = all.clone();
     let empty = match see.standing.is_kept() {
-        true => "every check that applies here passes",
+        true => "no check that applies here found anything",
         false => {
             "the checks have not been asked yet: the Checks screen asks them, and keeps their answers from then on"
         }

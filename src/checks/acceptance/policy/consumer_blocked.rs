@@ -4,6 +4,7 @@ use crate::checks::acceptance::ACCEPTED;
 use crate::checks::acceptance::passages::{
     Admitted, Way, belief, cannot_tell, manifest, needs, passage, resting,
 };
+use crate::checks::reach::Passage;
 use crate::checks::{Answer, Area, Case, Check, Severity, Situation};
 use crate::domain::reach::{Outcome, Protocol};
 
@@ -64,6 +65,15 @@ fn run(case: &Case<'_>) -> Answer {
             .next("Change the rule that denies it: no other rule can admit what one denies.")
             .into();
     }
+    // Only Cilium has a name for another cluster: a policy that names a namespace alone means the one of its own cluster.
+    if peer_is_nameless(&passage, side.direction) {
+        return finding
+            .next(
+                "No policy can name a pod of the other cluster as long as no mesh of Cilium's joins the two: join them, or \
+                 admit the addresses by which its clients come in (ipBlock).",
+            )
+            .into();
+    }
     let name = format!("{}-to-{}", wish.id.name, id.name);
     let (end, peer, way) = match side.direction {
         "egress" => (&passage.from, &passage.to, Way::Egress),
@@ -82,8 +92,18 @@ fn run(case: &Case<'_>) -> Answer {
         .into()
 }
 
+/// The other end of the side that denies is in another cluster, for which nothing in this one has a name.
+fn peer_is_nameless(passage: &Passage, direction: &str) -> bool {
+    let (end, peer) = match direction {
+        "egress" => (&passage.from, &passage.to),
+        _ => (&passage.to, &passage.from),
+    };
+    end.context != peer.context && peer.cluster.is_none()
+}
+
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::panic)]
     use super::*;
     use crate::checks::acceptance::fixture::*;
     use crate::domain::{ContextId, Foreign, Scope};
@@ -170,6 +190,34 @@ mod tests {
             ],
         );
         consumer_table(&CHECK, true, &[("one to be denied", &|_| {}, "n/a")]);
+    }
+
+    #[test]
+    fn without_a_mesh_no_policy_is_offered_that_would_admit_nobody() {
+        let policy = json!({"metadata": {"name": "closed", "namespace": "shop"}, "spec": {"podSelector": {}}});
+        let (mut f, limits) = with_consumer(false);
+        read(&mut f, Foreign::NetworkPolicy, Ok(vec![policy]));
+        for context in ["infra", "apps"] {
+            let context = ContextId::new(context);
+            read_in(
+                &mut f,
+                &context,
+                Foreign::CiliumConfig,
+                Scope::Cluster,
+                Ok(Vec::new()),
+            );
+        }
+        let consumer = limits.expected.consumers.first().map(|one| one.id.clone());
+        let subject = consumer.map(crate::checks::Subject::Consumer);
+        let case = subject.as_ref().and_then(|subject| {
+            Case::of(&f.world, subject, &limits, crate::domain::fixture::now())
+        });
+        let verdict = case.map(|case| run(&case).verdict);
+        let Some(crate::checks::Verdict::Finding(finding)) = verdict else {
+            panic!("{verdict:?}");
+        };
+        assert_eq!(finding.manifest, None);
+        assert!(finding.next.contains("no mesh"), "{}", finding.next);
     }
 
     #[test]
