@@ -29,7 +29,7 @@ mod update;
 mod view;
 mod vocabulary;
 
-pub use state::{State, limits_of};
+pub use state::{State, limits_of, rules_of};
 pub use update::update;
 pub use view::view;
 pub use vocabulary::vocabulary;

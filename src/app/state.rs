@@ -11,6 +11,7 @@ use super::freeze::Picture;
 use super::history::History;
 use super::notices::Notices;
 use super::over::Over;
+use crate::actions::Rules;
 use crate::checks::{self, Board, EXPECTED, Limits, NOT_EXPECTED, Severity, Standing, Subject};
 use crate::domain::{ContextId, InstanceId, Want, World};
 use crate::screens::{self, Clock, Filter, Fresh, Screen, See};
@@ -295,6 +296,15 @@ impl Pending {
     /// The continuations are on the screen.
     pub fn is_hinted(&self, now: Timestamp) -> bool {
         now >= self.since + HINT_AFTER
+    }
+}
+
+/// What the settings say about acting. The headless verbs act by the same.
+pub fn rules_of(settings: &Settings) -> Rules {
+    let closed = settings.fleet.iter().filter(|member| member.read_only);
+    Rules {
+        closed: closed.map(|member| member.context.clone()).collect(),
+        ..Rules::default()
     }
 }
 

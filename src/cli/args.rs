@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use super::wait::{Goal, parse_span};
 use crate::checks::{Area, Severity};
@@ -54,6 +54,24 @@ pub struct Reach {
     /// Settings file, instead of settings.toml in the platform's configuration folder.
     #[arg(long, value_name = "FILE", global = true)]
     pub settings: Option<PathBuf>,
+    /// Change nothing, whatever is asked for: no context can be unlocked.
+    #[arg(long, global = true)]
+    pub read_only: bool,
+}
+
+impl Cli {
+    /// What stands beside a verb that is not among [`Verb`].
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn beside(matches: &clap::ArgMatches) -> Result<Self, clap::Error> {
+        Ok(Self {
+            command: None,
+            address: None,
+            reach: Reach::from_arg_matches(matches)?,
+            look: Looks::from_arg_matches(matches)?,
+        })
+    }
 }
 
 impl Reach {

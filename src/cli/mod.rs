@@ -4,6 +4,7 @@
 //!
 //! Start with [`run`]. One file a verb.
 
+pub mod act;
 pub mod args;
 pub mod check;
 pub mod compare;
@@ -22,7 +23,7 @@ pub mod wait;
 use std::io;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches};
 
 use args::{Cli, Verb};
 use files::Folders;
@@ -67,8 +68,18 @@ fn verb() -> color_eyre::Result<ExitCode> {
     crate::runtime::terminal::install_panic_hook()?;
     // Two TLS providers in one program would leave rustls unable to choose; a second installation is no error.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
+    let command = Cli::command().subcommands(act::commands());
+    let parsed = command.try_get_matches().and_then(|matches| {
+        let acts = act::asked(&matches);
+        let cli = match &acts {
+            // Of an action's verb only what stands beside every verb is read so.
+            Some(_) => Cli::beside(&matches),
+            None => Cli::from_arg_matches(&matches),
+        };
+        cli.map(|cli| (cli, acts))
+    });
+    let (cli, acts) = match parsed {
+        Ok(parsed) => parsed,
         Err(told) => {
             let code = if told.use_stderr() { USAGE } else { 0 };
             told.print()?;
@@ -79,10 +90,26 @@ fn verb() -> color_eyre::Result<ExitCode> {
         .worker_threads(2)
         .enable_all()
         .build()?;
-    let code = runtime.block_on(dispatch(cli))?;
+    let code = runtime.block_on(async {
+        match acts {
+            Some(acts) => act(acts, cli).await,
+            None => dispatch(cli).await,
+        }
+    })?;
     // A credential plugin or a name lookup that hangs in a blocking thread must not hold the exit.
     runtime.shutdown_background();
     Ok(ExitCode::from(code))
+}
+
+async fn act(acts: act::Asked, cli: Cli) -> color_eyre::Result<u8> {
+    let folders = Folders::of_platform();
+    match headless(&cli.reach) {
+        Ok((fleet, _log)) => {
+            let own = files::read(&folders, cli.reach.settings.as_deref());
+            act::run(acts, fleet, own, &folders, cli.reach.read_only).await
+        }
+        Err(code) => Ok(code),
+    }
 }
 
 async fn dispatch(cli: Cli) -> color_eyre::Result<u8> {

@@ -16,6 +16,7 @@ use kube::config::{
 use super::credential;
 use super::fault::{self, Asked};
 use super::guard::ReadOnly;
+use super::latch::Latch;
 use super::kubeconfig::{Entry, Way};
 use super::proxy::ProxyVariables;
 use crate::domain::{ContextId, Fault, FaultKind};
@@ -35,6 +36,7 @@ pub struct Patience {
 pub struct Door {
     id: ContextId,
     patience: Patience,
+    latch: Latch,
     entry: Mutex<Entry>,
     open: tokio::sync::Mutex<Option<Open>>,
 }
@@ -56,6 +58,7 @@ impl Door {
         Self {
             id: entry.id.clone(),
             patience,
+            latch: Latch::default(),
             entry: Mutex::new(entry),
             open: tokio::sync::Mutex::new(None),
         }
@@ -64,6 +67,11 @@ impl Door {
     /// The context it leads to.
     pub fn id(&self) -> &ContextId {
         &self.id
+    }
+
+    /// Whether the context may be changed.
+    pub fn latch(&self) -> &Latch {
+        &self.latch
     }
 
     /// The kubeconfig entry as last read.

@@ -3,13 +3,18 @@
 
 use std::time::Duration;
 
+use futures::StreamExt;
+use k8s_openapi::Resource;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::AttachParams;
 use kube::{Api, Client};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::timeout;
 
+use tokio_tungstenite::tungstenite::Message;
+
 use super::fault::{self, Asked, Refusal, seconds};
+use super::latch::Pass;
 use crate::domain::text::one_line;
 use crate::domain::{Fault, FaultKind};
 
@@ -78,6 +83,91 @@ pub async fn run(
         )
         .into()),
     }
+}
+
+/// Runs a command that may change something, with the pass that its path is given; what it printed is returned only if it ended
+/// well.
+///
+/// # Errors
+/// As of [`run`]; of kind [`FaultKind::Refused`] without an answer's code when there is no pass.
+pub async fn order(
+    client: &Client,
+    namespace: &str,
+    pod: &str,
+    container: &str,
+    command: &[&str],
+    pass: &(dyn Fn(&str) -> Result<Pass, Fault> + Sync),
+    deadline: Duration,
+) -> Result<Vec<u8>, Refusal> {
+    let asked = Asked {
+        verb: "get,create",
+        resource: "pods/exec",
+        group: "",
+        namespace: Some(namespace),
+    };
+    let program = command.first().copied().unwrap_or_default();
+    let pods =
+        kube::core::Request::new(format!("/api/{}/namespaces/{namespace}/pods", Pod::VERSION));
+    let how = AttachParams::default()
+        .container(container)
+        .stdin(false)
+        .stdout(true)
+        .stderr(true);
+    let mut request = pods
+        .exec(pod, command.iter().copied(), &how)
+        .map_err(|error| {
+            Fault::new(FaultKind::Unusable, "the request cannot be written")
+                .with_detail(error.to_string())
+        })?;
+    let whole = request.uri().to_string();
+    request.extensions_mut().insert(pass(&whole)?);
+    let ran = async {
+        let connection = client
+            .connect(request)
+            .await
+            .map_err(|error| fault::of_kube(&error, &asked))?;
+        let mut socket = connection.into_stream();
+        let (mut out, mut complaint, mut status) = (Vec::new(), Vec::new(), None);
+        while let Some(Ok(message)) = socket.next().await {
+            let Message::Binary(bytes) = message else {
+                continue;
+            };
+            let Some((channel, bytes)) = bytes.split_first() else {
+                continue;
+            };
+            match *channel {
+                OUT => out.extend_from_slice(within(bytes, LONGEST, out.len())),
+                COMPLAINT => {
+                    complaint.extend_from_slice(within(bytes, LONGEST_COMPLAINT, complaint.len()));
+                }
+                STATUS => {
+                    status = serde_json::from_slice(bytes).ok();
+                    break;
+                }
+                _ => {}
+            }
+        }
+        ended(program, status, out, &complaint).map_err(Refusal::from)
+    };
+    match timeout(deadline, ran).await {
+        Ok(ran) => ran,
+        Err(_) => Err(Fault::new(
+            FaultKind::Timeout,
+            format!("{program} in the pod: not done within {}", seconds(deadline)),
+        )
+        .into()),
+    }
+}
+
+/// Channels of the remote command protocol.
+const OUT: u8 = 1;
+const COMPLAINT: u8 = 2;
+const STATUS: u8 = 3;
+
+/// As many of these bytes as still have room.
+fn within(bytes: &[u8], most: u64, taken: usize) -> &[u8] {
+    let room = usize::try_from(most).unwrap_or(usize::MAX).saturating_sub(taken);
+    bytes.get(..room.min(bytes.len())).unwrap_or_default()
 }
 
 async fn read_at_most(pipe: Option<impl AsyncRead + Unpin>, most: u64) -> Vec<u8> {

@@ -1,8 +1,10 @@
 //! The read-only guard: whatever is sent to an API server through a client of ours passes here, and what could change
 //! anything is stopped before it leaves. No other room can get around it by mistake.
 //!
-//! Only reads pass; and of what Kubernetes spells `create`, only questions about one's own rights and port-forwards, which
+//! Reads pass; and of what Kubernetes spells `create`, only questions about one's own rights and port-forwards, which
 //! change nothing. Of what reaches into a pod, only the two pages of an admin port and one command that asks, word by word.
+//! What is sent as a dry run changes nothing either. Anything else needs a [`Pass`] for just this request, which a context's
+//! latch gives out only while it is open.
 
 use std::future::{Future, Ready, ready};
 use std::pin::Pin;
@@ -14,10 +16,11 @@ use thiserror::Error;
 use tower::{BoxError, Layer, Service};
 
 use super::exec::INFO;
+use super::latch::Pass;
 
 /// A request that was stopped.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("darner only reads: {method} {path} was stopped before it was sent")]
+#[error("nobody allowed this change: {method} {path} was stopped before it was sent")]
 pub struct Stopped {
     method: String,
     path: String,
@@ -58,7 +61,12 @@ where
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let path = request.uri().path();
-        if !is_read(request.method(), path, request.uri().query()) {
+        let query = request.uri().query();
+        let pass = request.extensions().get::<Pass>();
+        let is_allowed = is_read(request.method(), path, query)
+            || is_dry(request.method(), path, query)
+            || pass.is_some_and(|pass| pass.fits(request.method(), request.uri()));
+        if !is_allowed {
             let stopped = Stopped {
                 method: request.method().to_string(),
                 path: path.to_owned(),
@@ -69,6 +77,19 @@ where
         let answer = self.inner.call(request);
         Box::pin(async move { answer.await.map_err(Into::into) })
     }
+}
+
+/// Whether the API server is asked only to tell what a change would come to. A write that is proxied elsewhere is no dry run,
+/// whatever it says.
+fn is_dry(method: &Method, path: &str, query: Option<&str>) -> bool {
+    let is_change = matches!(
+        *method,
+        Method::POST | Method::PATCH | Method::PUT | Method::DELETE
+    );
+    let mut parts = path.split('/');
+    let reaches_in = parts.any(|part| matches!(part, "proxy" | "exec" | "attach" | "portforward"));
+    let dry = query.unwrap_or_default().split('&').any(|pair| pair == "dryRun=All");
+    is_change && dry && !reaches_in
 }
 
 /// Whether a request can change nothing.
@@ -299,6 +320,22 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_dry_run_passes_and_nothing_that_only_says_so() {
+        for (method, path, query, wanted) in [
+            ("DELETE", "/api/v1/namespaces/a/pods/b", Some("dryRun=All"), true),
+            ("PATCH", "/api/v1/namespaces/a/pods/b", Some("x=y&dryRun=All"), true),
+            ("POST", "/api/v1/namespaces/a/pods/b/eviction", Some("dryRun=All"), true),
+            ("DELETE", "/api/v1/namespaces/a/pods/b", Some("dryRun=Al"), false),
+            ("DELETE", "/api/v1/namespaces/a/pods/b", None, false),
+            ("POST", "/api/v1/namespaces/a/services/b/proxy/x", Some("dryRun=All"), false),
+            ("POST", "/api/v1/namespaces/a/pods/b/exec", Some("dryRun=All"), false),
+        ] {
+            let method = Method::from_bytes(method.as_bytes()).unwrap();
+            assert_eq!(is_dry(&method, path, query), wanted, "{method} {path} {query:?}");
+        }
+    }
+
     #[tokio::test]
     async fn a_stopped_request_never_reaches_the_server() {
         let inner = Counting::default();
@@ -314,7 +351,7 @@ mod tests {
             if let Err(error) = &answer {
                 assert_eq!(
                     error.to_string(),
-                    "darner only reads: DELETE /api/v1/namespaces/shop/pods/a was stopped before it was sent"
+                    "nobody allowed this change: DELETE /api/v1/namespaces/shop/pods/a was stopped before it was sent"
                 );
             }
             assert_eq!(answer.map_err(drop), wanted);

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use http::{Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use jiff::Timestamp;
 use kube::Client;
@@ -13,6 +13,7 @@ use kube::client::Body;
 use tokio::time::timeout;
 
 use super::fault::{self, Asked, Refusal};
+use super::latch::Pass;
 use crate::domain::{Fault, FaultKind};
 
 /// Longest answer that is read of one request. A page of 500 large objects is some 10 MiB.
@@ -155,6 +156,113 @@ pub async fn stream(
         Ok(answer) => answer,
         Err(_) => Err(fault::late(asked, deadline).into()),
     }
+}
+
+/// A change that is asked of the API server.
+#[derive(Debug, Clone)]
+pub struct Order<'a> {
+    /// How.
+    pub method: Method,
+    /// Of what.
+    pub path: &'a str,
+    /// What goes with it, and of which media type.
+    pub body: Option<(Vec<u8>, &'static str)>,
+    /// What it is, for sentences and for the right that it needs.
+    pub asked: Asked<'a>,
+}
+
+/// Media type of what is created, and of options.
+pub const JSON: &str = "application/json";
+/// Media type of a merge patch (RFC 7386).
+pub const MERGE: &str = "application/merge-patch+json";
+
+/// Asks for a change, and gives back what the API server answered.
+///
+/// # Errors
+/// A [`Refusal`]. Without a status in it the server did not answer: then it cannot be told whether it was carried out, unless
+/// the fault is of kind [`FaultKind::Refused`], when it was never sent.
+pub async fn change(
+    client: &Client,
+    order: &Order<'_>,
+    pass: &Pass,
+    deadline: Duration,
+) -> Result<Vec<u8>, Refusal> {
+    let mut request = written(order, order.path)?;
+    request.extensions_mut().insert(pass.clone());
+    let whole = ordered(client, request, &order.asked);
+    in_time(&order.asked, deadline, whole).await
+}
+
+/// Asks what a change would come to; nothing is changed.
+///
+/// # Errors
+/// A [`Refusal`], as the change itself would meet it.
+pub async fn dry_run(
+    client: &Client,
+    order: &Order<'_>,
+    deadline: Duration,
+) -> Result<Vec<u8>, Refusal> {
+    let joint = if order.path.contains('?') { '&' } else { '?' };
+    let request = written(order, &format!("{}{joint}dryRun=All", order.path))?;
+    let whole = ordered(client, request, &order.asked);
+    in_time(&order.asked, deadline, whole).await
+}
+
+/// Asks a question that Kubernetes spells `create`: a review of one's own rights, or of who one is.
+///
+/// # Errors
+/// As of [`fetch`].
+pub async fn ask(
+    client: &Client,
+    path: &str,
+    body: Vec<u8>,
+    asked: &Asked<'_>,
+    deadline: Duration,
+) -> Result<Vec<u8>, Refusal> {
+    let order = Order {
+        method: Method::POST,
+        path,
+        body: Some((body, JSON)),
+        asked: *asked,
+    };
+    let request = written(&order, path)?;
+    in_time(asked, deadline, ordered(client, request, asked)).await
+}
+
+fn written(order: &Order<'_>, path: &str) -> Result<Request<Body>, Fault> {
+    let mut request = Request::builder()
+        .method(order.method.clone())
+        .uri(path)
+        .header(http::header::ACCEPT, JSON);
+    let body = match &order.body {
+        Some((body, media)) => {
+            request = request.header(http::header::CONTENT_TYPE, *media);
+            Body::from(body.clone())
+        }
+        None => Body::empty(),
+    };
+    request.body(body).map_err(|error| {
+        Fault::new(FaultKind::Unusable, "the request cannot be written")
+            .with_detail(error.to_string())
+    })
+}
+
+async fn ordered(
+    client: &Client,
+    request: Request<Body>,
+    asked: &Asked<'_>,
+) -> Result<Vec<u8>, Refusal> {
+    let response = client
+        .send(request)
+        .await
+        .map_err(|error| fault::of_kube(&error, asked))?;
+    let code = response.status();
+    if code.is_success() {
+        return read(response, LONGEST).await.map_err(Refusal::from);
+    }
+    let headers = response.headers().clone();
+    let body = read(response, LONGEST_REFUSAL).await.unwrap_or_default();
+    Err(fault::of_answer(code, &headers, &body, asked))
 }
 
 /// What is wanted of an answer.

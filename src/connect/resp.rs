@@ -4,6 +4,8 @@
 //! The library's connection has no deadline while it is set up, and a command that timed out stays in the queue before
 //! all later ones, because replies come in order. So here every wait is bounded, and a connection on which one question
 //! was late is given up. The library also believes whatever length a reply announces, so `frame` stands before it.
+//!
+//! Only questions are sent, by the list of [`ASKS`]. What changes an engine goes by [`Engine::order`], which wants a pass.
 
 use std::pin::{Pin, pin};
 use std::task::Poll;
@@ -20,9 +22,11 @@ use tokio::time::timeout;
 
 use super::fault::seconds;
 use super::forward::Tether;
+use super::latch::Pass;
 use super::frame::{Breach, Guarded};
 use crate::domain::text::one_line;
 use crate::domain::{Fault, FaultKind};
+use crate::wire;
 
 /// What is told of questions that were sent at once.
 #[derive(Debug)]
@@ -67,7 +71,72 @@ pub enum Ended {
     Broken(usize, Fault),
 }
 
+/// Commands that change nothing, by their first words. `DFLY` and `CLIENT` have others.
+const ASKS: &[&[&str]] = &[
+    &["PING"],
+    &["INFO"],
+    &["ROLE"],
+    &["TIME"],
+    &["CLIENT", "LIST"],
+    &["CONFIG", "GET"],
+    &["DFLY", "REPLICAOFFSET"],
+    &["SLOWLOG", "GET"],
+    &["SLOWLOG", "LEN"],
+    &["MEMORY", "STATS"],
+    &["MEMORY", "USAGE"],
+    &["MEMORY", "ARENA"],
+    &["DBSIZE"],
+    &["EXISTS"],
+    &["RANDOMKEY"],
+    &["SCAN"],
+    &["DUMP"],
+    &["TYPE"],
+    &["TTL"],
+    &["PTTL"],
+    &["LASTSAVE"],
+    &["LRANGE"],
+    &["ZRANGE"],
+    &["SMEMBERS"],
+    &["HGETALL"],
+];
+
+/// Whether a command only asks.
+fn only_asks<'w>(words: impl Iterator<Item = &'w [u8]> + Clone) -> bool {
+    ASKS.iter().any(|asks| {
+        let mut words = words.clone();
+        asks.iter().all(|wanted| {
+            words.next().is_some_and(|word| word.eq_ignore_ascii_case(wanted.as_bytes()))
+        })
+    })
+}
+
+fn stopped() -> Fault {
+    Fault::new(
+        FaultKind::Refused,
+        "nobody allowed this command: it was stopped before it was sent",
+    )
+}
+
 impl Engine {
+    /// Sends one command that may change the engine, and waits for its reply. The connection must be dropped after an error.
+    ///
+    /// # Errors
+    /// Of kind [`FaultKind::Refused`] when the pass is for another command, and nothing was sent; else whatever kept the reply
+    /// from coming: then it cannot be told whether the command was carried out.
+    pub async fn order(
+        &mut self,
+        words: &[String],
+        pass: &Pass,
+        budget: Duration,
+    ) -> Result<Reply, Fault> {
+        if !pass.fits_command(words) {
+            return Err(stopped());
+        }
+        let words = words.iter().map(|word| word.clone().into_bytes()).collect();
+        let mut replies = self.send_all(&[words], budget).await?;
+        replies.pop().ok_or_else(closed)
+    }
+
     /// Speaks RESP2 over a stream, with no login: the admin port asks for none.
     ///
     /// # Errors
@@ -108,6 +177,10 @@ impl Engine {
         budget: Duration,
         mut heard: impl FnMut(Heard),
     ) -> Ended {
+        let changes = |command: &&str| !only_asks(command.split(' ').map(str::as_bytes));
+        if let Some(place) = commands.iter().position(|command| changes(&command)) {
+            return Ended::Broken(place, stopped());
+        }
         let mut replies: FuturesOrdered<_> = commands
             .iter()
             .map(|command| {
@@ -179,6 +252,18 @@ impl Engine {
         commands: &[Vec<Vec<u8>>],
         budget: Duration,
     ) -> Result<Vec<Reply>, Fault> {
+        let asks = |words: &Vec<Vec<u8>>| only_asks(words.iter().map(Vec::as_slice));
+        match commands.iter().all(asks) {
+            true => self.send_all(commands, budget).await,
+            false => Err(stopped()),
+        }
+    }
+
+    async fn send_all(
+        &mut self,
+        commands: &[Vec<Vec<u8>>],
+        budget: Duration,
+    ) -> Result<Vec<Reply>, Fault> {
         let mut replies: FuturesOrdered<_> = commands
             .iter()
             .map(|words| {
@@ -241,6 +326,33 @@ impl Engine {
             Some(tether) => tether.complaint().await.unwrap_or(fault),
             None => fault,
         }
+    }
+}
+
+/// A reply without the client library's types.
+pub fn plain(reply: &Reply) -> wire::Reply {
+    match reply {
+        Reply::Error(text) => wire::Reply::Error(text.clone()),
+        Reply::Value(value) => plain_value(value),
+    }
+}
+
+fn plain_value(value: &Value) -> wire::Reply {
+    match value {
+        Value::Int(number) => wire::Reply::Number(*number),
+        Value::BulkString(bytes) => wire::Reply::Text(bytes.clone()),
+        Value::SimpleString(text) => wire::Reply::Text(text.clone().into_bytes()),
+        Value::Okay => wire::Reply::Text(b"OK".to_vec()),
+        Value::VerbatimString { text, .. } => wire::Reply::Text(text.clone().into_bytes()),
+        Value::Array(values) | Value::Set(values) => {
+            wire::Reply::List(values.iter().map(plain_value).collect())
+        }
+        Value::ServerError(error) => wire::Reply::Error(format!(
+            "{} {}",
+            error.code(),
+            error.details().unwrap_or_default()
+        )),
+        _ => wire::Reply::Nil,
     }
 }
 

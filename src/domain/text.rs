@@ -193,6 +193,14 @@ pub fn exact(n: u64) -> String {
     out
 }
 
+/// Journal records in words: `1 record`, `1,204 records`.
+pub fn records(n: u64) -> String {
+    match n {
+        1 => "1 record".to_owned(),
+        n => format!("{} records", exact(n)),
+    }
+}
+
 /// [`count`] of a figure that stands beside others of its kind: in full where it differs from one of them and both would
 /// read the same.
 pub fn count_among(n: u64, others: impl IntoIterator<Item = u64>) -> String {

@@ -9,6 +9,7 @@
 //! Start with [`Msg`], then [`command::COMMANDS`].
 
 pub mod command;
+pub mod run;
 pub mod secret;
 
 use std::collections::BTreeSet;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use crate::domain::{Fact, InstanceId, Want};
 pub use crate::settings::KeyPress;
 pub use command::{COMMANDS, Command, CommandDoc, TextCommandDoc, WITH_TEXT};
+pub use run::{News, Order, RunId, Word};
 pub use secret::Secret;
 
 /// Something that happened.

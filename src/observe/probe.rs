@@ -16,7 +16,6 @@ use std::time::{Duration, Instant};
 use futures::StreamExt;
 use futures::future::{AbortHandle, Abortable, BoxFuture, FutureExt};
 use futures::stream::FuturesUnordered;
-use redis::Value;
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tokio::time::sleep;
 
@@ -28,7 +27,7 @@ use super::roster::Target;
 use super::watch::Desk;
 use super::{Focus, Pace};
 use crate::connect::forward;
-use crate::connect::resp::{Ended, Engine, Heard, Reply};
+use crate::connect::resp::{Ended, Engine, Heard, Reply, plain};
 use crate::domain::engine::{LinkState, Probe, Question, Role, Side, Unanswered, Way};
 use crate::domain::{Fact, Fault, FaultKind, NodeId, Want};
 use crate::wire::{self, Undecodable};
@@ -816,31 +815,4 @@ fn mute_engine(budget: Duration) -> Fault {
     .with_hint(
         "the process is frozen or its machine is overloaded: look at the pod and its machine",
     )
-}
-
-/// A reply without the client library's types.
-pub(super) fn plain(reply: &Reply) -> wire::Reply {
-    match reply {
-        Reply::Error(text) => wire::Reply::Error(text.clone()),
-        Reply::Value(value) => plain_value(value),
-    }
-}
-
-fn plain_value(value: &Value) -> wire::Reply {
-    match value {
-        Value::Int(number) => wire::Reply::Number(*number),
-        Value::BulkString(bytes) => wire::Reply::Text(bytes.clone()),
-        Value::SimpleString(text) => wire::Reply::Text(text.clone().into_bytes()),
-        Value::Okay => wire::Reply::Text(b"OK".to_vec()),
-        Value::VerbatimString { text, .. } => wire::Reply::Text(text.clone().into_bytes()),
-        Value::Array(values) | Value::Set(values) => {
-            wire::Reply::List(values.iter().map(plain_value).collect())
-        }
-        Value::ServerError(error) => wire::Reply::Error(format!(
-            "{} {}",
-            error.code(),
-            error.details().unwrap_or_default()
-        )),
-        _ => wire::Reply::Nil,
-    }
 }

@@ -27,7 +27,7 @@ mod monitoring;
 mod pages;
 mod pod;
 mod policy;
-mod quantity;
+pub mod quantity;
 mod read;
 mod reply;
 mod traffic;

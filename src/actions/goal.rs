@@ -1,0 +1,448 @@
+//! What is waited for, and what proves that a run came to what was wanted. A goal is judged from what was read, never from
+//! an "OK".
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::object::ObjectId;
+use super::plan::Look;
+use super::scene::Reading;
+use crate::domain::engine::{LinkState, Role, Side};
+use crate::domain::{InstanceId, InstanceView, NodeId, NodeView, text};
+
+/// One thing that can be seen to hold.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Goal {
+    /// The engine of that pod says that it has that role.
+    EngineIs(NodeId, Arc<str>, Role),
+    /// The engine of that pod says that it is not a master any more, or the pod is gone or runs another process than it did.
+    StandsDown(NodeId, Arc<str>, InstanceId),
+    /// The engine of that pod says that it replicates from that address, whatever its link does.
+    PointsTo(NodeId, Arc<str>, String),
+    /// The pod carries that `role` label; `None`: it carries none, or is gone.
+    LabelIs(NodeId, Arc<str>, Option<Role>),
+    /// The master Service sends to that pod, and to no other.
+    EndpointIs(InstanceId, Arc<str>),
+    /// Every node but that one replicates from it in stable sync, by the word of both ends. As many as are wanted.
+    AllFollow(InstanceId, Arc<str>),
+    /// That pod replicates from that other in stable sync, by the word of both ends.
+    Follows(InstanceId, Arc<str>, Arc<str>),
+    /// There is a pod of that name, not the one of that uid, and it is ready.
+    Remade(NodeId, Arc<str>, InstanceId),
+    /// The object is gone, or is another one than that.
+    Gone(ObjectId, Arc<str>),
+    /// What stands at that path of an object, as read from its API server.
+    Field(ObjectId, Vec<String>, Test),
+    /// No pod of the operator's Deployment is left, or as many are ready as its `spec.replicas` says.
+    Scaled(ObjectId, i64),
+    /// Its last change is rolled out: every pod is of it, and ready.
+    RolledOut(ObjectId),
+}
+
+/// What is asked of a field.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Test {
+    /// It is this.
+    Is(Value),
+    /// It is anything but this.
+    IsNot(Value),
+    /// It is not there, null, or `false`.
+    Unset,
+    /// It is a quantity of at least so many bytes.
+    AtLeast(u64),
+}
+
+/// How a goal stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Progress {
+    /// It holds, and by whose word.
+    Holds(String),
+    /// Not yet, and why not.
+    NotYet(String),
+    /// It cannot be told, and why not.
+    Untold(String),
+}
+
+impl Progress {
+    /// It holds.
+    pub fn holds(&self) -> bool {
+        matches!(self, Progress::Holds(_))
+    }
+
+    /// The words, whichever.
+    pub fn words(&self) -> &str {
+        match self {
+            Progress::Holds(words) | Progress::NotYet(words) | Progress::Untold(words) => words,
+        }
+    }
+}
+
+impl Goal {
+    /// What it is, as a clause: `orders-1's engine is master`.
+    pub fn words(&self) -> String {
+        match self {
+            Goal::EngineIs(node, _, role) => format!("{}'s engine is {}", node.pod, role.word()),
+            Goal::StandsDown(node, ..) => format!("{} is no master any more", node.pod),
+            Goal::PointsTo(node, _, ip) => format!("{} replicates from {ip}", node.pod),
+            Goal::LabelIs(node, _, Some(role)) => {
+                format!("{} is labelled {}", node.pod, role.word())
+            }
+            Goal::LabelIs(node, _, None) => format!("{} has no role label", node.pod),
+            Goal::EndpointIs(_, pod) => format!("the Service sends to {pod} alone"),
+            Goal::AllFollow(_, pod) => format!("every other node is in stable sync with {pod}"),
+            Goal::Follows(_, pod, master) => format!("{pod} is in stable sync with {master}"),
+            Goal::Remade(node, ..) => format!("{} was made anew and is ready", node.pod),
+            Goal::Gone(object, _) => format!("{object} is gone"),
+            Goal::Field(object, path, test) => {
+                let path = path.join(".");
+                match test {
+                    Test::Is(value) => format!("{path} of {object} is {}", shown(value)),
+                    Test::IsNot(value) => format!("{path} of {object} is not {}", shown(value)),
+                    Test::Unset => format!("{path} of {object} is not set"),
+                    Test::AtLeast(bytes) => {
+                        format!("{path} of {object} is at least {}", text::bytes(*bytes))
+                    }
+                }
+            }
+            Goal::Scaled(object, 0) => format!("no pod of {object} runs"),
+            Goal::Scaled(object, pods) => format!("{object} has {pods} ready"),
+            Goal::RolledOut(object) => format!("{object} is rolled out"),
+        }
+    }
+
+    /// What must be read to judge it.
+    pub fn looks(&self) -> Vec<Look> {
+        match self {
+            Goal::EngineIs(node, ..) | Goal::LabelIs(node, ..) | Goal::PointsTo(node, ..) => {
+                vec![Look::Node(node.clone())]
+            }
+            Goal::StandsDown(_, _, id)
+            | Goal::EndpointIs(id, _)
+            | Goal::AllFollow(id, _)
+            | Goal::Follows(id, ..)
+            | Goal::Remade(_, _, id) => vec![Look::Instance(id.clone())],
+            Goal::Gone(object, _)
+            | Goal::Field(object, ..)
+            | Goal::Scaled(object, _)
+            | Goal::RolledOut(object) => vec![Look::Object(object.clone())],
+        }
+    }
+
+    /// How it stands, by what was read.
+    pub fn judge(&self, reading: &Reading<'_>) -> Progress {
+        match self {
+            Goal::EngineIs(node, uid, role) => engine_is(reading, node, uid, *role),
+            Goal::StandsDown(node, uid, id) => stands_down(reading, node, uid, id),
+            Goal::PointsTo(node, uid, ip) => points_to(reading, node, uid, ip),
+            Goal::LabelIs(node, uid, role) => label_is(reading, node, uid, *role),
+            Goal::EndpointIs(id, pod) => {
+                with_instance(reading, id, |view| endpoint_is(view, pod))
+            }
+            Goal::AllFollow(id, master) => {
+                with_instance(reading, id, |view| all_follow(view, master))
+            }
+            Goal::Follows(id, pod, master) => {
+                with_instance(reading, id, |view| follows(view, pod, master))
+            }
+            Goal::Remade(node, uid, _) => remade(reading, node, uid),
+            Goal::Gone(object, uid) => gone(reading, object, uid),
+            Goal::Field(object, path, test) => field(reading, object, path, test),
+            Goal::Scaled(object, pods) => scaled(reading, object, *pods),
+            Goal::RolledOut(object) => rolled_out(reading, object),
+        }
+    }
+}
+
+fn shown(value: &Value) -> String {
+    match value {
+        Value::String(text) => text::one_line(text),
+        other => other.to_string(),
+    }
+}
+
+fn with_instance(
+    reading: &Reading<'_>,
+    id: &InstanceId,
+    judge: impl FnOnce(&InstanceView<'_>) -> Progress,
+) -> Progress {
+    match reading.world.instance(id) {
+        Some(view) => judge(&view),
+        None => Progress::Untold(format!("{id} is not there")),
+    }
+}
+
+/// The node of that pod, if it is still that pod.
+fn node_of<'a>(
+    reading: &Reading<'a>,
+    node: &NodeId,
+    uid: &str,
+) -> Result<NodeView<'a>, Progress> {
+    let found = reading
+        .world
+        .instance_of_node(node)
+        .and_then(|id| reading.world.instance(&id))
+        .and_then(|view| view.nodes.into_iter().find(|n| n.id == *node));
+    match found {
+        None => Err(Progress::NotYet(format!("there is no pod {}", node.pod))),
+        Some(found) if *found.pod.value.meta.uid != *uid => Err(Progress::NotYet(format!(
+            "{} is another pod than before",
+            node.pod
+        ))),
+        Some(found) => Ok(found),
+    }
+}
+
+fn engine_is(reading: &Reading<'_>, node: &NodeId, uid: &str, role: Role) -> Progress {
+    let view = match node_of(reading, node, uid) {
+        Ok(view) => view,
+        Err(progress) => return progress,
+    };
+    let pod = &node.pod;
+    match view.engine.and_then(|e| e.engine_role()).filter(|_| view.speaks()) {
+        Some(known) if known.value == role => {
+            Progress::Holds(format!("{pod}'s engine says role:{}", role.word()))
+        }
+        Some(known) => Progress::NotYet(format!("{pod}'s engine says role:{}", known.value.word())),
+        None => Progress::Untold(format!("{pod}'s engine does not answer")),
+    }
+}
+
+fn points_to(reading: &Reading<'_>, node: &NodeId, uid: &str, ip: &str) -> Progress {
+    let view = match node_of(reading, node, uid) {
+        Ok(view) => view,
+        Err(progress) => return progress,
+    };
+    let pod = &node.pod;
+    let Some(engine) = view.engine.filter(|_| view.speaks()) else {
+        return Progress::Untold(format!("{pod} does not answer"));
+    };
+    match engine.follower() {
+        Some(follower) if follower.host == ip => {
+            Progress::Holds(format!("{pod} replicates from {ip}"))
+        }
+        Some(follower) => Progress::NotYet(format!("{pod} replicates from {}", follower.host)),
+        None => Progress::NotYet(format!("{pod} says role:master")),
+    }
+}
+
+fn stands_down(reading: &Reading<'_>, node: &NodeId, uid: &str, id: &InstanceId) -> Progress {
+    let pod = &node.pod;
+    let Some(view) = reading.world.instance(id) else {
+        return Progress::Untold(format!("{id} is not there"));
+    };
+    let Some(found) = view.nodes.iter().find(|n| n.id == *node) else {
+        return Progress::Holds(format!("pod {pod} is gone"));
+    };
+    if *found.pod.value.meta.uid != *uid {
+        return Progress::Holds(format!("pod {pod} was made anew"));
+    }
+    if found.pod.value.meta.deleting.is_some() && found.label_role().is_none() {
+        return Progress::Holds(format!("pod {pod} is being deleted, and has no role label"));
+    }
+    match found.engine_role().filter(|_| found.speaks()) {
+        Some(known) if known.value == Role::Replica => {
+            Progress::Holds(format!("{pod}'s engine says role:replica"))
+        }
+        Some(_) => Progress::NotYet(format!("{pod}'s engine still says role:master")),
+        None => Progress::Untold(format!("{pod}'s engine does not answer")),
+    }
+}
+
+fn label_is(reading: &Reading<'_>, node: &NodeId, uid: &str, role: Option<Role>) -> Progress {
+    let pod = &node.pod;
+    let view = match node_of(reading, node, uid) {
+        Ok(view) => view,
+        Err(progress) if role.is_none() => return Progress::Holds(progress.words().to_owned()),
+        Err(progress) => return progress,
+    };
+    let word = |role: Option<Role>| role.map_or("no role label".to_owned(), |r| format!("role={}", r.word()));
+    let told = format!("{pod} carries {}", word(view.label_role()));
+    match view.label_role() == role {
+        true => Progress::Holds(told),
+        false => Progress::NotYet(told),
+    }
+}
+
+fn endpoint_is(view: &InstanceView<'_>, pod: &str) -> Progress {
+    let endpoints = view.endpoints();
+    match endpoints.as_slice() {
+        [one] if one == pod => Progress::Holds(format!("the Service sends to {pod} alone")),
+        [] => Progress::NotYet("the Service sends nowhere".to_owned()),
+        some => Progress::NotYet(format!("the Service sends to {}", some.join(", "))),
+    }
+}
+
+fn all_follow(view: &InstanceView<'_>, master: &str) -> Progress {
+    let wanted = view
+        .wanted()
+        .and_then(|n| usize::try_from(n).ok())
+        .unwrap_or(view.nodes.len());
+    let mut words = String::new();
+    let mut untold = false;
+    let others = view.nodes.iter().filter(|n| &*n.id.pod != master);
+    let mut good = 0;
+    for other in others {
+        match follows(view, &other.id.pod, master) {
+            Progress::Holds(_) => good += 1,
+            progress => {
+                untold |= matches!(progress, Progress::Untold(_));
+                let _ = write!(words, "{}{}", if words.is_empty() { "" } else { "; " }, progress.words());
+            }
+        }
+    }
+    let missing = wanted.saturating_sub(1).saturating_sub(good);
+    match (words.is_empty(), missing) {
+        (true, 0) => Progress::Holds(format!("{good} in stable sync with {master}, by both ends")),
+        (true, missing) => Progress::NotYet(format!("{missing} of {wanted} pods missing")),
+        (false, _) if untold => Progress::Untold(words),
+        (false, _) => Progress::NotYet(words),
+    }
+}
+
+fn follows(view: &InstanceView<'_>, pod: &str, master: &str) -> Progress {
+    let find = |name: &str| view.nodes.iter().find(|n| &*n.id.pod == name);
+    let (Some(node), Some(head)) = (find(pod), find(master)) else {
+        return Progress::NotYet(format!("there is no pod {pod}, or no pod {master}"));
+    };
+    let Some(engine) = node.engine.filter(|_| node.speaks()) else {
+        return Progress::Untold(format!("{pod} does not answer"));
+    };
+    let Some(known) = engine.replication.as_ref() else {
+        return Progress::Untold(format!("{pod} has not told its replication"));
+    };
+    let follower = match &known.value.side {
+        Side::Replica(follower) => follower,
+        Side::Master { .. } => return Progress::NotYet(format!("{pod} says role:master")),
+    };
+    if head.ip() != Some(follower.host.as_str()) {
+        return Progress::NotYet(format!("{pod} replicates from {}", follower.host));
+    }
+    if !follower.claims_sync() {
+        let why = match (follower.link_up, follower.syncing) {
+            (_, true) => "is in a full sync",
+            (false, _) => "has no link",
+            _ => "has no offset yet",
+        };
+        return Progress::NotYet(format!("{pod} {why}"));
+    }
+    match view.line_for(head, node).map(|line| &line.state) {
+        Some(LinkState::Online) => Progress::Holds(format!("{pod} in stable sync, by both ends")),
+        Some(state) => Progress::NotYet(format!("{master} lists {pod} as {}", state.word())),
+        None => Progress::NotYet(format!("{master} does not list {pod}")),
+    }
+}
+
+fn remade(reading: &Reading<'_>, node: &NodeId, uid: &str) -> Progress {
+    let pod = &node.pod;
+    let found = reading
+        .world
+        .instance_of_node(node)
+        .and_then(|id| reading.world.instance(&id))
+        .and_then(|view| view.nodes.into_iter().find(|n| n.id == *node));
+    match found {
+        None => Progress::NotYet(format!("there is no pod {pod} yet")),
+        Some(found) if *found.pod.value.meta.uid == *uid => {
+            Progress::NotYet(format!("pod {pod} is still the one before"))
+        }
+        Some(found) if !found.pod.value.is_ready() => {
+            Progress::NotYet(format!("the new pod {pod} is not ready"))
+        }
+        Some(_) => Progress::Holds(format!("the new pod {pod} is ready")),
+    }
+}
+
+fn gone(reading: &Reading<'_>, object: &ObjectId, uid: &str) -> Progress {
+    match reading.object(object) {
+        None => Progress::Untold(format!("{object} was not read")),
+        Some(None) => Progress::Holds(format!("{object} is gone")),
+        Some(Some(value)) => match value.pointer("/metadata/uid").and_then(Value::as_str) {
+            Some(now) if now != uid => Progress::Holds(format!("{object} is another one")),
+            _ => Progress::NotYet(format!("{object} is still there")),
+        },
+    }
+}
+
+fn field(reading: &Reading<'_>, object: &ObjectId, path: &[String], test: &Test) -> Progress {
+    let value = match reading.object(object) {
+        None => return Progress::Untold(format!("{object} was not read")),
+        Some(None) => return Progress::NotYet(format!("there is no {object}")),
+        Some(Some(value)) => value,
+    };
+    let found = path
+        .iter()
+        .try_fold(value, |value, key| match value {
+            Value::Array(list) => key.parse::<usize>().ok().and_then(|at| list.get(at)),
+            other => other.get(key),
+        })
+        .filter(|found| !found.is_null());
+    let path = path.join(".");
+    let told = match found {
+        Some(found) => format!("{path} of {object} is {}", shown(found)),
+        None => format!("{path} of {object} is not set"),
+    };
+    let holds = match test {
+        Test::Is(wanted) => found == Some(wanted),
+        Test::IsNot(unwanted) => found != Some(unwanted),
+        Test::Unset => found.is_none_or(|found| *found == Value::Bool(false)),
+        Test::AtLeast(bytes) => found
+            .and_then(Value::as_str)
+            .and_then(crate::wire::quantity::bytes)
+            .is_some_and(|has| has >= *bytes),
+    };
+    match holds {
+        true => Progress::Holds(told),
+        false => Progress::NotYet(told),
+    }
+}
+
+fn number(value: &Value, path: &str) -> i64 {
+    value.pointer(path).and_then(Value::as_i64).unwrap_or(0)
+}
+
+fn scaled(reading: &Reading<'_>, object: &ObjectId, pods: i64) -> Progress {
+    let value = match reading.object(object) {
+        None => return Progress::Untold(format!("{object} was not read")),
+        Some(None) => return Progress::NotYet(format!("there is no {object}")),
+        Some(Some(value)) => value,
+    };
+    let (has, ready) = (
+        number(value, "/status/replicas"),
+        number(value, "/status/readyReplicas"),
+    );
+    let seen = number(value, "/status/observedGeneration") >= number(value, "/metadata/generation");
+    let told = format!("{object} has {has} pods, {ready} ready");
+    let there = match pods {
+        0 => has == 0,
+        pods => ready >= pods,
+    };
+    match seen && there {
+        true => Progress::Holds(told),
+        false => Progress::NotYet(told),
+    }
+}
+
+fn rolled_out(reading: &Reading<'_>, object: &ObjectId) -> Progress {
+    let value = match reading.object(object) {
+        None => return Progress::Untold(format!("{object} was not read")),
+        Some(None) => return Progress::NotYet(format!("there is no {object}")),
+        Some(Some(value)) => value,
+    };
+    let wanted = value
+        .pointer("/spec/replicas")
+        .and_then(Value::as_i64)
+        .unwrap_or(1);
+    let status = |name: &str| number(value, &format!("/status/{name}"));
+    let seen = status("observedGeneration") >= number(value, "/metadata/generation");
+    let (updated, ready, all) = (
+        status("updatedReplicas"),
+        status("readyReplicas"),
+        status("replicas"),
+    );
+    let told = format!("{object}: {updated} of {wanted} pods are new, {ready} ready");
+    match seen && updated >= wanted && ready >= wanted && all <= updated {
+        true => Progress::Holds(told),
+        false => Progress::NotYet(told),
+    }
+}
