@@ -13,7 +13,7 @@ use crate::domain::engine::{LinkState, Role, Side};
 use crate::domain::{InstanceId, InstanceView, NodeId, NodeView, text};
 
 /// One thing that can be seen to hold.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Goal {
     /// The engine of that pod says that it has that role.
     EngineIs(NodeId, Arc<str>, Role),
@@ -42,7 +42,7 @@ pub enum Goal {
 }
 
 /// What is asked of a field.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Test {
     /// It is this.
     Is(Value),

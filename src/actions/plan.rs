@@ -37,7 +37,7 @@ impl Risk {
 }
 
 /// What is to be done, made of the world at one moment.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
     /// By which action.
     pub action: &'static str,
@@ -103,7 +103,7 @@ impl Plan {
 }
 
 /// One thing that is done, or waited for.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
     /// What it does, in words.
     pub words: String,
@@ -176,7 +176,7 @@ impl Step {
 }
 
 /// What a step does.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Does {
     /// Sends one command to the admin port of a node, over a port-forward.
     Command {

@@ -95,6 +95,20 @@ fn of_over(state: &State, over: &Over, now: Timestamp, look: &Look<'_>) -> Optio
         Over::Notices(_) => Some(vec![of(&arrows, "scroll"), of("esc", "close")]),
         Over::Ask => Some(vec![of("y", "quit"), of("n esc", "stay")]),
         Over::Password(_) => Some(vec![of("enter", "keep"), of("esc", "leave")]),
+        Over::Actions(_) => Some(vec![
+            of("enter", "plan it"),
+            of(&arrows, "select"),
+            of("esc", "close"),
+        ]),
+        Over::Form(_) => Some(vec![
+            of("enter", "plan it"),
+            of(&arrows, "choose"),
+            of("tab", "next"),
+            of("esc", "leave"),
+        ]),
+        Over::Unlock(_) => Some(vec![of("enter", "unlock"), of("esc", "leave")]),
+        Over::AskInFlight => Some(vec![of("ctrl-c", "stop it and leave"), of("esc", "stay")]),
+        Over::Run(view) => Some(super::acting::run_keys(state, view.run(), &arrows)),
         Over::Prompt(_) => None,
     }
 }

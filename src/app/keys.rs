@@ -12,7 +12,9 @@ use crate::settings::{Key, KeyPress, Resolution, key};
 /// A key was pressed. Text fields take keys first; ctrl-c always gets out.
 pub(super) fn press(state: &mut State, key: KeyPress, now: Timestamp, effects: &mut Vec<Effect>) {
     if key == KeyPress::ctrl('c') {
-        effects.push(Effect::Quit);
+        if super::acting::may_leave(state) {
+            effects.push(Effect::Quit);
+        }
         return;
     }
     state.dirty = true;

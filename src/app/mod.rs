@@ -8,6 +8,8 @@
 //!
 //! Start with [`update()`], then [`State`].
 
+mod act;
+mod acting;
 mod asking;
 mod expected;
 mod explain;

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
+use super::act::{Form, Menu, RunView, Unlock};
 use super::explain::Explain;
 use super::help::Help;
 use super::palette::Palette;
@@ -36,6 +37,16 @@ pub(super) enum Over {
     Password(PasswordLine),
     /// What was said.
     Notices(Window),
+    /// What can be done.
+    Actions(Menu),
+    /// How it is to be done.
+    Form(Form),
+    /// The line that unlocks a context.
+    Unlock(Unlock),
+    /// A run.
+    Run(RunView),
+    /// Whether to leave while a run is in flight.
+    AskInFlight,
 }
 
 /// The filter while it is typed. It holds at once; Esc brings the former one back.
@@ -66,7 +77,14 @@ impl Over {
             Over::Notices(window) => scroll(window, motion),
             Over::Palette(palette) => palette.picker.scroll(motion),
             Over::Help(help) => help.picker.scroll(motion),
-            Over::Ask | Over::Prompt(_) | Over::Password(_) => {}
+            Over::Actions(menu) => menu.scroll(motion),
+            Over::Run(view) => view.scroll(motion),
+            Over::Ask
+            | Over::AskInFlight
+            | Over::Prompt(_)
+            | Over::Password(_)
+            | Over::Form(_)
+            | Over::Unlock(_) => {}
         }
     }
 
@@ -83,6 +101,24 @@ impl Over {
                     Piece::text(" stay"),
                 ];
                 draw::line(&line, &look, inner, buf);
+            }
+            Over::AskInFlight => {
+                let inner = Popup::new("A run is in flight", 58, 2).render(&look, area, buf);
+                let lines = [
+                    vec![Piece::text(
+                        "ctrl-c again stops it before its next step, and leaves.",
+                    )],
+                    vec![Piece::new("esc", Tone::Key), Piece::text(" stay")],
+                ];
+                draw::lines(&lines, &look, inner, buf);
+            }
+            Over::Actions(menu) => menu.view(&look, area, buf),
+            Over::Form(form) => form.view(&look, area, buf),
+            Over::Unlock(line) => line.view(state, area, buf),
+            Over::Run(view) => {
+                if let Some(desk) = state.desk() {
+                    view.view(state, &state.see(desk, now), area, buf);
+                }
             }
             // The prompt is drawn in place of the footer.
             Over::Prompt(_) => {}
@@ -111,6 +147,9 @@ pub(super) fn press(
     now: Timestamp,
     effects: &mut Vec<Effect>,
 ) -> bool {
+    if let Some(taken) = super::acting::press(state, key, now, effects) {
+        return taken;
+    }
     let enter = key == KeyPress::plain(Key::Enter);
     if key == KeyPress::plain(Key::Esc) {
         return escape(state);
@@ -130,6 +169,14 @@ pub(super) fn press(
             .contains(&key.to_string());
     match state.over.last_mut() {
         None | Some(Over::Explain(_) | Over::Notices(_)) => return false,
+        // These take their keys before.
+        Some(
+            Over::Actions(_)
+            | Over::Form(_)
+            | Over::Unlock(_)
+            | Over::Run(_)
+            | Over::AskInFlight,
+        ) => {}
         Some(Over::Ask) => match key.typed() {
             Some('y' | 'Y' | 'q') => effects.push(Effect::Quit),
             Some('n' | 'N') => close = true,
@@ -204,6 +251,18 @@ pub(super) fn paste(state: &mut State, text: &str) {
         }
         Some(Over::Password(line)) => {
             line.paste(text);
+            None
+        }
+        Some(Over::Form(form)) => {
+            form.paste(text);
+            None
+        }
+        Some(Over::Unlock(line)) => {
+            line.paste(text);
+            None
+        }
+        Some(Over::Run(view)) => {
+            view.paste(text);
             None
         }
         Some(Over::Palette(palette)) => {

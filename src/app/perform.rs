@@ -83,6 +83,10 @@ pub(super) fn perform(
             );
             effects.push(Effect::Compare(id));
         }),
+        Command::Act(id) => super::acting::act(state, id, now, effects),
+        Command::Actions => super::acting::list(state, now),
+        Command::Unlock => super::acting::unlock(state, now, effects),
+        Command::Run => super::acting::show_run(state, now),
         Command::Freeze => freeze(state, now),
         Command::Mouse => {
             state.mouse = !state.mouse;
@@ -194,7 +198,7 @@ fn ask_screen(state: &mut State, command: &Command, now: Timestamp, effects: &mu
 }
 
 /// Puts a pop-up on top; one of each sort is enough.
-fn open(state: &mut State, over: Over) {
+pub(super) fn open(state: &mut State, over: Over) {
     state
         .over
         .retain(|there| std::mem::discriminant(there) != std::mem::discriminant(&over));

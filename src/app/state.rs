@@ -1,6 +1,6 @@
 //! All that is on the screen.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use jiff::{SignedDuration, Timestamp};
@@ -14,6 +14,7 @@ use super::over::Over;
 use crate::actions::Rules;
 use crate::checks::{self, Board, EXPECTED, Limits, NOT_EXPECTED, Severity, Standing, Subject};
 use crate::domain::{ContextId, InstanceId, Want, World};
+use crate::screens::parts::runs::Runs;
 use crate::screens::{self, Clock, Filter, Fresh, Screen, See};
 use crate::settings::{GlyphSet, KeyPress, Keymap, Settings, Theme};
 use crate::widgets::{Look, Segment};
@@ -30,6 +31,12 @@ pub struct State {
     pub(super) standing: Standing,
     pub(super) settings: Settings,
     pub(super) limits: Limits,
+    /// What the settings say about acting.
+    pub(super) rules: Rules,
+    /// Contexts that may be changed, and until when.
+    pub(super) unlocked: BTreeMap<ContextId, Timestamp>,
+    /// What runs have told.
+    pub(super) runs: Runs,
     pub(super) theme: Theme,
     pub(super) keymap: Keymap,
     pub(super) glyphs: GlyphSet,
@@ -129,6 +136,9 @@ impl State {
             board: Board::default(),
             standing: Standing::default(),
             limits: limits_of(&settings),
+            rules: rules_of(&settings),
+            unlocked: BTreeMap::new(),
+            runs: Runs::default(),
             theme,
             keymap,
             glyphs,
@@ -165,6 +175,21 @@ impl State {
     /// Shows the instance, or the node, of that address as soon as it is known; says so when there is none.
     pub fn open_at(&mut self, address: &str) {
         self.wish = Some(address.to_owned());
+    }
+
+    /// Nothing is changed, whatever the settings say.
+    pub fn keep_read_only(&mut self, by: &str) {
+        self.rules.read_only = Some(by.to_owned());
+    }
+
+    /// What the settings say about acting.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// Runs that may change something yet.
+    pub fn runs_in_flight(&self) -> usize {
+        self.runs.in_flight().count()
     }
 
     /// Commands that are copied reach the clusters by this kubeconfig file.
@@ -210,6 +235,7 @@ impl State {
             self.standing.next_due(),
             self.notices.next_change(),
             self.asking.as_ref().map(Asking::until),
+            self.unlocked.values().min().copied(),
         ]
         .into_iter()
         .flatten()
@@ -272,6 +298,7 @@ impl State {
             hint: self.hint.as_deref(),
             now,
             clock: &self.clock,
+            runs: &self.runs,
         }
     }
 

@@ -128,11 +128,39 @@ fn modes(state: &State, see: &See<'_>, now: Timestamp) -> Vec<Segment> {
         let text = format!("FROZEN {age}");
         segments.push(Segment::new(vec![Piece::new(text, Tone::Degraded)]).at_right());
     }
-    let lock = format!("{} READ-ONLY ", see.sign(Glyph::Locked));
-    segments.push(
-        Segment::new(vec![Piece::new(lock, Tone::Locked)])
-            .at_right()
-            .priority(2),
-    );
+    segments.extend(runs(state, see));
+    segments.push(lock(state, see));
     segments
+}
+
+/// A badge for every run in flight.
+fn runs(state: &State, see: &See<'_>) -> Option<Segment> {
+    let mut runs = state.runs.in_flight();
+    let first = runs.next()?;
+    let more = runs.count();
+    let (at, of) = first.at();
+    let name = format!("{} {}", first.order.action, first.order.target.name());
+    let text = match more {
+        0 => format!("{} {name} {at}/{of}", see.sign(Glyph::Syncing)),
+        more => format!("{} {name} {at}/{of}, {more} more", see.sign(Glyph::Syncing)),
+    };
+    let badge = Segment::new(vec![Piece::new(text, Tone::Accent)]);
+    Some(badge.at_right().priority(1))
+}
+
+/// Whether anything may be changed, and for how long yet.
+fn lock(state: &State, see: &See<'_>) -> Segment {
+    let (text, tone) = match (&state.rules.read_only, state.unlocked.iter().next()) {
+        (Some(_), _) => (format!("{} READ-ONLY ", see.sign(Glyph::Locked)), Tone::Locked),
+        (None, None) => (format!("{} LOCKED ", see.sign(Glyph::Locked)), Tone::Locked),
+        (None, Some((context, until))) => {
+            let left = see.until(*until).unwrap_or_else(|| "0s".to_owned());
+            let more = match state.unlocked.len() {
+                1 => String::new(),
+                several => format!(" and {} more", several - 1),
+            };
+            (format!("UNLOCKED {context}{more} {left} "), Tone::Unlocked)
+        }
+    };
+    Segment::new(vec![Piece::new(text, tone)]).at_right().priority(2)
 }

@@ -32,6 +32,12 @@ pub fn update(state: &mut State, msg: Msg, now: Timestamp) -> Vec<Effect> {
         Msg::FocusGained => state.has_focus = true,
         Msg::FocusLost => state.has_focus = false,
         Msg::Outcome(outcome) => on_outcome(state, outcome, now),
+        Msg::Run(run, news) => super::acting::hear(state, &run, *news, now),
+        Msg::Remembered(past) => {
+            state.runs.past = past;
+            state.dirty = true;
+            super::acting::remind(state, now);
+        }
         Msg::Problem(problem) => {
             state.notices.problem(problem, now);
             state.dirty = true;
@@ -73,6 +79,7 @@ fn tick(state: &mut State, now: Timestamp) {
         state.dirty = true;
     }
     asking::look(state, now);
+    super::acting::lock_again(state, now);
     let due = [state.board.next_due(), state.standing.next_due()];
     if due.into_iter().flatten().any(|at| at <= now) {
         judge(state, Touched::default(), now);

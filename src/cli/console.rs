@@ -10,10 +10,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::args::{Looks, Reach};
 use super::files::{self, Folders};
 use super::fleet::{self, Nothing};
-use super::{USAGE, lab};
+use super::{USAGE, act, lab};
 use crate::app::{self, State};
 use crate::domain::text::nearest;
 use crate::observe::{Focus, inbox};
+use crate::perform::{Ground, Ledger};
 use crate::runtime::console::{Ended, run as run_loop};
 use crate::runtime::log;
 use crate::runtime::terminal::Screen;
@@ -150,9 +151,21 @@ async fn open_at(
         Timestamp::now(),
     );
     state.reach_by(fleet.kubeconfig.clone());
+    if fleet.read_only {
+        state.keep_read_only("--read-only");
+    }
     if let Some(address) = address {
         state.open_at(address);
     }
+    let doors = fleet.plans.iter().map(|plan| (plan.id.clone(), plan.door.clone()));
+    let ground = std::sync::Arc::new(Ground {
+        doors: doors.collect(),
+        limits: fleet.limits.clone(),
+        rules: state.rules().clone(),
+        ledger: folders.state.as_deref().map(Ledger::in_folder),
+        os_user: act::os_user(),
+        host: act::host(),
+    });
     let screen = Screen::take(mouse)?;
     let ended = run_loop(
         state,
@@ -160,6 +173,7 @@ async fn open_at(
         inbox,
         focus,
         fleet.keyring.clone(),
+        ground,
         |supervisor| {
             fleet.start(supervisor, &outlet, &watching);
             // The outlet lives as long as the loop's start-up closure; contexts hold their own.

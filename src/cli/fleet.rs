@@ -39,6 +39,8 @@ pub struct Fleet {
     pub problems: Vec<String>,
     /// Which other contexts could be open.
     pub hint: Option<String>,
+    /// Nothing is to be changed, by the command line.
+    pub read_only: bool,
 }
 
 /// Why nothing can be opened.
@@ -133,6 +135,7 @@ fn choose_from(
         keyring,
         problems,
         hint,
+        read_only: reach.read_only,
     })
 }
 

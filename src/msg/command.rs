@@ -60,6 +60,14 @@ pub enum Command {
     CopyStep(Arc<str>),
     /// Jump to a related thing.
     Jump(Target),
+    /// Open the plan of an action on the selection, by the action's id. It changes nothing by itself.
+    Act(Arc<str>),
+    /// Open the list of what can be done with the selection.
+    Actions,
+    /// Unlock the selection's context for writing, or lock it again.
+    Unlock,
+    /// Open the run that was last looked at, or is in flight.
+    Run,
     /// Show what was said before: notices and problems.
     Notices,
     /// Enter the password of the instance's data port.
@@ -372,6 +380,21 @@ pub const COMMANDS: &[CommandDoc] = &[
         Command::Jump(Target::Client),
         "jump to the workloads that use it",
     ),
+    doc(
+        "actions",
+        Command::Actions,
+        "list what can be done with the selection",
+    ),
+    doc(
+        "unlock",
+        Command::Unlock,
+        "unlock this context for changes for a time, or lock it again",
+    ),
+    doc(
+        "run",
+        Command::Run,
+        "show the run in flight, or the last one",
+    ),
     doc("notices", Command::Notices, "show notices and problems"),
     doc(
         "password",
@@ -409,6 +432,12 @@ pub const WITH_TEXT: &[TextCommandDoc] = &[
         text: "a screen, an instance or a pod",
         doc: "go to a screen, an instance or a node",
         make: Command::Go,
+    },
+    TextCommandDoc {
+        name: "act",
+        text: "an action",
+        doc: "open the plan of an action on the selection",
+        make: Command::Act,
     },
     TextCommandDoc {
         name: "show",
@@ -467,6 +496,7 @@ impl Command {
         match self {
             Command::Go(text) => Some(("go", text)),
             Command::Show(text) => Some(("show", text)),
+            Command::Act(text) => Some(("act", text)),
             Command::SetFilter(text) => Some(("filter", text)),
             Command::CopyStep(text) => Some(("copy-step", text)),
             Command::Sort(Sorting::By(text)) => Some(("sort", text)),

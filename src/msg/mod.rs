@@ -15,7 +15,9 @@ pub mod secret;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::domain::{Fact, InstanceId, Want};
+use jiff::Timestamp;
+
+use crate::domain::{ContextId, Fact, InstanceId, Want};
 pub use crate::settings::KeyPress;
 pub use command::{COMMANDS, Command, CommandDoc, TextCommandDoc, WITH_TEXT};
 pub use run::{News, Order, RunId, Word};
@@ -42,6 +44,10 @@ pub enum Msg {
     FocusLost,
     /// An effect came to an end.
     Outcome(Outcome),
+    /// A run told something.
+    Run(RunId, Box<News>),
+    /// What the ledger remembers.
+    Remembered(Vec<run::Past>),
     /// Something about the set-up is wrong: a settings file, a keymap, a log that cannot be written.
     Problem(String),
     /// The process was told to end.
@@ -61,6 +67,8 @@ impl Msg {
             Msg::FocusGained => "focus gained",
             Msg::FocusLost => "focus lost",
             Msg::Outcome(_) => "outcome",
+            Msg::Run(..) => "run",
+            Msg::Remembered(_) => "remembered",
             Msg::Problem(_) => "problem",
             Msg::Signal(_) => "signal",
         }
@@ -155,4 +163,12 @@ pub enum Effect {
     Suspend,
     /// Restore the terminal and end.
     Quit,
+    /// Allow changes in a context until then.
+    Unlock(ContextId, Timestamp),
+    /// Allow none any more.
+    Lock(ContextId),
+    /// Begin a run: it plans, and waits for a word.
+    Begin(Box<Order>),
+    /// Tell a run something.
+    Say(RunId, Box<Word>),
 }

@@ -62,7 +62,7 @@ pub struct Order {
 }
 
 /// What is told to a run.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Word {
     /// The plan that was shown is to be carried out.
     Approve {
@@ -140,6 +140,29 @@ pub struct Ending {
     pub proof: Vec<(String, Progress)>,
     /// From the approval on.
     pub took: Duration,
+}
+
+/// A run as the ledger remembers it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Past {
+    /// Its name.
+    pub run: String,
+    /// When it was meant.
+    pub at: Timestamp,
+    /// Who meant it.
+    pub who: String,
+    /// About what: `CONTEXT/NAMESPACE/NAME`.
+    pub place: String,
+    /// What it does.
+    pub sentence: String,
+    /// Why, in the words of whoever approved.
+    pub reason: String,
+    /// Each step with what came of it.
+    pub steps: Vec<(String, String)>,
+    /// How it ended, in a word and a sentence; `None`: no end is written.
+    pub ended: Option<(String, String)>,
+    /// It has left something undone that no later run made good.
+    pub unfinished: bool,
 }
 
 /// The word for how a run ended.

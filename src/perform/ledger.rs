@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use super::review::Who;
 use crate::actions::{Gate, Plan, Progress, equals::equals};
 use crate::msg::RunId;
-use crate::msg::run::{Ending, Outcome};
+use crate::domain::text::plain;
+use crate::msg::run::{Ending, Outcome, Past};
 
 /// Name and version of the format of a line.
 pub const VERSION: &str = "darner.ledger/v1";
@@ -206,6 +207,86 @@ impl Ledger {
     /// As of [`Self::read`].
     pub fn unfinished(&self) -> io::Result<Vec<Unfinished>> {
         Ok(unfinished(&self.read()?))
+    }
+}
+
+impl Ledger {
+    /// The runs that it remembers, the newest last; of very many only the latest.
+    ///
+    /// # Errors
+    /// As of [`Self::read`].
+    pub fn past(&self) -> io::Result<Vec<Past>> {
+        const LATEST: usize = 200;
+        let entries = self.read()?;
+        let open = unfinished(&entries);
+        let mut runs: Vec<Past> = Vec::new();
+        for entry in &entries {
+            if let Some(run) = first_of(entry, &open) {
+                runs.push(run);
+            } else if let Some(run) = runs.iter_mut().rev().find(|run| run.run == entry.run) {
+                follow(run, &entry.page);
+            }
+        }
+        let older = runs.len().saturating_sub(LATEST);
+        Ok(runs.split_off(older))
+    }
+}
+
+/// A run, by its first line.
+fn first_of(entry: &Entry, open: &[Unfinished]) -> Option<Past> {
+    let Page::Intended {
+        user,
+        os_user,
+        host,
+        context,
+        namespace,
+        name,
+        sentence,
+        steps,
+        reason,
+        ..
+    } = &entry.page
+    else {
+        return None;
+    };
+    let who = Who {
+        user: user.clone(),
+        os_user: os_user.clone(),
+        host: host.clone(),
+    };
+    let parts = [context, namespace, name].map(String::as_str);
+    let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+    Some(Past {
+        run: entry.run.clone(),
+        at: entry.at,
+        who: plain(&who.words()),
+        place: plain(&parts.join("/")),
+        sentence: plain(sentence),
+        reason: plain(reason),
+        steps: steps.iter().map(|(words, _)| (plain(words), String::new())).collect(),
+        ended: None,
+        unfinished: open.iter().any(|run| run.intended.run == entry.run),
+    })
+}
+
+fn follow(run: &mut Past, page: &Page) {
+    let step = |run: &mut Past, place: usize, told: String| {
+        if let Some((_, kept)) = run.steps.get_mut(place) {
+            *kept = told;
+        }
+    };
+    match page {
+        Page::Begun { place, .. } => step(run, *place, "begun".to_owned()),
+        Page::Step {
+            place,
+            state,
+            answer,
+            took_ms,
+        } => step(run, *place, plain(&format!("{state}: {answer} ({took_ms} ms)"))),
+        Page::Ended {
+            outcome, sentence, ..
+        } => run.ended = Some((plain(outcome), plain(sentence))),
+        Page::Intended { .. } | Page::Other => {}
     }
 }
 

@@ -1,5 +1,6 @@
 //! The loop of the console: one `select!`, one owner of all state.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use crossterm::event::{Event, KeyEventKind, MouseButton, MouseEventKind};
 use jiff::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
 use super::keys::Keys;
@@ -16,8 +17,11 @@ use super::terminal::Screen;
 use crate::app::{self, State};
 use crate::connect::keyring::Keyring;
 use crate::domain::Fact;
-use crate::msg::{Effect, KeyPress, Mouse, Msg, Outcome, Signal};
+use crate::msg::{
+    Effect, KeyPress, Mouse, Msg, News, Order, Outcome, RunId, Signal, Word,
+};
 use crate::observe::{Focus, Inbox};
+use crate::perform::{Ground, carry_out};
 
 /// Facts cause at most one frame in this time.
 const FACT_FRAME: Duration = Duration::from_millis(33);
@@ -25,6 +29,9 @@ const FACT_FRAME: Duration = Duration::from_millis(33);
 const KEY_FRAME: Duration = Duration::from_millis(4);
 /// Facts taken in one go. Between two goes a key is looked for.
 const BATCH: usize = 512;
+
+/// How long a step that is being done is waited for when the console is left.
+const LAST_STEP: Duration = Duration::from_secs(25);
 
 /// Keys that a comparison samples.
 const COMPARED: usize = 200;
@@ -48,16 +55,23 @@ pub async fn run(
     mut inbox: Inbox,
     focus: watch::Sender<Focus>,
     keyring: Arc<Keyring>,
+    ground: Arc<Ground>,
     start: impl FnOnce(&mut Supervisor),
 ) -> io::Result<Ended> {
     let mut signals = Signals::new()?;
     let mut supervisor = Supervisor::default();
+    let (news_out, mut news) = mpsc::unbounded_channel();
     let mut desk = Desk {
         frames: Frames::default(),
         focus,
         keyring,
         ended: None,
+        ground,
+        news_out,
+        runs: BTreeMap::new(),
+        begin: Vec::new(),
     };
+    desk.remember(&mut state, &mut screen)?;
 
     let size = crossterm::terminal::size()?;
     desk.take(&mut state, &mut screen, Msg::Resize(size.0, size.1))?;
@@ -104,6 +118,14 @@ pub async fn run(
                     next = if desk.ended.is_some() { None } else { keys.waiting() };
                 }
             },
+            Some((run, told)) = news.recv() => {
+                let ended = matches!(told, News::Ended(_));
+                desk.take(&mut state, &mut screen, Msg::Run(run.clone(), Box::new(told)))?;
+                if ended {
+                    desk.runs.remove(&run);
+                    desk.remember(&mut state, &mut screen)?;
+                }
+            }
             () = desk.frames.due() => {
                 // What has come while the frame was waited for is on it.
                 inbox.take_waiting(&mut facts, BATCH);
@@ -124,7 +146,9 @@ pub async fn run(
             }
             () = at(wake) => desk.take(&mut state, &mut screen, Msg::Tick)?,
         }
+        desk.start_runs(&state, &mut supervisor);
     }
+    desk.end_runs(&mut news).await;
     keys.stop().await;
     supervisor.stop().await;
     Ok(desk.ended.unwrap_or(Ended::Quit))
@@ -136,6 +160,12 @@ struct Desk {
     focus: watch::Sender<Focus>,
     keyring: Arc<Keyring>,
     ended: Option<Ended>,
+    ground: Arc<Ground>,
+    news_out: mpsc::UnboundedSender<(RunId, News)>,
+    /// The ear of each run that has not ended.
+    runs: BTreeMap<RunId, mpsc::UnboundedSender<Word>>,
+    /// Runs that are asked for, and begin when the message that asked is dealt with.
+    begin: Vec<Order>,
 }
 
 impl Desk {
@@ -215,8 +245,80 @@ impl Desk {
                 self.take(state, screen, Msg::Outcome(Outcome::Resumed))?;
             }
             Effect::Quit => self.ended = Some(Ended::Quit),
+            Effect::Unlock(context, until) => {
+                if let Some(door) = self.ground.doors.get(&context) {
+                    door.latch().open(until);
+                }
+            }
+            Effect::Lock(context) => {
+                if let Some(door) = self.ground.doors.get(&context) {
+                    door.latch().shut();
+                }
+            }
+            Effect::Begin(order) => self.begin.push(*order),
+            Effect::Say(run, word) => {
+                if let Some(tell) = self.runs.get(&run) {
+                    // One that has just ended needs no word.
+                    let _ = tell.send(*word);
+                }
+            }
         }
         Ok(())
+    }
+
+    /// Begins the runs that were asked for, each a task of its own.
+    fn start_runs(&mut self, state: &State, supervisor: &mut Supervisor) {
+        for order in self.begin.drain(..) {
+            let (tell, words) = mpsc::unbounded_channel();
+            let (run, out) = (order.run.clone(), self.news_out.clone());
+            self.runs.insert(run.clone(), tell);
+            let name = format!("run {run}");
+            let carried = carry_out(
+                self.ground.clone(),
+                state.world().clone(),
+                order,
+                words,
+                move |news| {
+                    // The loop has ended only when nobody is left to be told.
+                    let _ = out.send((run.clone(), news));
+                },
+            );
+            supervisor.spawn(name, carried);
+        }
+    }
+
+    /// Runs that are in flight stop before their next step; what is being done is ended first.
+    async fn end_runs(&mut self, news: &mut mpsc::UnboundedReceiver<(RunId, News)>) {
+        for tell in self.runs.values() {
+            let _ = tell.send(Word::Stop);
+        }
+        let ends = async {
+            while !self.runs.is_empty() {
+                match news.recv().await {
+                    Some((run, News::Ended(_))) => {
+                        self.runs.remove(&run);
+                    }
+                    Some(_) => {}
+                    None => return,
+                }
+            }
+        };
+        let _ = tokio::time::timeout(LAST_STEP, ends).await;
+    }
+
+    /// Reads what the ledger remembers.
+    fn remember(&mut self, state: &mut State, screen: &mut Screen) -> io::Result<()> {
+        let Some(ledger) = &self.ground.ledger else {
+            return Ok(());
+        };
+        match ledger.past() {
+            Ok(past) if past.is_empty() => Ok(()),
+            Ok(past) => self.take(state, screen, Msg::Remembered(past)),
+            Err(error) => {
+                let told = format!("the ledger {} cannot be read: {error}", ledger.path().display());
+                self.take(state, screen, Msg::Problem(told))
+            }
+        }
     }
 
     fn draw(&mut self, state: &mut State, screen: &mut Screen) -> io::Result<()> {

@@ -171,6 +171,13 @@ impl Screen for Instance {
         }
     }
 
+    fn selected_pod(&self, see: &See<'_>) -> Option<String> {
+        let view = see.world.instance(self.id.as_ref()?)?;
+        let lists = Lists::of(see, &view, &self.worked);
+        let name = (self.pane == Pane::Nodes).then(|| self.selected_name(&lists))?;
+        name.map(str::to_owned)
+    }
+
     fn select_node(&mut self, pod: &str) {
         self.focus(Pane::Nodes);
         self.choose(Pane::Nodes, Some(pod.to_owned()));

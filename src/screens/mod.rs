@@ -72,6 +72,11 @@ pub trait Screen: std::fmt::Debug {
     /// The instance that the screen is about or that is selected on it.
     fn selected(&self) -> Option<InstanceId>;
 
+    /// The node that is selected, by its pod.
+    fn selected_pod(&self, _see: &See<'_>) -> Option<String> {
+        None
+    }
+
     /// What must be read for it beside the standing questions, while it is shown.
     fn wants(&self, _see: &See<'_>) -> BTreeSet<Want> {
         BTreeSet::new()

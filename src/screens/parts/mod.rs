@@ -2,6 +2,7 @@
 
 pub mod answers;
 pub mod changes;
+pub mod runs;
 mod filter;
 mod list;
 mod see;

@@ -5,6 +5,7 @@ use std::cell::Cell;
 use jiff::Timestamp;
 
 use super::Filter;
+use super::runs::Runs;
 use crate::checks::{Board, Limits, Since, Standing};
 use crate::domain::world::ContextWorld;
 use crate::domain::{World, text};
@@ -40,6 +41,8 @@ pub struct See<'a> {
     pub now: Timestamp,
     /// Notes when what was written goes out of date.
     pub clock: &'a Clock,
+    /// What runs have told.
+    pub runs: &'a Runs,
 }
 
 impl<'a> See<'a> {
