@@ -262,6 +262,17 @@ const DRIFTS: &[(&str, &[(&str, &str)])] = &[
         ],
     ),
     ("gate-stuck", &[("gate-stuck", "gitlab")]),
+    ("oom-killed", &[("killed-for-memory", "gitlab")]),
+    ("threads-starved", &[("threads-starved", "gitlab")]),
+    ("operator-without-right", &[("operator-rights-missing", "")]),
+    (
+        "policy-blocks",
+        &[
+            ("admin-port-blocked", "cache"),
+            ("admin-port-blocked", "dragonfly"),
+            ("admin-port-blocked", "gitlab"),
+        ],
+    ),
 ];
 
 /// The findings of acceptance, each with its sentence: which check, and of what.
