@@ -30,7 +30,7 @@ pub const STALLED: Situation = Situation {
     meaning: "What the instance needs is not done, though the operator seems to be at work: no master is elected, no pod gets its \
               role.",
     accounts_for: &["role-missing"],
-    shown: Shown::By(&["operator-stalled", "policy-blocks"]),
+    shown: Shown::By(&["operator-stalled"]),
 };
 
 /// The check.

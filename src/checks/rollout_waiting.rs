@@ -47,6 +47,7 @@ const WAITING: Situation = Situation {
         "rollout-unstable",
         "rollout-blocked",
         "threads-starved",
+        "policy-blocks",
     ]),
 };
 

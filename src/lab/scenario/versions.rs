@@ -49,7 +49,7 @@ fn thumbs() -> Plan {
                 "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "2Gi"}}}},
         }),
         keys: 21_000,
-        bytes: 60_000_000,
+        bytes: 300_000_000,
         born: jiff::SignedDuration::from_hours(24 * 33),
         since: jiff::SignedDuration::from_hours(24 * 5),
         secrets: vec![],
@@ -78,6 +78,10 @@ async fn blocked(scene: Scene<'_>) -> Result<String, String> {
         stage
             .wait("media/thumbs has a master and a replica", there)
             .await?;
+        // A full sync of nothing is over before anybody asks.
+        let master = stage.cast(THUMBS.0, THUMBS.1)?.master;
+        let plan = thumbs();
+        stage.engine(&master)?.fill("item", plan.keys, plan.bytes);
     }
     let pod = name(stage.cast(THUMBS.0, THUMBS.1)?.last()).to_owned();
     let former = uid(stage, THUMBS.0, &pod);

@@ -121,6 +121,13 @@ const ROWS: &[Row] = &[
     row("rollout-waiting", "rollout-stuck", GITLAB),
     row("rollout-waiting", "rollout-unstable", MAIN),
     row("rollout-waiting", "rollout-blocked", THUMBS),
+    // It cannot ask any pod, and so takes no step of its own either.
+    also(
+        "rollout-waiting",
+        "policy-blocks",
+        GITLAB,
+        &["operator-stalled"],
+    ),
     row("rollout-waiting", "threads-starved", GITLAB),
     row("replicas-deleted-together", "replicas-deleted", GITLAB),
     row("stuck-terminating", "lost-node", MAIN),
@@ -215,13 +222,6 @@ const ROWS: &[Row] = &[
     row("schedule-lost", "schedule-lost", MAIN),
     row("rolling-update", "rolling-update", GITLAB),
     row("operator-stalled", "operator-stalled", GITLAB),
-    // It began a rollout, of which it can ask no pod anything.
-    also(
-        "operator-stalled",
-        "policy-blocks",
-        GITLAB,
-        &["rolling-update"],
-    ),
     also("loading", "loading-not-ready", MAIN, &["operator-stalled"]),
     // These pass: of one scenario they stand before what it comes to.
     row("engines-unasked", "healthy", GITLAB),
