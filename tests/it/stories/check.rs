@@ -247,7 +247,7 @@ fn elements(xml: &str) -> Vec<Element> {
 }
 
 /// What somebody changed, or what came of a limit: the scenario, and exactly which acceptance check turns, of what.
-const DRIFTS: &[(&str, &[(&str, &str)])] = &[
+pub(super) const DRIFTS: &[(&str, &[(&str, &str)])] = &[
     ("labels-managed", &[("labels-managed", "gitlab")]),
     ("claims-resized", &[("claim-unfit", "dragonfly")]),
     ("snapshot-unloadable", &[("killed-for-memory", "dragonfly")]),
