@@ -50,10 +50,25 @@ pub(super) async fn shows(bench: &Bench, scenario: &str) -> Option<Seen> {
             let role = get(bench, role).await.unwrap_or_default();
             let log = operators_log(bench).await;
             let refused = "cannot list resource \\\"configmaps\\\"";
-            tells(&role, &["statefulsets"], &["configmaps"]).and(tells(&log, &[refused], &[]))
+            // Once by the scenario, and again when no cache was filled in two minutes.
+            let pods = Api::<Pod>::namespaced(bench.infra.clone(), NAMESPACE);
+            let pods = pods.list(&ListParams::default()).await.unwrap().items;
+            let restarts: Vec<i32> = pods.iter().map(manager_restarts).collect();
+            tells(&role, &["statefulsets"], &["configmaps"])
+                .and(tells(&log, &[refused], &[]))
+                .and(want(restarts.iter().any(|times| *times > 1), restarts))
         }
         _ => return None,
     })
+}
+
+fn manager_restarts(pod: &Pod) -> i32 {
+    let status = pod
+        .status
+        .as_ref()
+        .and_then(|one| one.container_statuses.as_ref());
+    let manager = status.and_then(|all| all.iter().find(|one| one.name == "manager"));
+    manager.map_or(0, |one| one.restart_count)
 }
 
 async fn rollout_blocked(bench: &Bench) -> Seen {
