@@ -20,6 +20,7 @@ mod context_unreachable;
 mod crd_missing;
 mod criterion;
 mod data_port;
+mod deleted_together;
 mod diverged;
 mod engine_silent;
 mod explanation;
@@ -34,6 +35,7 @@ pub mod leader;
 mod link_down;
 mod links;
 pub mod listed;
+mod load_killed;
 mod loading;
 mod no_master;
 mod not_permitted;
@@ -126,12 +128,14 @@ pub const ALL: &[&Check] = &[
     &stuck_terminating::CHECK,
     &stale_master::CHECK,
     &loading::CHECK,
+    &load_killed::CHECK,
     &replication_stopped::CHECK,
     &replica_half_way::CHECK,
     &stray_replica::CHECK,
     &link_down::CHECK,
     &diverged::CHECK,
     &rollout_waiting::CHECK,
+    &deleted_together::CHECK,
     &replica_syncing::CHECK,
     &lag_high::CHECK,
     &operator_stalled::CHECK,

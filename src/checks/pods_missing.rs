@@ -25,7 +25,7 @@ const MISSING: Situation = Situation {
     class: State::Degraded,
     rule: "fewer pods are ready than wanted, more than 60 s after the instance was made",
     meaning: "There are fewer nodes to fail over to, or none.",
-    shown: Shown::By(&["no-room"]),
+    shown: Shown::By(&["no-room", "oom-killed"]),
     ..Situation::BASE
 };
 
@@ -138,7 +138,7 @@ fn replaced_until(
 }
 
 /// The names of pods that do not exist, as their StatefulSet will call them.
-fn absent_names(instance: &Instance<'_>, absent: usize) -> Vec<String> {
+pub(super) fn absent_names(instance: &Instance<'_>, absent: usize) -> Vec<String> {
     let name = &instance.view.id.name;
     (0..instance.wanted())
         .map(|ordinal| format!("{name}-{ordinal}"))

@@ -4,11 +4,12 @@
 use jiff::Timestamp;
 
 use super::case::later;
-use super::waiting::{Gate, Waiting, progress, waiting};
+use super::waiting::{Gate, Waiting, progress, version, waiting};
 use super::{
     Answer, Area, Case, Check, Instance, Severity, Shown, Since, Situation, State, pods_missing,
     takeover,
 };
+use crate::domain::Version;
 use crate::domain::object::{ContainerState, image_tag};
 
 /// The check.
@@ -32,10 +33,22 @@ const WAITING: Situation = Situation {
     word: "rollout waits",
     class: State::Degraded,
     rule: "the phase is RollingUpdate and no pod was made, deleted or given a role for 5 min; or for 30 s where the pod that it \
-           waits for has a link that is down; or that pod will not mend by itself (its image, crashes, no machine)",
+           waits for has a link that is down; or for 60 s where it is ready and has no role; or that pod will not mend by itself \
+           (its image, crashes, no machine)",
     meaning: "Clients are served by what runs; the rollout goes on only when what it waits for has come.",
-    accounts_for: &["pods-missing", "replication-retrying", "link-down"],
-    shown: Shown::By(&["rollout-stuck", "rollout-unstable"]),
+    accounts_for: &[
+        "pods-missing",
+        "replication-retrying",
+        "link-down",
+        "role-missing",
+    ],
+    shown: Shown::By(&[
+        "rollout-stuck",
+        "rollout-unstable",
+        "rollout-blocked",
+        "threads-starved",
+        "policy-blocks",
+    ]),
 };
 
 const ROLLING: Situation = Situation {
@@ -50,11 +63,19 @@ const ROLLING: Situation = Situation {
     ..Situation::BASE
 };
 
+/// What to do where the schedule of a replica could not be cleared.
+const UNCLEARED: &str = "Look for LOADING in the operator's log (in the console: the screen Operator, key 5).\n\
+    Update the operator to v1.6.0 or later, which clears the schedule first; until then set \
+    spec.snapshot.enableOnMasterOnly false and delete the pod, so that it is made and configured anew.\n\
+    $ {kubectl} delete pod {pod}";
+
 /// How long a rollout may stand still before it is worth a look, seconds: five minutes, in which a pod is deleted, made,
 /// pulled and synced.
 const STILL: i64 = 300;
 /// The same where what it waits for is a link that is down, seconds.
 const CUT: i64 = 30;
+/// The same where it is ready and has no role, seconds: the operator gives it within moments, or not at all.
+const ROLELESS: i64 = 60;
 
 fn run(case: &Case<'_>) -> Answer {
     let Some(instance) = case.judgeable() else {
@@ -71,6 +92,8 @@ fn run(case: &Case<'_>) -> Answer {
     }
     let id = &instance.view.id;
     let at = instance.view.dragonfly.changed;
+    let why = uncleared(case, instance, &found);
+    let next = if why.is_some() { UNCLEARED } else { "" };
     case.finding(
         &CHECK,
         &WAITING,
@@ -79,9 +102,10 @@ fn run(case: &Case<'_>) -> Answer {
             "the rollout of {id} stands still ({}): it waits for {}{}",
             found.gate.word(),
             found.sentence,
-            image(instance, &found)
+            why.unwrap_or_else(|| image(instance, &found))
         ),
     )
+    .next(next)
     .since(since(&found.since, moved))
     .resting_on(
         found.gate.word(),
@@ -113,6 +137,29 @@ fn image(instance: &Instance<'_>, found: &Waiting) -> String {
     })
 }
 
+/// Whether the pod that it waits for is ready and has no role.
+fn without_role(instance: &Instance<'_>, found: &Waiting) -> bool {
+    let about = found.about.iter().filter_map(|pod| instance.node(pod));
+    about
+        .filter(|node| node.is_ready())
+        .any(|node| node.view.label_role().is_none())
+}
+
+/// Why it gets none, as the end of a sentence, where the operator is of a version that clears the schedule of a replica after it
+/// has made it one: a server that loads refuses that (op#498, reported of server v1.29.0), and the pod is not looked at again.
+fn uncleared(case: &Case<'_>, instance: &Instance<'_>, found: &Waiting) -> Option<String> {
+    let snapshot = instance.view.dragonfly.value.snapshot.as_ref()?;
+    let version = version(case);
+    let is_concerned = (Version(1, 3, 0)..Version(1, 6, 0)).contains(&version);
+    let applies = snapshot.master_only && snapshot.cron.is_some() && is_concerned;
+    (applies && without_role(instance, found)).then(|| {
+        format!(
+            "; operator {version} gives none where its server refused to have its snapshot schedule cleared while it loaded \
+             (enableOnMasterOnly, op#498)"
+        )
+    })
+}
+
 /// The step of a rollout at which the operator waits.
 fn rollout(case: &Case<'_>) -> Option<Waiting> {
     waiting(case)
@@ -133,6 +180,8 @@ fn due(instance: &Instance<'_>, found: &Waiting, moved: Timestamp) -> Timestamp 
         0
     } else if waits_for.any(|node| node.follower().is_some_and(|l| !l.link_up && !l.syncing)) {
         CUT
+    } else if without_role(instance, found) {
+        ROLELESS
     } else {
         STILL
     };

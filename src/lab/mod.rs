@@ -23,6 +23,7 @@ pub mod kubelet_api;
 mod node;
 mod operator;
 mod pods;
+mod policies;
 mod redis;
 pub mod resources;
 mod running;

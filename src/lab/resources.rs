@@ -246,6 +246,11 @@ pub const ENDPOINT_SLICES: GroupResource<'static> =
 /// `networking.k8s.io` network policies.
 pub const NETWORK_POLICIES: GroupResource<'static> =
     GroupResource::new("networking.k8s.io", "networkpolicies");
+/// `rbac.authorization.k8s.io` cluster roles.
+pub const CLUSTER_ROLES: GroupResource<'static> = GroupResource::new(RBAC, "clusterroles");
+/// `rbac.authorization.k8s.io` cluster role bindings.
+pub const CLUSTER_ROLE_BINDINGS: GroupResource<'static> =
+    GroupResource::new(RBAC, "clusterrolebindings");
 /// `coordination.k8s.io` leases.
 pub const LEASES: GroupResource<'static> = GroupResource::new("coordination.k8s.io", "leases");
 /// `storage.k8s.io` storage classes.

@@ -359,6 +359,7 @@ async fn furnish_infra(infra: &Cluster, wanted: Arrangement) {
             pod: DEPLOYMENT.into(),
             container: operator::CONTAINER.into(),
             code: 1,
+            reason: None,
             lines: operator::crash_lines(infra.store.now()),
         });
     }

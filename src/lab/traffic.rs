@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use super::cluster::Cluster;
 use super::engine::{Attendant, Engine, Load, Manner};
+use super::kubelet::Shared;
+use super::operator::owned::DATA_PORT;
 use super::resources::ENDPOINT_SLICES;
 
 /// How often the clients of an instance act.
@@ -27,6 +29,8 @@ const SLOW: &[(&[&str], u64, u64)] = &[
         240,
     ),
 ];
+/// Rounds between two looks at whom the network lets through.
+const LOOK_EVERY: u64 = 5;
 /// Rounds between two commands that are slow.
 const SLOW_EVERY: u64 = 450;
 
@@ -70,6 +74,7 @@ pub(in crate::lab) async fn follow_service(
                         engine = target();
                     }
                     if let Some(engine) = &engine {
+                        rounds.heed(&shared, engine);
                         rounds.next(engine);
                     }
                 }
@@ -102,6 +107,8 @@ fn workers(crowd: &[Attendant]) -> impl Iterator<Item = &Attendant> {
 struct Rounds {
     load: Load,
     crowd: Vec<Attendant>,
+    /// Those whom the network keeps out.
+    kept_out: Vec<Attendant>,
     pace: Pace,
     count: u64,
     owed: (f64, f64),
@@ -112,13 +119,37 @@ impl Rounds {
         Self {
             load,
             crowd,
+            kept_out: Vec::new(),
             pace,
             count: 0,
             owed: (0.0, 0.0),
         }
     }
 
+    /// Parts those whom the network lets through from those whom it does not, whose connections end.
+    fn heed(&mut self, network: &Shared, engine: &Engine) {
+        let concerned = network.enforces_policies() || !self.kept_out.is_empty();
+        if !concerned || !self.count.is_multiple_of(LOOK_EVERY) {
+            return;
+        }
+        let mut all = std::mem::take(&mut self.crowd);
+        all.append(&mut self.kept_out);
+        let addresses: Vec<&str> = all.iter().map(|one| one.addr.as_str()).collect();
+        let ip = engine.spec().ip.to_string();
+        let verdicts = network.let_in(&addresses, &ip, DATA_PORT);
+        for (one, is_let_in) in all.into_iter().zip(verdicts) {
+            match is_let_in {
+                true => self.crowd.push(one),
+                false => self.kept_out.push(one),
+            }
+        }
+        engine.dismiss(&self.kept_out);
+    }
+
     fn next(&mut self, engine: &Engine) {
+        if self.crowd.is_empty() && !self.kept_out.is_empty() {
+            return;
+        }
         self.count += 1;
         // A slow wave of about two minutes, so that charts have something to show.
         let wave = 1.0 + 0.4 * (self.count as f64 / 100.0).sin();

@@ -68,6 +68,13 @@ pub(super) fn attend(node: &Node, crowd: &[Attendant], settled: bool) {
     }
 }
 
+/// Ends the connections of those who are connected.
+pub(super) fn dismiss(node: &Node, crowd: &[Attendant]) {
+    let mut core = node.core();
+    core.clients
+        .kill(|client| crowd.iter().any(|one| one.addr == client.addr));
+}
+
 fn connected(
     node: &Node,
     one: &Attendant,

@@ -11,9 +11,14 @@ use super::exec::{Answer, Exec, arg};
 use super::node::Node;
 use super::replication::loading;
 use super::resp::{Args, Proto, Reply};
+use super::spec::Version;
 use super::stats::Slow;
 use super::table::{ADMIN, ALWAYS, Command, GROWS, LOADING, Run, Verb, WRITE, find};
 use super::{connection, server};
+
+/// Servers from this version on take CONFIG while they load. Measured of v1.39.0; v1.29.0 was reported to refuse it. Which
+/// version between the two brought it is not known.
+const CONFIG_WHILE_LOADING: Version = Version(1, 30, 0);
 
 /// What one connection remembers.
 #[derive(Debug)]
@@ -169,7 +174,9 @@ fn admit(
     let allowed = match core.state {
         State::Active => true,
         State::Loading => {
-            command.has(LOADING) || matches!(command.run, Run::Server(Verb::ReplicaOf))
+            let config = matches!(command.run, Run::Server(Verb::Config));
+            command.has(LOADING) && (!config || core.version >= CONFIG_WHILE_LOADING)
+                || matches!(command.run, Run::Server(Verb::ReplicaOf))
         }
         State::TakenOver => {
             let ping = matches!(command.run, Run::Server(Verb::Ping));

@@ -280,6 +280,11 @@ impl Engine {
         crowd::attend(&self.0, crowd, settled);
     }
 
+    /// Ends the connections of clients that have no sockets.
+    pub fn dismiss(&self, crowd: &[Attendant]) {
+        crowd::dismiss(&self.0, crowd);
+    }
+
     /// Notes a command that took long, `ago` in the past, in the slow log.
     pub fn slow(&self, args: &[&str], usec: u64, ago: Duration, by: &Attendant) {
         crowd::slow(&self.0, args, usec, ago, by);

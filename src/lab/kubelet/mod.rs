@@ -83,6 +83,8 @@ pub(in crate::lab) struct Crash {
     pub(in crate::lab) pod: String,
     pub(in crate::lab) container: String,
     pub(in crate::lab) code: i32,
+    /// Why, in the kubelet's word, where that is no mere `Error`: `OOMKilled`.
+    pub(in crate::lab) reason: Option<&'static str>,
     /// What it writes before it ends.
     pub(in crate::lab) lines: Vec<String>,
 }
@@ -323,6 +325,23 @@ impl Shared {
     /// The lab's seed.
     pub(in crate::lab) fn seed(&self) -> Seed {
         self.seed
+    }
+
+    /// Why a container ended with that code, in the kubelet's word, where a scenario says so.
+    fn end_reason(
+        &self,
+        (namespace, pod): (&str, &str),
+        container: &str,
+        code: i32,
+    ) -> Option<&'static str> {
+        let crashes = self.crashes();
+        let same = |one: &&Crash| {
+            one.namespace == namespace
+                && pod.starts_with(&one.pod)
+                && one.container == container
+                && one.code == code
+        };
+        crashes.iter().find(same)?.reason
     }
 
     /// By how much containers are quicker than with a real kubelet.

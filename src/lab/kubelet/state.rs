@@ -65,6 +65,14 @@ impl Ended {
             finished,
         }
     }
+
+    /// The same, where something better than its code tells why.
+    pub(in crate::lab) fn called(self, reason: Option<&'static str>) -> Self {
+        Self {
+            reason: reason.unwrap_or(self.reason),
+            ..self
+        }
+    }
 }
 
 impl PodState {

@@ -1,5 +1,5 @@
-//! What scenarios do to machines: lost ones, patient and failing probes, slow loads and pulls, wrong backends, full volumes
-//! and machines, nobody leading.
+//! What scenarios do to machines: lost ones, patient, impatient and failing probes, slow loads and pulls, wrong backends, full
+//! volumes and machines, nobody leading, a network that enforces policies.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -13,6 +13,7 @@ use super::{Machines, Shared, Word};
 use crate::lab::controllers::{Key, claims_of};
 use crate::lab::engine::Engine;
 use crate::lab::json::text;
+use crate::lab::policies::{self, End};
 use crate::lab::resources::{CLAIMS, NODES, PODS};
 
 /// How long a connection to a machine that is gone is tried.
@@ -39,6 +40,10 @@ struct Rest {
     loads: BTreeMap<Key, Duration>,
     /// How long the image of the pods of this application (namespace and label `app`) takes to come.
     pulls: BTreeMap<Key, Duration>,
+    /// Pods whose liveness probe fails while they load.
+    impatient: BTreeSet<Key>,
+    /// Whether the network enforces NetworkPolicies.
+    enforces: bool,
     /// Pods whose readiness probe fails.
     unready: BTreeSet<Key>,
     /// Pods in whose place another one answers.
@@ -81,6 +86,10 @@ impl Tricks {
 
     pub(super) fn is_unready(&self, namespace: &str, pod: &str) -> bool {
         self.rest().unready.contains(&key(namespace, pod))
+    }
+
+    pub(super) fn is_impatient(&self, namespace: &str, pod: &str) -> bool {
+        self.rest().impatient.contains(&key(namespace, pod))
     }
 
     /// Whether no machine has memory left.
@@ -187,6 +196,17 @@ impl Machines {
             .rest()
             .loads
             .insert(key(namespace, pod), takes);
+    }
+
+    /// Lets the liveness probe of a pod fail from its next start on while its server loads.
+    pub(in crate::lab) fn impatient(&self, namespace: &str, pod: &str) {
+        self.0.tricks.rest().impatient.insert(key(namespace, pod));
+    }
+
+    /// Lets the network enforce NetworkPolicies from now on: for the operator's connections, and for those of the clients of
+    /// instances. Peers, probes and whoever comes through the API server are not asked.
+    pub(in crate::lab) fn enforce_policies(&self) {
+        self.0.tricks.rest().enforces = true;
     }
 
     /// Leaves no memory on any machine for pods that come from now on.
@@ -297,8 +317,42 @@ impl Shared {
         *self.tricks.leaderless.borrow() || self.tricks.is_lost(node)
     }
 
+    /// Whether the network lets a pod of this cluster connect to a port of another: any, where it does not enforce policies.
+    pub(in crate::lab) fn lets_through(&self, from: &Value, to: &Value, port: u16) -> bool {
+        let from = End {
+            pod: Some(from),
+            ip: text(from, "/status/podIP"),
+        };
+        !self.enforces_policies() || policies::admits(&self.store, &from, to, port)
+    }
+
+    /// Those of these clients, by their addresses, whom it lets connect to a port of the pod at an address.
+    pub(in crate::lab) fn let_in(&self, clients: &[&str], ip: &str, port: u16) -> Vec<bool> {
+        if !self.enforces_policies() {
+            return vec![true; clients.len()];
+        }
+        let listed = self.store.list(PODS, None);
+        let pods: Vec<Value> = listed
+            .map(|listed| listed.items.iter().map(|pod| pod.value()).collect())
+            .unwrap_or_default();
+        let at = |ip: &str| pods.iter().find(|pod| text(pod, "/status/podIP") == ip);
+        let Some(to) = at(ip) else {
+            return vec![true; clients.len()];
+        };
+        let admits = |address: &&str| {
+            let ip = address.rsplit_once(':').map_or(*address, |(ip, _)| ip);
+            policies::admits(&self.store, &End { pod: at(ip), ip }, to, port)
+        };
+        clients.iter().map(admits).collect()
+    }
+
+    /// Whether the network enforces NetworkPolicies.
+    pub(in crate::lab) fn enforces_policies(&self) -> bool {
+        self.tricks.rest().enforces
+    }
+
     /// The error of a connection that nobody answers, after the time that takes.
-    pub(super) async fn nobody_answers(&self) -> io::Error {
+    pub(in crate::lab) async fn nobody_answers(&self) -> io::Error {
         tokio::time::sleep(self.scaled(CONNECT)).await;
         io::Error::new(io::ErrorKind::TimedOut, "i/o timeout")
     }

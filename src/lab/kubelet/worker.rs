@@ -17,6 +17,7 @@ use super::process::Process;
 use super::schedule::application;
 use super::state::{Ended, Now, PodState};
 use crate::lab::controllers::claims_of;
+use crate::lab::engine::Engine;
 use crate::lab::json::{items, set, text};
 use crate::lab::pods;
 use crate::lab::resources::{CLAIMS, PODS};
@@ -51,6 +52,8 @@ enum Due {
     Ready(String),
     /// A container that does not answer is asked again.
     Silent(String, u32),
+    /// A container is asked whether it still loads, by a probe that has had enough of it.
+    Load(String),
 }
 
 /// One pod's worker.
@@ -251,6 +254,7 @@ impl Worker {
                     Due::Start(name) => self.start(&name).await,
                     Due::Ready(name) => self.probe(&name),
                     Due::Silent(name, times) => self.silent(&name, times),
+                    Due::Load(name) => self.loads(&name),
                 }
             }
             self.write();
@@ -392,13 +396,34 @@ impl Worker {
         process.kill();
     }
 
+    /// A server that loads while its liveness probe takes that for a failure.
+    fn loads(&mut self, name: &str) {
+        let Some(process) = self.running.get(name).cloned() else {
+            return;
+        };
+        if !process.engine().is_some_and(Engine::is_loading) {
+            return;
+        }
+        let Some(pod) = self.pod() else { return };
+        let field = format!("spec.containers{{{name}}}");
+        let events = self.shared.events.on(&self.node);
+        let sentence = "Liveness probe failed: LOADING Dragonfly is loading the dataset in memory";
+        events.now(&pod, "Warning", "Unhealthy", sentence, &field);
+        let sentence = format!("Container {name} failed liveness probe, will be restarted");
+        events.now(&pod, "Normal", "Killing", &sentence, &field);
+        process.terminate();
+    }
+
     /// A process has ended by itself.
     fn ended(&mut self, name: &str, code: i32) {
         self.running.remove(name);
         self.shared
             .ended(&self.namespace, &self.name, &self.uid, name);
         self.due
-            .retain(|(_, due)| !matches!(due, Due::Ready(of) | Due::Silent(of, _) if of == name));
+            .retain(|(_, due)| !matches!(due, Due::Ready(of) | Due::Silent(of, _) | Due::Load(of) if of == name));
+        let reason = self
+            .shared
+            .end_reason((&self.namespace, &self.name), name, code);
         let now = self.shared.store.now();
         let Some(state) = &mut self.state else { return };
         let mut ran = jiff::SignedDuration::ZERO;
@@ -408,7 +433,7 @@ impl Worker {
                 _ => now,
             };
             ran = now.duration_since(started);
-            let end = Ended::new(code, started, now);
+            let end = Ended::new(code, started, now).called(reason);
             one.last = Some(end.clone());
             one.now = Now::Ended(end);
             one.ready = false;

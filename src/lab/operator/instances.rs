@@ -94,7 +94,7 @@ impl Operator {
             name,
             "reconciling dragonfly instance",
         );
-        let wanted = owned(&df, &self.namespace)
+        let wanted = owned(&df, &self.home)
             .map_err(|error| format!("failed to generate dragonfly resources: {error}"))?;
         for one in wanted {
             self.bring(&df, one)?;
@@ -212,7 +212,7 @@ impl Operator {
             });
         }
         let replicas = number(df, "/spec/replicas").unwrap_or(0);
-        let step = rollout::next(&pods, usize::try_from(replicas).unwrap_or(0));
+        let step = rollout::next(&pods, usize::try_from(replicas).unwrap_or(0), self.version);
         let say = |message: &str, more: &Value| {
             self.note_of(CONTROLLER, namespace, name, message, more);
         };
@@ -233,10 +233,12 @@ impl Operator {
                 say("deleting failed to start pod", &about(&pod));
                 self.delete(namespace, &pod)?;
             }
-            Step::DeleteReplica(pod) => {
-                say("deleting replica", &about(&pod));
-                self.events.normal(df, "Rollout", "Deleting replica");
-                self.delete(namespace, &pod)?;
+            Step::DeleteReplicas(pods) => {
+                for pod in pods {
+                    say("deleting replica", &about(&pod));
+                    self.events.normal(df, "Rollout", "Deleting replica");
+                    self.delete(namespace, &pod)?;
+                }
             }
             Step::DeleteMaster(pod) => {
                 let sentence = "no replicas found to run REPLTAKEOVER on. deleting master";

@@ -1,5 +1,6 @@
 //! The simulated Dragonfly operator, v1.6.1: it acts through the same store as everybody else and speaks RESP to the
-//! engines' admin ports, with the gates, timeouts and gaps of the real one.
+//! engines' admin ports, with the gates, timeouts and gaps of the real one. Of an image of an older version it does what that
+//! one did in two respects: the order in which a replica is configured, and how many pods a rollout deletes at a time.
 //!
 //! Start reading at [`start`] (the process and its leadership), then `pods` (elections and replication) and `instances`
 //! (objects and rollouts), both kept going by `work`. `election`, `rollout`, `lease` and `owned` are its decisions as
@@ -12,6 +13,7 @@ pub(in crate::lab) mod lease;
 pub(in crate::lab) mod owned;
 mod pods;
 mod queue;
+mod rights;
 pub(in crate::lab) mod rollout;
 mod speak;
 mod work;
@@ -20,8 +22,9 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::engine::Version;
 use super::events::Recorder;
-use super::json::{set, text};
+use super::json::{items, set, text};
 use super::kubelet::Shared;
 use super::kubelet::journal::Journal;
 use super::kubelet::process::Simple;
@@ -47,18 +50,29 @@ pub(in crate::lab) const MANAGER: &str = "manager";
 const LEASE_LOST: &str = "leader election lost";
 /// Why one ends whose cluster does not serve the kind that it is there for.
 const NO_CACHE: &str = "failed to wait for Dragonfly caches to sync: timed out waiting for cache to be synced for Kind *v1alpha1.Dragonfly";
+/// The same of a kind that it may not list.
+const NO_CONFIG_MAPS: &str = "failed to wait for Dragonfly caches to sync: timed out waiting for cache to be synced for Kind *v1.ConfigMap";
 /// How long controller-runtime waits for that.
 const CACHE_SYNC: std::time::Duration = std::time::Duration::from_secs(120);
 
 /// It says what it waits for every 10 s, and looks as often as at its Lease, every 2 s.
 const SAID_EACH: u32 = 5;
 
-/// Whether the cluster serves `Dragonfly` objects, as far as a leading manager is concerned.
+/// Whether a leading manager can fill its caches.
 #[derive(Clone, Copy)]
-enum Kind {
-    Served,
-    /// It does not, and has not since it began to lead; so often it has looked.
-    Missing(std::time::Instant, u32),
+enum Caches {
+    Filled,
+    /// It cannot, and could not since it began to lead; so often it has looked.
+    Empty(std::time::Instant, u32),
+}
+
+/// What keeps a cache from being filled.
+#[derive(Clone, Copy)]
+enum Lack {
+    /// The cluster does not serve `Dragonfly` objects.
+    Kind,
+    /// Nobody lets it list ConfigMaps.
+    Right,
 }
 
 /// One running manager.
@@ -69,6 +83,12 @@ pub(in crate::lab) struct Operator {
     namespace: String,
     /// The machine of its pod.
     node: String,
+    /// Its pod, as its connections come from it.
+    pod: Arc<Value>,
+    /// The version of its image: what it does by.
+    version: Version,
+    /// `POD_NAMESPACE`: whom the policies that it makes let in as the operator. Empty where that is not set.
+    home: String,
     journal: Journal,
     events: Recorder,
 }
@@ -88,6 +108,9 @@ pub(in crate::lab) fn start(shared: Arc<Shared>, pod: &Value, restarts: u32, pro
         events: Recorder::new(&store, "dragonfly-operator", ""),
         namespace: text(pod, "/metadata/namespace").to_owned(),
         node: text(pod, "/spec/nodeName").to_owned(),
+        pod: Arc::new(pod.clone()),
+        version: version(pod),
+        home: home(pod),
         journal: process.journal.clone(),
         shared,
         store,
@@ -109,9 +132,35 @@ pub(in crate::lab) fn start(shared: Arc<Shared>, pod: &Value, restarts: u32, pro
     });
 }
 
+/// The version of the manager that a pod runs; the newest that was read where its image tells none.
+fn version(pod: &Value) -> Version {
+    let tag = |image: &str| image.rsplit_once(':')?.1.parse().ok();
+    let manager = items(pod, "/spec/containers")
+        .iter()
+        .find(|one| text(one, "/image").starts_with(IMAGE));
+    manager
+        .and_then(|one| tag(text(one, "/image")))
+        .unwrap_or(Version(1, 6, 1))
+}
+
+/// The namespace that its environment tells a manager, by value or by the downward API.
+fn home(pod: &Value) -> String {
+    let environment = items(pod, "/spec/containers")
+        .iter()
+        .flat_map(|one| items(one, "/env"));
+    environment
+        .filter(|one| text(one, "/name") == "POD_NAMESPACE")
+        .map(|one| match text(one, "/value") {
+            "" => text(pod, "/metadata/namespace").to_owned(),
+            value => value.to_owned(),
+        })
+        .next()
+        .unwrap_or_default()
+}
+
 impl Operator {
-    /// Campaigns for the Lease and works while holding it. Returns why it ends: the Lease is lost, or the kind that it is
-    /// there for is not served.
+    /// Campaigns for the Lease and works while holding it. Returns why it ends: the Lease is lost, or a cache cannot be
+    /// filled.
     async fn lead(&self, me: &str, tasks: &super::tasks::Tasks) -> &'static str {
         self.say("INFO", "setup", "starting manager", &json!({}));
         let line = format!(
@@ -127,7 +176,7 @@ impl Operator {
         let patience =
             jiff::SignedDuration::try_from(self.shared.scaled(duration)).unwrap_or_default();
         let mut leading = false;
-        let mut kind = Kind::Served;
+        let mut caches = Caches::Filled;
         // Patience is counted by a clock that nobody moves.
         let mut seen = (String::new(), std::time::Instant::now());
         loop {
@@ -188,31 +237,52 @@ impl Operator {
                     if !warm {
                         self.became_leader(name, me);
                     }
-                    match self.store.resource(DRAGONFLIES) {
-                        Some(_) => self.work(tasks, warm),
-                        None => kind = Kind::Missing(std::time::Instant::now(), 0),
+                    match self.lacks() {
+                        None => self.work(tasks, warm),
+                        Some(_) => caches = Caches::Empty(std::time::Instant::now(), 0),
                     }
                 }
                 (true, false) => return LEASE_LOST,
                 _ => {}
             }
-            if let Kind::Missing(since, looks) = kind {
-                if self.store.resource(DRAGONFLIES).is_some() {
-                    kind = Kind::Served;
-                    self.work(tasks, false);
-                } else if since.elapsed() > self.shared.scaled(CACHE_SYNC) {
-                    let fields = json!({"controller": "Dragonfly", "error": NO_CACHE});
-                    self.say("ERROR", "", "Could not wait for Cache to sync", &fields);
-                    return NO_CACHE;
-                } else {
-                    kind = Kind::Missing(since, looks + 1);
-                    if looks.is_multiple_of(SAID_EACH) {
-                        self.misses_its_kind();
+            if let Caches::Empty(since, looks) = caches {
+                match self.lacks() {
+                    None => {
+                        caches = Caches::Filled;
+                        self.work(tasks, false);
+                    }
+                    Some(lack) if since.elapsed() > self.shared.scaled(CACHE_SYNC) => {
+                        let error = match lack {
+                            Lack::Kind => NO_CACHE,
+                            Lack::Right => NO_CONFIG_MAPS,
+                        };
+                        let fields = json!({"controller": "Dragonfly", "error": error});
+                        self.say("ERROR", "", "Could not wait for Cache to sync", &fields);
+                        return error;
+                    }
+                    Some(lack) => {
+                        caches = Caches::Empty(since, looks + 1);
+                        if looks.is_multiple_of(SAID_EACH) {
+                            match lack {
+                                Lack::Kind => self.misses_its_kind(),
+                                Lack::Right => self.misses_its_right(),
+                            }
+                        }
                     }
                 }
             }
             tokio::time::sleep(self.shared.scaled(lease::RETRY)).await;
         }
+    }
+
+    /// What keeps its caches from being filled.
+    fn lacks(&self) -> Option<Lack> {
+        if self.store.resource(DRAGONFLIES).is_none() {
+            return Some(Lack::Kind);
+        }
+        // Whose rights are kept elsewhere is refused there.
+        let may = self.shared.is_attached() || rights::may_list_config_maps(&self.store, &self.pod);
+        (!may).then_some(Lack::Right)
     }
 
     /// Starts the controllers.
@@ -230,6 +300,18 @@ impl Operator {
             "if kind is a CRD, it should be installed before calling Start",
             &json!({"kind": "Dragonfly.dragonflydb.io", "error": error}),
         );
+    }
+
+    /// What client-go says each time it may not list what a cache is to hold.
+    fn misses_its_right(&self) {
+        let account = text(&self.pod, "/spec/serviceAccountName");
+        self.journal.write(format!(
+            "{} \"Unhandled Error\" err=\"failed to watch *v1.ConfigMap: failed to list *v1.ConfigMap: configmaps is forbidden: \
+             User \\\"system:serviceaccount:{}:{account}\\\" cannot list resource \\\"configmaps\\\" in API group \\\"\\\" at the \
+             cluster scope\"",
+            self.klog('E', "reflector.go:166]"),
+            self.namespace
+        ));
     }
 
     /// What client-go says each time it may not read the Lease.

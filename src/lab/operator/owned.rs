@@ -38,7 +38,8 @@ pub(in crate::lab) struct Wanted {
     pub(in crate::lab) value: Value,
 }
 
-/// Everything the operator wants to exist for `df`. `operator_namespace` goes into the network policy.
+/// Everything the operator wants to exist for `df`. `operator_namespace` goes into the network policy: empty where the operator
+/// is not told its own (`POD_NAMESPACE`), which then looks for itself in the instance's.
 ///
 /// # Errors
 /// The operator's own words for a resource that contradicts itself; it then touches nothing.
@@ -438,6 +439,12 @@ fn network_policy(df: &Value, operator_namespace: &str) -> Value {
     if let Some(port) = number(df, "/spec/memcachedPort").filter(|port| *port > 0) {
         clients.push(json!({"port": port, "protocol": "TCP"}));
     }
+    let mut operator =
+        json!({"podSelector": {"matchLabels": {"control-plane": "controller-manager"}}});
+    if !operator_namespace.is_empty() {
+        let home = json!({"matchLabels": {"kubernetes.io/metadata.name": operator_namespace}});
+        set(&mut operator, &["namespaceSelector"], home);
+    }
     json!({
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
@@ -448,8 +455,7 @@ fn network_policy(df: &Value, operator_namespace: &str) -> Value {
             "ingress": [
                 {"ports": clients, "from": [{"podSelector": {}}]},
                 {"ports": [{"port": ADMIN_PORT, "protocol": "TCP"}], "from": [
-                    {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": operator_namespace}},
-                     "podSelector": {"matchLabels": {"control-plane": "controller-manager"}}},
+                    operator,
                     {"podSelector": {"matchLabels": selector(name)}},
                 ]},
             ],

@@ -10,6 +10,7 @@ use super::speak::Voices;
 use super::work::Controller;
 use super::{MANAGER, Operator, ordinal};
 use crate::lab::controllers::{Key, key};
+use crate::lab::engine::Version;
 use crate::lab::json::{is_true, items, set, text};
 use crate::lab::pods;
 use crate::lab::redis::field;
@@ -21,6 +22,15 @@ const NAME_LABEL: &str = "app.kubernetes.io/name";
 /// The address of its master, on every pod since v1.4.0.
 pub(in crate::lab) const MASTER_ANNOTATION: &str = "operator.dragonflydb.io/masterIP";
 const GATE: &str = "dragonflydb.io/replication-ready";
+
+/// From this version on it looks again at a pod that loads, and clears the schedule of a replica before it makes it one.
+const AGAIN: Version = Version(1, 6, 0);
+/// The first that leaves saves to the master (`enableOnMasterOnly`).
+const CLEARS: Version = Version(1, 3, 0);
+/// From one command to the next.
+const ROUND_TRIP: Duration = Duration::from_millis(20);
+/// However fast the lab's time goes: the processor has to come to what follows from the first.
+const LEAST: Duration = Duration::from_millis(5);
 
 /// Why a pod does not count as ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,7 +139,10 @@ impl Operator {
                     &more,
                 );
                 Ok(match not_yet {
-                    Readiness::Loading => Outcome::Again(Duration::from_secs(5)),
+                    // Before, it waited for an event, and none comes when a load is done.
+                    Readiness::Loading if self.version >= AGAIN => {
+                        Outcome::Again(Duration::from_secs(5))
+                    }
                     _ => Outcome::Done,
                 })
             }
@@ -265,12 +278,22 @@ impl Operator {
             &format!("configuring pod as replica of {master_ip}"),
         );
         let was_master = voices.is_master(pod).await?;
-        if is_true(df, "/spec/snapshot/enableOnMasterOnly") {
+        let clears = is_true(df, "/spec/snapshot/enableOnMasterOnly");
+        let before = self.version >= AGAIN;
+        if clears && before {
             voices
                 .call(pod, &["CONFIG", "SET", "snapshot_cron", ""])
                 .await?;
         }
         voices.follow(pod, master_ip).await?;
+        if clears && !before && self.version >= CLEARS {
+            // A round trip later its full sync has begun.
+            tokio::time::sleep(self.shared.scaled(ROUND_TRIP).max(LEAST)).await;
+            let cleared = voices.call(pod, &["CONFIG", "SET", "snapshot_cron", ""]);
+            cleared.await.map_err(|error| {
+                format!("failed to clear snapshot cron schedule on replica: {error}")
+            })?;
+        }
         self.label(pod, Some("replica"), master_ip)?;
         if was_master {
             voices.kill_clients(pod).await?;

@@ -1,8 +1,13 @@
-//! The gates of a rolling update, as operator v1.6.1 passes them, one step per look.
+//! The gates of a rolling update, as operator v1.6.1 passes them, one step per look; those before v1.6.0 delete all old
+//! replicas in one.
 
 use serde_json::{Value, json};
 
 use super::election::{Candidate, Role};
+use crate::lab::engine::Version;
+
+/// From this version on replicas are deleted one at a time.
+const ONE_AT_A_TIME: Version = Version(1, 6, 0);
 
 /// A pod during a rollout.
 #[derive(Clone, Debug)]
@@ -22,8 +27,8 @@ pub(in crate::lab) enum Step {
     Wait(Gate),
     /// An old pod that is not ready: its successor may do better.
     DeleteStuck(String),
-    /// The next old replica.
-    DeleteReplica(String),
+    /// The next old replica, or (before v1.6.0) all of them.
+    DeleteReplicas(Vec<String>),
     /// Hand over to an updated replica, then delete the old master.
     TakeOver {
         /// The replica to be promoted.
@@ -79,8 +84,8 @@ impl Gate {
     }
 }
 
-/// The step for these pods, sorted by name, of an instance that wants `replicas`.
-pub(in crate::lab) fn next(pods: &[Rolling], replicas: usize) -> Step {
+/// The step of an operator of that version for these pods, sorted by name, of an instance that wants `replicas`.
+pub(in crate::lab) fn next(pods: &[Rolling], replicas: usize, version: Version) -> Step {
     for one in pods.iter().filter(|one| !one.deleting) {
         let name = &one.pod.name;
         if !one.pod.ready && !one.pod.updated {
@@ -106,11 +111,15 @@ pub(in crate::lab) fn next(pods: &[Rolling], replicas: usize) -> Step {
     if let Some(one) = labelled.iter().find(|one| one.pod.updated && !one.stable) {
         return Step::Wait(Gate::Stable(one.pod.name.clone()));
     }
-    if let Some(one) = labelled.iter().find(|one| one.deleting) {
+    let one_at_a_time = version >= ONE_AT_A_TIME;
+    if let Some(one) = labelled.iter().find(|one| one.deleting && one_at_a_time) {
         return Step::Wait(Gate::Going(one.pod.name.clone()));
     }
-    if let Some(one) = labelled.iter().find(|one| !one.pod.updated) {
-        return Step::DeleteReplica(one.pod.name.clone());
+    let old = labelled.iter().filter(|one| !one.pod.updated);
+    let most = if one_at_a_time { 1 } else { labelled.len() };
+    let old: Vec<String> = old.map(|one| one.pod.name.clone()).take(most).collect();
+    if !old.is_empty() {
+        return Step::DeleteReplicas(old);
     }
     let masters = || pods.iter().filter(|one| one.pod.role == Some(Role::Master));
     let old: Vec<String> = masters()
@@ -136,6 +145,8 @@ pub(in crate::lab) fn next(pods: &[Rolling], replicas: usize) -> Step {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const NEW: Version = Version(1, 6, 1);
 
     /// One word per pod: `m`/`r`/`-` label, `+` updated, `!` not ready, `~` not stable, `x` terminating.
     fn pods(text: &str) -> Vec<Rolling> {
@@ -164,7 +175,7 @@ mod tests {
     fn replicas_go_one_at_a_time_and_the_master_last() {
         let on = |gate: fn(String) -> Gate| Step::Wait(gate("df-1".into()));
         let table = [
-            ("m r r", Step::DeleteReplica("df-1".into())),
+            ("m r r", Step::DeleteReplicas(vec!["df-1".into()])),
             ("m rx r", on(Gate::Going)),
             (
                 "m r",
@@ -177,7 +188,7 @@ mod tests {
             ("m -! r", Step::DeleteStuck("df-1".into())),
             ("m -+ r", on(Gate::Role)),
             ("m r+~ r", on(Gate::Stable)),
-            ("m r+ r", Step::DeleteReplica("df-2".into())),
+            ("m r+ r", Step::DeleteReplicas(vec!["df-2".into()])),
             (
                 "m r+ r+",
                 Step::TakeOver {
@@ -188,13 +199,29 @@ mod tests {
             ("m+ r+ r+", Step::Finish(vec![])),
         ];
         for (text, wanted) in table {
-            assert_eq!(next(&pods(text), 3), wanted, "{text}");
+            assert_eq!(next(&pods(text), 3, NEW), wanted, "{text}");
         }
-        assert_eq!(next(&pods("m"), 1), Step::DeleteMaster("df-0".into()));
-        assert_eq!(next(&pods("m+"), 1), Step::Finish(vec![]));
+        assert_eq!(next(&pods("m"), 1, NEW), Step::DeleteMaster("df-0".into()));
+        assert_eq!(next(&pods("m+"), 1, NEW), Step::Finish(vec![]));
         assert_eq!(
-            next(&pods("mx r+ m+"), 2),
+            next(&pods("mx r+ m+"), 2, NEW),
             Step::Finish(vec!["df-0".into()])
         );
+    }
+
+    #[test]
+    fn before_v1_6_0_all_replicas_go_at_once() {
+        let both = || Step::DeleteReplicas(vec!["df-1".into(), "df-2".into()]);
+        let table = [
+            ("m r r", both()),
+            // Those that go are still there, and carry their label.
+            ("m rx rx", both()),
+            ("m r+ r", Step::DeleteReplicas(vec!["df-2".into()])),
+            ("m -+! r", Step::Wait(Gate::Startup("df-1".into()))),
+        ];
+        for (text, wanted) in table {
+            let old = Version(1, 5, 0);
+            assert_eq!(next(&pods(text), 3, old), wanted, "{text}");
+        }
     }
 }

@@ -38,9 +38,15 @@ impl<'a> Voices<'a> {
         let client = match self.open.remove(&ip) {
             Some(client) => client,
             None => {
-                let dialled = self.operator.shared.dial_address(&ip, ADMIN_PORT).await;
-                let stream =
-                    dialled.map_err(|error| format!("dial tcp {place}: connect: {error}"))?;
+                let from = self.operator.pod.as_ref();
+                let dialled = match self.operator.shared.lets_through(from, pod, ADMIN_PORT) {
+                    true => self.operator.shared.dial_address(&ip, ADMIN_PORT).await,
+                    false => Err(self.operator.shared.nobody_answers().await),
+                };
+                let stream = dialled.map_err(|error| match error.kind() {
+                    std::io::ErrorKind::TimedOut => format!("dial tcp {place}: {error}"),
+                    _ => format!("dial tcp {place}: connect: {error}"),
+                })?;
                 let mut client = Client::new(stream, patience);
                 let named = client
                     .call(&["CLIENT", "SETNAME", "dragonfly-operator"])

@@ -8,6 +8,7 @@
 mod faint;
 mod faults;
 mod lives;
+mod modes;
 mod places;
 mod signatures;
 

@@ -104,6 +104,7 @@ async fn snapshot_unloadable(Scene { stage, .. }: Scene<'_>) -> Result<String, S
         pod: pod.clone(),
         container: "dragonfly".into(),
         code: 1,
+        reason: None,
         lines: vec![
             "Could not load snapshot - its used memory is 1082130432 but the limit is 1073741824"
                 .into(),

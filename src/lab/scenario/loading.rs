@@ -89,3 +89,28 @@ async fn restart_master(
     });
     Ok(said)
 }
+
+pub(super) const LOAD_KILLED: Scenario = Scenario {
+    name: "load-killed",
+    about: "the last replica of dragonfly-system/dragonfly loads for minutes, and its liveness probe ends it each time before",
+    shows: "`loading:1`, then CrashLoopBackOff, restartCount growing; events Unhealthy: Liveness probe failed: LOADING and Killing: \
+            failed liveness probe, will be restarted. A probe of one's own that takes LOADING for a failure does so",
+    follows: "loading",
+    play: |scene| Box::pin(load_killed(scene)),
+    ..Scenario::BASE
+};
+
+async fn load_killed(Scene { stage, .. }: Scene<'_>) -> Result<String, String> {
+    let cast = stage.cast(MAIN.0, MAIN.1)?;
+    let pod = cast.last();
+    // What it is to load: a process that is killed leaves what was saved last.
+    stage.tell(pod, &["SAVE"]).await?;
+    let machines = &stage.infra.machines;
+    machines.load_takes(MAIN.0, name(pod), Duration::from_secs(TAKES));
+    machines.impatient(MAIN.0, name(pod));
+    stage.restart(pod, Engine::is_loading).await?;
+    Ok(format!(
+        "{} loads, and is ended before it is done",
+        name(pod)
+    ))
+}

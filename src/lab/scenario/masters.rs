@@ -29,6 +29,7 @@ fn no_master(Scene { stage, .. }: Scene<'_>) -> Result<String, String> {
         pod: master.clone(),
         container: "dragonfly".into(),
         code: 139,
+        reason: None,
         lines: vec![
             "* For the available flags type dragonfly [--help | --helpfull]".into(),
             "*** SIGSEGV received at time=0 on cpu 1 ***".into(),

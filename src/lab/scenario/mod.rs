@@ -17,6 +17,7 @@ mod memory;
 mod names;
 mod objects;
 mod operators;
+mod policies;
 mod population;
 mod ports;
 pub mod reference;
@@ -28,6 +29,7 @@ mod snapshots;
 mod start;
 mod sync;
 mod takeovers;
+mod versions;
 mod ways;
 
 use std::fmt;
@@ -72,8 +74,11 @@ pub const SCENARIOS: &[Scenario] = &[
     loading::LOADING,
     loading::READY_WHILE_LOADING,
     loading::LOADING_NOT_READY,
+    loading::LOAD_KILLED,
     memory::OOM,
     memory::RSS_GUARD,
+    memory::OOM_KILLED,
+    memory::THREADS_STARVED,
     ports::DATA_PORT_HANGS,
     snapshots::SAVING,
     snapshots::SAVE_FAILED,
@@ -83,10 +88,14 @@ pub const SCENARIOS: &[Scenario] = &[
     rollouts::STUCK,
     rollouts::UNSTABLE,
     rolling::ROLLING_UPDATE,
+    versions::ROLLOUT_BLOCKED,
+    versions::REPLICAS_DELETED,
+    policies::POLICY_BLOCKS,
     operators::DOWN,
     operators::STALLED,
     operators::ABSENT,
     operators::NOT_LEADING,
+    operators::WITHOUT_RIGHT,
     machines::LOST_NODE,
     population::NEW_INSTANCE,
     population::SCALED_TO_ZERO,

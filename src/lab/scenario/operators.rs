@@ -6,13 +6,15 @@ use serde_json::Value;
 use super::{GITLAB, Scenario, Scene};
 use crate::lab::clock;
 use crate::lab::furnish::operator::{self, Found};
-use crate::lab::json::{number, set};
+use crate::lab::json::{items, number, set};
 use crate::lab::kubelet::Crash;
 use crate::lab::operator::lease::LEASE;
 use crate::lab::operator::{DEPLOYMENT, MANAGER, NAMESPACE};
-use crate::lab::resources::{DEPLOYMENTS, LEASES};
+use crate::lab::resources::{CLUSTER_ROLES, DEPLOYMENTS, LEASES, PODS};
 use crate::lab::stage::{ip, name};
 
+/// What the operator may do in the whole cluster.
+const ROLE: &str = "dragonfly-operator-manager-role";
 /// How long nobody has led when it is first looked at.
 const SILENT: SignedDuration = SignedDuration::from_mins(7);
 
@@ -33,6 +35,7 @@ fn down(Scene { stage, .. }: Scene<'_>) -> Result<String, String> {
         pod: DEPLOYMENT.into(),
         container: operator::CONTAINER.into(),
         code: 1,
+        reason: None,
         lines: operator::crash_lines(stage.infra.store.now()),
     });
     Ok("the operator's managers crash from now on".into())
@@ -94,6 +97,59 @@ pub(super) fn absent(scene: Scene<'_>) -> Result<String, String> {
         });
     });
     Ok("the operator is scaled to zero".into())
+}
+
+pub(super) const WITHOUT_RIGHT: Scenario = Scenario {
+    name: "operator-without-right",
+    about: "the operator's role has no rule for ConfigMaps, as the chart of v1.6.0: it leads, does nothing, and ends",
+    shows: "ClusterRole dragonfly-operator-manager-role without configmaps; both managers started again; log `configmaps is \
+            forbidden` and, two minutes after each start, `timed out waiting for cache to be synced`; Lease renewed meanwhile",
+    follows: "",
+    play: |scene| Box::pin(async move { without_right(scene) }),
+    ..Scenario::BASE
+};
+
+fn without_right(Scene { stage, lasting }: Scene<'_>) -> Result<String, String> {
+    let store = stage.infra.store.clone();
+    let found = store.get(CLUSTER_ROLES, "", ROLE);
+    let before = found.map_err(|status| status.to_string())?.value();
+    let rules = before.pointer("/rules").cloned().unwrap_or_default();
+    let less: Vec<Value> = items(&before, "/rules")
+        .iter()
+        .map(without_config_maps)
+        .collect();
+    let written = store.update(CLUSTER_ROLES, "", ROLE, "helm", |role| {
+        set(role, &["rules"], less.into());
+    });
+    written.map_err(|status| status.to_string())?;
+    lasting.undo(move || {
+        // It may have been deleted meanwhile.
+        let _ = store.update(CLUSTER_ROLES, "", ROLE, "helm", move |role| {
+            set(role, &["rules"], rules);
+        });
+    });
+    // What a manager has in its cache it keeps; one that starts cannot fill it.
+    let managers = stage.infra.store.labelled(
+        PODS,
+        Some(NAMESPACE),
+        &[("control-plane", "controller-manager")],
+    );
+    for pod in managers {
+        stage.infra.machines.kill(NAMESPACE, &pod.name);
+    }
+    Ok("the operator may not list ConfigMaps, and starts anew".into())
+}
+
+/// A rule without ConfigMaps among what it is for.
+fn without_config_maps(rule: &Value) -> Value {
+    let mut rule = rule.clone();
+    let kept: Vec<Value> = items(&rule, "/resources")
+        .iter()
+        .filter(|one| one.as_str() != Some("configmaps"))
+        .cloned()
+        .collect();
+    set(&mut rule, &["resources"], kept.into());
+    rule
 }
 
 pub(super) const NOT_LEADING: Scenario = Scenario {

@@ -247,7 +247,7 @@ fn elements(xml: &str) -> Vec<Element> {
 }
 
 /// What somebody changed, or what came of a limit: the scenario, and exactly which acceptance check turns, of what.
-const DRIFTS: &[(&str, &[(&str, &str)])] = &[
+pub(super) const DRIFTS: &[(&str, &[(&str, &str)])] = &[
     ("labels-managed", &[("labels-managed", "gitlab")]),
     ("claims-resized", &[("claim-unfit", "dragonfly")]),
     ("snapshot-unloadable", &[("killed-for-memory", "dragonfly")]),
@@ -262,6 +262,17 @@ const DRIFTS: &[(&str, &[(&str, &str)])] = &[
         ],
     ),
     ("gate-stuck", &[("gate-stuck", "gitlab")]),
+    ("oom-killed", &[("killed-for-memory", "gitlab")]),
+    ("threads-starved", &[("threads-starved", "gitlab")]),
+    ("operator-without-right", &[("operator-rights-missing", "")]),
+    (
+        "policy-blocks",
+        &[
+            ("admin-port-blocked", "cache"),
+            ("admin-port-blocked", "dragonfly"),
+            ("admin-port-blocked", "gitlab"),
+        ],
+    ),
 ];
 
 /// The findings of acceptance, each with its sentence: which check, and of what.

@@ -8,6 +8,7 @@ mod fleet;
 mod gitops;
 mod lab;
 mod metrics;
+mod modes;
 mod operator;
 mod picture;
 mod policy;

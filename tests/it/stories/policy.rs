@@ -97,6 +97,29 @@ fn apply(lab: &LabProcess, name: &str, ingress: Value) {
     lab.api("POST", path, &policy.to_string());
 }
 
+/// Where the network enforces what the policies say, whoever they keep out is not among the clients any more.
+#[test]
+fn whom_enforced_policies_keep_out_is_not_connected() {
+    let lab = LabProcess::start("policy-blocks");
+    let folder = lab.folder().join(".config/darner");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("settings.toml"), SETTINGS).unwrap();
+    let report = finds(
+        &lab,
+        &[
+            "admin-port-blocked dragonfly",
+            "consumer-blocked cart",
+            "consumer-blocked invoices",
+            "consumer-unconnected cart",
+            "consumer-unconnected invoices",
+            "host-unserved cart",
+            "workload-elsewhere cart",
+        ],
+    );
+    let blocked = sentence(&report, "admin-port-blocked", "dragonfly");
+    assert!(blocked.contains("operator"), "{blocked}");
+}
+
 #[test]
 fn policies_and_names_are_judged_for_each_consumer() {
     let lab = LabProcess::start("healthy");

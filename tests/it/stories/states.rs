@@ -28,7 +28,7 @@ const SAMPLE: usize = 400;
 
 /// Scenarios that a lab must start in: a connection that is open already stays with the process that it reached.
 /// Or it would have to make the instance that it befalls.
-const STARTED: &[&str] = &["foreign-node", "link-down"];
+const STARTED: &[&str] = &["foreign-node", "link-down", "rollout-blocked"];
 
 /// What a state is raised on.
 #[derive(Debug, Clone, Copy)]
@@ -56,6 +56,7 @@ const MAIN: On = On::Instance("dragonfly-system", "dragonfly");
 const GITLAB: On = On::Instance("dragonfly-system", "gitlab");
 const CACHE: On = On::Instance("harbor", "cache");
 const LEGACY: On = On::Instance("archive", "legacy");
+const THUMBS: On = On::Instance("media", "thumbs");
 
 const fn row(situation: &'static str, scenario: &'static str, on: On) -> Row {
     also(situation, scenario, on, &[])
@@ -119,6 +120,16 @@ const ROWS: &[Row] = &[
     row("clocks-differ", "clock-skew", On::Context("lab-infra")),
     row("rollout-waiting", "rollout-stuck", GITLAB),
     row("rollout-waiting", "rollout-unstable", MAIN),
+    row("rollout-waiting", "rollout-blocked", THUMBS),
+    // It cannot ask any pod, and so takes no step of its own either.
+    also(
+        "rollout-waiting",
+        "policy-blocks",
+        GITLAB,
+        &["operator-stalled"],
+    ),
+    row("rollout-waiting", "threads-starved", GITLAB),
+    row("replicas-deleted-together", "replicas-deleted", GITLAB),
     row("stuck-terminating", "lost-node", MAIN),
     row("machine-lost", "lost-node", On::Context("lab-infra")),
     // Its replicas might lead, and the scenario holds the operator off.
@@ -166,6 +177,8 @@ const ROWS: &[Row] = &[
     row("being-made", "new-instance", On::Instance("shop", "cart")),
     row("scaled-to-nothing", "scaled-to-zero", CACHE),
     row("pods-missing", "no-room", CACHE),
+    row("pods-missing", "oom-killed", GITLAB),
+    row("load-killed", "load-killed", MAIN),
     // What the operator would mend, and so is absent; that is noted on each instance.
     also(
         "role-coming",

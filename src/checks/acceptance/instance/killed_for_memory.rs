@@ -1,10 +1,11 @@
 //! An engine was killed for its memory, or ends at each start because what its snapshot holds is more than it may use: op#42,
 //! op#71, df#5845.
 
+use crate::checks::acceptance::instance::threads_starved;
 use crate::checks::acceptance::{ACCEPTED, with_pods};
 use crate::checks::waiting::version;
 use crate::checks::words::list;
-use crate::checks::{Answer, Area, Case, Check, Node, Severity, Since, Situation};
+use crate::checks::{Answer, Area, Case, Check, Node, Severity, Since, Situation, Verdict};
 use crate::domain::Version;
 use crate::domain::object::{ContainerEnd, image_tag};
 
@@ -36,7 +37,7 @@ const UNLOADABLE: Situation = Situation {
     id: "snapshot-unloadable",
     word: "cannot load",
     rule: "a container dragonfly ended three times or more with exit code 1, waits to be started again, and its instance has a volume \
-           for snapshots",
+           for snapshots; not where it has too little memory for its threads (threads-starved)",
     meaning: "The server ends when its snapshot needs more than maxmemory (log: `Could not load snapshot - its used memory is`): it \
               stays down until it may use more, or the snapshot is taken away.",
     ..ACCEPTED
@@ -60,11 +61,17 @@ fn run(case: &Case<'_>) -> Answer {
         .filter(|(_, end)| end.reason == "OOMKilled")
         .collect();
     let stores = instance.view.dragonfly.value.snapshot.is_some();
+    // A server that lacks memory for its threads ends so too, before it looks at any snapshot.
+    let starves = matches!(
+        (threads_starved::CHECK.run)(case).verdict,
+        Verdict::Finding(_)
+    );
     let unloadable: Vec<&(&Node<'_>, &ContainerEnd)> = ends
         .iter()
         .filter(|(node, end)| {
             let restarts = node.container().map_or(0, |container| container.restarts);
-            stores && end.exit == 1 && restarts >= STARTS && !node.runs() && !is_refused(case, node)
+            let ends = end.exit == 1 && restarts >= STARTS && !node.runs();
+            stores && ends && !is_refused(case, node) && !starves
         })
         .collect();
     let (situation, severity, found, what) = match (unloadable.is_empty(), killed.is_empty()) {
@@ -161,6 +168,18 @@ mod tests {
                     "cannot load",
                     &with("Error", 1, 4, true),
                     "critical critical: the engine of orders-1 ended again and again at its start with exit code 1, as where a snapshot needs more memory than maxmemory",
+                ),
+                (
+                    "too little for its threads",
+                    &|f| {
+                        with("Error", 1, 4, true)(f);
+                        dragonfly(f, |d| {
+                            d.args = ["--maxmemory=512mb", "--proactor_threads=4"]
+                                .map(str::to_owned)
+                                .to_vec();
+                        });
+                    },
+                    "pass",
                 ),
                 ("ended once", &with("Error", 1, 1, true), "pass"),
                 ("ended well", &with("Completed", 0, 1, false), "pass"),

@@ -10,6 +10,9 @@ use super::super::state::{Now, PodState};
 use super::{Due, Worker, back_off};
 use crate::lab::json::{items, number, text};
 
+/// When a liveness probe has failed often enough: its initial delay, and three periods.
+const FAILS_AFTER: Duration = Duration::from_secs(40);
+
 impl Worker {
     /// Starts a container's process, or shows why it cannot be.
     pub(super) async fn start(&mut self, name: &str) {
@@ -67,6 +70,11 @@ impl Worker {
                         one.restarts = restarts;
                         one.ready = probed.is_none();
                     });
+                }
+                let tricks = &self.shared.tricks;
+                if tricks.is_impatient(&self.namespace, &self.name) {
+                    let after = FAILS_AFTER / self.shared.haste();
+                    self.later(after, Due::Load(name.to_owned()));
                 }
                 if let Some(probe) = probed {
                     let delay = number(probe, "/initialDelaySeconds")

@@ -127,7 +127,10 @@ async fn shows(bench: &Bench, scenario: &str) -> Result<(), String> {
         }
         other => match super::faint::shows(bench, other).await {
             Some(seen) => seen,
-            None => super::signatures::shows(bench, other).await,
+            None => match super::modes::shows(bench, other).await {
+                Some(seen) => seen,
+                None => super::signatures::shows(bench, other).await,
+            },
         },
     }
 }

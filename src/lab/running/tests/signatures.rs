@@ -100,7 +100,7 @@ pub(super) async fn phase(bench: &Bench, namespace: &str, name: &str) -> String 
 }
 
 /// The logs of both operator pods.
-async fn operators_log(bench: &Bench) -> String {
+pub(super) async fn operators_log(bench: &Bench) -> String {
     let api = Api::<Pod>::namespaced(bench.infra.clone(), NAMESPACE);
     let mut all = String::new();
     for pod in api.list(&ListParams::default()).await.unwrap().items {
