@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use jiff::{SignedDuration, Timestamp};
 
 use super::roll::{ask, checks_of, subjects};
-use super::{Area, Case, Check, Finding, Limits, Severity, Since, State, Subject, Verdict};
+use super::{ALL, Area, Case, Check, Finding, Limits, Severity, Since, State, Subject, Verdict};
 use crate::domain::{ContextId, Touched, Want, World};
 
 /// How long a turn from pass to finding, or back, is remembered, minutes.
@@ -477,12 +477,21 @@ fn carry_over(before: &Kept, verdict: &mut Verdict, judged: Timestamp) {
     };
     let is_same = old.situation.id == new.situation.id
         && (old.state == State::Unknown) == (new.state == State::Unknown);
-    if let (Since::Seen(seen), Since::Seen(now), true) = (old.since, new.since, is_same)
-        // A check that tells an earlier moment knows since when, of these very objects.
-        && now >= judged
-    {
-        new.since = Since::Seen(seen.min(now));
+    if !is_same {
+        return;
     }
+    // What is not as it should be lasts for as long as it is found, whatever else of the object was edited and whichever pod was
+    // replaced meanwhile; only of health a check that tells an earlier moment knows better, of these very objects.
+    let lasts = new.state != State::Unknown && !ALL.iter().any(|check| check.id == new.check);
+    new.since = match (old.since, new.since) {
+        (Since::Seen(seen), Since::Seen(now)) if now >= judged || lasts => {
+            Since::Seen(seen.min(now))
+        }
+        (Since::Exactly(then), Since::Exactly(now)) if lasts && !new.about.is_empty() => {
+            Since::Exactly(then.min(now))
+        }
+        (_, since) => since,
+    };
 }
 
 /// When anything of a context's operator but its Lease last changed before our eyes.
