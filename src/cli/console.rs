@@ -42,7 +42,13 @@ pub async fn run(reach: &Reach, looks: &Looks, address: Option<&str>) -> color_e
         return Ok(USAGE);
     }
     let folders = Folders::of_platform();
-    let own = files::read(&folders, reach.settings.as_deref());
+    let own = match files::read(&folders, reach.settings.as_deref()) {
+        Ok(own) => own,
+        Err(sentence) => {
+            eprintln!("darner: {sentence}");
+            return Ok(USAGE);
+        }
+    };
     match fleet::choose(reach, &own.settings, Vec::new()) {
         Ok(fleet) => open_at(fleet, own, &folders, looks, address).await,
         Err(Nothing::Wrong(sentence)) => {

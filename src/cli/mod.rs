@@ -124,7 +124,11 @@ async fn dispatch(cli: Cli) -> color_eyre::Result<u8> {
 /// The fleet of a command without a screen and its log, or the exit code after it was said why there is none.
 fn headless(reach: &args::Reach) -> Result<(fleet::Fleet, Log), u8> {
     let log = crate::runtime::log::to_stderr();
-    let own = files::read(&Folders::of_platform(), reach.settings.as_deref());
+    let own =
+        files::read(&Folders::of_platform(), reach.settings.as_deref()).map_err(|sentence| {
+            eprintln!("darner: {sentence}");
+            USAGE
+        })?;
     let chosen = fleet::choose(reach, &own.settings, own.problems);
     chosen.map(|fleet| (fleet, log)).map_err(|nothing| {
         match nothing {

@@ -391,7 +391,10 @@ mod tests {
                 (
                     "some peers are admitted",
                     &with(vec![clients.clone(), masters]),
-                    "critical critical: of shop/orders, orders-0 cannot reach orders-1",
+                    "critical critical: of shop/orders, orders-0 cannot reach orders-1 and orders-2, orders-1 cannot reach orders-2, orders-2 cannot reach \
+                     orders-1 on port 9999: ingress at infra: NetworkPolicy shop/clients selects it, and no rule admits it; the operator's pod \
+                     dragonfly-operator-0 cannot reach orders-1 and orders-2 of shop/orders on port 9999: ingress at infra: NetworkPolicy \
+                     shop/clients selects it, and no rule admits it",
                 ),
                 (
                     "peers too",

@@ -201,6 +201,7 @@ mod tests {
                         with(json!([]))(f);
                         let mut other = agent.clone();
                         other["metadata"]["name"] = json!("vmagent-other");
+                        other["spec"]["selector"] = json!({"app": "vmagent"});
                         read(f, Foreign::Service, Ok(vec![agent.clone(), other]));
                     },
                     "warning healthy: metrics/vmagent-main and metrics/vmagent-other cannot scrape shop/orders on port 9999: ingress at infra: \
