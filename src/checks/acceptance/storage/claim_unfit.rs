@@ -351,24 +351,24 @@ mod tests {
             let manifest = found.manifest.clone().unwrap_or_default();
             (found.next_step(), manifest)
         };
-        let stale = |f: &mut Fixture| {
-            with(|pvc| {
-                pvc.requested = Some(GIB);
-                pvc.capacity = Some(GIB);
-                true
-            })(f);
-            let set = StatefulSet {
-                meta: meta("orders"),
-                claim_templates: vec![("df".to_owned(), Some(GIB))],
-                ..StatefulSet::default()
-            };
-            listed(
-                f,
-                Kind::StatefulSet,
-                vec![Object::StatefulSet(Arc::new(set))],
-            );
+        // All claims of that size, and a template of that.
+        let sized = |claims: u64, template: u64| {
+            move |f: &mut Fixture| {
+                with(|pvc| {
+                    pvc.requested = Some(claims);
+                    pvc.capacity = Some(claims);
+                    true
+                })(f);
+                let set = StatefulSet {
+                    meta: meta("orders"),
+                    claim_templates: vec![("df".to_owned(), Some(template))],
+                    ..StatefulSet::default()
+                };
+                let set = Object::StatefulSet(Arc::new(set));
+                listed(f, Kind::StatefulSet, vec![set]);
+            }
         };
-        let (steps, manifest) = mended(&stale);
+        let (steps, manifest) = mended(&sized(GIB, GIB));
         for wanted in [
             "patch persistentvolumeclaim df-orders-1 --type merge -p '{\"spec\":{\"resources\":{\"requests\":{\"storage\":\"2Gi\"}}}}'",
             "delete statefulset orders --cascade=orphan",
@@ -388,13 +388,12 @@ mod tests {
                 )
             })
             .collect();
-        // The claim of the second pod is the one that was changed; all are too small for the object, which is told of each.
-        assert!(sizes.contains(&"df-orders-1 2Gi".to_owned()), "{sizes:?}");
-        let (steps, manifest) = mended(&with(|pvc| {
-            pvc.requested = Some(4 * GIB);
-            pvc.capacity = Some(4 * GIB);
-            true
-        }));
+        assert_eq!(
+            sizes,
+            ["df-orders-1 2Gi"],
+            "the others are as they should be"
+        );
+        let (steps, manifest) = mended(&sized(4 * GIB, 2 * GIB));
         assert!(steps.contains("cannot shrink"), "{steps}");
         assert_eq!(manifest, "");
     }
