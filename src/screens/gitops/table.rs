@@ -50,7 +50,7 @@ pub(super) fn section<'a>(see: &See<'_>, names: Section<'a>, known: &[LinkRow]) 
     ]);
     Section {
         leads: true,
-        title: "Delivery".to_owned(),
+        title: see.title_of("Delivery", names.len, known.len()),
         right: summary(see, known),
         columns,
         empty: empty(see, known.len()),

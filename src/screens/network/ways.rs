@@ -106,7 +106,11 @@ pub(super) fn section<'a, 'w>(
     ]);
     Section {
         leads: true,
-        title: "Who may reach whom".to_owned(),
+        title: see.title_of(
+            "Who may reach whom",
+            names.len,
+            usize::try_from(total).unwrap_or(usize::MAX),
+        ),
         right: vec![Piece::muted(format!(
             "{}, {ill} not as expected, {unknown} unknown",
             text::counted(total, "way", "ways")
