@@ -657,6 +657,12 @@ mod tests {
             ),
             ("nothing is hardened", String::new(), "security-lax", ""),
             (
+                "a limit alone",
+                "  resources: {limits: {memory: 1Gi}}\n".to_owned(),
+                "security-lax",
+                "requests-low",
+            ),
+            (
                 "limits",
                 LIMITED.to_owned(),
                 "security-lax",

@@ -31,6 +31,19 @@ pub(super) fn pods(dragonfly: &Value) -> Vec<Value> {
             container.insert(field.to_owned(), value.clone());
         }
     }
+    // As the API server does: what is limited and not asked for is asked for up to its limit.
+    let limits = at("/spec/resources/limits").and_then(Value::as_object);
+    for (name, limit) in limits.into_iter().flatten() {
+        let resources = container
+            .get_mut("resources")
+            .and_then(Value::as_object_mut);
+        let requests = resources.map(|all| all.entry("requests").or_insert_with(|| json!({})));
+        if let Some(Value::Object(requests)) = requests {
+            requests
+                .entry(name.clone())
+                .or_insert_with(|| limit.clone());
+        }
+    }
     let is_skipped = at("/spec/skipFSGroup") == Some(&Value::Bool(true));
     let context = match at("/spec/podSecurityContext") {
         Some(own) => own.clone(),
