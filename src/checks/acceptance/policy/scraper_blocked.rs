@@ -151,6 +151,7 @@ fn mends(name: &str, to: &End, barred: &[(&Scraper, Reach)]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::indexing_slicing)]
     use super::*;
     use crate::checks::acceptance::fixture::*;
     use crate::domain::Foreign;
