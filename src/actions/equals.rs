@@ -93,12 +93,15 @@ fn patched(object: &ObjectId, part: &str, patch: &Value) -> String {
     if let Some(replicas) = scaled {
         return format!("{kubectl} scale {spelled} --replicas={replicas}");
     }
-    let metadata = patch.get("metadata").filter(|_| {
-        part.is_empty() && patch.as_object().is_some_and(|patch| patch.len() == 1)
-    });
+    let metadata = patch
+        .get("metadata")
+        .filter(|_| part.is_empty() && patch.as_object().is_some_and(|patch| patch.len() == 1));
     let mut lines = Vec::new();
     for (verb, field) in [("label", "labels"), ("annotate", "annotations")] {
-        let Some(map) = metadata.and_then(|m| m.get(field)).and_then(Value::as_object) else {
+        let Some(map) = metadata
+            .and_then(|m| m.get(field))
+            .and_then(Value::as_object)
+        else {
             continue;
         };
         let words: Vec<String> = map

@@ -18,7 +18,10 @@ pub fn every(action: &Action, scene: &Scene<'_>) -> Vec<Gate> {
     gates.push(match scene.context() {
         Some(known) if known.is_live() => Gate::pass("reachable", format!("{context} answers")),
         Some(known) => {
-            let why = known.link.fault().map_or("it is being opened", |f| &f.message);
+            let why = known
+                .link
+                .fault()
+                .map_or("it is being opened", |f| &f.message);
             Gate::block("reachable", format!("{context} does not answer: {why}"))
         }
         None => Gate::block("reachable", format!("{context} is not open")),
@@ -44,7 +47,10 @@ pub fn no_rollout(case: &Case<'_>, instance: &Instance<'_>) -> Gate {
             "" => "the operator has written no phase yet".to_owned(),
             phase => format!("its phase is {}", text::one_line(phase)),
         };
-        return Gate::block(ID, format!("{told}: wait until the operator has done with it"));
+        return Gate::block(
+            ID,
+            format!("{told}: wait until the operator has done with it"),
+        );
     }
     let Some(set) = instance.view.stateful_set else {
         return Gate::block(ID, "its StatefulSet is not known");
@@ -68,7 +74,10 @@ pub fn one_master_gate(instance: &Instance<'_>) -> Gate {
     Gate::of(
         "one-master",
         one_master(instance).map(|(master, _)| {
-            format!("{} is master, by its label and by its engine", master.name())
+            format!(
+                "{} is master, by its label and by its engine",
+                master.name()
+            )
         }),
     )
 }
@@ -105,8 +114,11 @@ pub fn no_full_sync(instance: &Instance<'_>) -> Gate {
         .collect();
     match busy.is_empty() {
         true => Gate::pass(ID, "no node loads or is in a full sync"),
-        false => Gate::block(ID, format!("{} loads or is in a full sync", busy.join(", ")))
-            .passing(),
+        false => Gate::block(
+            ID,
+            format!("{} loads or is in a full sync", busy.join(", ")),
+        )
+        .passing(),
     }
 }
 
@@ -140,11 +152,17 @@ pub fn no_slow_client(case: &Case<'_>, master: &Node<'_>) -> Gate {
     let Some(known) = list else {
         return Gate::block(ID, format!("the clients of {name} are not told"));
     };
-    let slow = known.value.slow.iter().find(|client| client.phase == Phase::Sending);
+    let slow = known
+        .value
+        .slow
+        .iter()
+        .find(|client| client.phase == Phase::Sending);
     match slow {
         None => Gate::pass(ID, format!("no client of {name} leaves a reply unread")),
         Some(client) => {
-            let waits = client.send_wait.map_or(String::new(), |s| format!(" for {s}s"));
+            let waits = client
+                .send_wait
+                .map_or(String::new(), |s| format!(" for {s}s"));
             let who = client.name.as_deref().unwrap_or("no name");
             Gate::block(
                 ID,
@@ -197,10 +215,16 @@ pub fn fit(case: &Case<'_>, instance: &Instance<'_>, node: &Node<'_>) -> Result<
         return Err(format!("{name} holds half of a data set"));
     }
     let Some(offset) = follower.offset else {
-        return Err(format!("{name} has no offset: it never finished a full sync"));
+        return Err(format!(
+            "{name} has no offset: it never finished a full sync"
+        ));
     };
     if master.view.ip() != Some(follower.host.as_str()) {
-        return Err(format!("{name} replicates from {}, which is not {}", follower.host, master.name()));
+        return Err(format!(
+            "{name} replicates from {}, which is not {}",
+            follower.host,
+            master.name()
+        ));
     }
     match (node.replid(), master.replid()) {
         (Some(own), Some(other)) if own == other => {}
@@ -214,10 +238,17 @@ pub fn fit(case: &Case<'_>, instance: &Instance<'_>, node: &Node<'_>) -> Result<
         }
     }
     let Some(line) = instance.view.line_for(&master.view, &node.view) else {
-        return Err(format!("{} does not list {name} as its replica", master.name()));
+        return Err(format!(
+            "{} does not list {name} as its replica",
+            master.name()
+        ));
     };
     if line.state != LinkState::Online {
-        return Err(format!("{} lists {name} as {}", master.name(), line.state.word()));
+        return Err(format!(
+            "{} lists {name} as {}",
+            master.name(),
+            line.state.word()
+        ));
     }
     let lag = line.lag.unwrap_or(0);
     let most = case.limits.lag;
@@ -251,7 +282,9 @@ pub fn another_replica(case: &Case<'_>, instance: &Instance<'_>, chosen: &str) -
         Some(other) => Gate::pass(ID, format!("{} is in sync too", other.name())),
         None => Gate::ask(
             ID,
-            format!("no replica is in sync beside {chosen}: until the old master follows it, it is alone"),
+            format!(
+                "no replica is in sync beside {chosen}: until the old master follows it, it is alone"
+            ),
         ),
     }
 }
@@ -276,7 +309,10 @@ pub fn cooled(scene: &Scene<'_>, case: &Case<'_>, instance: &Instance<'_>) -> Ga
                 text::age_of(cooldown)
             ),
         ),
-        Some(ago) => Gate::pass(ID, format!("the last role change is {} ago", text::age_of(ago))),
+        Some(ago) => Gate::pass(
+            ID,
+            format!("the last role change is {} ago", text::age_of(ago)),
+        ),
         None => Gate::pass(ID, "no role change is known"),
     }
 }

@@ -137,9 +137,7 @@ impl Goal {
             Goal::StandsDown(node, uid, id) => stands_down(reading, node, uid, id),
             Goal::PointsTo(node, uid, ip) => points_to(reading, node, uid, ip),
             Goal::LabelIs(node, uid, role) => label_is(reading, node, uid, *role),
-            Goal::EndpointIs(id, pod) => {
-                with_instance(reading, id, |view| endpoint_is(view, pod))
-            }
+            Goal::EndpointIs(id, pod) => with_instance(reading, id, |view| endpoint_is(view, pod)),
             Goal::AllFollow(id, master) => {
                 with_instance(reading, id, |view| all_follow(view, master))
             }
@@ -174,11 +172,7 @@ fn with_instance(
 }
 
 /// The node of that pod, if it is still that pod.
-fn node_of<'a>(
-    reading: &Reading<'a>,
-    node: &NodeId,
-    uid: &str,
-) -> Result<NodeView<'a>, Progress> {
+fn node_of<'a>(reading: &Reading<'a>, node: &NodeId, uid: &str) -> Result<NodeView<'a>, Progress> {
     let found = reading
         .world
         .instance_of_node(node)
@@ -200,7 +194,11 @@ fn engine_is(reading: &Reading<'_>, node: &NodeId, uid: &str, role: Role) -> Pro
         Err(progress) => return progress,
     };
     let pod = &node.pod;
-    match view.engine.and_then(|e| e.engine_role()).filter(|_| view.speaks()) {
+    match view
+        .engine
+        .and_then(|e| e.engine_role())
+        .filter(|_| view.speaks())
+    {
         Some(known) if known.value == role => {
             Progress::Holds(format!("{pod}'s engine says role:{}", role.word()))
         }
@@ -257,7 +255,9 @@ fn label_is(reading: &Reading<'_>, node: &NodeId, uid: &str, role: Option<Role>)
         Err(progress) if role.is_none() => return Progress::Holds(progress.words().to_owned()),
         Err(progress) => return progress,
     };
-    let word = |role: Option<Role>| role.map_or("no role label".to_owned(), |r| format!("role={}", r.word()));
+    let word = |role: Option<Role>| {
+        role.map_or("no role label".to_owned(), |r| format!("role={}", r.word()))
+    };
     let told = format!("{pod} carries {}", word(view.label_role()));
     match view.label_role() == role {
         true => Progress::Holds(told),
@@ -288,7 +288,12 @@ fn all_follow(view: &InstanceView<'_>, master: &str) -> Progress {
             Progress::Holds(_) => good += 1,
             progress => {
                 untold |= matches!(progress, Progress::Untold(_));
-                let _ = write!(words, "{}{}", if words.is_empty() { "" } else { "; " }, progress.words());
+                let _ = write!(
+                    words,
+                    "{}{}",
+                    if words.is_empty() { "" } else { "; " },
+                    progress.words()
+                );
             }
         }
     }

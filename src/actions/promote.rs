@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 use super::gates::{self, ADMIN_PORT};
 use super::scene::one_master;
 use super::{
-    About, Action, ArgDoc, Candidate, Does, Gate, Goal, Look, ObjectId, Plan, Resource, Risk, Scene,
-    Step,
+    About, Action, ArgDoc, Candidate, Does, Gate, Goal, Look, ObjectId, Plan, Resource, Risk,
+    Scene, Step,
 };
 use crate::checks::{Case, Instance, Node, flux};
 use crate::domain::engine::{Question, Role};
@@ -212,7 +212,11 @@ fn versions(case: &Case<'_>, node: &Node<'_>, master: &Node<'_>) -> Gate {
     match (of(node), of(master)) {
         (Some(own), Some(other)) if own < other => Gate::ask(
             ID,
-            format!("{} runs {own}, older than {}'s {other}", node.name(), master.name()),
+            format!(
+                "{} runs {own}, older than {}'s {other}",
+                node.name(),
+                master.name()
+            ),
         ),
         (Some(own), Some(_)) => Gate::pass(ID, format!("{} runs {own}", node.name())),
         _ => Gate::warn(ID, "not every node has told its version"),
@@ -230,7 +234,10 @@ fn draining(scene: &Scene<'_>, case: &Case<'_>, node: &Node<'_>) -> Gate {
             match drained {
                 true => Gate::ask(
                     ID,
-                    format!("machine {machine} is cordoned: {} may be moved soon", node.name()),
+                    format!(
+                        "machine {machine} is cordoned: {} may be moved soon",
+                        node.name()
+                    ),
                 ),
                 false => Gate::pass(ID, format!("machine {machine} is not cordoned")),
             }
@@ -265,7 +272,10 @@ fn plan(scene: &Scene<'_>) -> Result<Plan, String> {
         true => instance
             .nodes
             .iter()
-            .filter(|n| n.name() != to && (n.says(Role::Master) || n.view.label_role() == Some(Role::Master)))
+            .filter(|n| {
+                n.name() != to
+                    && (n.says(Role::Master) || n.view.label_role() == Some(Role::Master))
+            })
             .collect(),
         false => {
             let (master, _) = one_master(instance)?;
@@ -299,9 +309,11 @@ fn plan(scene: &Scene<'_>) -> Result<Plan, String> {
         old.iter()
             .map(|old| Goal::StandsDown(old.view.id.clone(), uid(old), id.clone())),
     );
-    goals.extend(others.iter().map(|other| {
-        Goal::Follows(id.clone(), other.view.id.pod.clone(), Arc::from(to))
-    }));
+    goals.extend(
+        others
+            .iter()
+            .map(|other| Goal::Follows(id.clone(), other.view.id.pod.clone(), Arc::from(to))),
+    );
     let names: Vec<&str> = old.iter().map(|node| node.name()).collect();
     Ok(Plan {
         action: ACTION.id,
@@ -410,7 +422,10 @@ fn pause(
         0,
         (
             steps.len(),
-            Step::new(format!("scale {operator} back to {replicas}"), scale(replicas)),
+            Step::new(
+                format!("scale {operator} back to {replicas}"),
+                scale(replicas),
+            ),
         ),
     );
     steps.push(
@@ -438,7 +453,10 @@ fn takeover(node: &Node<'_>, old: &[&Node<'_>], seconds: u64) -> Step {
         )
         .collect();
     Step::new(
-        format!("have {} take over, giving the server {seconds}s", node.name()),
+        format!(
+            "have {} take over, giving the server {seconds}s",
+            node.name()
+        ),
         Does::Command {
             node: id.clone(),
             uid: uid(node),
@@ -546,7 +564,9 @@ fn schedules(instance: &Instance<'_>, node: &Node<'_>, others: &[&Node<'_>]) -> 
     let set = |node: &Node<'_>, cron: &str| Does::Command {
         node: node.view.id.clone(),
         uid: uid(node),
-        words: ["CONFIG", "SET", "snapshot_cron", cron].map(str::to_owned).to_vec(),
+        words: ["CONFIG", "SET", "snapshot_cron", cron]
+            .map(str::to_owned)
+            .to_vec(),
         expects: None,
         reply: None,
         told_by: Vec::new(),
@@ -574,7 +594,11 @@ fn repoint(other: &Node<'_>, to: &str, ip: &str) -> Step {
         Does::Command {
             node: other.view.id.clone(),
             uid: uid(other),
-            words: vec!["REPLICAOF".to_owned(), ip.to_owned(), ADMIN_PORT.to_string()],
+            words: vec![
+                "REPLICAOF".to_owned(),
+                ip.to_owned(),
+                ADMIN_PORT.to_string(),
+            ],
             expects: None,
             reply: None,
             told_by: vec![goal.clone()],
@@ -585,5 +609,8 @@ fn repoint(other: &Node<'_>, to: &str, ip: &str) -> Step {
     // Sent again to a node that follows already, it would cost a full sync.
     .unless(vec![goal])
     .within(Duration::from_secs(25))
-    .leaves(format!("{} without a master, until the operator points it there", other.name()))
+    .leaves(format!(
+        "{} without a master, until the operator points it there",
+        other.name()
+    ))
 }

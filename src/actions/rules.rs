@@ -70,7 +70,9 @@ impl Rules {
 
     /// The guardrail that an action on a target meets.
     pub fn guardrail(&self, action: &Action, target: &Target) -> Option<&Guardrail> {
-        self.guardrails.iter().find(|rail| rail.fits(action, target))
+        self.guardrails
+            .iter()
+            .find(|rail| rail.fits(action, target))
     }
 
     /// The gates that the settings make.

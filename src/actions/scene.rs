@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::object::ObjectId;
-use super::target::{Args, Target};
 use super::rules::Rules;
+use super::target::{Args, Target};
 use crate::checks::{Case, Instance, Limits, Node, Subject};
 use crate::domain::world::ContextWorld;
 use crate::domain::{InstanceId, NodeId, World};
@@ -86,11 +86,7 @@ impl<'a> Scene<'a> {
 
     /// A node of the instance by its pod.
     pub fn node(&self, pod: &str) -> NodeId {
-        NodeId::new(
-            self.target.context().clone(),
-            self.target.namespace(),
-            pod,
-        )
+        NodeId::new(self.target.context().clone(), self.target.namespace(), pod)
     }
 
     /// The context.
@@ -137,7 +133,10 @@ pub fn one_master<'c, 'a>(
             [] => "no pod is labelled master".to_owned(),
             some => format!("{} is labelled master", some.join(" and ")),
         };
-        return Err(format!("{told}, and the engine of {} is one", master.name()));
+        return Err(format!(
+            "{told}, and the engine of {} is one",
+            master.name()
+        ));
     }
     let name = master.name();
     let others = instance.nodes.iter().filter(|n| n.name() != name).collect();

@@ -129,7 +129,11 @@ pub(super) fn available(
     if let Some(why) = state.rules.closed(context) {
         return Err(why);
     }
-    if let Some(rail) = state.rules.guardrail(action, target).filter(|rail| rail.deny) {
+    if let Some(rail) = state
+        .rules
+        .guardrail(action, target)
+        .filter(|rail| rail.deny)
+    {
         return Err(format!("a guardrail denies it: {}", rail.reason));
     }
     if state.frozen.is_some() {
@@ -200,7 +204,10 @@ impl Menu {
 
     pub fn view(&self, look: &Look<'_>, area: Rect, buf: &mut Buffer) {
         let wide = usize::from(reader::widest(area));
-        let titles = self.rows.iter().map(|(action, _)| draw::width(action.title));
+        let titles = self
+            .rows
+            .iter()
+            .map(|(action, _)| draw::width(action.title));
         let titles = titles.max().unwrap_or(0);
         let lines: Vec<Vec<Piece>> = self
             .rows
@@ -212,8 +219,14 @@ impl Menu {
                     false => " ",
                 };
                 let (tone, told) = match judged {
-                    Ok(()) => (Tone::Text, Piece::new(action.risk.word(), risk_tone(action.risk))),
-                    Err(why) => (Tone::Disabled, Piece::new(format!("not now: {why}"), Tone::Disabled)),
+                    Ok(()) => (
+                        Tone::Text,
+                        Piece::new(action.risk.word(), risk_tone(action.risk)),
+                    ),
+                    Err(why) => (
+                        Tone::Disabled,
+                        Piece::new(format!("not now: {why}"), Tone::Disabled),
+                    ),
                 };
                 let title = format!("{:<titles$}  ", action.title);
                 let room = wide.saturating_sub(titles + 5);
@@ -221,7 +234,11 @@ impl Menu {
                     text: draw::fit(&told.text, room, look.glyph(Glyph::Ellipsis)).into_owned(),
                     ..told
                 };
-                vec![Piece::new(format!("{mark} "), Tone::Accent), Piece::new(title, tone), told]
+                vec![
+                    Piece::new(format!("{mark} "), Tone::Accent),
+                    Piece::new(title, tone),
+                    told,
+                ]
             })
             .collect();
         let title = format!("What can be done with {}", self.target);
@@ -231,9 +248,15 @@ impl Menu {
         };
         let height = u16::try_from(lines.len()).unwrap_or(u16::MAX);
         let height = height.min(area.height.saturating_sub(4));
-        let widest = lines.iter().map(|line| draw::line_width(line)).max().unwrap_or(0);
+        let widest = lines
+            .iter()
+            .map(|line| draw::line_width(line))
+            .max()
+            .unwrap_or(0);
         let width = widest.max(draw::width(&title) + 2);
-        let width = u16::try_from(width).unwrap_or(u16::MAX).min(reader::widest(area));
+        let width = u16::try_from(width)
+            .unwrap_or(u16::MAX)
+            .min(reader::widest(area));
         let popup = Popup::new(title, width, height);
         let inner = popup.render(look, area, buf);
         let shown = self
@@ -276,7 +299,9 @@ impl Form {
             (action.candidates)(scene)
         });
         // The one that is selected, else the first that can be chosen.
-        let selected = candidates.iter().position(|one| Some(one.pod.as_str()) == pod);
+        let selected = candidates
+            .iter()
+            .position(|one| Some(one.pod.as_str()) == pod);
         let fit = candidates.iter().position(|one| one.judged.is_ok());
         let is_fit = |at: &usize| candidates.get(*at).is_some_and(|one| one.judged.is_ok());
         let chosen = selected.filter(is_fit).or(fit).or(selected).unwrap_or(0);
@@ -359,7 +384,9 @@ impl Form {
     }
 
     fn field(&mut self) -> Option<&mut LineInput> {
-        let at = self.focus.checked_sub(usize::from(!self.candidates.is_empty()))?;
+        let at = self
+            .focus
+            .checked_sub(usize::from(!self.candidates.is_empty()))?;
         self.fields.get_mut(at).map(|(_, line)| line)
     }
 
@@ -402,7 +429,11 @@ impl Form {
         let columns = usize::from(reader::columns(area));
         let mut lines: Vec<Vec<Piece>> = Vec::new();
         let doc = format!("{}.", sentence(self.action.doc));
-        lines.extend(draw::wrap(&doc, columns).into_iter().map(|line| vec![Piece::muted(line)]));
+        lines.extend(
+            draw::wrap(&doc, columns)
+                .into_iter()
+                .map(|line| vec![Piece::muted(line)]),
+        );
         lines.push(Vec::new());
         let mut focused = 0;
         let in_list = self.focus == 0 && !self.candidates.is_empty();
@@ -447,7 +478,11 @@ impl Form {
             lines.extend(draw::wrap_pieces(&pieces, columns, 11));
         }
         let title = format!("{} of {}", self.action.title, self.target);
-        self.window.follow(Some(focused), lines.len(), usize::from(area.height.saturating_sub(6)));
+        self.window.follow(
+            Some(focused),
+            lines.len(),
+            usize::from(area.height.saturating_sub(6)),
+        );
         reader::view(title, &lines, &self.window, look, area, buf);
     }
 }
@@ -485,7 +520,11 @@ impl Unlock {
         match self.line.text() {
             "" => Came::Closes,
             typed if typed == self.context.as_str() => Came::Unlocks(self.context.clone()),
-            typed => Came::Tells(format!("{} is not {}: it stays locked", text::one_line(typed), self.context)),
+            typed => Came::Tells(format!(
+                "{} is not {}: it stays locked",
+                text::one_line(typed),
+                self.context
+            )),
         }
     }
 
@@ -541,7 +580,12 @@ impl RunView {
     }
 
     pub fn scroll(&mut self, motion: Motion) {
-        self.window.scroll_to(moved(self.window.offset(), motion, self.window.page(), usize::MAX / 2));
+        self.window.scroll_to(moved(
+            self.window.offset(),
+            motion,
+            self.window.page(),
+            usize::MAX / 2,
+        ));
     }
 
     pub fn paste(&mut self, text: &str) {
@@ -613,7 +657,10 @@ impl RunView {
         let mut places = vec![Focus::Cancel];
         places.extend((0..asks.len()).map(Focus::Gate));
         places.extend([Focus::Typed, Focus::Reason]);
-        let at = places.iter().position(|place| *place == self.focus).unwrap_or(0);
+        let at = places
+            .iter()
+            .position(|place| *place == self.focus)
+            .unwrap_or(0);
         let wanted = self.wanted(state, &plan);
         match (key.key, self.focus) {
             (Key::Tab, _) => {
@@ -681,7 +728,9 @@ impl RunView {
             None => format!("{} of {}", run.order.action, run.order.target),
         };
         match run.phase {
-            Phase::Reads => page.muted("Reading what it relies on: objects again, and the engines…"),
+            Phase::Reads => {
+                page.muted("Reading what it relies on: objects again, and the engines…")
+            }
             Phase::Waits => self.waiting(state, run, &mut page),
             Phase::Runs | Phase::Verifies | Phase::Ended => self.running(run, &mut page),
         }
@@ -695,7 +744,9 @@ impl RunView {
         let popup = Popup::new(title, reader::columns(area), height).tone(tone);
         let inner = popup.render(look, area, buf);
         // What is typed and what is being done is at the end, and is seen.
-        let shown = self.window.follow(None, lines.len(), usize::from(inner.height));
+        let shown = self
+            .window
+            .follow(None, lines.len(), usize::from(inner.height));
         draw::lines(lines.get(shown).unwrap_or_default(), look, inner, buf);
         let place = self.window.place(lines.len(), look.glyph(Glyph::Dash));
         popup.foot(place.as_deref(), look, area, buf);
@@ -709,13 +760,21 @@ impl RunView {
                 page.wrapped("  ", line, Tone::Degraded);
             }
         }
-        page.pair("where", &format!("context {}, {}", plan.target.context(), plan.target), Tone::Strong);
+        page.pair(
+            "where",
+            &format!("context {}, {}", plan.target.context(), plan.target),
+            Tone::Strong,
+        );
         page.pair("risk", plan.risk.word(), risk_tone(plan.risk));
         page.pair("loses", &plan.losses, Tone::Text);
         page.pair("takes", &plan.takes, Tone::Text);
         page.pair("back", &plan.back, Tone::Text);
         if let Some(owner) = &plan.owner {
-            page.pair("owner", &format!("{owner}: it puts back what Git does not say"), Tone::Degraded);
+            page.pair(
+                "owner",
+                &format!("{owner}: it puts back what Git does not say"),
+                Tone::Degraded,
+            );
         }
         for line in &plan.before {
             page.pair("now", line, Tone::Muted);
@@ -735,18 +794,30 @@ impl RunView {
             let mut pieces = vec![Piece::new(format!("{} ", page.see.sign(glyph)), tone)];
             if gate.stand == Stand::Ask {
                 let is = self.focus == Focus::Gate(at);
-                let mark = if self.accepted.contains(gate.id) { "[x] " } else { "[ ] " };
+                let mark = if self.accepted.contains(gate.id) {
+                    "[x] "
+                } else {
+                    "[ ] "
+                };
                 pieces.push(Piece::new(mark, if is { Tone::Accent } else { Tone::Text }));
                 at += 1;
             }
-            let tone = if bad(gate.stand) { Tone::Text } else { Tone::Muted };
+            let tone = if bad(gate.stand) {
+                Tone::Text
+            } else {
+                Tone::Muted
+            };
             pieces.push(Piece::new(gate.evidence.clone(), tone));
             pieces.push(Piece::muted(format!("  {}", gate.id)));
             page.pieces(&pieces, 2);
         }
         page.blank();
         for (place, step) in plan.all_steps().enumerate() {
-            let together = if step.together { " (at the same moment)" } else { "" };
+            let together = if step.together {
+                " (at the same moment)"
+            } else {
+                ""
+            };
             page.pieces(
                 &[
                     Piece::muted(format!("{:>2} ", place + 1)),
@@ -774,7 +845,11 @@ impl RunView {
         ]);
         page.line(vec![Piece::new(
             "[ Cancel ]",
-            if on(Focus::Cancel) { Tone::Accent } else { Tone::Text },
+            if on(Focus::Cancel) {
+                Tone::Accent
+            } else {
+                Tone::Text
+            },
         )]);
     }
 
@@ -799,11 +874,17 @@ impl RunView {
                     Tone::Healthy,
                     format!("{} ms  {answer}", took.as_millis()),
                 ),
-                Some((StepState::Skipped(why), _)) => (Glyph::Healthy, Tone::Muted, format!("not needed: {why}")),
+                Some((StepState::Skipped(why), _)) => {
+                    (Glyph::Healthy, Tone::Muted, format!("not needed: {why}"))
+                }
                 Some((StepState::Failed(why), _)) => (Glyph::Broken, Tone::Broken, why.clone()),
                 Some((StepState::Unknown(why), _)) => (Glyph::Unknown, Tone::Unknown, why.clone()),
             };
-            let words = if state.is_none() { Tone::Muted } else { Tone::Text };
+            let words = if state.is_none() {
+                Tone::Muted
+            } else {
+                Tone::Text
+            };
             page.pieces(
                 &[
                     Piece::new(format!("{} ", page.see.sign(glyph)), tone),
@@ -852,9 +933,17 @@ impl RunView {
                 for line in &ending.left {
                     page.pair("left", line, Tone::Degraded);
                 }
-                page.muted(&format!("took {} ms; {} in the ledger", ending.took.as_millis(), run.order.run));
+                page.muted(&format!(
+                    "took {} ms; {} in the ledger",
+                    ending.took.as_millis(),
+                    run.order.run
+                ));
             }
-            None if run.stopping => page.wrapped("", "It stops before the next step; what is being done is ended first.", Tone::Degraded),
+            None if run.stopping => page.wrapped(
+                "",
+                "It stops before the next step; what is being done is ended first.",
+                Tone::Degraded,
+            ),
             None => {
                 // What an abort would leave.
                 let leaves = plan
@@ -866,7 +955,8 @@ impl RunView {
                     .next_back();
                 let told = match leaves {
                     Some(leaves) => format!("S stops before the next step, and leaves: {leaves}"),
-                    None => "S stops before the next step; esc leaves this view, and it goes on".to_owned(),
+                    None => "S stops before the next step; esc leaves this view, and it goes on"
+                        .to_owned(),
                 };
                 page.wrapped("", &told, Tone::Muted);
             }
@@ -900,7 +990,8 @@ impl Page<'_, '_> {
     }
 
     fn pieces(&mut self, pieces: &[Piece], hang: usize) {
-        self.lines.extend(draw::wrap_pieces(pieces, self.columns, hang));
+        self.lines
+            .extend(draw::wrap_pieces(pieces, self.columns, hang));
     }
 
     fn muted(&mut self, text: &str) {
@@ -910,7 +1001,8 @@ impl Page<'_, '_> {
     fn wrapped(&mut self, indent: &str, text: &str, tone: Tone) {
         let room = self.columns.saturating_sub(draw::width(indent));
         for line in draw::wrap(text, room) {
-            self.lines.push(vec![Piece::text(indent), Piece::new(line, tone)]);
+            self.lines
+                .push(vec![Piece::text(indent), Piece::new(line, tone)]);
         }
     }
 

@@ -57,11 +57,17 @@ fn target_of(state: &State, action: &Action) -> Option<Target> {
 pub(super) fn act(state: &mut State, id: &str, now: Timestamp, effects: &mut Vec<Effect>) {
     let Some(action) = Action::of(id) else {
         let near = suggestion(id, crate::actions::ALL.iter().map(|action| action.id));
-        state.notices.problem(format!("there is no action `{}`; {near}", text::one_line(id)), now);
+        state.notices.problem(
+            format!("there is no action `{}`; {near}", text::one_line(id)),
+            now,
+        );
         return;
     };
     let Some(target) = target_of(state, action) else {
-        state.notices.tell(format!("nothing is selected that {} is about", action.id), now);
+        state.notices.tell(
+            format!("nothing is selected that {} is about", action.id),
+            now,
+        );
         return;
     };
     begin(state, action, target, now, effects);
@@ -85,7 +91,10 @@ fn begin(
     }
     if !state.unlocked.contains_key(target.context()) {
         state.notices.tell(
-            format!("{} is locked: W unlocks it for a time; until then this is only a plan", target.context()),
+            format!(
+                "{} is locked: W unlocks it for a time; until then this is only a plan",
+                target.context()
+            ),
             now,
         );
     }
@@ -102,10 +111,20 @@ fn begin(
     open(state, Over::Form(form));
 }
 
-fn start(state: &mut State, mut order: crate::msg::Order, now: Timestamp, effects: &mut Vec<Effect>) {
+fn start(
+    state: &mut State,
+    mut order: crate::msg::Order,
+    now: Timestamp,
+    effects: &mut Vec<Effect>,
+) {
     // What an earlier run of the same left undone is finished by this one.
     let place = order.target.address();
-    let earlier = state.runs.past.iter().rev().find(|past| past.unfinished && past.place == place);
+    let earlier = state
+        .runs
+        .past
+        .iter()
+        .rev()
+        .find(|past| past.unfinished && past.place == place);
     if let Some(past) = earlier {
         order.args.set("resume", past.run.clone());
     }
@@ -130,11 +149,16 @@ pub(super) fn list(state: &mut State, now: Timestamp) {
 /// Unlocks the context of the selection, after its name was typed; locks it again at once.
 pub(super) fn unlock(state: &mut State, now: Timestamp, effects: &mut Vec<Effect>) {
     let Some(context) = context(state) else {
-        state.notices.tell("select an instance of the context that is to be unlocked", now);
+        state.notices.tell(
+            "select an instance of the context that is to be unlocked",
+            now,
+        );
         return;
     };
     if let Some(why) = state.rules.closed(context.as_str()) {
-        state.notices.tell(format!("{context} stays locked: {why}"), now);
+        state
+            .notices
+            .tell(format!("{context} stays locked: {why}"), now);
         return;
     }
     if state.unlocked.remove(&context).is_some() {
@@ -158,7 +182,9 @@ pub(super) fn lock_again(state: &mut State, now: Timestamp) {
         state.unlocked.remove(&context);
         state.bar_is_old = true;
         state.dirty = true;
-        state.notices.tell(format!("{context} is locked again"), now);
+        state
+            .notices
+            .tell(format!("{context} is locked again"), now);
     }
 }
 
@@ -170,7 +196,9 @@ pub(super) fn show_run(state: &mut State, now: Timestamp) {
             let view = RunView::new(run.order.run.clone());
             open(state, Over::Run(view));
         }
-        None => state.notices.tell("nothing was done in this session yet", now),
+        None => state
+            .notices
+            .tell("nothing was done in this session yet", now),
     }
 }
 
@@ -202,7 +230,12 @@ pub(super) fn remind(state: &mut State, now: Timestamp) {
         .past
         .iter()
         .filter(|past| past.unfinished)
-        .map(|past| format!("unfinished: {} ({}); the same action on {} finishes it", past.sentence, past.who, past.place))
+        .map(|past| {
+            format!(
+                "unfinished: {} ({}); the same action on {} finishes it",
+                past.sentence, past.who, past.place
+            )
+        })
         .collect();
     for told in open {
         state.notices.problem(told, now);
@@ -228,7 +261,9 @@ pub(super) fn press(
 ) -> Option<bool> {
     let escapes = key == KeyPress::plain(Key::Esc);
     let mut over = match state.over.last() {
-        Some(Over::Actions(_) | Over::Form(_) | Over::Unlock(_) | Over::Run(_)) => state.over.pop()?,
+        Some(Over::Actions(_) | Over::Form(_) | Over::Unlock(_) | Over::Run(_)) => {
+            state.over.pop()?
+        }
         Some(Over::AskInFlight) => {
             if escapes || key.typed() == Some('n') {
                 state.over.pop();
@@ -288,9 +323,15 @@ fn say(state: &mut State, run: RunId, word: Word, effects: &mut Vec<Effect>) {
 /// The keys of a run, by where it is.
 pub(super) fn run_keys(state: &State, run: &RunId, arrows: &str) -> Vec<Segment> {
     let of = |key: &str, hint: &str| {
-        Segment::new(vec![Piece::new(key, Tone::Key), Piece::muted(format!(" {hint}"))])
+        Segment::new(vec![
+            Piece::new(key, Tone::Key),
+            Piece::muted(format!(" {hint}")),
+        ])
     };
-    let phase = state.runs.get(run).map_or(Phase::Ended, |run: &Run| run.phase);
+    let phase = state
+        .runs
+        .get(run)
+        .map_or(Phase::Ended, |run: &Run| run.phase);
     match phase {
         Phase::Reads => vec![of("esc", "call it off")],
         Phase::Waits => vec![
@@ -305,6 +346,10 @@ pub(super) fn run_keys(state: &State, run: &RunId, arrows: &str) -> Vec<Segment>
             of(arrows, "scroll"),
             of("esc", "leave it running"),
         ],
-        Phase::Ended => vec![of("v", "commands"), of(arrows, "scroll"), of("esc", "close")],
+        Phase::Ended => vec![
+            of("v", "commands"),
+            of(arrows, "scroll"),
+            of("esc", "close"),
+        ],
     }
 }

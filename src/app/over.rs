@@ -171,11 +171,7 @@ pub(super) fn press(
         None | Some(Over::Explain(_) | Over::Notices(_)) => return false,
         // These take their keys before.
         Some(
-            Over::Actions(_)
-            | Over::Form(_)
-            | Over::Unlock(_)
-            | Over::Run(_)
-            | Over::AskInFlight,
+            Over::Actions(_) | Over::Form(_) | Over::Unlock(_) | Over::Run(_) | Over::AskInFlight,
         ) => {}
         Some(Over::Ask) => match key.typed() {
             Some('y' | 'Y' | 'q') => effects.push(Effect::Quit),

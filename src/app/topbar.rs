@@ -151,7 +151,10 @@ fn runs(state: &State, see: &See<'_>) -> Option<Segment> {
 /// Whether anything may be changed, and for how long yet.
 fn lock(state: &State, see: &See<'_>) -> Segment {
     let (text, tone) = match (&state.rules.read_only, state.unlocked.iter().next()) {
-        (Some(_), _) => (format!("{} READ-ONLY ", see.sign(Glyph::Locked)), Tone::Locked),
+        (Some(_), _) => (
+            format!("{} READ-ONLY ", see.sign(Glyph::Locked)),
+            Tone::Locked,
+        ),
         (None, None) => (format!("{} LOCKED ", see.sign(Glyph::Locked)), Tone::Locked),
         (None, Some((context, until))) => {
             let left = see.until(*until).unwrap_or_else(|| "0s".to_owned());
@@ -162,5 +165,7 @@ fn lock(state: &State, see: &See<'_>) -> Segment {
             (format!("UNLOCKED {context}{more} {left} "), Tone::Unlocked)
         }
     };
-    Segment::new(vec![Piece::new(text, tone)]).at_right().priority(2)
+    Segment::new(vec![Piece::new(text, tone)])
+        .at_right()
+        .priority(2)
 }

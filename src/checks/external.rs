@@ -4,7 +4,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use super::listed::{Listed, Untold, listed, want};
+use super::listed::{Listed, Untold, last_listed, want};
 use crate::domain::object::Dragonfly;
 use crate::domain::want::ForeignObject;
 use crate::domain::world::ContextWorld;
@@ -27,7 +27,8 @@ pub fn wants(context: &ContextWorld, dragonfly: &Dragonfly) -> Vec<Want> {
     wants
 }
 
-/// The ExternalSecrets that make a Secret of the instance.
+/// The ExternalSecrets that make a Secret of the instance, as they were last told: of a cluster that is not reached no check
+/// answers by them.
 ///
 /// # Errors
 /// Why they are not known.
@@ -35,7 +36,7 @@ pub fn makers<'a>(
     context: &'a ContextWorld,
     dragonfly: &Dragonfly,
 ) -> Result<Listed<'a>, Untold<'a>> {
-    let mut all = listed(context, Foreign::ExternalSecret, &dragonfly.meta.namespace)?;
+    let mut all = last_listed(context, Foreign::ExternalSecret, &dragonfly.meta.namespace)?;
     all.objects.retain(|one| {
         dragonfly
             .secrets

@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, VecDeque};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::listed::{Untold, listed, want};
+use super::listed::{Untold, last_listed, want};
 use super::{Case, Subject};
 use crate::domain::object::{Condition, Meta, Writer};
 use crate::domain::want::ForeignObject;
@@ -148,7 +148,7 @@ impl<'a> Chain<'a> {
             }
         }
         while let Some(next) = open.pop_front() {
-            let all = match listed(context, next.what, &next.namespace) {
+            let all = match last_listed(context, next.what, &next.namespace) {
                 Ok(all) => all,
                 Err(Untold::NotServed) => {
                     chain.absent.push(next);

@@ -167,10 +167,10 @@ fn as_replica(instance: &Instance<'_>, node: &Node<'_>) -> Option<(String, Strin
     (line.state == LinkState::Online).then(|| {
         (
             format!(
-                "{} lists {} as online, {} records behind",
+                "{} lists {} as online, {} behind",
                 master.name(),
                 node.name(),
-                text::count(lag)
+                text::counted(lag, "record", "records")
             ),
             format!("INFO replication of {}", master.name()),
             master.replication.as_ref().map_or(Timestamp::MIN, |k| k.at),

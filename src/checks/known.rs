@@ -213,7 +213,10 @@ fn engine_facts(
     }
     if let Some(known) = &engine.keyspace {
         facts.add(
-            format!("it holds {} keys", text::count(known.value.keys)),
+            format!(
+                "it holds {}",
+                text::counted(known.value.keys, "key", "keys")
+            ),
             Question::Keyspace.command(),
             known.at,
         );
@@ -289,7 +292,7 @@ fn milliseconds(took: std::time::Duration) -> String {
 
 fn line_words(line: &crate::domain::engine::ReplicaLine) -> String {
     let lag = line.lag.map_or("of unknown lag".to_owned(), |n| {
-        format!("lag {} records", text::count(n))
+        format!("lag {}", text::counted(n, "record", "records"))
     });
     format!("{}, {lag}", line.state.word())
 }

@@ -56,7 +56,13 @@ fn run(case: &Case<'_>) -> Answer {
     }
     let told: Vec<String> = behind
         .iter()
-        .map(|(node, lag)| format!("{} is {} records behind", node.name(), text::count(*lag)))
+        .map(|(node, lag)| {
+            format!(
+                "{} is {} behind",
+                node.name(),
+                text::counted(*lag, "record", "records")
+            )
+        })
         .collect();
     let finding = case
         .finding(
@@ -66,8 +72,8 @@ fn run(case: &Case<'_>) -> Answer {
             format!("{} {}", list(&told), master.name()),
         )
         .meaning(format!(
-            "That much would be lost with the master; the limit is {} records.",
-            text::count(case.limits.lag)
+            "That much would be lost with the master; the limit is {}.",
+            text::counted(case.limits.lag, "record", "records")
         ))
         .about(behind.iter().map(|(n, _)| n.name()))
         .since(Since::Seen(case.now))

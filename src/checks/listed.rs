@@ -61,9 +61,25 @@ pub fn listed<'a>(
     what: Foreign,
     namespace: &str,
 ) -> Result<Listed<'a>, Untold<'a>> {
+    match context.is_live() {
+        true => last_listed(context, what, namespace),
+        false => Err(Untold::NotReached),
+    }
+}
+
+/// The same as it was last told, though the context may not be reached any more: what is shown as of then. A judgement asks
+/// [`listed`].
+///
+/// # Errors
+/// Why they were never known.
+pub fn last_listed<'a>(
+    context: &'a ContextWorld,
+    what: Foreign,
+    namespace: &str,
+) -> Result<Listed<'a>, Untold<'a>> {
     let scope = scope(context, what, namespace);
     match context.on_demand.objects(&context.id, what, &scope) {
-        _ if !context.is_live() => Err(Untold::NotReached),
+        Reading::Unread if !context.is_live() => Err(Untold::NotReached),
         Reading::Unread => Err(Untold::Unread),
         Reading::Failed(fault, _) if fault.kind == FaultKind::NotFound => Err(Untold::NotServed),
         Reading::Failed(fault, since) => Err(Untold::Failed(fault, since)),

@@ -157,7 +157,7 @@ fn run(case: &Case<'_>) -> Answer {
             ..
         }) = progress
         {
-            finding = finding.resting_on(format!("{} keys", text::count(*had)), of.clone(), *at);
+            finding = finding.resting_on(text::counted(*had, "key", "keys"), of.clone(), *at);
         }
     }
     finding.into()
@@ -240,12 +240,12 @@ impl Progress {
     }
 
     fn words(&self) -> String {
-        let keys = text::count(self.keys);
+        let keys = text::counted(self.keys, "key", "keys");
         match (&self.had, self.percent()) {
             (Some((had, ..)), Some(percent)) => {
-                format!("{keys} keys of about {} ({percent} %)", text::count(*had))
+                format!("{keys} of about {} ({percent} %)", text::count(*had))
             }
-            _ => format!("{keys} keys so far"),
+            _ => format!("{keys} so far"),
         }
     }
 }

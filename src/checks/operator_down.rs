@@ -153,7 +153,8 @@ pub(super) fn of_operator(case: &Case<'_>) -> Answer {
         let meta = &held.value.meta;
         let finding = warning(case, &ABSENT, format!("the operator of {id} is scaled to 0"))
             .next(format!(
-                "Scale it up again, unless somebody scaled it down on purpose.\n$ {{cluster}} -n {} scale deployment {} --replicas=1",
+                "Scale it up again, unless somebody scaled it down on purpose: to as many as its release sets, and to two at least, one that \
+                 leads and one that stands by.\n$ {{cluster}} -n {} scale deployment {} --replicas=2",
                 meta.namespace, meta.name
             ))
             .resting_on(

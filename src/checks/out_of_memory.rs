@@ -102,7 +102,10 @@ fn run(case: &Case<'_>) -> Answer {
         });
         if let Some((count, at)) = refused {
             finding = finding.resting_on(
-                format!("{} commands refused since its start", text::count(count)),
+                format!(
+                    "{} refused since its start",
+                    text::counted(count, "command", "commands")
+                ),
                 format!("INFO stats of {name}"),
                 at,
             );

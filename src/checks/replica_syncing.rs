@@ -212,7 +212,7 @@ fn run(case: &Case<'_>) -> Answer {
             && node.says(Role::Replica)
         {
             finding = finding.resting_on(
-                format!("{} keys", text::count(keyspace.value.keys)),
+                text::counted(keyspace.value.keys, "key", "keys"),
                 format!("INFO keyspace of {}", node.name()),
                 keyspace.at,
             );
@@ -314,9 +314,9 @@ impl Progress {
         match self.pace {
             None => format!("{} %", self.percent),
             Some((rate, left)) => format!(
-                "{} %, {} keys a second, about {} left",
+                "{} %, {} a second, about {} left",
                 self.percent,
-                text::count(rate),
+                text::counted(rate, "key", "keys"),
                 text::age_of(left)
             ),
         }

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 
 use super::board::by_our_clock;
 use super::{
-    ACCEPTANCE, ALL, Answer, Case, Check, Finding, Limits, State, Subject, Verdict,
-    context_unreachable,
+    ACCEPTANCE, ALL, Answer, Case, Check, Finding, Limits, Severity, Since, State, Subject,
+    Verdict, context_unreachable,
 };
 use crate::domain::{ContextId, Want, World};
 
@@ -30,6 +30,12 @@ pub fn roll(world: &World, limits: &Limits, now: Timestamp) -> Vec<Entry> {
     let mut roll = Vec::new();
     for subject in subjects(world, limits) {
         let Some(case) = Case::of(world, &subject, limits, now) else {
+            let untold = of_unopened(&subject, limits, now);
+            roll.extend(untold.map(|(_, check, verdict)| Entry {
+                check,
+                subject: subject.clone(),
+                verdict,
+            }));
             continue;
         };
         for check in checks_of(&subject) {
@@ -81,9 +87,50 @@ pub fn subjects(world: &World, limits: &Limits) -> Vec<Subject> {
     }
     subjects.extend(world.instances().map(Subject::Instance));
     let consumers = limits.expected.consumers.iter();
-    let open = consumers.filter(|consumer| world.context(&consumer.id.context).is_some());
-    subjects.extend(open.map(|consumer| Subject::Consumer(consumer.id.clone())));
+    subjects.extend(consumers.map(|consumer| Subject::Consumer(consumer.id.clone())));
     subjects
+}
+
+/// What is told of a consumer whose context is not open: one answer, of the check that its entry in the settings is for, with
+/// that check's place among [`checks_of`].
+pub(super) fn of_unopened(
+    subject: &Subject,
+    limits: &Limits,
+    now: Timestamp,
+) -> Option<(usize, &'static Check, Verdict)> {
+    let Subject::Consumer(id) = subject else {
+        return None;
+    };
+    let wish = limits.expected.consumer(id)?;
+    let wanted = match wish.denied {
+        true => "consumer-let-in",
+        false => "consumer-blocked",
+    };
+    let mut all = checks_of(subject).enumerate();
+    let (at, check) = all.find(|(_, check)| check.id == wanted)?;
+    let context = &id.context;
+    let sentence = format!("consumer {id} cannot be judged: its context {context} is not open");
+    let situation = &super::acceptance::UNTOLD;
+    let finding = Finding {
+        check: check.id,
+        situation,
+        short: situation.word.to_owned(),
+        subject: subject.clone(),
+        severity: Severity::Note,
+        state: State::Unknown,
+        sentence,
+        meaning: situation.meaning.to_owned(),
+        next: format!(
+            "Open {context} too: name it with --context, or under `fleet` in the settings. Where it has another name in the kubeconfig, \
+             give the `[[consumer]]` that."
+        ),
+        evidence: Vec::new(),
+        since: Since::Seen(now),
+        about: Vec::new(),
+        covers: Vec::new(),
+        manifest: None,
+    };
+    Some((at, check, Verdict::Unknown(finding)))
 }
 
 /// Asks one check. While a cluster is not reached, what was seen of it is no answer.
@@ -172,6 +219,33 @@ mod tests {
             }
         }
         assert!(unknown > 30, "{unknown}");
+    }
+
+    #[test]
+    fn a_consumer_of_a_context_that_is_not_open_is_unknown_with_the_reason() {
+        use crate::checks::acceptance::fixture::with_consumer;
+        use crate::domain::ContextId;
+
+        for (denied, wanted) in [(false, "consumer-blocked"), (true, "consumer-let-in")] {
+            let (f, mut limits) = with_consumer(denied);
+            for consumer in &mut limits.expected.consumers {
+                consumer.id.context = ContextId::new("elsewhere");
+            }
+            let all = roll(&f.world, &limits, now());
+            let told: Vec<(&str, &Verdict)> = all
+                .iter()
+                .filter(|entry| matches!(entry.subject, Subject::Consumer(_)))
+                .map(|entry| (entry.check.id, &entry.verdict))
+                .collect();
+            let [(check, Verdict::Unknown(why))] = told.as_slice() else {
+                panic!("{told:?}");
+            };
+            assert_eq!(*check, wanted);
+            assert_eq!(
+                why.sentence,
+                "consumer web/front cannot be judged: its context elsewhere is not open"
+            );
+        }
     }
 
     #[test]

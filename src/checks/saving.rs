@@ -81,7 +81,7 @@ fn progress(said: &Persistence) -> String {
         return String::new();
     };
     match said.save_keys_total.filter(|total| *total > 0) {
-        Some(total) => format!(", {percent} % of {} keys", text::count(total)),
+        Some(total) => format!(", {percent} % of {}", text::counted(total, "key", "keys")),
         None => format!(", {percent} %"),
     }
 }

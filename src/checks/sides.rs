@@ -46,7 +46,7 @@ pub(super) fn sides(engines: &[&Node<'_>]) -> String {
         .iter()
         .map(|(name, keys)| match keys {
             Some(0) => format!("{name} has no keys"),
-            Some(keys) => format!("{name} has {} keys", told_apart(*keys, &all)),
+            Some(keys) => format!("{name} has {}", told_apart(*keys, &all)),
             None => format!("what {name} has is not known"),
         })
         .collect();
@@ -59,9 +59,10 @@ fn told_apart(figure: u64, all: &[u64]) -> String {
     let is_like_another = all
         .iter()
         .any(|other| *other != figure && text::count(*other) == rounded);
+    let noun = if figure == 1 { "key" } else { "keys" };
     match is_like_another {
-        true => exact(figure),
-        false => rounded,
+        true => format!("{} {noun}", exact(figure)),
+        false => format!("{rounded} {noun}"),
     }
 }
 
@@ -78,7 +79,7 @@ pub(super) fn amounts(node: &Node<'_>, all: &[u64]) -> Vec<(String, String, Time
     };
     if let Some(known) = &engine.keyspace {
         facts.push((
-            format!("{} keys", told_apart(known.value.keys, all)),
+            told_apart(known.value.keys, all),
             format!("INFO keyspace of {}", node.name()),
             known.at,
         ));

@@ -148,9 +148,9 @@ fn run(case: &Case<'_>) -> Answer {
             situation,
             Severity::Critical,
             format!(
-                "{name}, the master, {} and came back with {} keys where {} were before",
+                "{name}, the master, {} and came back with {} where {} were before",
                 loss.how,
-                text::count(loss.after),
+                text::counted(loss.after, "key", "keys"),
                 text::count(loss.before)
             ),
         )
@@ -158,7 +158,7 @@ fn run(case: &Case<'_>) -> Answer {
         .next(format!("{KEEP}\n{}", look(instance)))
         .since(loss.since)
         .resting_on(
-            format!("{} keys", text::count(loss.before)),
+            text::counted(loss.before, "key", "keys"),
             loss.source,
             loss.at,
         );
@@ -228,7 +228,10 @@ fn with_keys(mut finding: Finding, instance: &Instance<'_>, master: &Node<'_>) -
             false => "it follows the master",
         };
         finding = finding.resting_on(
-            format!("{} keys; {follows}", text::count(known.value.keys)),
+            format!(
+                "{}; {follows}",
+                text::counted(known.value.keys, "key", "keys")
+            ),
             format!("INFO keyspace of {}", node.name()),
             known.at,
         );
@@ -294,8 +297,8 @@ fn unseen(
             situation,
             severity,
             format!(
-                "{name}, the master, has restarted in place and holds {} keys; what it held before was not seen",
-                text::count(keys)
+                "{name}, the master, has restarted in place and holds {}; what it held before was not seen",
+                text::counted(keys, "key", "keys")
             ),
         )
         .about([name])

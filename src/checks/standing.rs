@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::roll::{ask, checks_of, subjects};
-use super::{Area, Case, Check, Finding, Limits, Severity, Since, State, Subject, Verdict};
+use super::roll::{ask, checks_of, of_unopened, subjects};
+use super::{ALL, Area, Case, Check, Finding, Limits, Severity, Since, State, Subject, Verdict};
 use crate::domain::{ContextId, Touched, Want, World};
 
 /// How long a turn from pass to finding, or back, is remembered, minutes.
@@ -260,13 +260,25 @@ impl Standing {
             Subject::Consumer(id) => limits.expected.consumer(id).is_some(),
         };
         let case = Case::of(world, subject, limits, now).filter(|_| exists);
+        let untold = match &case {
+            None if exists => of_unopened(subject, limits, now),
+            _ => None,
+        };
+        let is_gone = case.is_none() && untold.is_none();
         let mut asked = match self.asked.remove(subject) {
             Some(asked) => asked,
-            None if case.is_none() => return false,
+            None if is_gone => return false,
             None => Asked::default(),
         };
-        let mut changed = case.is_none();
+        let mut changed = is_gone;
         let mut needs = Vec::new();
+        if let Some((at, check, verdict)) = untold {
+            let before = asked.kept.len();
+            asked.kept.retain(|known, _| *known == at);
+            asked.due.clear();
+            changed |= before != asked.kept.len();
+            changed |= asked.keep(at, check, verdict, now);
+        }
         if let Some(case) = &case {
             for (at, check) in checks_of(subject).enumerate() {
                 changed |= asked.ask(at, check, case);
@@ -289,7 +301,7 @@ impl Standing {
             }
             asked.needs = needs;
         }
-        if case.is_none() {
+        if is_gone {
             return true;
         }
         asked.first_due = asked.due.values().min().copied();
@@ -416,16 +428,27 @@ impl Standing {
 impl Asked {
     /// Asks a check and keeps its answer. Returns whether that differs from what it answered before.
     fn ask(&mut self, at: usize, check: &'static Check, case: &Case<'_>) -> bool {
-        let mut answer = ask(case, check);
+        let answer = ask(case, check);
         // A moment that is past would make the loop ask without end.
         match answer.again_at.filter(|again| *again > case.now) {
             Some(again) => self.due.insert(at, again),
             None => self.due.remove(&at),
         };
-        if answer.verdict == Verdict::NotApplicable {
+        self.keep(at, check, answer.verdict, case.now)
+    }
+
+    /// Keeps an answer. Returns whether it differs from the one before.
+    fn keep(
+        &mut self,
+        at: usize,
+        check: &'static Check,
+        mut verdict: Verdict,
+        now: Timestamp,
+    ) -> bool {
+        if verdict == Verdict::NotApplicable {
             return self.kept.remove(&at).is_some();
         }
-        let found = match &answer.verdict {
+        let found = match &verdict {
             Verdict::Finding(_) => Some(true),
             Verdict::Pass => Some(false),
             _ => None,
@@ -437,34 +460,34 @@ impl Asked {
         let Some(kept) = self.kept.get_mut(&at) else {
             let kept = Kept {
                 check,
-                since: since(&answer.verdict).unwrap_or(Since::Seen(case.now)),
+                since: since(&verdict).unwrap_or(Since::Seen(now)),
                 turns: VecDeque::new(),
                 was_found: found,
-                verdict: answer.verdict,
+                verdict,
             };
             self.kept.insert(at, kept);
             return true;
         };
-        carry_over(kept, &mut answer.verdict, case.now);
+        carry_over(kept, &mut verdict, now);
         let is_same_sort =
-            std::mem::discriminant(&kept.verdict) == std::mem::discriminant(&answer.verdict);
-        kept.since = match since(&answer.verdict) {
+            std::mem::discriminant(&kept.verdict) == std::mem::discriminant(&verdict);
+        kept.since = match since(&verdict) {
             Some(since) => since,
             None if is_same_sort => kept.since,
-            None => Since::Seen(case.now),
+            None => Since::Seen(now),
         };
-        if let (Some(before), Some(now)) = (kept.was_found, found)
-            && before != now
+        if let (Some(before), Some(is_found)) = (kept.was_found, found)
+            && before != is_found
         {
-            kept.turns.push_back(case.now);
+            kept.turns.push_back(now);
             while kept.turns.len() > TURNS {
                 kept.turns.pop_front();
             }
         }
         kept.was_found = found.or(kept.was_found);
         // When it is asked again is nobody's news.
-        let changed = kept.verdict != answer.verdict;
-        kept.verdict = answer.verdict;
+        let changed = kept.verdict != verdict;
+        kept.verdict = verdict;
         changed
     }
 }
@@ -477,12 +500,21 @@ fn carry_over(before: &Kept, verdict: &mut Verdict, judged: Timestamp) {
     };
     let is_same = old.situation.id == new.situation.id
         && (old.state == State::Unknown) == (new.state == State::Unknown);
-    if let (Since::Seen(seen), Since::Seen(now), true) = (old.since, new.since, is_same)
-        // A check that tells an earlier moment knows since when, of these very objects.
-        && now >= judged
-    {
-        new.since = Since::Seen(seen.min(now));
+    if !is_same {
+        return;
     }
+    // What is not as it should be lasts for as long as it is found, whatever else of the object was edited and whichever pod was
+    // replaced meanwhile; only of health a check that tells an earlier moment knows better, of these very objects.
+    let lasts = new.state != State::Unknown && !ALL.iter().any(|check| check.id == new.check);
+    new.since = match (old.since, new.since) {
+        (Since::Seen(seen), Since::Seen(now)) if now >= judged || lasts => {
+            Since::Seen(seen.min(now))
+        }
+        (Since::Exactly(then), Since::Exactly(now)) if lasts && !new.about.is_empty() => {
+            Since::Exactly(then.min(now))
+        }
+        (_, since) => since,
+    };
 }
 
 /// When anything of a context's operator but its Lease last changed before our eyes.

@@ -33,9 +33,7 @@ pub fn number<'a>(count: usize, one: &'a str, several: &'a str) -> &'a str {
 }
 
 /// `1 restart`, `3 restarts`.
-pub fn counted(count: u64, one: &str, several: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { several })
-}
+pub use crate::domain::text::counted;
 
 /// A figure in full: `902,113`.
 pub fn exact(figure: u64) -> String {

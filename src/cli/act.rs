@@ -59,7 +59,9 @@ pub fn commands() -> Vec<Command> {
 
 /// The actions that a verb spells.
 fn of_verb(verb: &str) -> impl Iterator<Item = &'static Action> {
-    ALL.iter().copied().filter(move |action| action.verb == verb)
+    ALL.iter()
+        .copied()
+        .filter(move |action| action.verb == verb)
 }
 
 fn command(verb: &'static str, word: &'static str) -> Command {
@@ -255,12 +257,19 @@ pub async fn run(
         .find(|arg| arg.required && args.get(arg.name).is_none())
     {
         let choices = choices(action, &gathering.world, &fleet, &rules, &target, &args);
-        eprintln!("darner: {} wants --{} {}: {}{choices}", action.verb, missing.name, missing.value, missing.doc);
+        eprintln!(
+            "darner: {} wants --{} {}: {}{choices}",
+            action.verb, missing.name, missing.value, missing.doc
+        );
         supervisor.stop().await;
         return Ok(USAGE);
     }
     let ledger = folders.state.as_deref().map(Ledger::in_folder);
-    for run in ledger.iter().filter_map(|ledger| ledger.unfinished().ok()).flatten() {
+    for run in ledger
+        .iter()
+        .filter_map(|ledger| ledger.unfinished().ok())
+        .flatten()
+    {
         let same = run.place()
             == Some((
                 target.context().as_str(),
@@ -283,7 +292,10 @@ pub async fn run(
             args.set("resume", run.intended.run.clone());
         }
     }
-    let doors = fleet.plans.iter().map(|plan| (plan.id.clone(), plan.door.clone()));
+    let doors = fleet
+        .plans
+        .iter()
+        .map(|plan| (plan.id.clone(), plan.door.clone()));
     let ground = Arc::new(Ground {
         doors: doors.collect(),
         limits: fleet.limits.clone(),
@@ -319,7 +331,9 @@ pub async fn run(
         rules: &ground.rules.clone(),
         deadline: Instant::now() + patience,
     };
-    let ended = watching.run(&ground, gathering.world.clone(), order).await?;
+    let ended = watching
+        .run(&ground, gathering.world.clone(), order)
+        .await?;
     supervisor.stop().await;
     Ok(ended)
 }
@@ -339,7 +353,12 @@ struct Watching<'a> {
 }
 
 impl Watching<'_> {
-    async fn run(&self, ground: &Arc<Ground>, world: World, order: Order) -> color_eyre::Result<u8> {
+    async fn run(
+        &self,
+        ground: &Arc<Ground>,
+        world: World,
+        order: Order,
+    ) -> color_eyre::Result<u8> {
         let (tell, words) = mpsc::unbounded_channel();
         let (news_out, mut news) = mpsc::unbounded_channel();
         let run = order.run.clone();
@@ -430,7 +449,10 @@ impl Watching<'_> {
             return Err("the plan is another one by now; look at it and ask again".to_owned());
         }
         if plan.risk == Risk::LosesData && self.asked.text("reason").is_none() {
-            return Err(format!("{} may lose data and wants a reason: --reason WORDS", self.action.verb));
+            return Err(format!(
+                "{} may lose data and wants a reason: --reason WORDS",
+                self.action.verb
+            ));
         }
         if self.asked.is_on("yes") {
             return Ok("--yes".to_owned());
@@ -438,10 +460,15 @@ impl Watching<'_> {
         if !std::io::stdin().is_terminal() {
             return Err("nobody can confirm it here; --yes does".to_owned());
         }
-        let phrase = self.rules.guardrail(self.action, self.target).map(|rail| rail.phrase.as_str());
-        let wanted = [confirmation(plan.risk, self.target)]
-            .into_iter()
-            .chain(phrase.filter(|phrase| !phrase.is_empty()).map(str::to_owned));
+        let phrase = self
+            .rules
+            .guardrail(self.action, self.target)
+            .map(|rail| rail.phrase.as_str());
+        let wanted = [confirmation(plan.risk, self.target)].into_iter().chain(
+            phrase
+                .filter(|phrase| !phrase.is_empty())
+                .map(str::to_owned),
+        );
         let mut typed = Vec::new();
         for wanted in wanted.filter(|wanted| !wanted.is_empty()) {
             eprint!("To {}, type {wanted}: ", plan.sentence);
@@ -510,7 +537,9 @@ fn resolve(
     {
         return Ok((action, Target::Object(operator(world)?), None));
     }
-    if let Some(action) = of(About::Workload).or_else(|| of(About::Flux)).or_else(|| of(About::Claim))
+    if let Some(action) = of(About::Workload)
+        .or_else(|| of(About::Flux))
+        .or_else(|| of(About::Claim))
         && let Some(object) = report::object_of(&asked.target, action.about, world, fleet)?
     {
         return Ok((action, Target::Object(object), None));
@@ -518,15 +547,16 @@ fn resolve(
     let Some(action) = of(About::Instance) else {
         return Err(format!("{} takes no {}", asked.verb, asked.target));
     };
-    let found = address::find(world, &asked.target).map_err(|unfound| {
-        match super::status::unread(world) {
-            Some(unread) => format!(
-                "whether there is an instance {} cannot be told: {unread} could not be read",
-                asked.target
-            ),
-            None => unfound.to_string(),
-        }
-    })?;
+    let found =
+        address::find(world, &asked.target).map_err(|unfound| {
+            match super::status::unread(world) {
+                Some(unread) => format!(
+                    "whether there is an instance {} cannot be told: {unread} could not be read",
+                    asked.target
+                ),
+                None => unfound.to_string(),
+            }
+        })?;
     match found.as_slice() {
         [one] => {
             let pod = one.pod.as_ref().map(ToString::to_string);
@@ -544,7 +574,12 @@ fn resolve(
 fn operator(world: &World) -> Result<crate::actions::ObjectId, String> {
     let all: Vec<(ContextId, _)> = world
         .shown_contexts()
-        .flat_map(|context| context.operators.iter().map(|held| (context.id.clone(), held)))
+        .flat_map(|context| {
+            context
+                .operators
+                .iter()
+                .map(|held| (context.id.clone(), held))
+        })
         .collect();
     match all.as_slice() {
         [(context, held)] => Ok(crate::actions::ObjectId::new(
@@ -590,9 +625,10 @@ fn choices(
 /// The user of this machine, as the ledger names them.
 pub fn os_user() -> String {
     let of = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    of("USER").or_else(|| of("LOGNAME")).or_else(|| of("USERNAME")).unwrap_or_else(|| {
-        format!("uid {}", rustix::process::getuid().as_raw())
-    })
+    of("USER")
+        .or_else(|| of("LOGNAME"))
+        .or_else(|| of("USERNAME"))
+        .unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()))
 }
 
 /// This machine, as the ledger names it.

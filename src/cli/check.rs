@@ -5,6 +5,7 @@ mod baseline;
 mod folder;
 mod junit;
 mod print;
+mod template;
 
 use std::io::Write;
 use std::path::Path;
@@ -22,10 +23,11 @@ use super::status::{is_read, unread};
 use super::{USAGE, fleet};
 use baseline::Baseline;
 
-use crate::checks::{Area, Criterion, Entry, Subject, Verdict, roll};
+use crate::checks::{ACCEPTANCE, ALL, Area, Check, Criterion, Entry, Subject, Verdict, roll};
 use crate::domain::{InstanceId, address, text};
 use crate::observe::inbox;
 use crate::runtime::Supervisor;
+use crate::settings::problem::suggestion;
 
 /// Name and version of the format of `-o json`.
 pub const VERSION: &str = "darner.check/v1";
@@ -229,10 +231,14 @@ pub fn manifests(args: &CheckArgs, reach: &Reach) -> color_eyre::Result<u8> {
     let Some(folder) = &args.manifests else {
         return Ok(USAGE);
     };
-    let own = super::files::read(
-        &super::files::Folders::of_platform(),
-        reach.settings.as_deref(),
-    );
+    let folders = super::files::Folders::of_platform();
+    let own = match super::files::read(&folders, reach.settings.as_deref()) {
+        Ok(own) => own,
+        Err(sentence) => {
+            eprintln!("darner: {sentence}");
+            return Ok(USAGE);
+        }
+    };
     for problem in &own.problems {
         eprintln!("darner: {problem}");
     }
@@ -243,7 +249,7 @@ pub fn manifests(args: &CheckArgs, reach: &Reach) -> color_eyre::Result<u8> {
         }
         return Ok(USAGE);
     };
-    let read = folder::Folder::read(folder);
+    let read = folder::Folder::read(folder, &reach.namespaces);
     let judged = read.judge(&crate::app::limits_of(&own.settings), now);
     let asked: Vec<Entry> = judged
         .roll
@@ -273,7 +279,11 @@ fn accepted(args: &CheckArgs, now: Timestamp) -> Result<Baseline, ()> {
     let text = std::fs::read_to_string(file)
         .map_err(|error| eprintln!("darner: {name} cannot be read: {error}"))?;
     let today = now.to_zoned(TimeZone::UTC).date();
-    Baseline::read(&name, &text, today).map_err(|problem| eprintln!("darner: {problem}"))
+    Baseline::read(&name, &text, today).map_err(|problems| {
+        for problem in problems {
+            eprintln!("darner: {problem}");
+        }
+    })
 }
 
 /// Prints the report; the result is the exit code.
@@ -286,19 +296,18 @@ fn finish(
 ) -> color_eyre::Result<u8> {
     report.baseline.extend(baseline.problems.iter().cloned());
     if is_whole && report.complete {
-        let of_area = |id: &str| {
-            let all = crate::checks::ALL.iter().chain(crate::checks::ACCEPTANCE);
+        let was_asked = |id: &str| {
+            let checks = called(id);
             // Of what could not be judged somewhere, nothing is known to be gone.
-            let is_judged = !report
-                .answers
-                .iter()
-                .any(|row| row.check == id && row.answer == "unknown");
+            let is_judged = !report.answers.iter().any(|row| {
+                row.answer == "unknown" && checks.iter().any(|check| check.id == row.check)
+            });
             is_judged
-                && all
-                    .filter(|check| check.id == id)
+                && checks
+                    .iter()
                     .any(|check| args.areas.is_empty() || args.areas.contains(&check.area))
         };
-        let unused = baseline.unused(of_area);
+        let unused = baseline.unused(was_asked);
         report.baseline.extend(unused);
     }
     for problem in &report.baseline {
@@ -376,17 +385,30 @@ fn tell(
     if is_lacking && let Some(unread) = unread(world) {
         eprintln!("darner: nothing is known of what is in {unread}");
     }
-    for consumer in &gathering.limits.expected.consumers {
-        let context = &consumer.id.context;
-        if world.context(context).is_none() {
-            eprintln!(
-                "darner: consumer {} is not judged: its context {context} is not open",
-                consumer.id
-            );
-        }
-    }
     let is_whole = wanted.is_empty() && !is_lacking;
     finish(report, args, &baseline, is_whole, kubeconfig)
+}
+
+/// The checks that an id means: the check of that id, or those that can find the situation of that id.
+pub(super) fn called(id: &str) -> Vec<&'static Check> {
+    let all = || ALL.iter().chain(ACCEPTANCE).copied();
+    match all().find(|check| check.id == id) {
+        Some(check) => vec![check],
+        None => all()
+            .filter(|check| check.situations.iter().any(|one| one.id == id))
+            .collect(),
+    }
+}
+
+/// Why nothing is called so, with what comes near.
+pub(super) fn nothing_called(id: &str) -> String {
+    let all = || ALL.iter().chain(ACCEPTANCE);
+    let situations = all().flat_map(|check| check.situations.iter().map(|one| one.id));
+    let near = match suggestion(id, all().map(|check| check.id).chain(situations)) {
+        near if near.is_empty() => String::new(),
+        near => format!("; {near}"),
+    };
+    format!("there is no check and no situation `{id}`{near} (docs/reference/checks.md lists them)")
 }
 
 /// How bad an answer is, for its place among others: worse comes first.
@@ -432,7 +454,10 @@ fn report(
             Verdict::Unknown(why) => ("unknown", Some(why)),
         };
         let accepted = match answer {
-            "finding" => baseline.accepts(entry.check.id, &about),
+            "finding" => {
+                let situation = found.map_or("", |found| found.situation.id);
+                baseline.accepts(entry.check.id, situation, &about)
+            }
             _ => None,
         };
         let answer = if accepted.is_some() {

@@ -43,7 +43,13 @@ pub async fn run(reach: &Reach, looks: &Looks, address: Option<&str>) -> color_e
         return Ok(USAGE);
     }
     let folders = Folders::of_platform();
-    let own = files::read(&folders, reach.settings.as_deref());
+    let own = match files::read(&folders, reach.settings.as_deref()) {
+        Ok(own) => own,
+        Err(sentence) => {
+            eprintln!("darner: {sentence}");
+            return Ok(USAGE);
+        }
+    };
     match fleet::choose(reach, &own.settings, Vec::new()) {
         Ok(fleet) => open_at(fleet, own, &folders, looks, address).await,
         Err(Nothing::Wrong(sentence)) => {
@@ -157,7 +163,10 @@ async fn open_at(
     if let Some(address) = address {
         state.open_at(address);
     }
-    let doors = fleet.plans.iter().map(|plan| (plan.id.clone(), plan.door.clone()));
+    let doors = fleet
+        .plans
+        .iter()
+        .map(|plan| (plan.id.clone(), plan.door.clone()));
     let ground = std::sync::Arc::new(Ground {
         doors: doors.collect(),
         limits: fleet.limits.clone(),

@@ -44,14 +44,28 @@ pub struct Own {
     pub problems: Vec<String>,
 }
 
-/// Reads everything. `settings` is a file named on the command line, which must exist.
-pub fn read(folders: &Folders, settings: Option<&Path>) -> Own {
+/// Reads everything. `settings` is a file named on the command line.
+///
+/// # Errors
+/// A sentence where that file cannot be read: whoever names one does not mean the defaults.
+pub fn read(folders: &Folders, settings: Option<&Path>) -> Result<Own, String> {
     let mut own = Own::default();
     let config = folders.config.as_deref();
-    let path = settings
-        .map(Path::to_owned)
-        .or_else(|| Some(config?.join("settings.toml")));
-    if let Some(source) = path.and_then(|path| one(&path, settings.is_some(), &mut own.problems)) {
+    let source = match settings {
+        Some(path) => match std::fs::read(path) {
+            Ok(_) => one(path, true, &mut own.problems),
+            Err(error) => {
+                return Err(format!(
+                    "the settings {} cannot be read: {error}; name a file that is there with --settings, or leave it out",
+                    path.display()
+                ));
+            }
+        },
+        None => config
+            .map(|config| config.join("settings.toml"))
+            .and_then(|path| one(&path, false, &mut own.problems)),
+    };
+    if let Some(source) = source {
         let (read, problems) = Settings::read(&source);
         own.settings = read;
         own.problems
@@ -62,7 +76,7 @@ pub fn read(folders: &Folders, settings: Option<&Path>) -> Own {
         own.keymaps = all(&config.join("keymaps"), &mut own.problems);
         own.themes = all(&config.join("themes"), &mut own.problems);
     }
-    own
+    Ok(own)
 }
 
 fn one(path: &Path, must_exist: bool, problems: &mut Vec<String>) -> Option<Source> {

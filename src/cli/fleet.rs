@@ -118,6 +118,7 @@ fn choose_from(
         })
         .collect();
     let keyring = Arc::new(keyring(settings));
+    problems.extend(unopened(settings, &entries, found));
     let plans = entries
         .into_iter()
         .map(|entry| {
@@ -203,6 +204,27 @@ fn current(found: &Kubeconfigs) -> Result<(Vec<Entry>, Option<String>), Nothing>
         )
     });
     Ok((vec![entry.clone()], hint))
+}
+
+/// Consumers whose contexts are not opened, each with its line: nothing of them can be judged.
+fn unopened(settings: &Settings, entries: &[Entry], found: &Kubeconfigs) -> Vec<String> {
+    let is_open = |name: &str| entries.iter().any(|entry| entry.id.as_str() == name);
+    let closed = settings
+        .consumers
+        .iter()
+        .filter(|one| !is_open(&one.context));
+    closed
+        .map(|one| {
+            let why = match found.context(&one.context) {
+                Ok(_) => "which is not open; name it with --context, or under `fleet`".to_owned(),
+                Err(unknown) => format!("which cannot be opened: {unknown}"),
+            };
+            format!(
+                "settings, line {}: `[[consumer]]` {}/{} is not judged: it is in the context {}, {why}",
+                one.line, one.namespace, one.name, one.context
+            )
+        })
+        .collect()
 }
 
 fn names(found: &Kubeconfigs) -> String {

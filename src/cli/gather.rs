@@ -32,6 +32,8 @@ pub struct Gathering {
     expected: Expected,
     inbox: Inbox,
     batch: Vec<Fact>,
+    /// Something was told that may need more to be read.
+    may_need_more: bool,
 }
 
 /// What is to be answered before a judgement is everybody's.
@@ -61,6 +63,7 @@ impl Gathering {
             },
             inbox,
             batch: Vec::new(),
+            may_need_more: true,
         }
     }
 
@@ -107,9 +110,13 @@ impl Gathering {
     /// The same, and then until everything that checks need beside it has been read or could not be.
     pub async fn settle_with_needs(&mut self, patience: Duration, focus: &Sender<Focus>) -> bool {
         let deadline = Instant::now() + patience;
+        self.may_need_more = true;
         loop {
             // What is needed depends on what is there, so it is asked for as soon as that is known.
-            if awaited(&self.world, &self.expected).all(|(_, it)| !it.is_of_the_cluster()) {
+            if self.may_need_more
+                && awaited(&self.world, &self.expected).all(|(_, it)| !it.is_of_the_cluster())
+            {
+                self.may_need_more = false;
                 let needs = checks::needs(&self.world, &self.limits, Timestamp::now());
                 if self.expected.wants != needs {
                     focus.send_modify(|focus| focus.wants = Arc::new(needs.clone()));
@@ -176,6 +183,7 @@ impl Gathering {
         }
         let now = Timestamp::now();
         for fact in self.batch.drain(..) {
+            self.may_need_more |= may_need_more(&fact);
             touched.merge(self.world.apply(fact, now));
         }
         self.judge(&touched);
@@ -185,6 +193,31 @@ impl Gathering {
     fn judge(&mut self, touched: &Touched) -> bool {
         self.board
             .update(&self.world, touched, &self.limits, Timestamp::now())
+    }
+}
+
+/// Whether a fact can change what must be read on demand: objects, who may be read, and what was read do; what engines say and
+/// what a clock says, which is most of all facts, never does.
+fn may_need_more(fact: &Fact) -> bool {
+    match fact {
+        Fact::Opened { .. }
+        | Fact::Linked { .. }
+        | Fact::Identified { .. }
+        | Fact::Listed { .. }
+        | Fact::Seen { .. }
+        | Fact::Gone { .. }
+        | Fact::Garbled { .. }
+        | Fact::Watched { .. }
+        | Fact::Unwatched { .. }
+        | Fact::Fetched { .. }
+        | Fact::Dropped { .. } => true,
+        Fact::Dated { .. }
+        | Fact::Probed { .. }
+        | Fact::Silent { .. }
+        | Fact::Logged { .. }
+        | Fact::Tried { .. }
+        | Fact::Knocked { .. }
+        | Fact::Compared { .. } => false,
     }
 }
 
@@ -447,6 +480,32 @@ fn is_troubled(pod: &Pod, context: &ContextWorld) -> bool {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn what_engines_say_changes_nothing_of_what_must_be_read() {
+        use crate::domain::engine::Probe;
+        use crate::domain::fixture::*;
+
+        let mut f = healthy().build();
+        let of = |f: &Fixture| crate::checks::needs(&f.world, &Limits::default(), now());
+        let before = of(&f);
+        assert!(before.len() > 5, "{before:?}");
+        let fact = Fact::Probed {
+            node: crate::domain::NodeId::new(infra(), "shop", "orders-0"),
+            uid: Arc::from("uid-orders-0"),
+            probe: Probe::Tiering(Default::default()),
+        };
+        assert!(!may_need_more(&fact));
+        f.tell(fact, ago(1));
+        f.answers(
+            "orders-0",
+            Probe::Config(crate::domain::engine::Config::default()),
+            ago(1),
+        );
+        let fault = crate::domain::Fault::new(FaultKind::Timeout, "no answer");
+        f.silent("orders-1", None, fault, ago(1));
+        assert_eq!(of(&f), before);
+    }
+
     use super::*;
     use crate::domain::Fault;
 

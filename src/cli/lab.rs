@@ -107,6 +107,14 @@ pub async fn console(
         return Ok(USAGE);
     }
     let starting = doors::announce();
+    let folders = Folders::of_platform();
+    let mut own = match files::read(&folders, reach.settings.as_deref()) {
+        Ok(own) => own,
+        Err(sentence) => {
+            eprintln!("darner: {sentence}");
+            return Ok(USAGE);
+        }
+    };
     let lab = match start(beginning).await {
         Ok(lab) => lab,
         Err(error) => return refuse(&error),
@@ -122,8 +130,6 @@ pub async fn console(
         Err(error) => (None, vec![error.to_string()]),
     };
     drop(starting);
-    let folders = Folders::of_platform();
-    let mut own = files::read(&folders, reach.settings.as_deref());
     own.problems.extend(problems);
     let mut reach = reach.clone();
     reach.kubeconfig = Some(kubeconfig.path.clone());

@@ -105,7 +105,13 @@ async fn act(acts: act::Asked, cli: Cli) -> color_eyre::Result<u8> {
     let folders = Folders::of_platform();
     match headless(&cli.reach) {
         Ok((fleet, _log)) => {
-            let own = files::read(&folders, cli.reach.settings.as_deref());
+            let own = match files::read(&folders, cli.reach.settings.as_deref()) {
+                Ok(own) => own,
+                Err(sentence) => {
+                    eprintln!("darner: {sentence}");
+                    return Ok(USAGE);
+                }
+            };
             act::run(acts, fleet, own, &folders, cli.reach.read_only).await
         }
         Err(code) => Ok(code),
@@ -151,7 +157,11 @@ async fn dispatch(cli: Cli) -> color_eyre::Result<u8> {
 /// The fleet of a command without a screen and its log, or the exit code after it was said why there is none.
 fn headless(reach: &args::Reach) -> Result<(fleet::Fleet, Log), u8> {
     let log = crate::runtime::log::to_stderr();
-    let own = files::read(&Folders::of_platform(), reach.settings.as_deref());
+    let own =
+        files::read(&Folders::of_platform(), reach.settings.as_deref()).map_err(|sentence| {
+            eprintln!("darner: {sentence}");
+            USAGE
+        })?;
     let chosen = fleet::choose(reach, &own.settings, own.problems);
     chosen.map(|fleet| (fleet, log)).map_err(|nothing| {
         match nothing {

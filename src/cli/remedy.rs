@@ -11,9 +11,8 @@ use super::check::{self, About};
 use super::gather::Gathering;
 use super::status::{incomplete, unread};
 use super::{USAGE, fleet};
-use crate::checks::{ACCEPTANCE, ALL, Entry, Finding, Subject, Verdict, roll, situations};
+use crate::checks::{Entry, Finding, Subject, Verdict, roll};
 use crate::domain::{World, address, text};
-use crate::settings::problem::suggestion;
 
 /// Name and version of the format of `-o json`.
 pub const VERSION: &str = "darner.remedy/v1";
@@ -82,25 +81,10 @@ pub async fn run(args: &RemedyArgs, fleet: fleet::Fleet) -> color_eyre::Result<u
 
 /// Whether there is a check or a situation of that id.
 fn known(id: &str) -> Result<(), String> {
-    let checks = ALL.iter().chain(ACCEPTANCE).map(|check| check.id);
-    let ids: Vec<&str> = checks
-        .chain(situations().into_iter().map(|(one, _)| one.id))
-        .chain(
-            ACCEPTANCE
-                .iter()
-                .flat_map(|check| check.situations.iter().map(|one| one.id)),
-        )
-        .collect();
-    if ids.contains(&id) {
-        return Ok(());
+    match check::called(id).is_empty() {
+        true => Err(check::nothing_called(id)),
+        false => Ok(()),
     }
-    let near = match suggestion(id, ids) {
-        near if near.is_empty() => String::new(),
-        near => format!("; {near}"),
-    };
-    Err(format!(
-        "there is no check and no situation `{id}`{near} (docs/reference/checks.md lists them)"
-    ))
 }
 
 fn tell(

@@ -16,8 +16,8 @@ use kube::config::{
 use super::credential;
 use super::fault::{self, Asked};
 use super::guard::ReadOnly;
-use super::latch::Latch;
 use super::kubeconfig::{Entry, Way};
+use super::latch::Latch;
 use super::proxy::ProxyVariables;
 use crate::domain::{ContextId, Fault, FaultKind};
 

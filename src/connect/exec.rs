@@ -153,7 +153,10 @@ pub async fn order(
         Ok(ran) => ran,
         Err(_) => Err(Fault::new(
             FaultKind::Timeout,
-            format!("{program} in the pod: not done within {}", seconds(deadline)),
+            format!(
+                "{program} in the pod: not done within {}",
+                seconds(deadline)
+            ),
         )
         .into()),
     }
@@ -166,7 +169,9 @@ const STATUS: u8 = 3;
 
 /// As many of these bytes as still have room.
 fn within(bytes: &[u8], most: u64, taken: usize) -> &[u8] {
-    let room = usize::try_from(most).unwrap_or(usize::MAX).saturating_sub(taken);
+    let room = usize::try_from(most)
+        .unwrap_or(usize::MAX)
+        .saturating_sub(taken);
     bytes.get(..room.min(bytes.len())).unwrap_or_default()
 }
 

@@ -88,7 +88,10 @@ fn is_dry(method: &Method, path: &str, query: Option<&str>) -> bool {
     );
     let mut parts = path.split('/');
     let reaches_in = parts.any(|part| matches!(part, "proxy" | "exec" | "attach" | "portforward"));
-    let dry = query.unwrap_or_default().split('&').any(|pair| pair == "dryRun=All");
+    let dry = query
+        .unwrap_or_default()
+        .split('&')
+        .any(|pair| pair == "dryRun=All");
     is_change && dry && !reaches_in
 }
 
@@ -323,16 +326,50 @@ mod tests {
     #[test]
     fn a_dry_run_passes_and_nothing_that_only_says_so() {
         for (method, path, query, wanted) in [
-            ("DELETE", "/api/v1/namespaces/a/pods/b", Some("dryRun=All"), true),
-            ("PATCH", "/api/v1/namespaces/a/pods/b", Some("x=y&dryRun=All"), true),
-            ("POST", "/api/v1/namespaces/a/pods/b/eviction", Some("dryRun=All"), true),
-            ("DELETE", "/api/v1/namespaces/a/pods/b", Some("dryRun=Al"), false),
+            (
+                "DELETE",
+                "/api/v1/namespaces/a/pods/b",
+                Some("dryRun=All"),
+                true,
+            ),
+            (
+                "PATCH",
+                "/api/v1/namespaces/a/pods/b",
+                Some("x=y&dryRun=All"),
+                true,
+            ),
+            (
+                "POST",
+                "/api/v1/namespaces/a/pods/b/eviction",
+                Some("dryRun=All"),
+                true,
+            ),
+            (
+                "DELETE",
+                "/api/v1/namespaces/a/pods/b",
+                Some("dryRun=Al"),
+                false,
+            ),
             ("DELETE", "/api/v1/namespaces/a/pods/b", None, false),
-            ("POST", "/api/v1/namespaces/a/services/b/proxy/x", Some("dryRun=All"), false),
-            ("POST", "/api/v1/namespaces/a/pods/b/exec", Some("dryRun=All"), false),
+            (
+                "POST",
+                "/api/v1/namespaces/a/services/b/proxy/x",
+                Some("dryRun=All"),
+                false,
+            ),
+            (
+                "POST",
+                "/api/v1/namespaces/a/pods/b/exec",
+                Some("dryRun=All"),
+                false,
+            ),
         ] {
             let method = Method::from_bytes(method.as_bytes()).unwrap();
-            assert_eq!(is_dry(&method, path, query), wanted, "{method} {path} {query:?}");
+            assert_eq!(
+                is_dry(&method, path, query),
+                wanted,
+                "{method} {path} {query:?}"
+            );
         }
     }
 

@@ -108,7 +108,9 @@ pub struct Pass(Change);
 impl Pass {
     /// Whether it is for that request.
     pub(super) fn fits(&self, method: &Method, uri: &Uri) -> bool {
-        let whole = uri.path_and_query().map_or(uri.path(), |whole| whole.as_str());
+        let whole = uri
+            .path_and_query()
+            .map_or(uri.path(), |whole| whole.as_str());
         match &self.0 {
             Change::Request(wanted, at) => wanted == method && *at == whole,
             Change::Run(wanted) => *method == Method::GET && *wanted == whole,
@@ -132,7 +134,10 @@ mod tests {
         let at = |second| Timestamp::from_second(second).unwrap();
         let change = || Change::Request(Method::DELETE, "/a".to_owned());
         let latch = Latch::default();
-        assert_eq!(latch.pass(change(), at(1)).unwrap_err(), "the context is locked");
+        assert_eq!(
+            latch.pass(change(), at(1)).unwrap_err(),
+            "the context is locked"
+        );
         latch.open(at(10));
         assert!(latch.pass(change(), at(9)).is_ok());
         // It locks itself.
@@ -142,7 +147,10 @@ mod tests {
         latch.shut();
         assert_eq!(latch.stands(at(11)), Latched::Locked);
         latch.close("--read-only");
-        assert_eq!(latch.open(at(99)), Latched::Closed("--read-only".to_owned()));
+        assert_eq!(
+            latch.open(at(99)),
+            Latched::Closed("--read-only".to_owned())
+        );
         assert_eq!(latch.pass(change(), at(12)).unwrap_err(), "--read-only");
         assert!(latch.pass_to_end(change()).is_err());
     }
@@ -162,7 +170,11 @@ mod tests {
             (Method::DELETE, "/b", false),
             (Method::PATCH, "/a", false),
         ] {
-            assert_eq!(pass.fits(&method, &path.parse().unwrap()), wanted, "{method} {path}");
+            assert_eq!(
+                pass.fits(&method, &path.parse().unwrap()),
+                wanted,
+                "{method} {path}"
+            );
         }
         let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
         let pass = latch.pass(Change::Command(words("SAVE")), at).unwrap();

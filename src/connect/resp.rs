@@ -22,8 +22,8 @@ use tokio::time::timeout;
 
 use super::fault::seconds;
 use super::forward::Tether;
-use super::latch::Pass;
 use super::frame::{Breach, Guarded};
+use super::latch::Pass;
 use crate::domain::text::one_line;
 use crate::domain::{Fault, FaultKind};
 use crate::wire;
@@ -105,7 +105,9 @@ fn only_asks<'w>(words: impl Iterator<Item = &'w [u8]> + Clone) -> bool {
     ASKS.iter().any(|asks| {
         let mut words = words.clone();
         asks.iter().all(|wanted| {
-            words.next().is_some_and(|word| word.eq_ignore_ascii_case(wanted.as_bytes()))
+            words
+                .next()
+                .is_some_and(|word| word.eq_ignore_ascii_case(wanted.as_bytes()))
         })
     })
 }

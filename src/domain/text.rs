@@ -180,6 +180,11 @@ pub fn count(n: u64) -> String {
     }
 }
 
+/// So many of something: `1 record`, `4,812 records`, `12.3k records`.
+pub fn counted(n: u64, one: &str, several: &str) -> String {
+    format!("{} {}", count(n), if n == 1 { one } else { several })
+}
+
 /// A count in full: `902,113`.
 pub fn exact(n: u64) -> String {
     let digits = n.to_string();

@@ -301,10 +301,13 @@ fn seen(moment: &Moment) -> Change {
 fn had(moment: &Moment) -> String {
     match (moment.keys, moment.offset) {
         (None, None) => String::new(),
-        (Some(keys), None) => format!("; it had {} keys", text::count(keys)),
+        (Some(keys), None) => format!("; it had {}", text::counted(keys, "key", "keys")),
         (None, Some(offset)) => format!("; it was at offset {offset}"),
         (Some(keys), Some(offset)) => {
-            format!("; it had {} keys, at offset {offset}", text::count(keys))
+            format!(
+                "; it had {}, at offset {offset}",
+                text::counted(keys, "key", "keys")
+            )
         }
     }
 }

@@ -154,7 +154,9 @@ async fn open(desk: &Desk, client: &kube::Client, id: &NodeId) -> Result<Node, F
         .call_all(&first, desk.pace.probe_deadline)
         .await?
         .into_iter();
-    let info = replies.next().map(|reply| crate::connect::resp::plain(&reply));
+    let info = replies
+        .next()
+        .map(|reply| crate::connect::resp::plain(&reply));
     let told = info.map(|reply| wire::answer(Question::Replication, &reply, Duration::ZERO));
     let Some(Ok(Probe::Replication(replication))) = told else {
         return Err(Fault::new(

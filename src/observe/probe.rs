@@ -6,6 +6,9 @@
 //! then on, so that it hides no other answer.
 
 mod denials;
+mod pauses;
+mod round;
+mod told;
 pub(super) mod turns;
 mod ways;
 
@@ -17,49 +20,29 @@ use futures::StreamExt;
 use futures::future::{AbortHandle, Abortable, BoxFuture, FutureExt};
 use futures::stream::FuturesUnordered;
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
-use tokio::time::sleep;
 
 use self::denials::Denials;
-use self::turns::{Asked, first_turn, together};
+use self::turns::Asked;
 use self::ways::Detour;
 use super::backoff::{Backoff, Jitter};
 use super::roster::Target;
 use super::watch::Desk;
 use super::{Focus, Pace};
 use crate::connect::forward;
-use crate::connect::resp::{Ended, Engine, Heard, Reply, plain};
-use crate::domain::engine::{LinkState, Probe, Question, Role, Side, Unanswered, Way};
-use crate::domain::{Fact, Fault, FaultKind, NodeId, Want};
-use crate::wire::{self, Undecodable};
+use crate::connect::resp::Engine;
+use crate::domain::engine::{Question, Role, Way};
+use crate::domain::{Fault, FaultKind, NodeId, Want};
 
 /// The admin port that the operator gives every Dragonfly, v1.1 to v1.6.
 const ADMIN_PORT: u16 = 9999;
-/// Connections that one round may use up.
-const CONNECTIONS: usize = 4;
 /// Connections to engines that the process keeps open between rounds, over all contexts. Each is a file descriptor and
 /// some 100 KiB; past them an engine that is not in view is connected to anew for each round. Common limits allow 1,024
 /// descriptors, and watches need theirs.
 static KEPT: Semaphore = Semaphore::const_new(256);
 
-/// A connection is opened anew after this long, for an instance in view and for others: an address may be another pod's by
-/// then, and what an old connection leads to may be gone for everybody else.
-const RENEWED_IN_VIEW: Duration = Duration::from_secs(30);
-const RENEWED: Duration = Duration::from_secs(120);
-/// How much longer one waits for an engine that may only be slow.
-const PATIENCE: u32 = 4;
-/// In one of so many rounds in which an engine is mute, that patience is had with it.
-const PATIENT_ROUNDS: u32 = 6;
-/// A question that hangs is asked again after the pause between two rounds in view, then after twice as long, and so on up
-/// to this.
-const LONGEST_DOUBT: Duration = Duration::from_secs(30);
 /// Engines whose links move that are asked at the pace of one in view, over all contexts, and for how long each: what happens
 /// in a failover is over before one in the background is asked again.
 static HURRIED: Semaphore = Semaphore::const_new(32);
-const MOVES: Duration = Duration::from_secs(120);
-/// The same after a role was given or taken in its instance, whatever its links say.
-const SETTLES: Duration = Duration::from_secs(20);
-/// Rounds in the background after which what hardly ever changes is asked again: five minutes.
-const SELDOM: u32 = 30;
 type Key = (Arc<str>, Arc<str>);
 
 /// Asks every engine of the context for as long as it is polled.
@@ -290,361 +273,11 @@ impl Node {
         }
     }
 
-    /// Its links are moving, or may be: what it says now is soon not so.
-    fn is_hurried(&self) -> bool {
-        let within = |since: Option<Instant>, most| since.is_some_and(|at| at.elapsed() < most);
-        within(self.moves, MOVES) || within(self.stirred, SETTLES)
-    }
-
-    /// Waits until the first round may begin; the instance in view waits for nobody.
-    async fn take_turn(&mut self) {
-        let wait = first_turn();
-        if wait.is_zero() {
-            return;
-        }
-        let (id, target) = (self.id.clone(), self.target.clone());
-        tokio::select! {
-            _ = self.focus.wait_for(|focus| is_in_view(focus, &id, &target)) => {}
-            () = sleep(wait) => {}
-        }
-    }
-
-    /// Gives up a connection that is old: what it leads to may long be what nobody else finds under the pod's name any
-    /// more.
-    fn renew(&mut self) {
-        let in_view = is_in_view(&self.focus.borrow(), &self.id, &self.target);
-        let most = match in_view {
-            true => RENEWED_IN_VIEW,
-            false => RENEWED,
-        };
-        let most = self.jitter.about(most);
-        if self.opened.is_some_and(|opened| opened.elapsed() >= most) {
-            (self.engine, self.kept) = (None, None);
-        }
-    }
-
-    /// Keeps the connection for the next round, or closes it when too many are kept already.
-    fn keep(&mut self) {
-        if self.engine.is_none() {
-            self.kept = None;
-        } else if self.kept.is_none() {
-            self.kept = KEPT.try_acquire().ok();
-            let in_view = is_in_view(&self.focus.borrow(), &self.id, &self.target);
-            if self.kept.is_none() && !in_view {
-                self.engine = None;
-            }
-        }
-    }
-
     /// The client, once the way is open; `None` when the context is given up.
     async fn client(&mut self) -> Option<kube::Client> {
         let mut line = self.desk.line.clone();
         let line = line.wait_for(|line| line.client.is_some()).await.ok()?;
         line.client.clone()
-    }
-
-    /// Waits for a turn; the instance in view has its own at once.
-    async fn permit(&mut self) -> Option<tokio::sync::OwnedSemaphorePermit> {
-        let (background, mut focus) = (self.shared.background.clone(), self.focus.clone());
-        let (id, target) = (self.id.clone(), self.target.clone());
-        tokio::select! {
-            biased;
-            _ = focus.wait_for(|focus| is_in_view(focus, &id, &target)) => None,
-            permit = background.acquire_owned() => permit.ok(),
-        }
-    }
-
-    /// Waits for the next round's time, which depends on what is in view, and watches the connection meanwhile.
-    async fn wait(&mut self, began: Instant, focused: Duration, background: Duration) {
-        let nudges = self.focus.borrow().nudges;
-        let mut roster = self.desk.roster.subscribe();
-        let (namespace, instance) = (self.id.namespace.clone(), self.target.instance.clone());
-        let stirred = roster.borrow().stirred(&namespace, &instance);
-        let is_curious = self.role == Some(Role::Master) && self.asked_list.is_none() && !self.slow;
-        loop {
-            let now = self.focus.borrow_and_update().clone();
-            let in_view = is_in_view(&now, &self.id, &self.target);
-            let due = if in_view { focused } else { background };
-            let left = due.saturating_sub(began.elapsed());
-            let rest = if in_view { left } else { together(left) };
-            if self.engine.is_some()
-                && self.asked_list.is_none()
-                && is_listed(&now, &self.id, &self.target)
-            {
-                return;
-            }
-            if now.nudges != nudges {
-                // Somebody wants to see it now, and all of it, as whoever comes anew would.
-                (self.asked_in_view, self.asked_list) = (None, None);
-                (self.engine, self.kept) = (None, None);
-                self.doubt_no_more();
-                return;
-            }
-            if left.is_zero() {
-                return;
-            }
-            let restless = async {
-                // The guard that a wait returns must be gone before anything else is awaited.
-                let waited = roster
-                    .wait_for(|roster| {
-                        roster.stirred(&namespace, &instance) != stirred
-                            || roster.is_troubled(&namespace, &instance) && is_curious
-                    })
-                    .await
-                    .is_ok();
-                if !waited {
-                    std::future::pending::<()>().await;
-                }
-            };
-            let closed = async {
-                match &mut self.engine {
-                    Some(engine) => engine.closed().await,
-                    None => std::future::pending().await,
-                }
-            };
-            tokio::select! {
-                () = sleep(rest) => return,
-                changed = self.focus.changed() => if changed.is_err() {
-                    sleep(rest).await;
-                    return;
-                },
-                // A role label changed, or another node is in trouble: what the engines say now is what matters.
-                () = restless => {
-                    self.stirred = Some(Instant::now());
-                    self.doubt_no_more();
-                    return;
-                }
-                () = closed => (self.engine, self.kept) = (None, None),
-            }
-        }
-    }
-
-    /// What to ask in this round: the standing questions in each; those for an instance in view, and CLIENT LIST of a
-    /// replica, no more often than an engine in the background is asked at all.
-    fn questions(&mut self) -> Vec<Question> {
-        let now = Instant::now();
-        let every = self.desk.pace.probe_background.mul_f64(0.9);
-        let is_due = |last: Option<Instant>| last.is_none_or(|last| now - last >= every);
-        let mut questions = Question::STANDING.to_vec();
-        let in_view = is_in_view(&self.focus.borrow(), &self.id, &self.target);
-        if in_view && is_due(self.asked_in_view) {
-            questions.extend(Question::IN_VIEW);
-            (self.asked_in_view, self.asked_list) = (Some(now), Some(now));
-            self.asked_seldom = Some(now);
-        } else if !in_view && self.rounds == 0 {
-            // A whole fleet that is opened is asked for its clocks, but not for its settings at once.
-            match self.desk.pace.settings_first {
-                true => {
-                    questions.extend(Question::SELDOM);
-                    self.asked_seldom = Some(now);
-                }
-                false => questions.push(Question::Time),
-            }
-        } else if !in_view
-            && self
-                .asked_seldom
-                .is_none_or(|last| now - last >= every * SELDOM)
-        {
-            questions.extend(Question::SELDOM);
-            self.asked_seldom = Some(now);
-        }
-        self.rounds = self.rounds.saturating_add(1);
-        let is_listed = is_listed(&self.focus.borrow(), &self.id, &self.target);
-        let wants_list = self.role == Some(Role::Replica) || is_listed || self.is_in_trouble();
-        if !in_view && wants_list && is_due(self.asked_list) {
-            questions.push(Question::ClientList);
-            self.asked_list = Some(now);
-        }
-        questions
-    }
-
-    /// A node of its instance is in trouble: its own CLIENT LIST may tell why, as that of a master does whose takeover is
-    /// held up.
-    fn is_in_trouble(&self) -> bool {
-        let (namespace, instance) = (&self.id.namespace, &self.target.instance);
-        self.desk.roster.borrow().is_troubled(namespace, instance)
-    }
-
-    /// CLIENT LIST was never asked and is called for, by what this round told: it is not left to a later one.
-    fn wants_list(&self) -> bool {
-        self.asked_list.is_none()
-            && match self.role {
-                Some(Role::Replica) => self.is_cut,
-                Some(Role::Master) => self.is_in_trouble(),
-                _ => false,
-            }
-    }
-
-    /// Tells the others of its instance whether it is in trouble, when that is news.
-    fn tell_trouble(&self) {
-        let (namespace, pod) = (&self.id.namespace, &self.id.pod);
-        self.desk
-            .roster
-            .send_if_modified(|roster| roster.trouble(namespace, pod, self.troubled));
-    }
-
-    /// One round: all questions, or few with more patience where it is known to answer late.
-    async fn round(&mut self, client: &kube::Client) -> Round {
-        if std::mem::take(&mut self.slow) {
-            return match self.patiently(client).await {
-                true => Round::Heard,
-                false => {
-                    self.tell_silent(None, mute_engine(self.desk.pace.probe_deadline * PATIENCE));
-                    Round::Silent
-                }
-            };
-        }
-        self.mute = self.mute.saturating_add(1);
-        let round = self.whole_round(client).await;
-        if !matches!(round, Round::Silent) || !std::mem::take(&mut self.timed_out) {
-            self.mute = 0;
-            return round;
-        }
-        // Frozen or slow? Only more patience tells, and that is not asked of every round.
-        match self.mute % PATIENT_ROUNDS == 1 && self.patiently(client).await {
-            true => Round::Heard,
-            false => round,
-        }
-    }
-
-    /// Asks whether it lives and what it is, with more patience than for a whole round. Tells whether it answered.
-    async fn patiently(&mut self, client: &kube::Client) -> bool {
-        let mut engine = match self.engine.take() {
-            Some(engine) => engine,
-            None => match self.open(client).await {
-                Ok(engine) => engine,
-                Err(_) => return false,
-            },
-        };
-        let usual = self.desk.pace.probe_deadline;
-        let mut late = None;
-        // One after the other: replies to what is sent at once may come together, when the last of them is ready.
-        for question in [Question::Ping, Question::Replication] {
-            let ended = engine
-                .ask(&[question.command()], usual * PATIENCE, |heard| {
-                    if let Heard::Reply(_, reply, took) = heard {
-                        late.get_or_insert(took >= usual);
-                        self.suspects.remove(&question);
-                        self.tell(question, &reply, took);
-                    }
-                })
-                .await;
-            self.announce();
-            if !matches!(ended, Ended::Answered) {
-                self.slow = late == Some(true);
-                return late.is_some();
-            }
-        }
-        self.engine = Some(engine);
-        self.slow = late == Some(true);
-        true
-    }
-
-    /// Every question of the round once, over as many connections as that takes, up to a bound.
-    async fn whole_round(&mut self, client: &kube::Client) -> Round {
-        let now = Instant::now();
-        let (suspects, mut pending): (Vec<Question>, Vec<Question>) = self
-            .questions()
-            .into_iter()
-            .partition(|q| self.suspects.contains_key(q));
-        for question in suspects {
-            match self.suspects.get(&question) {
-                // Not asked now, and not answered either.
-                Some(suspect) if suspect.next > now => self.troubled |= question.is_standing(),
-                _ => pending.push(question),
-            }
-        }
-        let mut heard = false;
-        let mut mute = 0;
-        for _ in 0..CONNECTIONS {
-            let was_open = self.engine.is_some();
-            let mut engine = match self.engine.take() {
-                Some(engine) => engine,
-                None => match self.open(client).await {
-                    Ok(engine) => engine,
-                    Err(NoWay::Forbidden(fault, rest)) => {
-                        return self.detour(client, fault, rest).await;
-                    }
-                    Err(NoWay::Silent) => return Round::Silent,
-                    Err(NoWay::Away) => return Round::Away,
-                },
-            };
-            let commands: Vec<&str> = pending.iter().map(|q| q.command()).collect();
-            let budget = self.desk.pace.probe_deadline;
-            let mut answered = 0;
-            let ended = engine
-                .ask(&commands, budget, |heard| match heard {
-                    Heard::Reply(place, reply, took) => {
-                        answered += 1;
-                        if let Some(question) = pending.get(place) {
-                            self.suspects.remove(question);
-                            self.tell(*question, &reply, took);
-                        }
-                    }
-                    Heard::Pause => self.announce(),
-                })
-                .await;
-            self.announce();
-            let (place, fault, late) = match ended {
-                Ended::Answered => {
-                    self.engine = Some(engine);
-                    return Round::Heard;
-                }
-                Ended::Late(place, fault) => (place, fault, true),
-                Ended::Broken(place, fault) => (place, fault, false),
-            };
-            drop(engine);
-            // A connection that had been idle may have died of it: that says nothing of the engine, nor of the question.
-            let died_idle = was_open && !late && answered == 0;
-            // A question at fault: it hung, drew nonsense, or closed a fresh connection where others had answers.
-            let at_fault =
-                late || fault.kind == FaultKind::Protocol || (answered == 0 && heard && !died_idle);
-            pending.drain(..place.min(pending.len()));
-            if at_fault && !pending.is_empty() {
-                let question = pending.remove(0);
-                self.suspect(question);
-                self.tell_silent(Some(question), fault.clone());
-            }
-            heard |= answered > 0;
-            if pending.is_empty() {
-                break;
-            }
-            mute += usize::from(answered == 0 && !died_idle);
-            if mute >= 2 && !heard {
-                self.tell_silent(None, if late { mute_engine(budget) } else { fault });
-                self.timed_out = late;
-                break;
-            }
-        }
-        if heard {
-            return Round::Heard;
-        }
-        // A mute engine is given time as a whole.
-        self.doubt_no_more();
-        Round::Silent
-    }
-
-    /// Notes that a question hung, and when it is asked again.
-    fn suspect(&mut self, question: Question) {
-        let now = Instant::now();
-        let first = self.desk.pace.probe_focused;
-        let suspect = self.suspects.entry(question).or_insert(Suspect {
-            times: 0,
-            next: now,
-        });
-        // The first time it may have been bad luck: the next round asks it too.
-        let times = 2_u32.saturating_pow(suspect.times).saturating_sub(1);
-        let pause = first.saturating_mul(times);
-        suspect.times = suspect.times.saturating_add(1);
-        suspect.next = now + pause.min(LONGEST_DOUBT);
-    }
-
-    /// Something has changed: every question is asked in the next round.
-    fn doubt_no_more(&mut self) {
-        let now = Instant::now();
-        for suspect in self.suspects.values_mut() {
-            suspect.next = now;
-        }
     }
 
     /// Opens a connection, or tells why there is none.
@@ -696,90 +329,6 @@ impl Node {
     fn nudges(&self) -> u64 {
         self.focus.borrow().nudges
     }
-
-    /// What has come of a round is judged together.
-    fn announce(&mut self) {
-        if std::mem::take(&mut self.told) {
-            self.desk.outlet.announce();
-        }
-    }
-
-    /// Puts in what a reply says, for [`Self::announce`] to follow.
-    fn tell(&mut self, question: Question, reply: &Reply, took: Duration) {
-        match wire::answer(question, &plain(reply), took) {
-            Ok(probe) => {
-                self.note_role(&probe);
-                self.told = true;
-                self.desk.outlet.put(Fact::Probed {
-                    node: self.id.clone(),
-                    uid: self.target.uid.clone(),
-                    probe,
-                });
-            }
-            Err(problem) => {
-                let kind = match problem {
-                    Undecodable::Refused { .. } => FaultKind::Refused,
-                    _ => FaultKind::Protocol,
-                };
-                self.tell_silent(Some(question), Fault::new(kind, problem.to_string()));
-            }
-        }
-    }
-
-    /// Tells how a way went, when that is news.
-    fn tell_way(&mut self, way: Way, fault: Option<&Fault>) {
-        let told = fault.map(|fault| fault.kind);
-        if self.ways.insert(way, told) != Some(told) {
-            self.desk.outlet.send(Fact::Tried {
-                node: self.id.clone(),
-                uid: self.target.uid.clone(),
-                way,
-                fault: fault.cloned(),
-            });
-        }
-    }
-
-    /// When it took another role, the others of its instance are asked at once: two that both act as master must not be
-    /// told ten seconds late, nor the old one's last word be held against the new one for as long.
-    fn note_role(&mut self, probe: &Probe) {
-        if let Probe::Replication(replication) = probe {
-            self.is_cut = match &replication.side {
-                Side::Replica(follower) => !follower.link_up,
-                Side::Master { .. } => false,
-            };
-            let moves = match &replication.side {
-                Side::Replica(follower) => !follower.claims_sync(),
-                Side::Master { replicas, .. } => {
-                    replicas.iter().any(|line| line.state != LinkState::Online)
-                }
-            };
-            self.moves = moves.then(|| self.moves.unwrap_or_else(Instant::now));
-        }
-        let Some(role) = (match probe {
-            Probe::Replication(replication) => Some(replication.role()),
-            Probe::Role(reply) => Some(reply.role()),
-            _ => None,
-        }) else {
-            return;
-        };
-        if self.role.replace(role).is_some_and(|before| before != role) {
-            let (namespace, instance) = (&self.id.namespace, &self.target.instance);
-            self.desk
-                .roster
-                .send_modify(|roster| roster.stir(namespace, instance));
-        }
-    }
-
-    fn tell_silent(&mut self, question: Option<Question>, fault: Fault) {
-        // What one may not ask says nothing of the engine.
-        self.troubled |=
-            question.is_none_or(Question::is_standing) && fault.kind != FaultKind::Forbidden;
-        self.desk.outlet.send(Fact::Silent {
-            node: self.id.clone(),
-            uid: self.target.uid.clone(),
-            unanswered: Unanswered { question, fault },
-        });
-    }
 }
 
 fn is_in_view(focus: &Focus, id: &NodeId, target: &Target) -> bool {
@@ -800,19 +349,4 @@ fn is_listed(focus: &Focus, id: &NodeId, target: &Target) -> bool {
         }
         _ => false,
     })
-}
-
-/// Whether its port takes connections is not known: a port-forward opens before the port is dialled, and tells of that only
-/// when it fails.
-fn mute_engine(budget: Duration) -> Fault {
-    Fault::new(
-        FaultKind::Timeout,
-        format!(
-            "a port-forward to it opens, and nothing is answered within {}",
-            crate::connect::fault::seconds(budget)
-        ),
-    )
-    .with_hint(
-        "the process is frozen or its machine is overloaded: look at the pod and its machine",
-    )
 }

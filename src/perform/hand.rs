@@ -202,7 +202,11 @@ impl Hand {
                 return StepState::Done(words.join("; "), begun.elapsed());
             }
             if begun.elapsed() >= step.deadline {
-                return StepState::Failed(format!("not within {}s: {}", step.deadline.as_secs(), open.join("; ")));
+                return StepState::Failed(format!(
+                    "not within {}s: {}",
+                    step.deadline.as_secs(),
+                    open.join("; ")
+                ));
             }
             if stops() {
                 return StepState::Failed(format!("stopped while waiting: {}", open.join("; ")));
@@ -266,7 +270,9 @@ impl Hand {
                 let wanted = reply.as_deref().unwrap_or("OK");
                 match text.starts_with(wanted) {
                     true => Ok(text),
-                    false => Err(failed(format!("answered {text}, where {wanted} was to come"))),
+                    false => Err(failed(format!(
+                        "answered {text}, where {wanted} was to come"
+                    ))),
                 }
             }
             Err(fault) if fault.kind == FaultKind::Refused => {
@@ -295,7 +301,10 @@ impl Hand {
             let told = self.judged(told_by, true).await;
             if holds(&told) {
                 let words: Vec<&str> = told.iter().map(|(_, p)| p.words()).collect();
-                return Ok(format!("{unanswered}, and it was done: {}", words.join("; ")));
+                return Ok(format!(
+                    "{unanswered}, and it was done: {}",
+                    words.join("; ")
+                ));
             }
             last = told
                 .iter()
@@ -306,11 +315,17 @@ impl Hand {
             let against = self.judged(refuted_by, true).await;
             refuted = if holds(&against) { refuted + 1 } else { 0 };
             if refuted >= 10 {
-                return Err(StepState::Failed(format!("{unanswered}, and it was not done: {last}")));
+                return Err(StepState::Failed(format!(
+                    "{unanswered}, and it was not done: {last}"
+                )));
             }
             sleep(Duration::from_secs(1)).await;
         }
-        let last = if last.is_empty() { last } else { format!(": {last}") };
+        let last = if last.is_empty() {
+            last
+        } else {
+            format!(": {last}")
+        };
         Err(StepState::Unknown(format!(
             "{unanswered}, and whether it was done cannot be told{last}"
         )))

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::review::Who;
 use crate::actions::{Gate, Plan, Progress, equals::equals};
-use crate::msg::RunId;
 use crate::domain::text::plain;
+use crate::msg::RunId;
 use crate::msg::run::{Ending, Outcome, Past};
 
 /// Name and version of the format of a line.
@@ -263,7 +263,10 @@ fn first_of(entry: &Entry, open: &[Unfinished]) -> Option<Past> {
         place: plain(&parts.join("/")),
         sentence: plain(sentence),
         reason: plain(reason),
-        steps: steps.iter().map(|(words, _)| (plain(words), String::new())).collect(),
+        steps: steps
+            .iter()
+            .map(|(words, _)| (plain(words), String::new()))
+            .collect(),
         ended: None,
         unfinished: open.iter().any(|run| run.intended.run == entry.run),
     })
@@ -282,7 +285,11 @@ fn follow(run: &mut Past, page: &Page) {
             state,
             answer,
             took_ms,
-        } => step(run, *place, plain(&format!("{state}: {answer} ({took_ms} ms)"))),
+        } => step(
+            run,
+            *place,
+            plain(&format!("{state}: {answer} ({took_ms} ms)")),
+        ),
         Page::Ended {
             outcome, sentence, ..
         } => run.ended = Some((plain(outcome), plain(sentence))),
@@ -379,7 +386,10 @@ impl Unfinished {
         let last = match self.begun.last() {
             None => "no step was begun".to_owned(),
             Some((place, words, None)) => {
-                format!("step {} ({words}) was begun, and its answer is not known", place + 1)
+                format!(
+                    "step {} ({words}) was begun, and its answer is not known",
+                    place + 1
+                )
             }
             Some((place, words, Some(state))) => format!("step {} ({words}) {state}", place + 1),
         };
@@ -395,13 +405,7 @@ impl Unfinished {
 }
 
 /// The first line of a run.
-pub(super) fn intended(
-    plan: &Plan,
-    gates: &[Gate],
-    who: &Who,
-    typed: &str,
-    reason: &str,
-) -> Page {
+pub(super) fn intended(plan: &Plan, gates: &[Gate], who: &Who, typed: &str, reason: &str) -> Page {
     let target = &plan.target;
     Page::Intended {
         user: who.user.clone(),
@@ -523,7 +527,11 @@ mod tests {
             ("intended alone", vec![("a", intended("x"))], vec!["a"]),
             (
                 "done",
-                vec![("a", intended("x")), ("a", begun()), ("a", ended("verified"))],
+                vec![
+                    ("a", intended("x")),
+                    ("a", begun()),
+                    ("a", ended("verified")),
+                ],
                 vec![],
             ),
             (
@@ -575,7 +583,9 @@ mod tests {
         let mut text = std::fs::read(ledger.path()).unwrap();
         text.extend_from_slice(b"{\"v\":\"darner.le\n{\"v\":\"darner.ledger/v9\",\"at\":\"2026-11-22T10:00:00Z\",\"run\":\"b\",\"what\":\"sung\"}\n");
         std::fs::write(ledger.path(), text).unwrap();
-        ledger.write(&RunId::new("a"), ended("verified"), true).unwrap();
+        ledger
+            .write(&RunId::new("a"), ended("verified"), true)
+            .unwrap();
         let read = ledger.read().unwrap();
         let runs: Vec<&str> = read.iter().map(|entry| entry.run.as_str()).collect();
         assert_eq!(runs, ["a", "b", "a"]);
@@ -588,6 +598,10 @@ mod tests {
         let file = folder.path().join("file");
         std::fs::write(&file, "").unwrap();
         assert!(Ledger::in_folder(&file).check().is_err());
-        assert!(Ledger::in_folder(&folder.path().join("new")).check().is_ok());
+        assert!(
+            Ledger::in_folder(&folder.path().join("new"))
+                .check()
+                .is_ok()
+        );
     }
 }

@@ -61,7 +61,9 @@ pub(super) enum Held {
 /// Who holds the lock of a target now, if anybody: for a look that takes nothing.
 pub(super) async fn holder(client: &Client, target: &Target) -> Result<Option<String>, Fault> {
     let found = get(client, &lease(target)).await?;
-    Ok(found.filter(|found| !owner(found).is_empty()).map(|found| words(&found)))
+    Ok(found
+        .filter(|found| !owner(found).is_empty())
+        .map(|found| words(&found)))
 }
 
 fn owner(lease: &Value) -> &str {
@@ -119,9 +121,9 @@ impl Lock {
         });
         let pass = |method: http::Method, path: &str| {
             let change = Change::Request(method, path.to_owned());
-            latch.pass(change, Timestamp::now()).map_err(|why| {
-                Held::Fault(Fault::new(FaultKind::Refused, why))
-            })
+            latch
+                .pass(change, Timestamp::now())
+                .map_err(|why| Held::Fault(Fault::new(FaultKind::Refused, why)))
         };
         let mut seen: Option<(String, Instant)> = None;
         loop {
@@ -199,7 +201,9 @@ impl Lock {
         };
         let pass = pass(http::Method::PATCH, &path)?;
         match request::change(client, &order, &pass, PATIENCE).await {
-            Ok(body) => Self::of(lease.clone(), &body).map(Some).map_err(Held::Fault),
+            Ok(body) => Self::of(lease.clone(), &body)
+                .map(Some)
+                .map_err(Held::Fault),
             Err(refusal) if matches!(refusal.code, Some(404 | 409)) => Ok(None),
             Err(refusal) => Err(Held::Fault(refusal.fault)),
         }
@@ -208,7 +212,12 @@ impl Lock {
     fn of(lease: ObjectId, body: &[u8]) -> Result<Self, Fault> {
         let odd = || Fault::new(FaultKind::Protocol, format!("{lease} cannot be understood"));
         let value: Value = serde_json::from_slice(body).map_err(|_| odd())?;
-        let text = |path: &str| value.pointer(path).and_then(Value::as_str).map(str::to_owned);
+        let text = |path: &str| {
+            value
+                .pointer(path)
+                .and_then(Value::as_str)
+                .map(str::to_owned)
+        };
         let (revision, uid) = text("/metadata/resourceVersion")
             .zip(text("/metadata/uid"))
             .ok_or_else(odd)?;

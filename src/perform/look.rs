@@ -101,7 +101,9 @@ async fn object(client: &Client, id: &ObjectId) -> Seen {
             // What the world follows is told to it too.
             if id.resource == Resource::DEPLOYMENT
                 && let Some(value) = &found
-                && value.pointer("/spec/template/metadata/labels/control-plane").is_some()
+                && value
+                    .pointer("/spec/template/metadata/labels/control-plane")
+                    .is_some()
                 && let Ok(object) = wire::decode(Kind::OperatorDeployment, value)
             {
                 seen.facts.push(Fact::Seen {

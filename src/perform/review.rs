@@ -80,7 +80,10 @@ fn rights(plan: &Plan) -> Vec<Right> {
         .flat_map(|step| match &step.does {
             Does::Command { node, .. } => {
                 let pod = ObjectId::pod(node);
-                vec![right("get", &pod, "portforward"), right("create", &pod, "portforward")]
+                vec![
+                    right("get", &pod, "portforward"),
+                    right("create", &pod, "portforward"),
+                ]
             }
             Does::Run { node, .. } => {
                 let pod = ObjectId::pod(node);
@@ -130,10 +133,16 @@ pub(super) async fn gate(client: &Client, plan: &Plan) -> Gate {
     lacks.dedup();
     match (lacks.is_empty(), untold.is_empty()) {
         (true, true) => Gate::pass(ID, format!("all {} rights are there", rights.len())),
-        (false, _) => Gate::block(ID, format!("these rights are missing: {}", lacks.join(", "))),
+        (false, _) => Gate::block(
+            ID,
+            format!("these rights are missing: {}", lacks.join(", ")),
+        ),
         (true, false) => Gate::block(
             ID,
-            format!("whether there is the right to {} is not told", untold.join(", ")),
+            format!(
+                "whether there is the right to {} is not told",
+                untold.join(", ")
+            ),
         ),
     }
 }

@@ -16,7 +16,9 @@ use super::ledger::{Ledger, Page, ended, intended, millis};
 use super::lock::{Held, Lock, PURPOSE, RENEWED, holder};
 use super::review::{self, Who};
 use super::tell;
-use crate::actions::{Action, Does, Gate, Look, Plan, Progress, Reading, Scene, Stand, Step, Target};
+use crate::actions::{
+    Action, Does, Gate, Look, Plan, Progress, Reading, Scene, Stand, Step, Target,
+};
 use crate::connect::latch::Latched;
 use crate::domain::{Fault, World, text};
 use crate::msg::run::{Ending, Outcome, StepState};
@@ -151,8 +153,9 @@ impl<N: Fn(News) + Send + Sync> Run<'_, N> {
             sleep(SAMPLES_APART).await;
             faults = hand.look(&looks, false).await;
         }
-        let (mut gates, plan) =
-            self.with_scene(hand, accepted, |scene| (action.gates(scene), (action.plan)(scene)));
+        let (mut gates, plan) = self.with_scene(hand, accepted, |scene| {
+            (action.gates(scene), (action.plan)(scene))
+        });
         gates.push(reading(&faults));
         match plan {
             Ok(plan) => Ok((plan, gates)),
@@ -221,7 +224,10 @@ impl<N: Fn(News) + Send + Sync> Run<'_, N> {
         let lock = match open && !stops && !self.order.dry {
             true => match self.lock(hand, who, plan).await {
                 Ok(lock) => {
-                    gates.push(Gate::pass("lock", format!("{} is ours", plan.target.lock())));
+                    gates.push(Gate::pass(
+                        "lock",
+                        format!("{} is ours", plan.target.lock()),
+                    ));
                     Some(lock)
                 }
                 Err(why) => {
@@ -245,14 +251,19 @@ impl<N: Fn(News) + Send + Sync> Run<'_, N> {
     fn ledger_gate(&self) -> Gate {
         const ID: &str = "ledger";
         let Some(ledger) = &self.ground.ledger else {
-            return Gate::block(ID, "there is no folder for the ledger, and without it nothing runs");
+            return Gate::block(
+                ID,
+                "there is no folder for the ledger, and without it nothing runs",
+            );
         };
         let path = ledger.path().display();
         match ledger.check() {
             Ok(()) => Gate::pass(ID, format!("{path} can be written")),
             Err(error) => Gate::block(
                 ID,
-                format!("the ledger {path} cannot be written ({error}), and without it nothing runs"),
+                format!(
+                    "the ledger {path} cannot be written ({error}), and without it nothing runs"
+                ),
             ),
         }
     }
@@ -344,7 +355,9 @@ impl<N: Fn(News) + Send + Sync> Run<'_, N> {
                     lock,
                 ));
             }
-            let others = gates.iter().filter(|gate| !fresh.iter().any(|g| g.id == gate.id));
+            let others = gates
+                .iter()
+                .filter(|gate| !fresh.iter().any(|g| g.id == gate.id));
             let kept: Vec<Gate> = others.cloned().collect();
             gates = fresh.into_iter().chain(kept).collect();
             shown = Arc::new(now);
@@ -387,7 +400,13 @@ impl<N: Fn(News) + Send + Sync> Run<'_, N> {
             return refused("there is no ledger".to_owned());
         };
         let run = &self.order.run;
-        let page = intended(plan, &approval.gates, who, &approval.typed, &approval.reason);
+        let page = intended(
+            plan,
+            &approval.gates,
+            who,
+            &approval.typed,
+            &approval.reason,
+        );
         if let Err(error) = ledger.write(run, page, true) {
             return refused(format!(
                 "the ledger cannot be written ({error}), and without it nothing runs"
@@ -433,24 +452,24 @@ impl<N: Fn(News) + Send + Sync> Run<'_, N> {
         }
     }
 
-    async fn steps(
-        &self,
-        hand: &Hand,
-        plan: &Plan,
-        ledger: &Ledger,
-        lost: &AtomicBool,
-    ) -> Ending {
+    async fn steps(&self, hand: &Hand, plan: &Plan, ledger: &Ledger, lost: &AtomicBool) -> Ending {
         let mut reached = 0;
         let mut bad: Option<(Outcome, String)> = None;
         let groups = groups(&plan.steps);
         for group in groups {
             if lost.load(Ordering::Relaxed) {
-                bad = Some((Outcome::Failed, "the lock was lost: somebody else may have begun".to_owned()));
+                bad = Some((
+                    Outcome::Failed,
+                    "the lock was lost: somebody else may have begun".to_owned(),
+                ));
                 break;
             }
             let first = group.first().map_or(0, |(place, _)| *place);
             if self.stop.load(Ordering::Relaxed) || !self.let_on(first).await {
-                bad = Some((Outcome::Stopped, format!("stopped before step {}", first + 1)));
+                bad = Some((
+                    Outcome::Stopped,
+                    format!("stopped before step {}", first + 1),
+                ));
                 break;
             }
             reached = first + group.len();
@@ -464,7 +483,9 @@ impl<N: Fn(News) + Send + Sync> Run<'_, N> {
                 let told = |why: &str| format!("step {} ({}): {why}", place + 1, step.words);
                 let worse = match &state {
                     StepState::Failed(why) if !step.optional => Some((Outcome::Failed, told(why))),
-                    StepState::Unknown(why) if !step.optional => Some((Outcome::Unknown, told(why))),
+                    StepState::Unknown(why) if !step.optional => {
+                        Some((Outcome::Unknown, told(why)))
+                    }
                     _ => None,
                 };
                 if bad.is_none() || matches!(worse, Some((Outcome::Unknown, _))) {
@@ -534,11 +555,24 @@ impl<N: Fn(News) + Send + Sync> Run<'_, N> {
             .collect();
         let (outcome, sentence) = match bad {
             Some((outcome, why)) => (outcome, why),
-            None if holds => (Outcome::Verified, format!("{}: done and proven", plan.sentence)),
+            None if holds => (
+                Outcome::Verified,
+                format!("{}: done and proven", plan.sentence),
+            ),
             None => {
-                let outcome = if untold { Outcome::Unknown } else { Outcome::Failed };
+                let outcome = if untold {
+                    Outcome::Unknown
+                } else {
+                    Outcome::Failed
+                };
                 let after = plan.patience.as_secs();
-                (outcome, format!("every step is done, and after {after}s: {}", open.join("; ")))
+                (
+                    outcome,
+                    format!(
+                        "every step is done, and after {after}s: {}",
+                        open.join("; ")
+                    ),
+                )
             }
         };
         let mut ending = Ending {
@@ -546,10 +580,19 @@ impl<N: Fn(News) + Send + Sync> Run<'_, N> {
             ..ending(outcome, sentence)
         };
         if outcome != Outcome::Verified {
-            let last = plan.steps.get(..reached.min(plan.steps.len())).unwrap_or_default();
-            let leaves = last.iter().map(|step| &step.leaves).filter(|words| !words.is_empty());
+            let last = plan
+                .steps
+                .get(..reached.min(plan.steps.len()))
+                .unwrap_or_default();
+            let leaves = last
+                .iter()
+                .map(|step| &step.leaves)
+                .filter(|words| !words.is_empty());
             ending.left.extend(leaves.cloned());
-            let open = ending.proof.iter().filter(|(_, progress)| !progress.holds());
+            let open = ending
+                .proof
+                .iter()
+                .filter(|(_, progress)| !progress.holds());
             let open: Vec<String> = open
                 .map(|(goal, progress)| format!("not proven: {goal}: {}", progress.words()))
                 .collect();
@@ -594,7 +637,8 @@ impl<N: Fn(News) + Send + Sync> Run<'_, N> {
             && !hand.ends.load(Ordering::Relaxed)
             && step.does.changes()
         {
-            let state = StepState::Failed(format!("the ledger cannot be written any more ({error})"));
+            let state =
+                StepState::Failed(format!("the ledger cannot be written any more ({error})"));
             tell(state.clone());
             return state;
         }
@@ -631,10 +675,17 @@ impl<N: Fn(News) + Send + Sync> Run<'_, N> {
         if let Some(ledger) = &self.ground.ledger
             && let Err(error) = ledger.write(&self.order.run, ended(ending), true)
         {
-            ending.left.push(format!("the end is not in the ledger: {error}"));
+            ending
+                .left
+                .push(format!("the end is not in the ledger: {error}"));
         }
         let outcome = ending.outcome.word();
-        let note = format!("{} by {}: {outcome}. {}", plan.sentence, who.words(), ending.sentence);
+        let note = format!(
+            "{} by {}: {outcome}. {}",
+            plan.sentence,
+            who.words(),
+            ending.sentence
+        );
         let warns = ending.outcome != Outcome::Verified;
         let reason = format!("Darner{}", capital(outcome));
         let told = tell::event(
@@ -671,7 +722,10 @@ async fn keep(hand: &Hand, lock: &mut Lock) -> Result<(), String> {
             Err("somebody else took the lock".to_owned())
         }
         Err(_) if lock.is_good() => Ok(()),
-        Err(refusal) => Err(format!("the lock could not be renewed: {}", refusal.fault.message)),
+        Err(refusal) => Err(format!(
+            "the lock could not be renewed: {}",
+            refusal.fault.message
+        )),
     }
 }
 
@@ -700,7 +754,12 @@ async fn dry_run(hand: &Hand, plan: &Plan) -> Gate {
     const ID: &str = "dry-run";
     let steps: Vec<&Step> = plan
         .all_steps()
-        .filter(|step| !matches!(step.does, Does::Command { .. } | Does::Run { .. } | Does::Await(_)))
+        .filter(|step| {
+            !matches!(
+                step.does,
+                Does::Command { .. } | Does::Run { .. } | Does::Await(_)
+            )
+        })
         .collect();
     let tried = join_all(steps.iter().map(|step| hand.dry(step))).await;
     let mut refused = Vec::new();
@@ -710,7 +769,10 @@ async fn dry_run(hand: &Hand, plan: &Plan) -> Gate {
         }
     }
     match refused.as_slice() {
-        [] => Gate::pass(ID, format!("the API server would take all {} changes", steps.len())),
+        [] => Gate::pass(
+            ID,
+            format!("the API server would take all {} changes", steps.len()),
+        ),
         some => Gate::block(ID, text::one_line(&some.join("; "))),
     }
 }

@@ -17,9 +17,7 @@ use super::terminal::Screen;
 use crate::app::{self, State};
 use crate::connect::keyring::Keyring;
 use crate::domain::Fact;
-use crate::msg::{
-    Effect, KeyPress, Mouse, Msg, News, Order, Outcome, RunId, Signal, Word,
-};
+use crate::msg::{Effect, KeyPress, Mouse, Msg, News, Order, Outcome, RunId, Signal, Word};
 use crate::observe::{Focus, Inbox};
 use crate::perform::{Ground, carry_out};
 
@@ -315,7 +313,10 @@ impl Desk {
             Ok(past) if past.is_empty() => Ok(()),
             Ok(past) => self.take(state, screen, Msg::Remembered(past)),
             Err(error) => {
-                let told = format!("the ledger {} cannot be read: {error}", ledger.path().display());
+                let told = format!(
+                    "the ledger {} cannot be read: {error}",
+                    ledger.path().display()
+                );
                 self.take(state, screen, Msg::Problem(told))
             }
         }

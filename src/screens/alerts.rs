@@ -11,8 +11,8 @@ use ratatui::layout::Rect;
 
 use super::parts::{Plain, Section, See, Sheet, answers};
 use super::{Fresh, Intent, Screen, ScreenDoc};
+use crate::checks::Area;
 use crate::checks::acceptance::{Watch, WatchRule, watch, watch_needs};
-use crate::checks::{Area, Topic};
 use crate::domain::monitoring::StoreAlert;
 use crate::domain::{ContextId, InstanceId, Want};
 use crate::msg::Command;
@@ -73,36 +73,19 @@ impl Screen for Alerts {
         let intents = {
             let sections = self.sections(see);
             let pane = sheet.pane();
+            let is_steered = sheet.steer(command, &sections, table::COLUMNS, |_| false);
+            let at = |pane: usize| sheet.at(pane, sections.get(pane)?);
             match command {
-                Command::Move(motion) => {
-                    if let Some(section) = sections.get(pane) {
-                        sheet.move_by(*motion, section);
-                    }
-                    Vec::new()
-                }
-                Command::Pane(turn) => {
-                    sheet.turn(*turn);
-                    Vec::new()
-                }
-                Command::Scroll(side) => {
-                    sheet.scroll(*side, table::COLUMNS);
-                    Vec::new()
-                }
+                _ if is_steered => Vec::new(),
                 Command::Sort(_) => {
                     vec![Intent::Tell("rows here stand in a fixed order".to_owned())]
                 }
-                Command::CopyManifest | Command::Explain | Command::Copy(_) if pane == FINDINGS => {
-                    let at = sections
-                        .get(FINDINGS)
-                        .and_then(|section| sheet.at(FINDINGS, section));
-                    Self::on_finding(command, see, at)
+                _ if pane == FINDINGS => {
+                    let found = answers::ill_of(see, AREAS, |_| true);
+                    answers::on(command, see, &found, at(FINDINGS))
                 }
-                Command::Copy(what) => {
-                    let at = sections
-                        .get(pane)
-                        .and_then(|section| sheet.at(pane, section));
-                    self.copied(*what, pane, at)
-                }
+                Command::Copy(what) => self.copied(*what, pane, at(pane)),
+                Command::CopyManifest => answers::no_finding(),
                 _ => Vec::new(),
             }
         };
@@ -111,12 +94,16 @@ impl Screen for Alerts {
     }
 
     fn words(&self, see: &See<'_>) -> Vec<&'static str> {
+        let found = answers::ill_of(see, AREAS, |_| true).len();
         let len = match self.sheet.pane() {
             RULES => self.rules.len(),
-            FINDINGS => answers::ill_of(see, AREAS, |_| true).len(),
+            FINDINGS => found,
             _ => self.alerts.len(),
         };
-        if len > 0 { vec!["rows"] } else { Vec::new() }
+        [("finding", found > 0), ("rows", len > 0)]
+            .into_iter()
+            .filter_map(|(word, holds)| holds.then_some(word))
+            .collect()
     }
 
     fn selected(&self) -> Option<InstanceId> {
@@ -197,7 +184,7 @@ impl Alerts {
                     .map(|(context, alert)| table::alert(see, several, context, alert))
                     .unwrap_or_default()
             }),
-            ..table::alerts(see, several, &self.known)
+            ..table::alerts(see, several, &self.known, self.alerts.len())
         };
         let rules = Section {
             len: self.rules.len(),
@@ -214,7 +201,7 @@ impl Alerts {
                     .unwrap_or_default()
             }),
             lines: SENTENCE,
-            ..table::rules(several, &self.known)
+            ..table::rules(see, several, &self.known, self.rules.len())
         };
         let found = answers::ill_of(see, AREAS, |_| true);
         let findings = Section {
@@ -222,20 +209,6 @@ impl Alerts {
             ..answers::section(see, "Findings", found)
         };
         vec![alerts, rules, findings]
-    }
-
-    /// What is done with the finding that is selected.
-    fn on_finding(command: &Command, see: &See<'_>, at: Option<usize>) -> Vec<Intent> {
-        let found = answers::ill_of(see, AREAS, |_| true);
-        let Some(one) = at.and_then(|at| found.get(at)) else {
-            return Vec::new();
-        };
-        match command {
-            Command::Copy(what) => vec![answers::copy(see, one, *what)],
-            Command::CopyManifest => vec![answers::copy_manifest(one)],
-            Command::Explain => vec![Intent::Explain(Topic::from(one.subject.clone()), None)],
-            _ => Vec::new(),
-        }
     }
 
     /// The name of an alert or rule; as evidence, the link to its runbook.

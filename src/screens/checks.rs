@@ -14,7 +14,6 @@ use super::{Fresh, Intent, Screen, ScreenDoc};
 use crate::checks::{ALL, Subject, Topic};
 use crate::domain::InstanceId;
 use crate::msg::Command;
-use crate::msg::command::Turn;
 use crate::widgets::Piece;
 use lines::{Grouping, Line};
 
@@ -62,29 +61,12 @@ impl Screen for Checks {
         let intents = {
             let sections = self.sections_of(see, &sheet);
             let at = sections.first().and_then(|s| sheet.at(ANSWERS, s));
+            let is_ill = |at: usize| {
+                let line = self.lines.get(at);
+                line.is_some_and(|line| line.is_ill(see.standing))
+            };
             match command {
-                Command::Move(motion) => {
-                    if let Some(section) = sections.get(sheet.pane()) {
-                        sheet.move_by(*motion, section);
-                    }
-                    Vec::new()
-                }
-                Command::Pane(turn) => {
-                    sheet.turn(*turn);
-                    Vec::new()
-                }
-                Command::Scroll(side) => {
-                    sheet.scroll(*side, lines::COLUMNS);
-                    Vec::new()
-                }
-                Command::Find(turn) => {
-                    let found = self.find_ill(see, *turn, at);
-                    if let (Some(at), Some(section)) = (found, sections.first()) {
-                        sheet.focus(ANSWERS);
-                        sheet.choose(ANSWERS, Some((section.name)(at)));
-                    }
-                    Vec::new()
-                }
+                _ if sheet.steer(command, &sections, lines::COLUMNS, is_ill) => Vec::new(),
                 Command::Sort(_) => vec![Intent::Tell(
                     "answers stand by their group, the worst first".to_owned(),
                 )],
@@ -159,7 +141,11 @@ impl Checks {
 
     fn sections_of<'a>(&'a self, see: &'a See<'a>, sheet: &Sheet<2>) -> Vec<Section<'a>> {
         let shown = Section {
-            title: format!("Checks {}", self.grouping.title()),
+            title: see.title_of(
+                &format!("Checks {}", self.grouping.title()),
+                self.lines.iter().map(Line::answers).sum(),
+                lines::all(see),
+            ),
             right: self.summary.clone(),
             columns: answers::columns(see),
             row: Box::new(|at| {
@@ -179,21 +165,6 @@ impl Checks {
             None => answers::evidence(see, None, self.width.get()),
         };
         vec![shown, evidence]
-    }
-
-    /// The next answer that is ill, or the one before.
-    fn find_ill(&self, see: &See<'_>, turn: Turn, at: Option<usize>) -> Option<usize> {
-        let len = self.lines.len();
-        let at = at.unwrap_or(0);
-        (1..=len)
-            .map(|step| match turn {
-                Turn::Next => (at + step) % len,
-                Turn::Previous => (at + len - step) % len,
-            })
-            .find(|at| {
-                let line = self.lines.get(*at);
-                line.is_some_and(|line| line.is_ill(see.standing))
-            })
     }
 
     fn act(&self, command: &Command, see: &See<'_>, at: Option<usize>) -> Vec<Intent> {

@@ -13,10 +13,10 @@ use ratatui::layout::Rect;
 
 use super::parts::{Section, See, Sheet, answers};
 use super::{Fresh, Intent, Screen, ScreenDoc};
-use crate::checks::{Area, Subject, Topic};
+use crate::checks::{Area, Subject};
 use crate::domain::{InstanceId, Want};
 use crate::msg::Command;
-use crate::msg::command::{Copied, Turn};
+use crate::msg::command::Copied;
 use row::LinkRow;
 
 /// GitOps.
@@ -74,26 +74,8 @@ impl Screen for Gitops {
             let pane = sheet.pane();
             let chosen = |sheet: &Sheet<PANES>| sheet.name(pane, sections.get(pane)?);
             let before = chosen(&sheet);
-            match command {
-                Command::Move(motion) => {
-                    if let Some(section) = sections.get(pane) {
-                        sheet.move_by(*motion, section);
-                    }
-                }
-                Command::Pane(turn) => sheet.turn(*turn),
-                Command::Scroll(side) => sheet.scroll(*side, table::COLUMNS),
-                Command::Find(turn) => {
-                    let at = sections
-                        .first()
-                        .and_then(|section| sheet.at(LINKS, section));
-                    let found = self.find_ill(*turn, at);
-                    if let (Some(at), Some(section)) = (found, sections.first()) {
-                        sheet.focus(LINKS);
-                        sheet.choose(LINKS, Some((section.name)(at)));
-                    }
-                }
-                _ => {}
-            }
+            let is_ill = |at: usize| self.row(at).is_some_and(LinkRow::is_ill);
+            sheet.steer(command, &sections, table::COLUMNS, is_ill);
             // What is said about another row begins at its top.
             let is_turned = before != chosen(&sheet) || matches!(command, Command::Pane(_));
             if sheet.pane() != ABOUT && is_turned {
@@ -202,18 +184,6 @@ impl Gitops {
         vec![links, about, findings]
     }
 
-    /// The next row that is ill, or the one before.
-    fn find_ill(&self, turn: Turn, at: Option<usize>) -> Option<usize> {
-        let len = self.shown.len();
-        let at = at.unwrap_or(0);
-        (1..=len)
-            .map(|step| match turn {
-                Turn::Next => (at + step) % len,
-                Turn::Previous => (at + len - step) % len,
-            })
-            .find(|at| self.row(*at).is_some_and(LinkRow::is_ill))
-    }
-
     fn act(
         &self,
         command: &Command,
@@ -224,15 +194,7 @@ impl Gitops {
         let at = |pane: usize| sheet.at(pane, sections.get(pane)?);
         if sheet.pane() == FINDINGS {
             let found = answers::ill_of(see, AREAS, |_| true);
-            let Some(one) = at(FINDINGS).and_then(|at| found.get(at)) else {
-                return Vec::new();
-            };
-            return match command {
-                Command::Copy(what) => vec![answers::copy(see, one, *what)],
-                Command::CopyManifest => vec![answers::copy_manifest(one)],
-                Command::Explain => vec![Intent::Explain(Topic::from(one.subject.clone()), None)],
-                _ => Vec::new(),
-            };
+            return answers::on(command, see, &found, at(FINDINGS));
         }
         let Some(row) = at(LINKS).and_then(|at| self.row(at)) else {
             return Vec::new();
@@ -265,6 +227,7 @@ impl Gitops {
                 );
                 vec![Intent::Copy(Arc::from("kubectl command"), text)]
             }
+            Command::CopyManifest => answers::no_finding(),
             _ => Vec::new(),
         }
     }

@@ -14,11 +14,11 @@ use ratatui::layout::Rect;
 
 use super::parts::{Section, See, Sheet, answers};
 use super::{Fresh, Intent, Screen, ScreenDoc};
+use crate::checks::Area;
 use crate::checks::reach::matrix::{self, Way};
-use crate::checks::{Area, Topic};
 use crate::domain::{ContextId, InstanceId, Want};
 use crate::msg::Command;
-use crate::msg::command::{Copied, Turn};
+use crate::msg::command::Copied;
 use mesh::MeshRow;
 use services::ServiceRow;
 
@@ -91,24 +91,8 @@ impl Screen for Network {
                 sheet.name(pane, section)
             };
             let before = chosen(&sheet);
-            match command {
-                Command::Move(motion) => {
-                    if let Some(section) = sections.get(pane) {
-                        sheet.move_by(*motion, section);
-                    }
-                }
-                Command::Pane(turn) => sheet.turn(*turn),
-                Command::Scroll(side) => sheet.scroll(*side, ways::COLUMNS),
-                Command::Find(turn) => {
-                    let at = sections.first().and_then(|section| sheet.at(WAYS, section));
-                    if let (Some(at), Some(section)) = (self.find_ill(*turn, at), sections.first())
-                    {
-                        sheet.focus(WAYS);
-                        sheet.choose(WAYS, Some((section.name)(at)));
-                    }
-                }
-                _ => {}
-            }
+            let is_ill = |at: usize| self.way(at).is_some_and(ways::is_ill);
+            sheet.steer(command, &sections, ways::COLUMNS, is_ill);
             // What is said about another row begins at its top.
             if sheet.pane() != ABOUT
                 && (before != chosen(&sheet) || matches!(command, Command::Pane(_)))
@@ -125,9 +109,11 @@ impl Screen for Network {
     fn words(&self, see: &See<'_>) -> Vec<&'static str> {
         let id = self.selected();
         let judged = id.as_ref().and_then(|id| see.board.instance(id));
+        let is_ill = judged.is_some_and(|j| !j.findings.is_empty());
+        let found = is_ill || !answers::ill_of(see, AREAS, |_| true).is_empty();
         [
             ("instance", id.is_some()),
-            ("finding", judged.is_some_and(|j| !j.findings.is_empty())),
+            ("finding", found),
             ("ill", self.known.values().flatten().any(ways::is_ill)),
             ("rows", !self.shown.is_empty()),
         ]
@@ -225,18 +211,6 @@ impl Network {
         vec![ways, about, services, mesh, findings]
     }
 
-    /// The next row that is ill, or the one before.
-    fn find_ill(&self, turn: Turn, at: Option<usize>) -> Option<usize> {
-        let len = self.shown.len();
-        let at = at.unwrap_or(0);
-        (1..=len)
-            .map(|step| match turn {
-                Turn::Next => (at + step) % len,
-                Turn::Previous => (at + len - step) % len,
-            })
-            .find(|at| self.way(*at).is_some_and(ways::is_ill))
-    }
-
     fn act(
         &self,
         command: &Command,
@@ -249,15 +223,7 @@ impl Network {
             let at = sections
                 .get(FINDINGS)
                 .and_then(|section| sheet.at(FINDINGS, section));
-            let Some(one) = at.and_then(|at| found.get(at)) else {
-                return Vec::new();
-            };
-            return match command {
-                Command::Copy(what) => vec![answers::copy(see, one, *what)],
-                Command::CopyManifest => vec![answers::copy_manifest(one)],
-                Command::Explain => vec![Intent::Explain(Topic::from(one.subject.clone()), None)],
-                _ => Vec::new(),
-            };
+            return answers::on(command, see, &found, at);
         }
         let at = sections.first().and_then(|section| sheet.at(WAYS, section));
         let Some(way) = at.and_then(|at| self.way(at)) else {
@@ -286,6 +252,7 @@ impl Network {
                 );
                 vec![Intent::Copy(Arc::from("kubectl command"), text)]
             }
+            Command::CopyManifest => answers::no_finding(),
             _ => Vec::new(),
         }
     }

@@ -14,10 +14,10 @@ use ratatui::layout::Rect;
 use super::fleet::evidence_text;
 use super::parts::{Section, See, Sheet, answers};
 use super::{Fresh, Intent, Screen, ScreenDoc};
-use crate::checks::{Area, Subject, Topic, stored};
+use crate::checks::{Area, Subject, stored};
 use crate::domain::{InstanceId, Want};
 use crate::msg::Command;
-use crate::msg::command::{Copied, Turn};
+use crate::msg::command::Copied;
 use row::StoreRow;
 
 /// Storage.
@@ -83,46 +83,19 @@ impl Screen for Storage {
         let intents = {
             let sections = self.sections_of(see, &sheet);
             let pane = sheet.pane();
+            let is_ill = |at: usize| self.row(at).is_some_and(|(_, row)| row.is_ill());
+            let is_steered = sheet.steer(command, &sections, table::COLUMNS, is_ill);
+            let at = |pane: usize| sheet.at(pane, sections.get(pane)?);
             match command {
-                Command::Move(motion) => {
-                    if let Some(section) = sections.get(pane) {
-                        sheet.move_by(*motion, section);
-                    }
-                    Vec::new()
-                }
-                Command::Pane(turn) => {
-                    sheet.turn(*turn);
-                    Vec::new()
-                }
-                Command::Scroll(side) => {
-                    sheet.scroll(*side, table::COLUMNS);
-                    Vec::new()
-                }
-                Command::Find(turn) => {
-                    let found =
-                        self.find_ill(*turn, sections.first().and_then(|s| sheet.at(CLAIMS, s)));
-                    if let (Some(at), Some(section)) = (found, sections.first()) {
-                        sheet.focus(CLAIMS);
-                        sheet.choose(CLAIMS, Some((section.name)(at)));
-                    }
-                    Vec::new()
-                }
+                _ if is_steered => Vec::new(),
                 Command::Sort(_) => {
                     vec![Intent::Tell("rows here stand in a fixed order".to_owned())]
                 }
-                Command::CopyManifest | Command::Explain | Command::Copy(_) if pane == FINDINGS => {
-                    let at = sections
-                        .get(FINDINGS)
-                        .and_then(|section| sheet.at(FINDINGS, section));
-                    Self::on_finding(command, see, at)
+                _ if pane == FINDINGS => {
+                    let found = answers::ill_of(see, AREAS, |_| true);
+                    answers::on(command, see, &found, at(FINDINGS))
                 }
-                Command::Open | Command::Explain | Command::Copy(_) => {
-                    let at = sections
-                        .first()
-                        .and_then(|section| sheet.at(CLAIMS, section));
-                    self.act(command, see, at)
-                }
-                _ => Vec::new(),
+                _ => self.act(command, see, at(CLAIMS)),
             }
         };
         // What is said about another claim begins at its top.
@@ -136,9 +109,11 @@ impl Screen for Storage {
     fn words(&self, see: &See<'_>) -> Vec<&'static str> {
         let id = self.selected();
         let judged = id.as_ref().and_then(|id| see.board.instance(id));
+        let is_ill = judged.is_some_and(|j| !j.findings.is_empty());
+        let found = is_ill || !answers::ill_of(see, AREAS, |_| true).is_empty();
         [
             ("instance", id.is_some()),
-            ("finding", judged.is_some_and(|j| !j.findings.is_empty())),
+            ("finding", found),
             ("ill", self.known.values().flatten().any(StoreRow::is_ill)),
             ("rows", !self.shown.is_empty()),
         ]
@@ -232,32 +207,6 @@ impl Storage {
         vec![claims, about, findings]
     }
 
-    /// What is done with the finding that is selected.
-    fn on_finding(command: &Command, see: &See<'_>, at: Option<usize>) -> Vec<Intent> {
-        let found = answers::ill_of(see, AREAS, |_| true);
-        let Some(one) = at.and_then(|at| found.get(at)) else {
-            return Vec::new();
-        };
-        match command {
-            Command::Copy(what) => vec![answers::copy(see, one, *what)],
-            Command::CopyManifest => vec![answers::copy_manifest(one)],
-            Command::Explain => vec![Intent::Explain(Topic::from(one.subject.clone()), None)],
-            _ => Vec::new(),
-        }
-    }
-
-    /// The next row that is ill, or the one before.
-    fn find_ill(&self, turn: Turn, at: Option<usize>) -> Option<usize> {
-        let len = self.shown.len();
-        let at = at.unwrap_or(0);
-        (1..=len)
-            .map(|step| match turn {
-                Turn::Next => (at + step) % len,
-                Turn::Previous => (at + len - step) % len,
-            })
-            .find(|at| self.row(*at).is_some_and(|(_, row)| row.is_ill()))
-    }
-
     fn act(&self, command: &Command, see: &See<'_>, at: Option<usize>) -> Vec<Intent> {
         let Some((id, row)) = at.and_then(|at| self.row(at)) else {
             return Vec::new();
@@ -290,6 +239,7 @@ impl Storage {
                 );
                 vec![Intent::Copy(Arc::from("kubectl command"), text)]
             }
+            Command::CopyManifest => answers::no_finding(),
             _ => Vec::new(),
         }
     }

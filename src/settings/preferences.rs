@@ -82,6 +82,8 @@ pub struct ConsumerWish {
     pub tenant: String,
     /// `allowed` or `denied`.
     pub expect: String,
+    /// The line of the settings that it stands on, from 1; 0 where it stands in none.
+    pub line: usize,
 }
 
 impl Default for ConsumerWish {
@@ -97,6 +99,7 @@ impl Default for ConsumerWish {
             workload: String::new(),
             tenant: String::new(),
             expect: "allowed".to_owned(),
+            line: 0,
         }
     }
 }

@@ -72,7 +72,11 @@ pub fn connected(world: &World, wish: &Consumer, id: &InstanceId) -> Connected {
     match strange + found.others {
         0 => Connected::By { clients: 0, at },
         some => Connected::Untold(format!(
-            "{some} clients have addresses that are no pod's: a gateway or a machine may stand for it"
+            "{} no pod's: a gateway or a machine may stand for it",
+            match some {
+                1 => "1 client has an address that is".to_owned(),
+                some => format!("{some} clients have addresses that are"),
+            }
         )),
     }
 }

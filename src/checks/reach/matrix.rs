@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::connected::{Connected, connected};
 use super::{ADMIN, DATA, Passage, consumer, database, dns, home, operators, pod, scrapers};
 use crate::checks::Limits;
 use crate::domain::reach::{End, Protocol, Reach};
@@ -27,6 +28,15 @@ pub struct Way {
     pub expected: Option<bool>,
     /// What is predicted.
     pub predicted: Reach,
+    /// So many of its clients are connected, by what the instance's nodes list; `None` where that is not known.
+    pub clients: Option<u64>,
+}
+
+impl Way {
+    /// Who must not be there is connected all the same, whatever policies are predicted to do.
+    pub fn is_intruded(&self) -> bool {
+        self.expected == Some(false) && self.clients.is_some_and(|clients| clients > 0)
+    }
 }
 
 /// A namespace of which nothing is known but that nobody names it.
@@ -55,6 +65,11 @@ pub fn ways(world: &World, limits: &Limits, view: &InstanceView<'_>) -> Vec<Way>
             &passage,
             (wish.port, Protocol::Tcp),
         );
+        if let (Some(way), Connected::By { clients, .. }) =
+            (made.ways.last_mut(), connected(world, wish, id))
+        {
+            way.clients = Some(clients);
+        }
         if !wish.denied {
             made.dns(&name, context, from);
         }
@@ -125,6 +140,7 @@ impl Made {
             protocol,
             expected,
             predicted: passage.reach(port, protocol),
+            clients: None,
         });
     }
 

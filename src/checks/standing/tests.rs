@@ -6,8 +6,9 @@ use crate::checks::acceptance::fixture::{dragonfly, operator, pods};
 use crate::checks::roll;
 use crate::domain::expected::InstanceName;
 use crate::domain::fixture::*;
+use crate::domain::object::Dragonfly;
 use crate::domain::want::Foreign;
-use crate::domain::{Access, Consumer, ConsumerId, Expected, Fact, Kind, Scope};
+use crate::domain::{Access, Consumer, ConsumerId, Expected, Fact, Kind, Object, Scope};
 
 /// Every answer in a line, in order.
 fn lines(standing: &Standing) -> Vec<String> {
@@ -266,4 +267,50 @@ fn a_consumer_is_asked_again_with_its_instance_and_counts_add_up() {
         sum.pass + sum.finding + sum.unknown + sum.not_applicable,
         all.len()
     );
+}
+
+#[test]
+fn a_finding_of_acceptance_lasts_through_edits_of_what_it_is_about() {
+    let limits = Limits::default();
+    let since = |standing: &Standing, f: &Fixture, check: &str| {
+        let subject = Subject::Instance(f.id.clone());
+        standing.of(&subject, check).unwrap().since.at()
+    };
+    let edited = |f: &mut Fixture, at: Timestamp, change: &dyn Fn(&mut Dragonfly)| {
+        let held = f
+            .world
+            .context(&infra())
+            .unwrap()
+            .dragonflies
+            .get("shop", &f.id.name);
+        let mut new = (*held.unwrap().value).clone();
+        change(&mut new);
+        let object = Object::Dragonfly(Arc::new(new));
+        f.tell(
+            Fact::Seen {
+                context: infra(),
+                object,
+            },
+            at,
+        )
+    };
+    let mut f = healthy().build();
+    edited(&mut f, ago(20), &|df| df.replicas = Some(1));
+    let mut standing = begun(&f, &limits, now());
+    assert_eq!(since(&standing, &f, "few-replicas"), ago(20));
+    // Another edit, which leaves the finding as it is.
+    let touched = edited(&mut f, ago(-10), &|df| df.args.push("--a=1".to_owned()));
+    standing.update(&f.world, &touched, &limits, ago(-10));
+    assert_eq!(since(&standing, &f, "few-replicas"), ago(20), "it went on");
+    // What was well in between began anew.
+    for (at, replicas) in [(-20, 3), (-30, 1)] {
+        let touched = edited(&mut f, ago(at), &|df| df.replicas = Some(replicas));
+        standing.update(&f.world, &touched, &limits, ago(at));
+    }
+    assert_eq!(since(&standing, &f, "few-replicas"), ago(-30), "anew");
+    // A rollout makes new pods, which lack the same.
+    let before = since(&standing, &f, "memory-limit-missing");
+    pods(&mut f, |_, pod| pod.meta.created = Some(ago(25)));
+    standing.update(&f.world, &touching(&f), &limits, ago(-40));
+    assert_eq!(since(&standing, &f, "memory-limit-missing"), before);
 }

@@ -199,7 +199,12 @@ struct ReportedGoal<'a> {
 }
 
 fn plan_text(plan: &Plan, gates: &[Gate]) -> String {
-    let mut out = format!("{} ({}), context {}\n", plan.sentence, plan.risk.word(), plan.target.context());
+    let mut out = format!(
+        "{} ({}), context {}\n",
+        plan.sentence,
+        plan.risk.word(),
+        plan.target.context()
+    );
     for line in &plan.before {
         out.push_str(&format!("     {line}\n"));
     }
@@ -215,18 +220,36 @@ fn plan_text(plan: &Plan, gates: &[Gate]) -> String {
             Stand::Ask => format!(" [--accept {}]", gate.id),
             _ => String::new(),
         };
-        out.push_str(&format!("  {sign} {}: {}{accept}\n", gate.id, gate.evidence));
+        out.push_str(&format!(
+            "  {sign} {}: {}{accept}\n",
+            gate.id, gate.evidence
+        ));
     }
     out.push_str("steps:\n");
     for (place, step) in plan.all_steps().enumerate() {
-        let together = if step.together { ", at the same moment" } else { "" };
-        out.push_str(&format!("{:>3}. {}{together}\n     {}\n", place + 1, step.words, equals(step)));
+        let together = if step.together {
+            ", at the same moment"
+        } else {
+            ""
+        };
+        out.push_str(&format!(
+            "{:>3}. {}{together}\n     {}\n",
+            place + 1,
+            step.words,
+            equals(step)
+        ));
     }
-    for (word, told) in [("loses", &plan.losses), ("takes", &plan.takes), ("back", &plan.back)] {
+    for (word, told) in [
+        ("loses", &plan.losses),
+        ("takes", &plan.takes),
+        ("back", &plan.back),
+    ] {
         out.push_str(&format!("{word}: {told}\n"));
     }
     if let Some(owner) = &plan.owner {
-        out.push_str(&format!("owned by {owner}: it puts back what Git does not say\n"));
+        out.push_str(&format!(
+            "owned by {owner}: it puts back what Git does not say\n"
+        ));
     }
     out
 }

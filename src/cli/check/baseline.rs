@@ -5,8 +5,7 @@ use jiff::civil::Date;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::{About, Accepted};
-use crate::checks::{ACCEPTANCE, ALL};
+use super::{About, Accepted, called, nothing_called};
 use crate::settings::problem::suggestion;
 
 /// Accepted findings, as a file names them.
@@ -21,6 +20,7 @@ pub(super) struct Baseline {
 #[derive(Debug)]
 struct Entry {
     line: usize,
+    /// The id of a check, or of a situation that it finds.
     check: String,
     subject: Option<String>,
     reason: String,
@@ -32,8 +32,9 @@ impl Baseline {
     /// Reads a file's text. Entries that say too little accept nothing.
     ///
     /// # Errors
-    /// A sentence with file, line and column where it is no TOML.
-    pub fn read(file: &str, text: &str, today: Date) -> Result<Self, String> {
+    /// A sentence with file, line and column where it is no TOML; one with file and line for each entry that names what is
+    /// neither a check nor a situation: whoever wrote it believes something accepted that is not.
+    pub fn read(file: &str, text: &str, today: Date) -> Result<Self, Vec<String>> {
         let mut baseline = Self {
             file: file.to_owned(),
             ..Self::default()
@@ -41,14 +42,16 @@ impl Baseline {
         let table = DeTable::parse(text).map_err(|error| {
             let at = error.span().map_or(0, |span| span.start);
             let (line, column) = place(text, at);
-            format!("{file}:{line}:{column}: is not TOML: {}", error.message())
+            let what = error.message();
+            vec![format!("{file}:{line}:{column}: is not TOML: {what}")]
         })?;
+        let mut unknown = Vec::new();
         for (key, value) in table.get_ref() {
             let line = place(text, key.span().start).0;
             match (key.get_ref().as_ref(), value.get_ref()) {
                 ("accept", DeValue::Array(entries)) => {
                     for entry in entries {
-                        baseline.take(text, entry, today);
+                        baseline.take(text, entry, today, &mut unknown);
                     }
                 }
                 (word, _) => baseline.say(
@@ -57,14 +60,23 @@ impl Baseline {
                 ),
             }
         }
-        Ok(baseline)
+        match unknown.is_empty() {
+            true => Ok(baseline),
+            false => Err(unknown),
+        }
     }
 
     fn say(&mut self, line: usize, what: &str) {
         self.problems.push(format!("{}:{line}: {what}", self.file));
     }
 
-    fn take(&mut self, text: &str, entry: &Spanned<DeValue<'_>>, today: Date) {
+    fn take(
+        &mut self,
+        text: &str,
+        entry: &Spanned<DeValue<'_>>,
+        today: Date,
+        unknown: &mut Vec<String>,
+    ) {
         let line = place(text, entry.span().start).0;
         let DeValue::Table(fields) = entry.get_ref() else {
             self.say(line, "an entry is a table: [[accept]]");
@@ -93,14 +105,8 @@ impl Baseline {
             self.say(line, "an entry without `check` accepts nothing");
             return;
         };
-        let mut known = ALL.iter().chain(ACCEPTANCE).map(|check| check.id);
-        if !known.clone().any(|id| id == check) {
-            let near = suggestion(&check, &mut known);
-            let near = match near.is_empty() {
-                true => " (docs/reference/checks.md lists them)".to_owned(),
-                false => format!("; {near}"),
-            };
-            self.say(line, &format!("there is no check `{check}`{near}"));
+        if called(&check).is_empty() {
+            unknown.push(format!("{}:{line}: {}", self.file, nothing_called(&check)));
             return;
         }
         let Some(reason) = written("reason").filter(|reason| !reason.trim().is_empty()) else {
@@ -131,11 +137,11 @@ impl Baseline {
         });
     }
 
-    /// Whether a finding of that check about that subject is accepted, and why.
-    pub fn accepts(&mut self, check: &str, about: &About) -> Option<Accepted> {
+    /// Whether a finding of that check, that found that situation, about that subject is accepted, and why.
+    pub fn accepts(&mut self, check: &str, situation: &str, about: &About) -> Option<Accepted> {
         let mut accepted = None;
         for entry in &mut self.entries {
-            let is_meant = entry.check == check
+            let is_meant = (entry.check == check || entry.check == situation)
                 && entry
                     .subject
                     .as_ref()
@@ -213,10 +219,6 @@ mod tests {
                 "b.toml:1: few-replicas was accepted until 2026-11-21 and counts again: small",
             ),
             (
-                "[[accept]]\ncheck = \"few-replica\"\nreason = \"small\"\nuntil = 2026-12-31\n",
-                "b.toml:1: there is no check `few-replica`; did you mean `few-replicas`?",
-            ),
-            (
                 "[[accept]]\nreason = \"x\"\n",
                 "b.toml:1: an entry without `check` accepts nothing",
             ),
@@ -227,10 +229,36 @@ mod tests {
         ] {
             let mut read = Baseline::read("b.toml", text, today()).unwrap();
             assert_eq!(read.problems.join("\n"), wanted, "{text}");
-            assert!(read.accepts("few-replicas", &about("infra")).is_none());
+            assert!(
+                read.accepts("few-replicas", "few-replicas", &about("infra"))
+                    .is_none()
+            );
         }
         let broken = Baseline::read("b.toml", "\n[[accept]\n", today()).unwrap_err();
-        assert!(broken.starts_with("b.toml:2:"), "{broken}");
+        assert!(broken.concat().starts_with("b.toml:2:"), "{broken:?}");
+    }
+
+    #[test]
+    fn an_id_is_of_a_check_or_of_a_situation_and_any_other_is_an_error_with_its_line() {
+        let entry = |id: &str| {
+            format!("[[accept]]\ncheck = \"{id}\"\nreason = \"r\"\nuntil = 2026-12-31\n")
+        };
+        let told = Baseline::read("b.toml", &format!("\n{}", entry("few-replica")), today());
+        assert_eq!(
+            told.unwrap_err(),
+            [
+                "b.toml:2: there is no check and no situation `few-replica`; did you mean `few-replicas`? (docs/reference/checks.md lists them)"
+            ]
+        );
+        let mut read = Baseline::read("b.toml", &entry("peers-blocked"), today()).unwrap();
+        let about = about("infra");
+        let mut accepts = |situation| {
+            read.accepts("admin-port-blocked", situation, &about)
+                .is_some()
+        };
+        assert!(!accepts("operator-blocked"), "another of the same check");
+        assert!(accepts("peers-blocked"));
+        assert!(read.unused(|_| true).is_empty());
     }
 
     #[test]
@@ -249,9 +277,12 @@ mod tests {
         ] {
             let mut read = Baseline::read("b.toml", &entry(subject), today()).unwrap();
             assert_eq!(read.problems, [""; 0]);
-            let accepted = read.accepts("few-replicas", &about("infra"));
+            let accepted = read.accepts("few-replicas", "few-replicas", &about("infra"));
             assert_eq!(accepted.is_some(), wanted, "{subject}");
-            assert!(read.accepts("security-lax", &about("infra")).is_none());
+            assert!(
+                read.accepts("security-lax", "security-lax", &about("infra"))
+                    .is_none()
+            );
             assert_eq!(read.unused(|_| true).is_empty(), wanted, "{subject}");
             assert!(read.unused(|_| false).is_empty());
         }

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::baseline::Baseline;
+use super::template;
 use super::{About, CheckArgs, Place, Report, Row};
 use crate::checks::{ACCEPTANCE, Area, Criterion, Entry, Limits, Severity, Verdict, roll};
 use crate::cli::report::{Evidence, Finding, Overall};
@@ -31,6 +32,8 @@ pub(super) struct Folder {
     objects: Vec<Found>,
     /// What could not be read, with file, line and column.
     problems: Vec<String>,
+    /// The only namespaces that are asked for; empty for all.
+    namespaces: Vec<String>,
 }
 
 /// An object in a file.
@@ -55,8 +58,9 @@ pub(super) struct Judged {
 const OF_CONTROLLERS: &[&str] = &["external-secret-late", "flux-not-ready"];
 
 impl Folder {
-    /// Reads every `.yaml` and `.yml` below a folder, but for what is hidden.
-    pub fn read(folder: &Path) -> Self {
+    /// Reads every `.yaml` and `.yml` below a folder, but for what is hidden and for what is in other namespaces than these; none
+    /// means all.
+    pub fn read(folder: &Path, namespaces: &[String]) -> Self {
         let name = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
         let name = name
             .file_name()
@@ -65,6 +69,7 @@ impl Folder {
             context: ContextId::new(text::one_line(&name)),
             objects: Vec::new(),
             problems: Vec::new(),
+            namespaces: namespaces.to_vec(),
         };
         let mut open = vec![folder.to_owned()];
         let mut files = Vec::new();
@@ -118,6 +123,17 @@ impl Folder {
                     .push(format!("{file} cannot be read: {error}")),
             }
         }
+        if read.objects.is_empty() {
+            let within = match namespaces {
+                [] => String::new(),
+                some => format!(" of namespace {}", some.join(" or ")),
+            };
+            let problem = format!(
+                "nothing was judged: no .yaml and no .yml file below {} holds an object{within}",
+                folder.display()
+            );
+            read.problems.push(problem);
+        }
         read
     }
 
@@ -152,10 +168,21 @@ impl Folder {
         }
         // What is no object is something else's file: values of a chart, a pipeline.
         let name = of("/metadata/name");
-        if kind.is_empty() || name.is_empty() || of("/apiVersion").is_empty() {
+        let version = of("/apiVersion");
+        if kind.is_empty() || version.is_empty() {
             return;
         }
-        self.objects.push(Found {
+        if name.is_empty() {
+            // Kustomize's own files have no names.
+            let is_judged = is_judged(&kind, &value) && !version.starts_with("kustomize.config.");
+            if is_judged {
+                self.problems.push(format!(
+                    "{file}:{line}: this {kind} has no metadata.name: no cluster would take it, and it is not judged"
+                ));
+            }
+            return;
+        }
+        let found = Found {
             file: file.clone(),
             line,
             lines: lines.to_vec(),
@@ -163,7 +190,14 @@ impl Folder {
             kind,
             name,
             value,
-        });
+        };
+        // What is of no namespace may matter to any.
+        let is_asked = self.namespaces.is_empty()
+            || !found.is_namespaced()
+            || self.namespaces.iter().any(|one| one == found.place());
+        if is_asked {
+            self.objects.push(found);
+        }
     }
 
     /// What could not be read.
@@ -212,6 +246,13 @@ impl Folder {
                 && found.is_namespaced()
             {
                 meta.insert("namespace".to_owned(), Value::from("default"));
+            }
+            if found.kind == "Dragonfly" {
+                let pods = template::pods(&value);
+                let pods = pods
+                    .iter()
+                    .filter_map(|pod| wire::decode(Kind::Pod, pod).ok());
+                watched.entry(Kind::Pod).or_default().extend(pods);
             }
             for kind in watched_as(&found.kind, &value) {
                 if let Ok(object) = wire::decode(kind, &value) {
@@ -281,10 +322,8 @@ impl Folder {
                     one.kind == "Dragonfly" && one.place() == *namespace && one.name == *name
                 })?;
                 let fact = finding.evidence.first();
-                (
-                    found,
-                    fact.map_or(finding.sentence.as_str(), |fact| &fact.text),
-                )
+                let told = fact.map_or(finding.sentence.as_str(), |fact| &fact.text);
+                (found, template::field_of(row.check).unwrap_or(told))
             }
         };
         Some(found.at(about))
@@ -322,7 +361,11 @@ impl Folder {
                     namespace: None,
                     name: None,
                 };
-                let accepted = baseline.accepts(check.id, &subject);
+                let accepted = baseline.accepts(
+                    check.id,
+                    check.situations.first().map_or("", |one| one.id),
+                    &subject,
+                );
                 let answer = if accepted.is_some() {
                     "accepted"
                 } else {
@@ -485,6 +528,13 @@ impl Found {
     }
 }
 
+/// Whether such an object would be judged, had it a name.
+fn is_judged(kind: &str, value: &Value) -> bool {
+    let mut foreign = Foreign::ALL.iter();
+    !watched_as(kind, value).is_empty()
+        || foreign.any(|what| format!("{what:?}").eq_ignore_ascii_case(kind))
+}
+
 /// The watched kinds that such an object is one of.
 fn watched_as(kind: &str, value: &Value) -> Vec<Kind> {
     let label = |name: &str| {
@@ -551,6 +601,7 @@ mod tests {
             context: ContextId::new("repo"),
             objects: Vec::new(),
             problems: Vec::new(),
+            namespaces: Vec::new(),
         };
         for (file, text) in files {
             read.take(&Arc::from(*file), text);
@@ -578,11 +629,90 @@ mod tests {
             "budget-unfit",
             "operator-alone",
             "operator-unprotected",
-            "security-lax",
+            "pods-on-one-machine",
+            "probes-missing",
+            "claim-unfit",
         ] {
             assert!(!all.iter().any(|one| one == id), "{id}: {all:?}");
         }
         assert!(found(&folder(&[])).is_empty());
+    }
+
+    #[test]
+    fn what_pods_would_show_is_judged_by_the_template_of_the_object() {
+        let with = |spec: &str| {
+            format!(
+                "apiVersion: dragonflydb.io/v1alpha1\nkind: Dragonfly\nmetadata:\n  name: orders\n  namespace: shop\nspec:\n  replicas: 3\n{spec}"
+            )
+        };
+        const LIMITED: &str =
+            "  resources:\n    requests: {memory: 1Gi}\n    limits: {memory: 1Gi}\n";
+        const HARD: &str = "  podSecurityContext: {runAsNonRoot: true, fsGroup: 999}\n  containerSecurityContext:\n    readOnlyRootFilesystem: true\n    allowPrivilegeEscalation: false\n    capabilities: {drop: [ALL]}\n";
+        for (name, spec, wanted, unwanted) in [
+            (
+                "nothing is said",
+                String::new(),
+                "memory-limit-missing",
+                "memory-limit-tight",
+            ),
+            ("nothing is hardened", String::new(), "security-lax", ""),
+            (
+                "a limit alone",
+                "  resources: {limits: {memory: 1Gi}}\n".to_owned(),
+                "security-lax",
+                "requests-low",
+            ),
+            (
+                "limits",
+                LIMITED.to_owned(),
+                "security-lax",
+                "memory-limit-missing",
+            ),
+            (
+                "hardened",
+                HARD.to_owned(),
+                "memory-limit-missing",
+                "security-lax",
+            ),
+            (
+                "its arguments fill it",
+                format!("{LIMITED}  args: [--maxmemory=1gb]\n"),
+                "memory-limit-tight",
+                "memory-limit-missing",
+            ),
+        ] {
+            let read = folder(&[("db.yaml", &with(&spec))]);
+            let all = found(&read);
+            assert!(all.iter().any(|one| one == wanted), "{name}: {all:?}");
+            assert!(!all.iter().any(|one| one == unwanted), "{name}: {all:?}");
+        }
+    }
+
+    #[test]
+    fn what_has_no_name_and_what_is_elsewhere_is_told_or_left_out() {
+        let nameless = "apiVersion: dragonflydb.io/v1alpha1\nkind: Dragonfly\nmetadata: {namespace: shop}\nspec: {}\n";
+        let own =
+            "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: []\n";
+        let read = folder(&[
+            ("db.yaml", &format!("{own}---\n{nameless}")),
+            ("k.yaml", own),
+        ]);
+        assert_eq!(
+            read.problems,
+            [
+                "db.yaml:5: this Dragonfly has no metadata.name: no cluster would take it, and it is not judged"
+            ]
+        );
+        let mut near = Folder {
+            namespaces: vec!["shop".to_owned()],
+            ..folder(&[])
+        };
+        let other = DRAGONFLY.replace("namespace: shop", "namespace: other");
+        for text in [DRAGONFLY, &other] {
+            near.take(&Arc::from("db.yaml"), text);
+        }
+        let places: Vec<&str> = near.objects.iter().map(Found::place).collect();
+        assert_eq!(places, ["shop"]);
     }
 
     #[test]

@@ -70,6 +70,10 @@ pub(in crate::lab) fn hold(lease: &mut Value, me: &str, now: Timestamp) {
         set(lease, &["spec", "acquireTime"], clock::micros(now).into());
         set(lease, &["spec", "holderIdentity"], me.into());
     }
+    // A clock that was put back leaves no Lease that was taken after it was renewed.
+    if text(lease, "/spec/acquireTime") > clock::micros(now).as_str() {
+        set(lease, &["spec", "acquireTime"], clock::micros(now).into());
+    }
     set(lease, &["spec", "renewTime"], clock::micros(now).into());
 }
 
@@ -95,5 +99,10 @@ mod tests {
         assert_eq!(number(&taken, "/spec/leaseTransitions"), Some(1));
         hold(&mut taken, "b", now);
         assert_eq!(number(&taken, "/spec/leaseTransitions"), Some(1));
+        // Its cluster's clock ran ahead, and was put right.
+        hold(&mut taken, "b", ago(60));
+        for field in ["/spec/acquireTime", "/spec/renewTime"] {
+            assert_eq!(text(&taken, field), clock::micros(ago(60)), "{field}");
+        }
     }
 }

@@ -175,6 +175,10 @@ fn silence(Scene { stage, .. }: Scene<'_>, holder: Option<String>) -> Result<(),
     let now = store.now();
     let renewed = clock::micros(now.checked_sub(SILENT).unwrap_or(now));
     let written = store.update(LEASES, NAMESPACE, LEASE, MANAGER, move |lease| {
+        // Nobody renews a Lease before it was taken: whoever holds it took it then at the latest.
+        if crate::lab::json::text(lease, "/spec/acquireTime") > renewed.as_str() {
+            set(lease, &["spec", "acquireTime"], renewed.clone().into());
+        }
         set(lease, &["spec", "renewTime"], renewed.into());
         if let Some(holder) = holder {
             set(lease, &["spec", "holderIdentity"], holder.into());

@@ -15,6 +15,7 @@ pub(super) fn alerts<'a>(
     see: &See<'_>,
     several: bool,
     known: &[(ContextId, Watch)],
+    shown: usize,
 ) -> Section<'a> {
     let mut columns = Vec::new();
     if several {
@@ -65,12 +66,21 @@ pub(super) fn alerts<'a>(
             all().count() > 0,
             "no alert is pending or firing",
         ),
-        ..Section::of("alerts", "Alerts", Vec::new())
+        ..Section::of(
+            "alerts",
+            see.title_of("Alerts", shown, all().count()),
+            Vec::new(),
+        )
     }
 }
 
 /// The pane of rules, but for its rows.
-pub(super) fn rules<'a>(several: bool, known: &[(ContextId, Watch)]) -> Section<'a> {
+pub(super) fn rules<'a>(
+    see: &See<'_>,
+    several: bool,
+    known: &[(ContextId, Watch)],
+    shown: usize,
+) -> Section<'a> {
     let mut columns = Vec::new();
     if several {
         columns.push(Column::new("context", "CONTEXT").width(7, 14).priority(4));
@@ -104,13 +114,18 @@ pub(super) fn rules<'a>(several: bool, known: &[(ContextId, Watch)]) -> Section<
     };
     let text = match all().count() {
         0 if known.is_empty() || !troubles.is_empty() => "not known".to_owned(),
+        1 => format!("1 rule, {dead} can never fire"),
         count => format!("{count} rules, {dead} can never fire"),
     };
     Section {
         right: vec![Piece::new(text, tone)],
         columns,
         empty,
-        ..Section::of("rules", "Rules about Dragonfly", Vec::new())
+        ..Section::of(
+            "rules",
+            see.title_of("Rules about Dragonfly", shown, all().count()),
+            Vec::new(),
+        )
     }
 }
 

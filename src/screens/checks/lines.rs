@@ -89,6 +89,8 @@ impl Group {
 pub(super) enum Line {
     Heading(Group, Tally),
     Answer(Subject, &'static str),
+    /// What cannot be told for one and the same reason: of whom, and by which checks.
+    Untold(Vec<(Subject, &'static str)>),
     /// So many subjects pass that check.
     Passes(&'static str, usize),
 }
@@ -100,7 +102,23 @@ impl Line {
             Line::Answer(subject, check) => {
                 format!("{check} {}", Topic::from(subject.clone()).name())
             }
+            Line::Untold(all) => match all.first() {
+                Some((subject, check)) => {
+                    format!("untold {check} {}", Topic::from(subject.clone()).name())
+                }
+                None => String::new(),
+            },
             Line::Passes(check, _) => format!("passes {check}"),
+        }
+    }
+
+    /// How many answers it stands for.
+    pub fn answers(&self) -> usize {
+        match self {
+            Line::Heading(..) => 0,
+            Line::Answer(..) => 1,
+            Line::Untold(all) => all.len(),
+            Line::Passes(_, count) => *count,
         }
     }
 
@@ -131,6 +149,30 @@ impl Line {
                 Some(one) => answers::row(see, &one),
                 None => Row::new(vec![Piece::muted("is not asked any more")]).spanning(),
             },
+            Line::Untold(all) => {
+                let first = all.first();
+                let known = first.and_then(|(subject, check)| see.standing.entry(subject, check));
+                let Some((subject, kept)) = known else {
+                    return Row::new(vec![Piece::muted("is not asked any more")]).spanning();
+                };
+                let mut row = answers::row(see, &Answered { subject, kept });
+                let about = row.cells.len().saturating_sub(5);
+                if let Some([subjects, checks]) = row.cells.get_mut(about..about + 2) {
+                    let mut who: Vec<&Subject> = all.iter().map(|(subject, _)| subject).collect();
+                    who.sort();
+                    who.dedup();
+                    if who.len() > 1 {
+                        *subjects = Piece::text(format!("{} subjects", who.len()));
+                    }
+                    let mut ids: Vec<&str> = all.iter().map(|(_, check)| *check).collect();
+                    ids.sort_unstable();
+                    ids.dedup();
+                    if ids.len() > 1 {
+                        *checks = Piece::muted(format!("{} checks", ids.len()));
+                    }
+                }
+                row
+            }
             Line::Passes(check, count) => {
                 let sign = see.sign(Glyph::Healthy);
                 let mut cells = vec![Piece::new(format!("{sign} pass"), Tone::Healthy)];
@@ -191,6 +233,35 @@ impl Line {
                 ];
                 ((*check).to_owned(), told)
             }
+            Line::Untold(all) => {
+                let first = all.first();
+                let why =
+                    first.and_then(|(subject, check)| see.standing.of(subject, check)?.finding());
+                let mut told: Vec<String> = Vec::new();
+                if let Some(why) = why {
+                    told.push(format!("{} {}", see.sign(Glyph::Unknown), why.sentence));
+                    told.extend(
+                        why.steps()
+                            .iter()
+                            .map(|step| format!("Next: {}", step.words())),
+                    );
+                }
+                told.push("For that reason is not known:".to_owned());
+                let mut by: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+                for (subject, check) in all {
+                    let name = Topic::from(subject.clone()).name();
+                    by.entry(check).or_default().push(name);
+                }
+                told.extend(by.iter().map(|(check, who)| {
+                    let title = titled(check).0;
+                    format!(
+                        "{} {title} ({check}): {}",
+                        see.sign(Glyph::Dot),
+                        who.join("; ")
+                    )
+                }));
+                ("Not known for one reason".to_owned(), told)
+            }
             Line::Answer(..) => (String::new(), Vec::new()),
         };
         let room = usize::from(width.saturating_sub(4)).max(20);
@@ -233,7 +304,7 @@ pub(super) fn lines(see: &See<'_>, grouping: Grouping) -> Vec<Line> {
                 let place = place.take_while(|check| check.id != kept.check.id).count();
                 *passing.entry((kept.check.area, place)).or_default() += 1;
             }
-        } else if !is_sieved || see.filter.shows(&Words::of(&one)) {
+        } else if (!see.ill_only || kept.is_ill()) && see.filter.shows(&Words::of(&one)) {
             by_area.entry(kept.check.area).or_default().push(one);
         }
     }
@@ -263,13 +334,44 @@ pub(super) fn lines(see: &See<'_>, grouping: Grouping) -> Vec<Line> {
             continue;
         }
         lines.push(Line::Heading(group, tally));
-        lines.extend(
-            told.iter()
-                .map(|one| Line::Answer(one.subject.clone(), one.kept.check.id)),
-        );
+        lines.extend(folded(&told));
         lines.extend(passed);
     }
     lines
+}
+
+/// A row an answer, but one for all that cannot be told for the same reason: where a source is refused, all that read it say so.
+fn folded(told: &[Answered<'_>]) -> Vec<Line> {
+    let mut lines: Vec<Line> = Vec::new();
+    let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
+    for one in told {
+        let answer = (one.subject.clone(), one.kept.check.id);
+        let reason = match &one.kept.verdict {
+            Verdict::Unknown(why) => Some(why.sentence.as_str()),
+            _ => None,
+        };
+        let known = reason.and_then(|reason| reasons.get(reason).copied());
+        match known.and_then(|at| lines.get_mut(at)) {
+            Some(Line::Untold(all)) => all.push(answer),
+            Some(line) => {
+                if let Line::Answer(subject, check) = line {
+                    *line = Line::Untold(vec![(subject.clone(), *check), answer]);
+                }
+            }
+            None => {
+                if let Some(reason) = reason {
+                    reasons.insert(reason, lines.len());
+                }
+                lines.push(Line::Answer(answer.0, answer.1));
+            }
+        }
+    }
+    lines
+}
+
+/// How many answers there are in all.
+pub(super) fn all(see: &See<'_>) -> usize {
+    see.standing.answers().count()
 }
 
 /// `12 pass, 3 findings, 1 unknown` of everything.

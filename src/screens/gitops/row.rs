@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::checks::external;
 use crate::checks::flux::{self, Chain, Link, Ref, Standing};
-use crate::checks::listed::{Untold, listed};
+use crate::checks::listed::{Untold, last_listed};
 use crate::domain::object::{Condition, Dragonfly, Meta, Writer};
 use crate::domain::want::ForeignObject;
 use crate::domain::world::ContextWorld;
@@ -492,7 +492,7 @@ fn of_maker(see: &See<'_>, context: &ContextWorld, maker: &ForeignObject) -> Lin
 
 fn of_store(context: &ContextWorld, what: Foreign, place: &str, name: &str) -> LinkRow {
     let row = blank(context, what, place, name);
-    let all = match listed(context, what, place) {
+    let all = match last_listed(context, what, place) {
         Ok(all) => all,
         Err(why) => {
             return LinkRow {

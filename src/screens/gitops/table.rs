@@ -50,7 +50,7 @@ pub(super) fn section<'a>(see: &See<'_>, names: Section<'a>, known: &[LinkRow]) 
     ]);
     Section {
         leads: true,
-        title: "Delivery".to_owned(),
+        title: see.title_of("Delivery", names.len, known.len()),
         right: summary(see, known),
         columns,
         empty: empty(see, known.len()),
@@ -104,7 +104,7 @@ fn empty(see: &See<'_>, all: usize) -> String {
     match see.world.shown_contexts().next() {
         None => see.hint.unwrap_or("no context is open").to_owned(),
         Some(_) => {
-            "no label of an operator or an instance names a Flux object, and no ExternalSecret fills a Secret of theirs".to_owned()
+            "nothing here is delivered by Flux, and no ExternalSecret fills a Secret".to_owned()
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What stands in a pane: its columns, its rows as they are wanted, and what is said when there are none.
 
+use super::head::short_of_acceptance;
 use super::selection::Lists;
 use super::{Pane, Worked, buffers, clients, events, nodes, slow_log, storage, unread};
 use crate::checks::{Finding, Since};
@@ -127,11 +128,14 @@ pub(super) fn of<'a>(
                     .map(|finding| finding_cells(see, finding))
                     .unwrap_or_default()
             };
-            let empty = match judged {
-                Some(_) => "nothing is wrong: every check that applies is passed",
-                None => "not judged yet",
+            let empty = match (judged, short_of_acceptance(see, &view.id)) {
+                (Some(_), Some(short)) => format!("nothing is wrong now; {short}"),
+                (Some(_), None) => {
+                    "nothing is wrong: every check of health that applies is passed".to_owned()
+                }
+                (None, _) => "not judged yet".to_owned(),
             };
-            (columns, Box::new(rows), empty.to_owned())
+            (columns, Box::new(rows), empty)
         }
     }
 }

@@ -4,6 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use crate::checks::pairs::{Server, servers};
+use crate::checks::{ALL, Severity, Subject, Verdict};
 use crate::domain::object::image_tag;
 use crate::domain::{InstanceId, InstanceView, Kind, text};
 use crate::screens::parts::{
@@ -78,12 +79,54 @@ pub(in crate::screens) fn view(
     draw::lines(lines, &see.look, inner, buf);
 }
 
+/// What acceptance has against an instance, where its answers are kept: `3 warnings of acceptance, which Checks shows`; `None`
+/// where it has nothing, or was not asked.
+pub(in crate::screens) fn short_of_acceptance(see: &See<'_>, id: &InstanceId) -> Option<String> {
+    let subject = Subject::Instance(id.clone());
+    let (mut critical, mut warnings) = (0_u64, 0_u64);
+    for kept in see.standing.about(&subject) {
+        let is_of_health = ALL.iter().any(|check| check.id == kept.check.id);
+        match &kept.verdict {
+            Verdict::Finding(found) if !is_of_health => match found.severity {
+                Severity::Critical => critical += 1,
+                Severity::Warning => warnings += 1,
+                Severity::Note => {}
+            },
+            _ => {}
+        }
+    }
+    let told: Vec<String> = [
+        (
+            critical,
+            text::counted(critical, "critical finding", "critical findings"),
+        ),
+        (warnings, text::counted(warnings, "warning", "warnings")),
+    ]
+    .into_iter()
+    .filter_map(|(count, words)| (count > 0).then_some(words))
+    .collect();
+    (!told.is_empty()).then(|| {
+        format!(
+            "{} of acceptance, which the Checks screen shows",
+            told.join(" and ")
+        )
+    })
+}
+
 fn well(see: &See<'_>, view: &InstanceView<'_>) -> Vec<Piece> {
     let missing = missing(view.context);
+    let short = short_of_acceptance(see, &view.id);
+    let words = match &short {
+        None => "nothing is wrong here",
+        Some(_) => "nothing is wrong now",
+    };
     let mut pieces = vec![Piece::new(
-        format!(" {} nothing is wrong here", see.sign(Glyph::Healthy)),
+        format!(" {} {words}", see.sign(Glyph::Healthy)),
         Tone::Healthy,
     )];
+    if let Some(short) = short {
+        pieces.push(Piece::new(format!("; {short}"), Tone::Degraded));
+    }
     if !missing.is_empty() {
         let text = format!(", as far as can be seen: {}", missing.join(", "));
         pieces.push(Piece::new(text, Tone::Degraded));

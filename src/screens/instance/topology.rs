@@ -395,7 +395,7 @@ fn replica_line(
                 Tone::Muted
             };
             pieces.push(Piece::new(
-                format!("  lag {} records", text::count(lag)),
+                format!("  lag {}", text::counted(lag, "record", "records")),
                 tone,
             ));
         }

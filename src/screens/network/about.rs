@@ -3,6 +3,7 @@
 use super::ways;
 use crate::checks::reach::matrix::Way;
 use crate::domain::reach::{Outcome, Side};
+use crate::domain::text;
 use crate::screens::parts::{Section, See};
 use crate::settings::{Glyph, Tone};
 use crate::widgets::{Column, Piece, Row, draw};
@@ -62,11 +63,22 @@ fn lines(way: &Way) -> Vec<(Glyph, Tone, String)> {
         (false, Outcome::Unknown) => (Glyph::Unknown, Tone::Unknown),
         (false, _) => (Glyph::Dot, Tone::Text),
     };
-    let mut lines = vec![(
-        sign,
-        tone,
-        format!("{expected}; {predicted}; nobody has tried it"),
-    )];
+    let seen = match way.clients {
+        None => "nobody has tried it".to_owned(),
+        Some(0) => "none of its clients is connected".to_owned(),
+        Some(1) => "1 of its clients is connected".to_owned(),
+        Some(n) => format!("{} of its clients are connected", text::count(n)),
+    };
+    let told = match way.is_intruded() {
+        true => format!("it must not pass, and {seen} now; {predicted}"),
+        false => format!("{expected}; {predicted}; {seen}"),
+    };
+    let mut lines = vec![(sign, tone, told)];
+    if way.is_intruded() && outcome == Outcome::Denied {
+        let why =
+            "a connection that was open before a policy came stays open until one side closes it";
+        lines.push((Glyph::Dot, Tone::Muted, why.to_owned()));
+    }
     for side in [&way.predicted.egress, &way.predicted.ingress] {
         // There are no policies outside of the clusters.
         if !side.context.as_str().is_empty() {

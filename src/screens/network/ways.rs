@@ -2,6 +2,7 @@
 
 use crate::checks::reach::matrix::Way;
 use crate::domain::reach::{Outcome, Protocol};
+use crate::domain::text;
 use crate::screens::parts::{Field, Measure, Section, See, Sieved};
 use crate::settings::{Glyph, Tone};
 use crate::widgets::{Column, Piece, Row, draw};
@@ -9,8 +10,11 @@ use crate::widgets::{Column, Piece, Row, draw};
 /// Columns that may be scrolled away.
 pub(super) const COLUMNS: usize = 8;
 
-/// Predicted is another than expected.
+/// Predicted is another than expected, or who must not be there is.
 pub(super) fn is_ill(way: &Way) -> bool {
+    if way.is_intruded() {
+        return true;
+    }
     match (way.expected, way.predicted.outcome()) {
         (Some(true), Outcome::Denied) | (Some(false), Outcome::Allowed) => true,
         (Some(_) | None, _) => false,
@@ -63,7 +67,7 @@ pub(super) fn section<'a, 'w>(
     names: Section<'a>,
     all: impl Iterator<Item = &'w Way>,
 ) -> Section<'a> {
-    let (mut total, mut ill, mut unknown) = (0_usize, 0_usize, 0_usize);
+    let (mut total, mut ill, mut unknown) = (0_u64, 0_usize, 0_usize);
     let (mut froms, mut tos) = (0_u16, 0_u16);
     let width = |text: &str| u16::try_from(draw::width(text)).unwrap_or(u16::MAX);
     for way in all {
@@ -91,7 +95,10 @@ pub(super) fn section<'a, 'w>(
         Column::new("port", "PORT").width(6, 6).right(),
         Column::new("expected", "EXPECTED").width(8, 8),
         Column::new("predicted", "PREDICTED").width(9, 9),
-        Column::new("probed", "PROBED").width(6, 6).priority(1),
+        Column::new("clients", "CLIENTS")
+            .width(7, 9)
+            .right()
+            .priority(1),
         Column::new("by", "DECIDED BY")
             .width(12, 100)
             .fill()
@@ -99,9 +106,14 @@ pub(super) fn section<'a, 'w>(
     ]);
     Section {
         leads: true,
-        title: "Who may reach whom".to_owned(),
+        title: see.title_of(
+            "Who may reach whom",
+            names.len,
+            usize::try_from(total).unwrap_or(usize::MAX),
+        ),
         right: vec![Piece::muted(format!(
-            "{total} ways, {ill} not as expected, {unknown} unknown"
+            "{}, {ill} not as expected, {unknown} unknown",
+            text::counted(total, "way", "ways")
         ))],
         columns,
         empty: match (total, see.world.instances().next()) {
@@ -137,8 +149,15 @@ pub(super) fn cells(see: &See<'_>, way: &Way) -> Row {
             None => dash(),
         },
         Piece::new(format!("{} {}", see.sign(sign), outcome.word()), tone),
-        // Nobody has tried it: that takes a pod on its side.
-        dash(),
+        match way.clients {
+            // It stands only for what is on its side: nobody knows who would connect.
+            None => dash(),
+            Some(0) => Piece::muted("none"),
+            Some(n) if way.is_intruded() => {
+                Piece::new(format!("{} {n}", see.sign(Glyph::Broken)), Tone::Broken)
+            }
+            Some(n) => Piece::text(text::count(n)),
+        },
         Piece::muted(way.predicted.deciding().words()),
     ]);
     let is_live = |id| see.world.context(id).is_some_and(|c| c.is_live());

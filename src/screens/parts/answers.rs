@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::{Section, See};
 use crate::checks::remedy::{self, Sort};
 use crate::checks::{Area, Finding, Kept, Severity, Since, Subject, Topic, Verdict};
+use crate::msg::Command;
 use crate::msg::command::Copied;
 use crate::screens::Intent;
 use crate::settings::{Glyph, Tone};
@@ -247,6 +248,31 @@ pub fn copy_manifest(one: &Answered<'_>) -> Intent {
         Some(manifest) => Intent::Copy(Arc::from("manifest"), manifest),
         None => Intent::Tell("no manifest mends this; its steps say what does".to_owned()),
     }
+}
+
+/// What a command does with the finding that is selected among these.
+pub fn on(
+    command: &Command,
+    see: &See<'_>,
+    found: &[Answered<'_>],
+    at: Option<usize>,
+) -> Vec<Intent> {
+    let Some(one) = at.and_then(|at| found.get(at)) else {
+        return Vec::new();
+    };
+    match command {
+        Command::Copy(what) => vec![copy(see, one, *what)],
+        Command::CopyManifest => vec![copy_manifest(one)],
+        Command::Explain => vec![Intent::Explain(Topic::from(one.subject.clone()), None)],
+        _ => Vec::new(),
+    }
+}
+
+/// What copying a manifest comes to while another pane than that of the findings has the keyboard.
+pub fn no_finding() -> Vec<Intent> {
+    vec![Intent::Tell(
+        "a manifest mends a finding: tab goes to the findings".to_owned(),
+    )]
 }
 
 fn lines(see: &See<'_>, one: &Answered<'_>, room: usize) -> Vec<Piece> {

@@ -2,9 +2,9 @@
 
 pub mod answers;
 pub mod changes;
-pub mod runs;
 mod filter;
 mod list;
+pub mod runs;
 mod see;
 mod sheet;
 mod words;

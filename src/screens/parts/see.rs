@@ -46,6 +46,22 @@ pub struct See<'a> {
 }
 
 impl<'a> See<'a> {
+    /// `Checks` as a title; while a filter or *ill only* is on, with how much of all it leaves: `Checks: 3 of 60 shown, filter: web`.
+    pub fn title_of(&self, title: &str, shown: usize, all: usize) -> String {
+        let written = self.filter.written().trim();
+        let mut by = Vec::new();
+        if !written.is_empty() {
+            by.push(format!("filter: {written}"));
+        }
+        if self.ill_only {
+            by.push("! only what is ill".to_owned());
+        }
+        match by.is_empty() {
+            true => title.to_owned(),
+            false => format!("{title}: {shown} of {all} shown, {}", by.join(", ")),
+        }
+    }
+
     /// How long ago that was.
     pub fn age(&self, at: Timestamp) -> String {
         self.clock.note_age(at, self.now);

@@ -7,6 +7,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::{See, moved};
+use crate::msg::Command;
 use crate::msg::command::{Motion, Side, Turn};
 use crate::settings::Tone;
 use crate::widgets::{Column, Panel, Piece, Row, Table, Window, draw};
@@ -212,6 +213,36 @@ impl<const N: usize> Sheet<N> {
         self.choose(self.pane, chosen);
     }
 
+    /// Moves the selection, the keyboard or the columns as a command says; finding goes to the next row of the first pane that
+    /// is ill. Returns whether it was such a command.
+    pub fn steer(
+        &mut self,
+        command: &Command,
+        sections: &[Section<'_>],
+        columns: usize,
+        is_ill: impl Fn(usize) -> bool,
+    ) -> bool {
+        match command {
+            Command::Move(motion) => {
+                if let Some(section) = sections.get(self.pane) {
+                    self.move_by(*motion, section);
+                }
+            }
+            Command::Pane(turn) => self.turn(*turn),
+            Command::Scroll(side) => self.scroll(*side, columns),
+            Command::Find(turn) => {
+                if let Some(first) = sections.first()
+                    && let Some(at) = next_of(first.len, self.at(0, first), *turn, is_ill)
+                {
+                    self.focus(0);
+                    self.choose(0, Some((first.name)(at)));
+                }
+            }
+            _ => return false,
+        }
+        true
+    }
+
     /// Selects what lies at a place of the terminal.
     pub fn click(&mut self, column: u16, row: u16, sections: &[Section<'_>]) {
         let drawn = self.drawn.get();
@@ -344,6 +375,22 @@ impl<const N: usize> Sheet<N> {
         }
         places
     }
+}
+
+/// The next of so many rows that is wanted, or the one before, from that one on and round.
+fn next_of(
+    len: usize,
+    at: Option<usize>,
+    turn: Turn,
+    is_wanted: impl Fn(usize) -> bool,
+) -> Option<usize> {
+    let at = at.unwrap_or(0);
+    (1..=len)
+        .map(|step| match turn {
+            Turn::Next => (at + step) % len,
+            Turn::Previous => (at + len - step) % len,
+        })
+        .find(|at| is_wanted(*at))
 }
 
 /// Every cell of a row with its heading, but for those that are empty.

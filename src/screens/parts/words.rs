@@ -276,6 +276,10 @@ pub fn operator_words(see: &See<'_>, context: &ContextWorld) -> Option<(Tone, St
         text.push(' ');
         text.push_str(version);
     }
+    // Where no pod is wanted and none is there, the Lease names one that is gone; that nobody leads follows from that.
+    if value.replicas == 0 && context.operator_pods.is_empty() {
+        return Some((tone, text));
+    }
     let leader = leader(context, see.limits, see.now);
     if let Some(pod) = leader.pod() {
         // The pod's last part tells it from its namesakes.

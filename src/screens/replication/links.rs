@@ -365,7 +365,7 @@ pub(super) fn progress(view: &InstanceView<'_>, node: &NodeView<'_>) -> Option<S
                 text::count(wants)
             )
         }
-        None => format!("{} keys so far", text::count(has)),
+        None => format!("{} so far", text::counted(has, "key", "keys")),
     };
     if let Some(rate) = rate {
         let whole = rate.max(0.0).round() as u64;

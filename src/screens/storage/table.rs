@@ -73,7 +73,7 @@ pub(super) fn section<'a>(
     ]);
     Section {
         leads: true,
-        title: "Storage".to_owned(),
+        title: see.title_of("Storage", names.len, rows().count()),
         right: summary(see, known),
         columns,
         empty: empty(see, rows().count()),

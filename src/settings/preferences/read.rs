@@ -118,33 +118,29 @@ fn fill<T>(key: &KeyDoc<T>, node: &Node, whole: &mut T) -> Result<(), Vec<Wrong>
         }
         (Slot::Instances(at), Value::List(items)) => {
             let mut strangers = Vec::new();
-            *at(whole) = tables(
+            let all = tables(
                 key.path,
                 items,
                 INSTANCE_KEYS,
                 wrong_instance,
                 &mut strangers,
             );
+            *at(whole) = all.into_iter().map(|(_, one)| one).collect();
             if !strangers.is_empty() {
                 return Err(strangers);
             }
         }
         (Slot::Consumers(at), Value::List(items)) => {
             let mut strangers = Vec::new();
-            *at(whole) = tables(
-                key.path,
-                items,
-                CONSUMER_KEYS,
-                wrong_consumer,
-                &mut strangers,
-            );
+            *at(whole) = consumers(key.path, items, &mut strangers);
             if !strangers.is_empty() {
                 return Err(strangers);
             }
         }
         (Slot::Stores(at), Value::List(items)) => {
             let mut strangers = Vec::new();
-            *at(whole) = tables(key.path, items, STORE_KEYS, wrong_store, &mut strangers);
+            let all = tables(key.path, items, STORE_KEYS, wrong_store, &mut strangers);
+            *at(whole) = all.into_iter().map(|(_, one)| one).collect();
             if !strangers.is_empty() {
                 return Err(strangers);
             }
@@ -240,14 +236,14 @@ fn passwords(items: &[Node], wrong: &mut Vec<Wrong>) -> Vec<PasswordCommand> {
     passwords
 }
 
-/// The tables of a list of them: what is unfit is named, and left out.
+/// The tables of a list of them, each with its line: what is unfit is named, and left out.
 fn tables<T: Default>(
     path: &str,
     items: &[Node],
     keys: &[KeyDoc<T>],
     unfit: fn(&T) -> Option<String>,
     wrong: &mut Vec<Wrong>,
-) -> Vec<T> {
+) -> Vec<(usize, T)> {
     let mut all = Vec::new();
     for item in items {
         let mut one = T::default();
@@ -267,10 +263,49 @@ fn tables<T: Default>(
                 item.line,
                 format!("this `[[{path}]]` {why}, and is left out."),
             )),
+            None => all.push((item.line, one)),
+        }
+    }
+    all
+}
+
+/// Consumers, each but once: two of a name would be told apart by nothing.
+fn consumers(path: &str, items: &[Node], wrong: &mut Vec<Wrong>) -> Vec<ConsumerWish> {
+    let mut all: Vec<ConsumerWish> = Vec::new();
+    for (line, mut one) in tables(path, items, CONSUMER_KEYS, wrong_consumer, wrong) {
+        one.line = line;
+        let is_it = |other: &&ConsumerWish| {
+            (&other.context, &other.namespace, &other.name)
+                == (&one.context, &one.namespace, &one.name)
+        };
+        match all.iter().find(is_it) {
+            Some(first) => wrong.push((
+                line,
+                format!(
+                    "this `[[{path}]]` is called {}/{} in {} like the one on line {}, and is left out: give it another `name`.",
+                    one.namespace, one.name, one.context, first.line
+                ),
+            )),
             None => all.push(one),
         }
     }
     all
+}
+
+/// What is wrong with a text that is to be a name as Kubernetes takes it (RFC 1123): it stands in commands and manifests.
+fn no_name(key: &str, written: &str) -> Option<String> {
+    let is_inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
+    let is_edge = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let is_name = written.len() <= 253
+        && written.chars().all(is_inner)
+        && written.starts_with(is_edge)
+        && written.ends_with(is_edge);
+    (!is_name).then(|| {
+        format!(
+            "has the {key} {:?}, which is none that Kubernetes takes (small letters, digits, `-` and `.`)",
+            crate::domain::text::one_line(written)
+        )
+    })
 }
 
 /// The first of these keys that says nothing.
@@ -298,6 +333,8 @@ fn wrong_consumer(wish: &ConsumerWish) -> Option<String> {
     ];
     let label = wish.labels.iter().find(|label| !label.contains('='));
     lacking(&required)
+        .or_else(|| no_name("name", &wish.name))
+        .or_else(|| no_name("namespace", &wish.namespace))
         .or_else(|| no_instance(&wish.instance))
         .or_else(|| label.map(|label| format!("has the label {label:?}, which is not KEY=VALUE")))
         .or_else(|| {

@@ -131,6 +131,7 @@ fn every_key_is_read() {
                 workload: "Deployment/web".into(),
                 tenant: "shop".into(),
                 expect: "denied".into(),
+                line: 37,
             }],
             stores: vec![StoreWish {
                 context: "infra".into(),
@@ -169,6 +170,14 @@ fn what_is_wrong_is_named_with_its_line_and_the_rest_applies() {
         (
             "[[consumer]]\nname = \"web\"\ncontext = \"apps\"",
             "settings.toml:1: this `[[consumer]]` lacks `namespace`, and is left out.",
+        ),
+        (
+            "[[consumer]]\nname = \"My Web\"\ncontext = \"apps\"\nnamespace = \"shop\"\ninstance = \"a/b\"",
+            "settings.toml:1: this `[[consumer]]` has the name \"My Web\", which is none that Kubernetes takes (small letters, digits, `-` and `.`), and is left out.",
+        ),
+        (
+            "[[consumer]]\nname = \"web\"\ncontext = \"apps\"\nnamespace = \"shop\"\ninstance = \"a/b\"\n[[consumer]]\nname = \"web\"\ncontext = \"apps\"\nnamespace = \"shop\"\ninstance = \"a/c\"",
+            "settings.toml:6: this `[[consumer]]` is called shop/web in apps like the one on line 1, and is left out: give it another `name`.",
         ),
         (
             "[[consumer]]\nname = \"web\"\ncontext = \"apps\"\nnamespace = \"shop\"\ninstance = \"a/b\"\nexpect = \"maybe\"",

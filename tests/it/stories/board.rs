@@ -195,7 +195,11 @@ fn a_checkout_is_judged_with_file_and_line_before_it_is_merged() {
     const DRAGONFLY: &str = "apiVersion: dragonflydb.io/v1alpha1\nkind: Dragonfly\nmetadata:\n  name: orders\n  namespace: shop\n";
     put(
         "apps/db.yaml",
-        &format!("{DRAGONFLY}spec:\n  image: df:v1.39.0\n  replicas: 3\n"),
+        &format!(
+            "{DRAGONFLY}spec:\n  image: df:v1.39.0\n  replicas: 3\n  resources:\n    limits: {{memory: 1Gi}}\n  \
+             podSecurityContext: {{runAsNonRoot: true, runAsUser: 999, fsGroup: 999}}\n  containerSecurityContext:\n    \
+             readOnlyRootFilesystem: true\n    allowPrivilegeEscalation: false\n    capabilities: {{drop: [ALL]}}\n"
+        ),
     );
     let well = judged(folder.path(), &[]);
     assert_eq!(well.status.code(), Some(0), "{}{}", out(&well), err(&well));
@@ -215,6 +219,9 @@ fn a_checkout_is_judged_with_file_and_line_before_it_is_merged() {
     for (check, line) in [
         ("image-floating", 9),
         ("few-replicas", 10),
+        // As its pods would be.
+        ("memory-limit-missing", 8),
+        ("security-lax", 8),
         ("value-unfilled", 12),
     ] {
         let row = rows.iter().find(|row| row["check"] == check);
@@ -239,4 +246,23 @@ fn a_checkout_is_judged_with_file_and_line_before_it_is_merged() {
     assert!(xml.contains("file=\"apps/db.yaml\" line=\"10\""), "{xml}");
     let none = judged(&folder.path().join("nowhere"), &[]);
     assert_eq!(none.status.code(), Some(64));
+    let empty = tempfile::tempdir().unwrap();
+    let nothing = judged(empty.path(), &[]);
+    assert_eq!(nothing.status.code(), Some(2), "{}", out(&nothing));
+    assert!(
+        out(&nothing).contains("nothing was judged"),
+        "{}",
+        out(&nothing)
+    );
+    let elsewhere = judged(folder.path(), &["-n", "other"]);
+    assert_eq!(elsewhere.status.code(), Some(2), "{}", out(&elsewhere));
+    assert!(
+        !out(&elsewhere).contains("shop/orders"),
+        "{}",
+        out(&elsewhere)
+    );
+    let settings = folder.path().join("none.toml");
+    let lost = judged(folder.path(), &["--settings", settings.to_str().unwrap()]);
+    assert_eq!(lost.status.code(), Some(64), "{}", err(&lost));
+    assert!(err(&lost).contains("cannot be read"), "{}", err(&lost));
 }

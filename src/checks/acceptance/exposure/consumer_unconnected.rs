@@ -4,6 +4,7 @@ use crate::checks::acceptance::passages::wish;
 use crate::checks::acceptance::{ACCEPTED, untold};
 use crate::checks::reach;
 use crate::checks::reach::connected::{Connected, connected};
+use crate::checks::words::counted;
 use crate::checks::{Answer, Area, Case, Check, Severity, Situation};
 use crate::domain::{Want, consumers};
 
@@ -87,11 +88,14 @@ fn run(case: &Case<'_>) -> Answer {
                 &INTRUDER,
                 Severity::Critical,
                 format!(
-                    "{count} clients of {} of {}, which is to be kept out, are connected to {id}",
-                    wish.id, wish.id.context
+                    "{} of {} of {}, which is to be kept out, {} connected to {id}",
+                    counted(count, "client", "clients"),
+                    wish.id,
+                    wish.id.context,
+                    if count == 1 { "is" } else { "are" }
                 ),
             )
-            .resting_on(format!("{count} clients"), source, at)
+            .resting_on(counted(count, "client", "clients"), source, at)
             .into(),
     }
 }

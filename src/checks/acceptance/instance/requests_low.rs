@@ -90,7 +90,8 @@ fn run(case: &Case<'_>) -> Answer {
             crowded.push((
                 node,
                 format!(
-                    "has {threads} threads and a limit of {} cores",
+                    "has {} and a limit of {} cores",
+                    text::counted(threads, "thread", "threads"),
                     cores as f64 / 1_000.0
                 ),
             ));

@@ -60,7 +60,9 @@ fn run(case: &Case<'_>) -> Answer {
         &STARVED,
         Severity::Critical,
         format!(
-            "{threads} threads of {name} want {} of maxmemory, which is {}",
+            "{} of {name} {} {} of maxmemory, which is {}",
+            text::counted(threads, "thread", "threads"),
+            if threads == 1 { "wants" } else { "want" },
             text::bytes(wanted),
             text::bytes(max)
         ),

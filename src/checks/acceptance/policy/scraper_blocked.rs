@@ -5,9 +5,10 @@ use crate::checks::acceptance::passages::{Admitted, Way, manifest, resting};
 use crate::checks::acceptance::untold;
 use crate::checks::reach::scrapers::{self, Scraper};
 use crate::checks::reach::{self, ADMIN, Passage};
+use crate::checks::words::list;
 use crate::checks::{Answer, Area, Case, Check, Severity, Situation};
 use crate::domain::Want;
-use crate::domain::reach::{Outcome, Protocol};
+use crate::domain::reach::{End, Outcome, Protocol, Reach, Side};
 
 /// The check.
 pub const CHECK: Check = Check {
@@ -61,58 +62,96 @@ fn run(case: &Case<'_>) -> Answer {
     }
     let to = reach::database(&instance.view);
     let mut unsure = None;
-    for Scraper { name, end } in &all {
-        let passage = Passage::new((case.context, end.clone()), (case.context, to.clone()));
-        let found = passage.reach(ADMIN, Protocol::Tcp);
+    let mut barred: Vec<(&Scraper, Reach)> = Vec::new();
+    for scraper in &all {
+        let from = (case.context, scraper.end.clone());
+        let found = Passage::new(from, (case.context, to.clone())).reach(ADMIN, Protocol::Tcp);
         match found.outcome() {
-            Outcome::Allowed => continue,
+            Outcome::Allowed => {}
             Outcome::Unknown => {
-                unsure = unsure.or(Some((name, found.deciding().words())));
-                continue;
+                unsure.get_or_insert_with(|| (&scraper.name, found.deciding().words()));
             }
-            Outcome::Denied => {}
+            Outcome::Denied => barred.push((scraper, found)),
         }
-        let side = found.deciding();
-        let sentence = format!(
-            "{name} cannot scrape {id} on port {ADMIN}: {}",
-            side.words()
-        );
-        let (of, peer, way) = match side.direction {
-            "egress" => (end, &to, Way::Egress),
-            _ => (&to, end, Way::Ingress),
-        };
-        let admitted = Admitted {
-            end: peer,
-            why: "metrics are served there".to_owned(),
-            port: ADMIN,
-        };
-        let is_denied = !side.by.is_empty();
-        let finding = case.finding(&CHECK, &BLOCKED, Severity::Warning, sentence);
-        let finding = resting(case, finding, &found);
-        return match is_denied {
-            true => finding.into(),
-            false => finding
-                .mended_by(manifest(
-                    &format!("{}-metrics", id.name),
-                    of,
-                    way,
-                    &[admitted],
-                ))
-                .into(),
+    }
+    if barred.is_empty() {
+        return match unsure {
+            Some((name, why)) => untold(
+                case,
+                &CHECK,
+                format!("whether {name} scrapes {id} on port {ADMIN} cannot be told: {why}"),
+            ),
+            None => Answer::PASS,
         };
     }
-    match unsure {
-        Some((name, why)) => untold(
-            case,
-            &CHECK,
-            format!("whether {name} scrapes {id} on port {ADMIN} cannot be told: {why}"),
-        ),
-        None => Answer::PASS,
+    // Together those that the same rule, or none, keeps out.
+    let mut reasons: Vec<(String, Vec<&str>)> = Vec::new();
+    for (scraper, found) in &barred {
+        let reason = found.deciding().words();
+        match reasons.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, names)) => names.push(&scraper.name),
+            None => reasons.push((reason, vec![&scraper.name])),
+        }
     }
+    let clauses: Vec<String> = reasons
+        .iter()
+        .map(|(reason, names)| {
+            format!(
+                "{} cannot scrape {id} on port {ADMIN}: {reason}",
+                list(names)
+            )
+        })
+        .collect();
+    let mut finding = case.finding(&CHECK, &BLOCKED, Severity::Warning, clauses.join("; "));
+    for (_, found) in &barred {
+        finding = resting(case, finding, found);
+    }
+    match mends(&id.name, &to, &barred) {
+        Some(manifest) => finding.mended_by(manifest).into(),
+        None => finding
+            .next("Change the rule that denies it: no other rule can admit what one denies.")
+            .into(),
+    }
+}
+
+/// The policies that admit them all: one at the instance, and one where each of them may not open the connection. `None` where
+/// only rules that deny stand in the way.
+fn mends(name: &str, to: &End, barred: &[(&Scraper, Reach)]) -> Option<String> {
+    let closes = |side: &Side| side.outcome == Outcome::Denied && side.by.is_empty();
+    let admitted = |end| Admitted {
+        end,
+        why: "metrics are served there".to_owned(),
+        port: ADMIN,
+    };
+    let coming: Vec<Admitted<'_>> = barred
+        .iter()
+        .filter(|(_, found)| closes(&found.ingress))
+        .map(|(scraper, _)| admitted(&scraper.end))
+        .collect();
+    let mut documents = Vec::new();
+    let called = format!("{name}-metrics");
+    if !coming.is_empty() {
+        documents.push(manifest(&called, to, Way::Ingress, &coming));
+    }
+    let going = barred.iter().filter(|(_, found)| closes(&found.egress));
+    for (at, (scraper, _)) in going.enumerate() {
+        let called = match at {
+            0 => called.clone(),
+            at => format!("{called}-{}", at + 1),
+        };
+        documents.push(manifest(
+            &called,
+            &scraper.end,
+            Way::Egress,
+            &[admitted(to)],
+        ));
+    }
+    (!documents.is_empty()).then(|| documents.join("---\n"))
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::indexing_slicing)]
     use super::*;
     use crate::checks::acceptance::fixture::*;
     use crate::domain::Foreign;
@@ -157,6 +196,18 @@ mod tests {
                     BLOCKED,
                 ),
                 ("closed", &with(json!([])), BLOCKED),
+                (
+                    "two of them",
+                    &|f| {
+                        with(json!([]))(f);
+                        let mut other = agent.clone();
+                        other["metadata"]["name"] = json!("vmagent-other");
+                        other["spec"]["selector"] = json!({"app": "vmagent"});
+                        read(f, Foreign::Service, Ok(vec![agent.clone(), other]));
+                    },
+                    "warning healthy: metrics/vmagent-main and metrics/vmagent-other cannot scrape shop/orders on port 9999: ingress at infra: \
+                     NetworkPolicy shop/a selects it, and no rule admits it",
+                ),
             ],
         );
     }
