@@ -11,10 +11,9 @@
 pub mod command;
 pub mod secret;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::domain::{Fact, InstanceId, Want};
+use crate::domain::{Fact, InstanceId, Needs};
 pub use crate::settings::KeyPress;
 pub use command::{COMMANDS, Command, CommandDoc, TextCommandDoc, WITH_TEXT};
 pub use secret::Secret;
@@ -120,8 +119,8 @@ pub enum Effect {
     /// This instance is in view, so its engines are asked more often; `None`: no single instance is.
     Watch(Option<InstanceId>),
     /// Read this, and only this, of what is read on demand: what the screen that is shown needs beside the standing
-    /// questions.
-    Want(BTreeSet<Want>),
+    /// questions, and what the answers do that are kept.
+    Want(Needs),
     /// Keep the password of an instance's data port for as long as darner runs, and try the port at once. An empty one
     /// forgets what was kept.
     Password {

@@ -30,7 +30,7 @@ use super::{Focus, Pace};
 use crate::connect::forward;
 use crate::connect::resp::{Ended, Engine, Heard, Reply};
 use crate::domain::engine::{LinkState, Probe, Question, Role, Side, Unanswered, Way};
-use crate::domain::{Fact, Fault, FaultKind, NodeId, Want};
+use crate::domain::{Fact, Fault, FaultKind, NodeId};
 use crate::wire::{self, Undecodable};
 
 /// The admin port that the operator gives every Dragonfly, v1.1 to v1.6.
@@ -793,13 +793,10 @@ fn is_in_view(focus: &Focus, id: &NodeId, target: &Target) -> bool {
 
 /// Somebody wants to know who its clients are.
 fn is_listed(focus: &Focus, id: &NodeId, target: &Target) -> bool {
-    focus.wants.iter().any(|want| match want {
-        Want::Clients(instance) => {
-            instance.context == id.context
-                && instance.namespace == id.namespace
-                && instance.name == target.instance
-        }
-        _ => false,
+    focus.needs.clients.iter().any(|instance| {
+        instance.context == id.context
+            && instance.namespace == id.namespace
+            && instance.name == target.instance
     })
 }
 
