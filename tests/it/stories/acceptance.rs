@@ -3,6 +3,7 @@
 
 mod board;
 mod mended;
+mod role;
 mod stack;
 
 use std::collections::BTreeSet;
