@@ -330,6 +330,74 @@ metadata: {name: vmagent, namespace: monitoring, labels: {app.kubernetes.io/name
 spec: {ports: [{name: http, port: 8429}], selector: {app.kubernetes.io/name: vmagent}}
 ";
 
+/// A metrics store, as far as it is asked: a pod, its Service, and a program at the pod's address, which the real API server's
+/// proxy dials. It has a series of every pod that runs a Dragonfly now, as its scraper would have labelled it, and of whatever a
+/// rule is counted by: what rules can fire on is proved elsewhere, by recorded pages.
+pub fn store_metrics(fleet: &Fleet) {
+    fleet.apply("infra", STORE);
+    let get = ["-n", "monitoring", "get", "pod", "vmsingle-0", "-o"];
+    let get = [&get[..], &["jsonpath={.status.podIP}"]].concat();
+    let ip = until(|| Some(fleet.kubectl("infra", &get)).filter(|ip| !ip.is_empty()));
+    let pods = [
+        "get",
+        "pods",
+        "-A",
+        "-l",
+        "app.kubernetes.io/name=dragonfly",
+        "-o",
+        "json",
+    ];
+    let pods: Value = serde_json::from_str(&fleet.kubectl("infra", &pods)).unwrap();
+    let series: Vec<Value> = pods["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|pod| {
+            let (meta, labels) = (&pod["metadata"], &pod["metadata"]["labels"]);
+            let metric = serde_json::json!({
+                "__name__": "dragonfly_uptime_in_seconds", "namespace": meta["namespace"], "pod": meta["name"],
+                "app": labels["app"], "role": labels["role"],
+            });
+            serde_json::json!({"metric": metric, "value": [1.5, "1"]})
+        })
+        .collect();
+    let home = fleet.home.path();
+    let now = home.join("series.json");
+    std::fs::write(&now, Value::from(series).to_string()).unwrap();
+    let program = home.join("store");
+    std::fs::write(&program, ANSWERS.replace("SERIES", now.to_str().unwrap())).unwrap();
+    fleet.rig.inside(&format!(
+        "setsid socat TCP-LISTEN:8428,bind={ip},fork,reuseaddr EXEC:'bash {}' >/dev/null 2>&1 </dev/null &",
+        program.display()
+    ));
+}
+
+const STORE: &str = "apiVersion: v1
+kind: Pod
+metadata: {name: vmsingle-0, namespace: monitoring, labels: {app.kubernetes.io/name: vmsingle}}
+spec: {containers: [{name: vmsingle, image: 'registry.example/victoria-metrics:1'}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: vmsingle, namespace: monitoring, labels: {app.kubernetes.io/name: vmsingle}}
+spec: {ports: [{name: http, port: 8428}], selector: {app.kubernetes.io/name: vmsingle}}
+";
+
+/// One request of the query API, answered on standard output.
+const ANSWERS: &str = r#"read -r _ path _
+while read -r line && [ "${line%$'\r'}" ]; do :; done
+query=${path#*query=}
+query=$(printf '%b' "${query//%/\\x}")
+case $path in
+  */api/v1/query*label_replace*)
+    result=$(grep -oP '"asked", "\K(\\.|[^"\\])*' <<<"$query" | sed 's/\$\$/$/g; s/.*/{"metric":{"asked":"&"},"value":[1.5,"1"]}/' | paste -sd,)
+    body='{"status":"success","data":{"resultType":"vector","result":['$result']}}' ;;
+  */api/v1/query*) body='{"status":"success","data":{"resultType":"vector","result":'$(cat SERIES)'}}' ;;
+  *) body='{"status":"error","errorType":"not_found","error":"no such page"}' ;;
+esac
+printf 'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s' "${#body}" "$body"
+"#;
+
 /// Workloads in the apps cluster, and a connection of each to the instance's master, from the address of its pod.
 pub fn consume(fleet: &Fleet, namespaces: &[&str]) {
     for namespace in namespaces {
