@@ -476,7 +476,7 @@ impl Day {
                     format!("may not list in round {n}"),
                 )),
                 // No screen of this one wants it.
-                Want::Metrics(_) | Want::Clients(_) => continue,
+                Want::Metrics(_) => continue,
                 Want::Volumes { .. } => Ok(Fetched::Volumes(
                     self.instances
                         .iter()
@@ -511,7 +511,7 @@ impl Day {
         for effect in self.story.take_effects() {
             match effect {
                 Effect::Watch(instance) => self.watched = instance,
-                Effect::Want(wants) => {
+                Effect::Want(Needs { wants, .. }) => {
                     let left: Vec<Want> = self.wanted.difference(&wants).cloned().collect();
                     self.wanted = wants;
                     self.tell(left.into_iter().map(|want| Fact::Dropped { want }));

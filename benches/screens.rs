@@ -15,8 +15,11 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use darner::checks::{self, Board, Limits, Standing, State, Subject};
-use darner::domain::{InstanceId, Touched};
+use darner::domain::reach::{Compiled, End, Network, Policies, Protocol, reach};
+use darner::domain::{ContextId, Foreign, InstanceId, Touched};
 use darner::msg::Msg;
+use darner::wire;
+use serde_json::{Value, json};
 use world::*;
 
 fn main() {
@@ -91,15 +94,93 @@ fn main() {
     measured("a tick", 100, &mut || {
         story.after(1);
     });
-    measured("the palette", 50, &mut || {
+    measured("the palette opened, three letters, closed", 50, &mut || {
         story.press(": c a 1").press("esc");
     });
+    palette();
+    policies(&measured);
     story.press("g g enter");
     measured("view of Instance", 300, &mut || story.draw());
 }
 
 /// Measures what it is given, so many times, and prints it.
 type Measure = dyn Fn(&str, usize, &mut dyn FnMut());
+
+/// The palette with 5,000 entries: opened, and a letter of it.
+fn palette() {
+    let mut story = Story::new(200, 60);
+    let many: Vec<Db> = (0..1_250)
+        .map(|at| {
+            let name = format!("cache-{at:04}");
+            let nodes = db("infra", &format!("team-{}", at % 40), &name).node(master());
+            nodes.node(replica()).node(replica())
+        })
+        .collect();
+    fleet(&mut story, &many, &[]);
+    story.after(10);
+    // Each is measured with its frame, and what puts it back without.
+    let mut timed = |what: &str, key: &str, before: &str, after: &str| {
+        let mut took: Vec<f64> = (0..50)
+            .map(|_| {
+                story.press(before);
+                let begun = Instant::now();
+                story.press(key);
+                let took = begun.elapsed().as_secs_f64() * 1_000.0;
+                story.press(after);
+                took
+            })
+            .collect();
+        took.sort_by(f64::total_cmp);
+        println!(
+            "{what}: median {:.3} ms, worst {:.3} ms",
+            took[25], took[49]
+        );
+    };
+    timed("the palette of 5,000 entries opened", ":", "", "esc");
+    timed("its first letter", "c", ":", "esc");
+    timed("its third letter", "1", ": c a", "esc");
+}
+
+/// A policy of a thousand rules, and a thousand policies: compiled as they come, and asked about one connection.
+fn policies(measured: &Measure) {
+    let rule = |at: usize| json!({"from": [{"podSelector": {"matchLabels": {"app": format!("web-{at}")}}}], "ports": [{"port": 6379}]});
+    let object = |namespace: &str, name: &str, rules: Vec<Value>| {
+        let policy = json!({
+            "metadata": {"namespace": namespace, "name": name},
+            "spec": {"podSelector": {}, "ingress": rules},
+        });
+        wire::foreign(Foreign::NetworkPolicy, &policy).unwrap()
+    };
+    let big = [object("db", "big", (0..1_000).map(rule).collect())];
+    let many: Vec<_> = (0..1_000)
+        .map(|at| {
+            object(
+                &format!("team-{}", at % 100),
+                &format!("p-{at}"),
+                vec![rule(at)],
+            )
+        })
+        .collect();
+    let end = |namespace: &str, app: &str| {
+        let labels = [("app".to_owned(), app.to_owned())];
+        End::pod(&ContextId::new("infra"), namespace, labels)
+    };
+    for (what, objects, namespace, app) in [
+        ("a policy of 1,000 rules", &big[..], "db", "web-999"),
+        ("1,000 policies", &many[..], "team-7", "web-7"),
+    ] {
+        measured(&format!("{what}: compiled"), 50, &mut || {
+            black_box(Compiled::of(Foreign::NetworkPolicy, black_box(objects)));
+        });
+        let compiled = Compiled::of(Foreign::NetworkPolicy, objects).unwrap();
+        let mut all = Policies::new(Network::default());
+        all.share(&compiled, namespace);
+        let (from, to) = (end(namespace, app), end(namespace, "db"));
+        measured(&format!("{what}: one connection asked"), 300, &mut || {
+            black_box(reach((&from, &all), (&to, &all), 6379, Protocol::Tcp));
+        });
+    }
+}
 
 /// One instance, the whole board, and what is judged again when little was touched.
 fn judging(story: &Story, infra: &[Db], measured: &Measure) {

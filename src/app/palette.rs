@@ -1,10 +1,12 @@
 //! The palette: every screen, every instance, every pod of one and every command, found by a few letters.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
-use nucleo_matcher::{Config, Matcher, Utf32Str};
+use nucleo_matcher::{Config, Matcher, Utf32String};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
@@ -35,6 +37,8 @@ struct Entry {
     keys: String,
     command: Command,
     disabled: Option<String>,
+    /// Name and what it is or does, as they are searched.
+    text: Utf32String,
 }
 
 /// An entry that matches what was typed.
@@ -42,14 +46,18 @@ struct Entry {
 enum Found {
     /// What was typed is itself a command.
     Typed(Command),
-    /// This entry, with the positions of the letters that match, in its name and in what it does.
-    Entry(usize, Vec<usize>, Vec<usize>),
+    /// This entry.
+    Entry(usize),
 }
 
 impl Palette {
     /// Everything that can be chosen from where the reader is.
     pub fn of(state: &State, now: Timestamp) -> Self {
-        let bound = state.keymap.bindings(state.screen(), &state.words(now));
+        let bindings = state.keymap.bindings(state.screen(), &state.words(now));
+        let mut bound = Bindings::new();
+        for one in &bindings {
+            bound.entry(one.run.as_str()).or_insert(one);
+        }
         let mut entries: Vec<Entry> = screens::ALL
             .iter()
             .map(|doc| {
@@ -110,7 +118,7 @@ impl Palette {
     pub fn chosen(&self) -> Option<Command> {
         match self.found.get(self.picker.selected())? {
             Found::Typed(command) => Some(command.clone()),
-            Found::Entry(at, ..) => {
+            Found::Entry(at) => {
                 let entry = self.entries.get(*at)?;
                 entry.disabled.is_none().then(|| entry.command.clone())
             }
@@ -120,34 +128,23 @@ impl Palette {
     /// Looks for what was typed.
     pub fn find(&mut self) {
         let typed = self.picker.typed();
-        let pattern = Pattern::parse(typed, CaseMatching::Ignore, Normalization::Smart);
-        let mut matcher = Matcher::new(Config::DEFAULT);
-        let mut letters = Vec::new();
-        let mut scored: Vec<(u32, usize, Vec<usize>)> = Vec::new();
-        for (at, entry) in self.entries.iter().enumerate() {
-            let mut indices = Vec::new();
-            let text = format!("{} {}", entry.name, entry.does);
-            let haystack = Utf32Str::new(&text, &mut letters);
-            if let Some(score) = pattern.indices(haystack, &mut matcher, &mut indices) {
-                indices.sort_unstable();
-                indices.dedup();
-                let matches = indices.iter().filter_map(|i| usize::try_from(*i).ok());
-                scored.push((score, at, matches.collect()));
+        let mut found: Vec<Found> = match typed.trim().is_empty() {
+            true => (0..self.entries.len()).map(Found::Entry).collect(),
+            false => {
+                let pattern = parse(typed);
+                let mut matcher = Matcher::new(Config::DEFAULT);
+                let entries = self.entries.iter().enumerate();
+                let mut scored: Vec<(u32, usize)> = entries
+                    .filter_map(|(at, entry)| {
+                        let score = pattern.score(entry.text.slice(..), &mut matcher)?;
+                        Some((score, at))
+                    })
+                    .collect();
+                // Of equals the earlier entry comes first: screens, then instances, then pods, then commands.
+                scored.sort_by_key(|(score, at)| (std::cmp::Reverse(*score), *at));
+                scored.into_iter().map(|(_, at)| Found::Entry(at)).collect()
             }
-        }
-        // Of equals the earlier entry comes first: screens, then instances, then pods, then commands.
-        scored.sort_by_key(|(score, at, _)| (std::cmp::Reverse(*score), *at));
-        let in_parts = |(_, at, matches): (u32, usize, Vec<usize>)| {
-            let name = self.entries.get(at).map_or(0, |e| e.name.chars().count());
-            let (in_name, in_does): (Vec<usize>, Vec<usize>) =
-                matches.into_iter().partition(|letter| *letter < name);
-            // Between the two stands a blank.
-            let in_does = in_does
-                .iter()
-                .filter_map(|letter| letter.checked_sub(name + 1));
-            Found::Entry(at, in_name, in_does.collect())
         };
-        let mut found: Vec<Found> = scored.into_iter().map(in_parts).collect();
         // What is written out in full is meant: `sort lag`, `filter state:no`.
         let first = typed.split_whitespace().next().unwrap_or_default();
         if WITH_TEXT.iter().any(|doc| doc.name == first)
@@ -170,11 +167,15 @@ impl Palette {
             all: self.entries.len(),
             rows: 16,
         };
-        let row = |at: usize| self.row(at);
+        // Which letters match is asked of those rows alone that are drawn.
+        let pattern = parse(self.picker.typed());
+        let matcher = RefCell::new(Matcher::new(Config::DEFAULT));
+        let letters = |entry: &Entry| matching(entry, &pattern, &mut matcher.borrow_mut());
+        let row = |at: usize| self.row(at, &letters);
         self.picker.view(&looks, &row, look, area, buf);
     }
 
-    fn row(&self, at: usize) -> Row {
+    fn row(&self, at: usize, letters: &dyn Fn(&Entry) -> Letters) -> Row {
         match self.found.get(at) {
             Some(Found::Typed(command)) => Row::new(vec![
                 Piece::text(command.to_string()),
@@ -182,10 +183,11 @@ impl Palette {
                 Piece::default(),
                 Piece::muted("command"),
             ]),
-            Some(Found::Entry(at, in_name, in_does)) => {
+            Some(Found::Entry(at)) => {
                 let Some(entry) = self.entries.get(*at) else {
                     return Row::default();
                 };
+                let (in_name, in_does) = letters(entry);
                 let (name, does, key) = match &entry.disabled {
                     None => (Tone::Text, Piece::muted(entry.does.clone()), Tone::Key),
                     Some(why) => (
@@ -211,9 +213,40 @@ impl Palette {
     }
 }
 
-fn entry(name: &str, does: &str, kind: &'static str, command: Command, bound: &[Bound]) -> Entry {
+/// What is bound here, by the command as it is spelled.
+type Bindings<'a> = BTreeMap<&'a str, &'a Bound>;
+/// Places of letters that match, in the name of an entry and in what it does.
+type Letters = (Vec<usize>, Vec<usize>);
+
+fn parse(typed: &str) -> Pattern {
+    Pattern::parse(typed, CaseMatching::Ignore, Normalization::Smart)
+}
+
+/// The letters of an entry that match.
+fn matching(entry: &Entry, pattern: &Pattern, matcher: &mut Matcher) -> Letters {
+    let mut indices = Vec::new();
+    pattern.indices(entry.text.slice(..), matcher, &mut indices);
+    indices.sort_unstable();
+    indices.dedup();
+    let name = entry.name.chars().count();
+    let all = indices.iter().filter_map(|i| usize::try_from(*i).ok());
+    let (in_name, in_does): (Vec<usize>, Vec<usize>) = all.partition(|letter| *letter < name);
+    // Between the two stands a blank.
+    let in_does = in_does
+        .iter()
+        .filter_map(|letter| letter.checked_sub(name + 1));
+    (in_name, in_does.collect())
+}
+
+fn entry(
+    name: &str,
+    does: &str,
+    kind: &'static str,
+    command: Command,
+    bound: &Bindings<'_>,
+) -> Entry {
     let spelled = command.to_string();
-    let here = bound.iter().find(|bound| bound.run == spelled);
+    let here = bound.get(spelled.as_str());
     Entry {
         name: name.to_owned(),
         does: does.to_owned(),
@@ -222,6 +255,7 @@ fn entry(name: &str, does: &str, kind: &'static str, command: Command, bound: &[
             .and_then(|bound| bound.keys.first().cloned())
             .unwrap_or_default(),
         disabled: here.and_then(|bound| bound.disabled.clone()),
+        text: Utf32String::from(format!("{name} {does}")),
         command,
     }
 }

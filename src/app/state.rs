@@ -13,7 +13,7 @@ use super::notices::Notices;
 use super::over::Over;
 use crate::actions::Rules;
 use crate::checks::{self, Board, EXPECTED, Limits, NOT_EXPECTED, Severity, Standing, Subject};
-use crate::domain::{ContextId, InstanceId, Want, World};
+use crate::domain::{ContextId, InstanceId, Needs, Want, World};
 use crate::screens::parts::runs::Runs;
 use crate::screens::{self, Clock, Filter, Fresh, Screen, See};
 use crate::settings::{GlyphSet, KeyPress, Keymap, Settings, Theme};
@@ -63,7 +63,7 @@ pub struct State {
     /// What the screen that is shown wanted to be read on demand when it was last looked at.
     pub(super) wanted: BTreeSet<Want>,
     /// Everything that it was last told to read on demand.
-    pub(super) sent: BTreeSet<Want>,
+    pub(super) sent: Needs,
     /// What the standing answers needed then, by [`Standing::revision`].
     pub(super) needed: u64,
     /// What the window was last named.
@@ -157,7 +157,7 @@ impl State {
             watched: None,
             wanted: BTreeSet::new(),
             needed: 0,
-            sent: BTreeSet::new(),
+            sent: Needs::default(),
             titled: String::new(),
             dirty: true,
             bar_is_old: false,

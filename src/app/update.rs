@@ -177,18 +177,21 @@ fn settle(state: &mut State, now: Timestamp, effects: &mut Vec<Effect>) {
         state.watched.clone_from(&about);
         effects.push(Effect::Watch(about));
     }
-    let mut wants = state
+    let wants = state
         .with_screen(now, |screen, see| screen.wants(see))
         .unwrap_or_default();
     let revision = state.standing.revision();
-    if wants != state.wanted || revision != state.needed {
+    let judged = state.desk().is_some_and(|desk| desk.screen.judges());
+    if wants != state.wanted || revision != state.needed || judged != state.sent.judged {
         state.needed = revision;
-        state.wanted.clone_from(&wants);
         // Once begun, for the rest of the session: what flaps is followed though another screen is shown.
-        wants.extend(state.standing.needs(&state.world));
-        if wants != state.sent {
-            state.sent.clone_from(&wants);
-            effects.push(Effect::Want(wants));
+        let mut needs = state.standing.needs(&state.world);
+        needs.wants.extend(wants.iter().cloned());
+        needs.judged = judged;
+        state.wanted = wants;
+        if needs != state.sent {
+            state.sent.clone_from(&needs);
+            effects.push(Effect::Want(needs));
         }
     }
 }

@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
+use super::acceptance::asked;
 use super::board::by_our_clock;
 use super::{
     ACCEPTANCE, ALL, Answer, Case, Check, Finding, Limits, Severity, Since, State, Subject,
     Verdict, context_unreachable,
 };
-use crate::domain::{ContextId, Want, World};
+use crate::domain::{ContextId, Needs, Want, World};
 
 /// One check's answer about one subject.
 #[derive(Debug, Clone)]
@@ -49,21 +50,26 @@ pub fn roll(world: &World, limits: &Limits, now: Timestamp) -> Vec<Entry> {
     roll
 }
 
-/// What must be read for all of it beside what is followed at all times, as far as that can be told by now.
-pub fn needs(world: &World, limits: &Limits, now: Timestamp) -> BTreeSet<Want> {
-    let mut needs = BTreeSet::new();
+/// What must be read, and asked of engines, for all of it beside what is followed at all times, as far as that can be told by
+/// now.
+pub fn needs(world: &World, limits: &Limits, now: Timestamp) -> Needs {
+    let mut wants: BTreeSet<Want> = BTreeSet::new();
     for subject in subjects(world, limits) {
         let Some(case) = Case::of(world, &subject, limits, now) else {
             continue;
         };
         for check in checks_of(&subject) {
-            needs.extend((check.needs)(&case));
+            wants.extend((check.needs)(&case));
         }
     }
     // A cluster that is not open, or not reached, has nobody who reads.
     let is_read = |context: &ContextId| world.context(context).is_some_and(|c| c.is_live());
-    needs.retain(|want| is_read(want.context()));
-    needs
+    wants.retain(|want| is_read(want.context()));
+    Needs {
+        wants,
+        clients: asked(world, limits),
+        judged: false,
+    }
 }
 
 /// The checks that are asked about such a subject.

@@ -8,9 +8,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::acceptance::asked;
 use super::roll::{ask, checks_of, of_unopened, subjects};
 use super::{ALL, Area, Case, Check, Finding, Limits, Severity, Since, State, Subject, Verdict};
-use crate::domain::{ContextId, Touched, Want, World};
+use crate::domain::{ContextId, InstanceId, Needs, Touched, Want, World};
 
 /// How long a turn from pass to finding, or back, is remembered, minutes.
 pub const REMEMBERED: i64 = 30;
@@ -136,6 +137,8 @@ pub struct Standing {
     asked: BTreeMap<Subject, Asked>,
     /// Who needs what.
     needed: BTreeMap<Want, BTreeSet<Subject>>,
+    /// Whose clients are asked for.
+    clients: BTreeSet<InstanceId>,
     /// When the operator of a context last changed otherwise than by renewing its Lease.
     operators: BTreeMap<ContextId, Timestamp>,
     revision: u64,
@@ -152,6 +155,7 @@ impl Standing {
         for subject in subjects(world, limits) {
             self.ask(world, &subject, limits, now);
         }
+        self.clients = asked(world, limits);
         for context in world.contexts() {
             self.operators
                 .insert(context.id.clone(), operator_changed(world, &context.id));
@@ -222,8 +226,15 @@ impl Standing {
             .iter()
             .filter(|(_, asked)| asked.first_due.is_some_and(|at| at <= now));
         whole.extend(due.map(|(subject, _)| subject.clone()));
+        let mut consumers = !touched.links.is_empty();
         for subject in &whole {
             changed |= self.ask(world, subject, limits, now);
+            consumers |= matches!(subject, Subject::Consumer(_));
+        }
+        if consumers {
+            let clients = asked(world, limits);
+            self.revision += u64::from(clients != self.clients);
+            self.clients = clients;
         }
         let mut single: BTreeMap<Subject, BTreeSet<usize>> = BTreeMap::new();
         for want in &touched.wants {
@@ -346,15 +357,20 @@ impl Standing {
         changed
     }
 
-    /// What must be read for all of it beside what is followed at all times, as far as that can be told by now.
-    pub fn needs(&self, world: &World) -> BTreeSet<Want> {
+    /// What must be read, and asked of engines, for all of it beside what is followed at all times, as far as that can be told
+    /// by now.
+    pub fn needs(&self, world: &World) -> Needs {
         // A cluster that is not open, or not reached, has nobody who reads.
         let is_read = |context: &ContextId| world.context(context).is_some_and(|c| c.is_live());
         let needed = self.needed.keys();
-        needed
-            .filter(|want| is_read(want.context()))
-            .cloned()
-            .collect()
+        Needs {
+            wants: needed
+                .filter(|want| is_read(want.context()))
+                .cloned()
+                .collect(),
+            clients: self.clients.clone(),
+            judged: false,
+        }
     }
 
     /// Differs whenever [`Standing::needs`] may.

@@ -1,6 +1,6 @@
 //! Facts for a command that has no screen: the same tasks, the same world, the same judgement.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +14,8 @@ use crate::domain::engine::{Question, Way};
 use crate::domain::object::{ContainerState, Pod};
 use crate::domain::world::{ContextWorld, EngineRecord, Touched};
 use crate::domain::{
-    Access, ContextId, Fact, FaultKind, InstanceId, Kind, Link, Role, Scope, Want, World, address,
+    Access, ContextId, Fact, FaultKind, InstanceId, Kind, Link, Needs, Role, Scope, Want, World,
+    address,
 };
 use crate::observe::{Focus, Inbox};
 
@@ -47,7 +48,7 @@ struct Expected {
     /// All that is asked of the instance in view.
     in_view: Option<InstanceId>,
     /// What is read on demand, and was asked for.
-    wants: BTreeSet<Want>,
+    needs: Needs,
 }
 
 impl Gathering {
@@ -118,9 +119,9 @@ impl Gathering {
             {
                 self.may_need_more = false;
                 let needs = checks::needs(&self.world, &self.limits, Timestamp::now());
-                if self.expected.wants != needs {
-                    focus.send_modify(|focus| focus.wants = Arc::new(needs.clone()));
-                    self.expected.wants = needs;
+                if self.expected.needs != needs {
+                    focus.send_modify(|focus| focus.needs = Arc::new(needs.clone()));
+                    self.expected.needs = needs;
                 }
             }
             if self.is_settled() || timeout_at(deadline, self.take()).await.is_err() {
@@ -328,10 +329,8 @@ fn awaited<'a>(
             let sources = sources.map(|(kind, namespace)| Awaited::Source(kind, namespace));
             let engines = engines(context, expected).map(Awaited::Engine);
             let ports = ports(context, expected).map(Awaited::Port);
-            let wants = expected.wants.iter().filter(|want| {
-                *want.context() == context.id
-                    && !matches!(want, Want::Clients(_))
-                    && context.on_demand.get(want).is_none()
+            let wants = expected.needs.wants.iter().filter(|want| {
+                *want.context() == context.id && context.on_demand.get(want).is_none()
             });
             sources
                 .chain(engines)
@@ -437,18 +436,13 @@ fn has_spoken(
         let told = engine.replication.is_some() && engine.keyspace.is_some();
         return told || !engine.silent.is_empty();
     }
-    let in_view = expected.in_view.as_ref().is_some_and(|id| {
+    let is_cut = engine.follower().is_some_and(|link| !link.link_up);
+    let is_of = |id: &InstanceId| {
         let app = pod.meta.labels.get("app").map(String::as_str);
         id.context == context.id && id.namespace == pod.meta.namespace && app == Some(&*id.name)
-    });
-    let is_cut = engine.follower().is_some_and(|link| !link.link_up);
-    let is_listed = expected.wants.iter().any(|want| match want {
-        Want::Clients(id) => {
-            let app = pod.meta.labels.get("app").map(String::as_str);
-            id.context == context.id && id.namespace == pod.meta.namespace && app == Some(&*id.name)
-        }
-        _ => false,
-    });
+    };
+    let in_view = expected.in_view.as_ref().is_some_and(is_of);
+    let is_listed = expected.needs.clients.iter().any(is_of);
     let list = is_listed || is_cut || is_master(engine) && is_troubled(pod, context);
     dealt(Question::Replication)
         // The last one of a round.

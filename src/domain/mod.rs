@@ -43,5 +43,5 @@ pub use id::{ContextId, InstanceId, Kind, NodeId, ObjectId};
 pub use object::Object;
 pub use version::Version;
 pub use view::{InstanceView, NodeView};
-pub use want::{Fetched, Foreign, LogId, Want};
+pub use want::{Fetched, Foreign, LogId, Needs, Want};
 pub use world::{Touched, World};

@@ -1,11 +1,12 @@
 //! What is read only while somebody needs it: objects of kinds that nobody watches, logs, the use of volumes.
 //!
 //! A screen that is shown (or a check that runs) names what it needs as [`Want`]s; the machine room reads it while it is
-//! wanted: at most once a minute, or as soon as it is seen to change ([`Foreign::is_followed`]). What nobody wants any more is
+//! wanted: at most once a minute, or as soon as it is seen to change ([`Foreign::upkeep`]). What nobody wants any more is
 //! forgotten after a while.
 
 mod kinds;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -83,16 +84,27 @@ pub enum How {
     Whole,
     /// The same, namespace by namespace: of these a cluster has many that nobody asks about.
     Near,
-    /// There are many of them, so they are read page by page rather than from the server's cache, are not followed, and of
-    /// their metadata mostly only what names them and their owner is kept.
+    /// There are many of them, so they are read page by page rather than from the server's cache, and of their metadata
+    /// mostly only what names them and their owner is kept.
     Many,
     /// Only the one object of that namespace and name.
     Only(&'static str, &'static str),
-    /// All of a cluster, read now and then: their status changes too often to be followed.
+    /// All of a cluster. Their status changes all the time, what is kept of them hardly ever.
     Slow,
-    /// Namespace by namespace, and their metadata alone: what they hold never leaves the API server. They are not
+    /// Namespace by namespace, and their metadata alone: what they hold never leaves the API server. They are never
     /// followed.
     Metadata,
+}
+
+/// How a list is kept up to date while it is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Upkeep {
+    /// A watch tells when it has changed; then it is read again.
+    Followed,
+    /// It is read again every few seconds.
+    Soon,
+    /// It is read again now and then.
+    Slow,
 }
 
 impl How {
@@ -139,9 +151,9 @@ impl Foreign {
         Foreign::VmServiceScrape,
     ];
 
-    /// Whether changes are followed while they are wanted. What hardly ever changes is not: it would be one more right to be
-    /// granted, and one more watch.
-    pub fn is_followed(self) -> bool {
+    /// How it is kept up to date while it is wanted. What hardly ever changes, and what changes all the time, is followed only
+    /// while it is `judged` before somebody's eyes: it would be one more right to be granted, and one more watch.
+    pub fn upkeep(self, judged: bool) -> Upkeep {
         let is_steady = matches!(
             self,
             Foreign::ClusterRole
@@ -150,8 +162,13 @@ impl Foreign {
                 | Foreign::RoleBinding
                 | Foreign::StorageClass
         );
-        let how = self.doc().reading;
-        !is_steady && matches!(how, How::Whole | How::Near | How::Only(..))
+        match self.doc().reading {
+            How::Metadata if judged => Upkeep::Soon,
+            How::Metadata => Upkeep::Slow,
+            How::Whole | How::Near | How::Only(..) if !is_steady => Upkeep::Followed,
+            _ if judged => Upkeep::Followed,
+            _ => Upkeep::Slow,
+        }
     }
 
     /// What there is to know of it.
@@ -167,6 +184,30 @@ pub struct ForeignObject {
     pub meta: Meta,
     /// What is kept of it, in its own structure; every text in it is safe to draw.
     pub body: Value,
+}
+
+impl ForeignObject {
+    /// Whether nothing of what is kept differs, but for its revision.
+    pub fn reads_as(&self, other: &Self) -> bool {
+        let revision = other.meta.revision.clone();
+        self.body == other.body
+            && Meta {
+                revision,
+                ..self.meta.clone()
+            } == other.meta
+    }
+}
+
+/// All that somebody needs beside the standing questions.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Needs {
+    /// What is read.
+    pub wants: BTreeSet<Want>,
+    /// Instances each of whose nodes is asked for its clients (CLIENT LIST), which is otherwise asked of one in view or in
+    /// trouble. Its answers are the engines' own facts.
+    pub clients: BTreeSet<InstanceId>,
+    /// A screen that judges is shown: what is read is to be a few seconds old at most.
+    pub judged: bool,
 }
 
 /// Something that is read while somebody needs it.
@@ -190,9 +231,6 @@ pub enum Want {
     },
     /// A container's log, followed.
     Log(LogId),
-    /// CLIENT LIST of every node of an instance, which is otherwise asked of one in view or in trouble. Its answers are the
-    /// engines' own facts.
-    Clients(InstanceId),
     /// An answer of a metrics store, through the API server's proxy to its Service.
     Metrics(Query),
 }
@@ -204,7 +242,6 @@ impl Want {
             Want::Objects { context, .. } | Want::Volumes { context, .. } => context,
             Want::Log(log) => &log.context,
             Want::Metrics(query) => &query.store.context,
-            Want::Clients(instance) => &instance.context,
         }
     }
 }
@@ -231,7 +268,6 @@ impl Want {
                 log.namespace, log.pod, log.context
             ),
             Want::Metrics(query) => query.words(),
-            Want::Clients(instance) => format!("clients of {instance} in {}", instance.context),
         }
     }
 }

@@ -12,12 +12,11 @@ pub mod command;
 pub mod run;
 pub mod secret;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::domain::{ContextId, Fact, InstanceId, Want};
+use crate::domain::{ContextId, Fact, InstanceId, Needs};
 pub use crate::settings::KeyPress;
 pub use command::{COMMANDS, Command, CommandDoc, TextCommandDoc, WITH_TEXT};
 pub use run::{News, Order, RunId, Word};
@@ -130,8 +129,8 @@ pub enum Effect {
     /// This instance is in view, so its engines are asked more often; `None`: no single instance is.
     Watch(Option<InstanceId>),
     /// Read this, and only this, of what is read on demand: what the screen that is shown needs beside the standing
-    /// questions.
-    Want(BTreeSet<Want>),
+    /// questions, and what the answers do that are kept.
+    Want(Needs),
     /// Keep the password of an instance's data port for as long as darner runs, and try the port at once. An empty one
     /// forgets what was kept.
     Password {

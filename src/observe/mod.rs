@@ -24,14 +24,13 @@ mod roster;
 mod standing;
 mod watch;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::connect::client::{Door, Patience};
 use crate::connect::keyring::Keyring;
 use crate::connect::kubeconfig::Entry;
-use crate::domain::{ContextId, Fact, InstanceId, Want};
+use crate::domain::{ContextId, Fact, InstanceId, Needs};
 
 pub use context::follow;
 pub use inbox::{Inbox, Outlet, inbox};
@@ -185,8 +184,8 @@ pub struct Focus {
     pub instance: Option<InstanceId>,
     /// Raised when the reader asks to try again now: a wait for the next try ends at once.
     pub nudges: u64,
-    /// What is read only while somebody needs it, of every context.
-    pub wants: Arc<BTreeSet<Want>>,
+    /// What is read and asked only while somebody needs it, of every context.
+    pub needs: Arc<Needs>,
     /// The comparison that was asked for last.
     pub compare: Option<Wanted>,
 }

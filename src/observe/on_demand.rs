@@ -1,8 +1,9 @@
 //! What is read only while somebody needs it: lists of kinds that nobody watches, the use of volumes, logs, metrics stores.
 //!
-//! What holds at any time: nothing is asked that is not wanted; one want is asked at most once a minute (a metrics store every half), however often
-//! screens are changed (unless the reader asks for a try now, or a change of it is heard of: see [`super::changes`]); a log is followed only while it is wanted; and what
-//! nobody has wanted for two minutes is let go.
+//! What holds at any time: nothing is asked that is not wanted; one want is asked at most once a minute (a metrics store every
+//! half), however often screens are changed (unless the reader asks for a try now, or a change of it is heard of: see
+//! [`super::changes`]; and while a screen that judges is shown, what may not be followed is read every few seconds); a log is
+//! followed only while it is wanted; and what nobody has wanted for two minutes is let go.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,8 +18,9 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep_until};
 use tracing::debug;
 
+use super::Focus;
 use super::backoff::{Backoff, Jitter};
-use super::changes::Listing;
+use super::changes::{BREATH, Listing};
 use super::lines::Lines;
 use super::page;
 use super::query;
@@ -26,7 +28,7 @@ use super::watch::{Desk, escape};
 use crate::connect::fault::{self, Asked, Refusal};
 use crate::connect::request;
 use crate::domain::log::{LogLine, LogTail};
-use crate::domain::want::{Fetched, Foreign, How, LogId, Want};
+use crate::domain::want::{Fetched, Foreign, ForeignObject, How, LogId, Upkeep, Want};
 use crate::domain::{Fact, Fault, FaultKind, Scope};
 use crate::wire;
 
@@ -40,8 +42,8 @@ const OBJECTS: usize = 2_000;
 const LONGEST_LINE: usize = 1 << 20;
 /// Lines of a log that are asked for at first.
 const TAIL: usize = LogTail::LENGTH / 2;
-/// Between two readings of metadata that may not be followed: it is little, and of few namespaces.
-const METADATA: Duration = Duration::from_secs(4);
+/// Between two readings of metadata that is never followed, while it is judged: it is little, and of few namespaces.
+const SOON: Duration = Duration::from_secs(4);
 /// Between two readings of a metrics store, which scrapes about as often.
 const METRICS: Duration = Duration::from_secs(30);
 /// By how much longer a refusal rests than an answer.
@@ -55,8 +57,8 @@ pub(super) async fn serve(desk: Desk) {
     loop {
         let wanted: BTreeSet<Want> = {
             let focus = focus.borrow_and_update();
-            let own = focus.wants.iter();
-            own.filter(|want| *want.context() == desk.context && !matches!(want, Want::Clients(_)))
+            let own = focus.needs.wants.iter();
+            own.filter(|want| *want.context() == desk.context)
                 .take(MOST)
                 .cloned()
                 .collect()
@@ -164,8 +166,10 @@ impl Reader {
             && !matches!(self.want, Want::Log(_))
         {
             let pace = self.desk.pace.on_demand;
-            let pace = match self.want {
+            let pace = match &self.want {
                 Want::Metrics(_) => pace.min(METRICS),
+                // It was not followed meanwhile.
+                Want::Objects { .. } if self.is_judged() => pace.min(BREATH),
                 _ => pace,
             };
             sleep_until(asked + pace).await;
@@ -181,21 +185,13 @@ impl Reader {
                         Err(refusal) => (Err(refusal), None),
                     };
                     let pause = self.tell(answer);
-                    if let Some(from) = from {
-                        self.desk.until_changed(&client, &from, pause).await;
-                        continue;
-                    }
-                    match what.doc().reading {
-                        How::Metadata => pause.min(METADATA),
-                        _ => pause,
-                    }
+                    self.until_old(&client, what, from, pause).await;
+                    continue;
                 }
                 Want::Volumes { machine, .. } => {
                     let answer = self.volumes(&client, &machine).await;
                     self.tell(answer)
                 }
-                // The engines answer that one.
-                Want::Clients(_) => self.desk.pace.on_demand,
                 Want::Log(log) => self.follow(&client, &log).await,
                 Want::Metrics(query) => {
                     let deadline = self.desk.pace.request_deadline;
@@ -207,6 +203,51 @@ impl Reader {
             };
             self.desk.rest(pause).await;
         }
+    }
+
+    /// Waits until a list is to be read again: it was heard to change, its time is up, or it is judged from now on and was not
+    /// followed. What was not read has nothing that could be followed.
+    async fn until_old(
+        &mut self,
+        client: &kube::Client,
+        what: Foreign,
+        from: Option<Listing>,
+        longest: Duration,
+    ) {
+        let read = Instant::now();
+        loop {
+            let judged = self.is_judged();
+            let upkeep = what.upkeep(judged);
+            let left = longest.saturating_sub(read.elapsed());
+            let mut focus = self.desk.focus.clone();
+            let desk = &mut self.desk;
+            let waits = async {
+                match (upkeep, &from) {
+                    (Upkeep::Followed, Some(from)) if desk.pace.follows && from.is_whole => {
+                        desk.until_changed(client, from, left).await;
+                    }
+                    (Upkeep::Soon, Some(_)) => desk.rest(left.min(SOON)).await,
+                    _ => desk.rest(left).await,
+                }
+            };
+            let turns = async {
+                let is_other = |focus: &Focus| focus.needs.judged != judged;
+                focus.wait_for(is_other).await.is_ok()
+            };
+            tokio::select! {
+                () = waits => return,
+                true = turns => {
+                    if from.is_some() && !judged && what.upkeep(true) != upkeep {
+                        sleep_until(read + BREATH).await;
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    fn is_judged(&self) -> bool {
+        self.desk.focus.borrow().needs.judged
     }
 
     fn remember<T>(&self, with: impl FnOnce(&mut Memory) -> T) -> T {
@@ -301,6 +342,7 @@ impl Reader {
             How::Only(_, name) => format!("&fieldSelector=metadata.name%3D{}", escape(name)),
             _ => String::new(),
         };
+        let began = Instant::now();
         let mut revision = String::new();
         let mut query = format!("limit={PAGE}{only}{cache}");
         loop {
@@ -327,8 +369,12 @@ impl Reader {
             }
             query = format!("limit={PAGE}{only}&continue={}", escape(&page.next));
         }
-        let follows = self.desk.pace.follows && what.is_followed() && !more && !revision.is_empty();
-        let from = follows.then(|| Listing {
+        let objects: Arc<[ForeignObject]> = objects.into();
+        let from = Some(Listing {
+            what,
+            held: objects.clone(),
+            is_whole: !more && !revision.is_empty(),
+            took: began.elapsed(),
             path,
             only,
             resource: doc.resource,
@@ -337,7 +383,6 @@ impl Reader {
             revision,
             memory: self.memory.clone(),
         });
-        let objects = objects.into();
         Ok((Fetched::Objects { objects, more }, from))
     }
 

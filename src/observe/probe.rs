@@ -31,7 +31,7 @@ use super::{Focus, Pace};
 use crate::connect::forward;
 use crate::connect::resp::Engine;
 use crate::domain::engine::{Question, Role, Way};
-use crate::domain::{Fault, FaultKind, NodeId, Want};
+use crate::domain::{Fault, FaultKind, NodeId};
 
 /// The admin port that the operator gives every Dragonfly, v1.1 to v1.6.
 const ADMIN_PORT: u16 = 9999;
@@ -341,12 +341,9 @@ fn is_in_view(focus: &Focus, id: &NodeId, target: &Target) -> bool {
 
 /// Somebody wants to know who its clients are.
 fn is_listed(focus: &Focus, id: &NodeId, target: &Target) -> bool {
-    focus.wants.iter().any(|want| match want {
-        Want::Clients(instance) => {
-            instance.context == id.context
-                && instance.namespace == id.namespace
-                && instance.name == target.instance
-        }
-        _ => false,
+    focus.needs.clients.iter().any(|instance| {
+        instance.context == id.context
+            && instance.namespace == id.namespace
+            && instance.name == target.instance
     })
 }

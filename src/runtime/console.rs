@@ -208,9 +208,9 @@ impl Desk {
             Effect::Watch(instance) => {
                 self.focus.send_modify(|focus| focus.instance = instance);
             }
-            Effect::Want(wants) => {
+            Effect::Want(needs) => {
                 self.focus
-                    .send_modify(|focus| focus.wants = Arc::new(wants));
+                    .send_modify(|focus| focus.needs = Arc::new(needs));
             }
             Effect::Password { instance, password } => {
                 self.keyring.enter(instance, password.into_inner());

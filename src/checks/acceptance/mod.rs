@@ -110,6 +110,7 @@ mod flags;
 mod mend;
 mod passages;
 
+pub(super) use exposure::consumer_unconnected::asked;
 pub use observability::{Fires, PROMETHEUS_RULE, Watch, WatchRule, watch, watch_needs};
 
 use super::case::is_followed;

@@ -41,7 +41,7 @@ fn nothing_is_asked_before_it_begins() {
     assert!(!standing.update(&f.world, &touching(&f), &Limits::default(), now()));
     assert!(!standing.is_kept() && lines(&standing).is_empty());
     assert_eq!(standing.next_due(), None);
-    assert!(standing.needs(&f.world).is_empty());
+    assert!(standing.needs(&f.world).wants.is_empty());
 }
 
 #[test]
@@ -206,7 +206,7 @@ fn what_was_read_for_one_check_asks_that_check_alone() {
     standing
         .needed
         .insert(want.clone(), [subject.clone()].into());
-    assert!(standing.needs(&f.world).contains(&want));
+    assert!(standing.needs(&f.world).wants.contains(&want));
     let before = lines(&standing);
     dragonfly(&mut f, |df| {
         df.replicas = Some(1);

@@ -7,9 +7,9 @@ use serde_json::json;
 
 use super::api::{Act, Api, Asked, empty};
 use super::*;
-use crate::domain::Scope;
 use crate::domain::want::{Foreign, LogId, Want};
 use crate::domain::world::{Found, Reading};
+use crate::domain::{Needs, Scope};
 
 fn classes() -> Want {
     Want::Objects {
@@ -37,7 +37,24 @@ fn log() -> Want {
 
 fn want(it: &Followed, wants: &[Want]) {
     let wants: BTreeSet<Want> = wants.iter().cloned().collect();
-    it.focus.send_modify(|focus| focus.wants = Arc::new(wants));
+    it.focus.send_modify(|focus| {
+        let needs = Needs {
+            wants,
+            ..Needs::clone(&focus.needs)
+        };
+        focus.needs = Arc::new(needs);
+    });
+}
+
+/// A screen that judges is shown, or no longer.
+fn judge(it: &Followed, judged: bool) {
+    it.focus.send_modify(|focus| {
+        let needs = Needs {
+            judged,
+            ..Needs::clone(&focus.needs)
+        };
+        focus.needs = Arc::new(needs);
+    });
 }
 
 fn classes_of(context: &ContextWorld) -> Option<usize> {
@@ -216,6 +233,65 @@ async fn a_change_is_read_at_once_and_not_from_before_it() {
         matches!(read, Reading::Known { objects, .. } if objects.len() == 2)
     })
     .await;
+}
+
+#[tokio::test]
+async fn what_hardly_ever_changes_is_followed_only_while_it_is_judged() {
+    let class = |revision: &str, grows: bool| json!({"metadata": {"name": "one", "resourceVersion": revision}, "allowVolumeExpansion": grows});
+    let api = Api::start(move |asked: &Asked| {
+        if asked.path != CLASSES {
+            return empty(asked);
+        }
+        let query = |key: &str| asked.query.get(key).map(String::as_str);
+        let list = |revision: &str, grows: bool| {
+            let meta = json!({"resourceVersion": revision});
+            Act::json(json!({"metadata": meta, "items": [class(revision, grows)]}))
+        };
+        match (query("watch"), query("resourceVersion")) {
+            (Some(_), Some("5")) => Act::Hold(vec![
+                // Nothing that is read of it differs.
+                json!({"type": "MODIFIED", "object": class("6", true)}),
+                json!({"type": "MODIFIED", "object": class("7", false)}),
+            ]),
+            (Some(_), _) => Act::Hold(Vec::new()),
+            (None, Some("0")) => list("5", true),
+            (None, revision) => {
+                assert_eq!(revision, Some("7"), "read for a change that is none");
+                list("7", false)
+            }
+        }
+    })
+    .await;
+    let pace = Pace {
+        on_demand: Duration::from_secs(3_600),
+        ..quick()
+    };
+    let mut it = Followed::plan(ContextPlan::paced(entry("c", &api.url, "{}"), pace));
+    let grows = |c: &ContextWorld| {
+        let read = c
+            .on_demand
+            .objects(&c.id, Foreign::StorageClass, &Scope::Cluster);
+        match read {
+            Reading::Known { objects, .. } => objects[0].body["allowVolumeExpansion"].as_bool(),
+            Reading::Unread | Reading::Failed(..) => None,
+        }
+    };
+    let watched = |api: &Api| {
+        let log = api.log();
+        let watches = log.iter().filter(|a| a.path == CLASSES && a.is_watch());
+        watches.count()
+    };
+    want(&it, &[classes()]);
+    it.until("read", |c| grows(c) == Some(true)).await;
+    want(&it, &[classes(), volumes()]);
+    it.during(api.wait_for(|asked| asked.path.ends_with("/stats/summary")))
+        .await;
+    assert_eq!(watched(&api), 0, "nobody judges it");
+    judge(&it, true);
+    it.until("changed", |c| grows(c) == Some(false)).await;
+    it.during(api.wait_for(|asked| asked.is_watch() && asked.query["resourceVersion"] == "7"))
+        .await;
+    assert_eq!(watched(&api), 2);
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::{Value, json};
 
@@ -246,9 +246,11 @@ impl<'a> Accounts<'a> {
             std::fs::write(&file, question).unwrap();
             let ask = ["create", "-o", "jsonpath={.status.allowed}", "-f"];
             let ask = [&ask[..], &[file.to_str().unwrap()]].concat();
-            until("their rights", || {
-                (self.rig.kubectl(self.plane, &ask) == "true").then_some(())
-            });
+            // Nothing tells when it knows: it is asked until it does.
+            let begun = Instant::now();
+            while self.rig.kubectl(self.plane, &ask) != "true" {
+                assert!(begun.elapsed() < PATIENCE, "{resource} never came");
+            }
         }
     }
 
@@ -257,10 +259,12 @@ impl<'a> Accounts<'a> {
         let template = "go-template={{range .items}}{{if .data}}{{.metadata.name}} \
                         {{.data.token|base64decode}}{{\"\\n\"}}{{end}}{{end}}";
         let ask = ["get", "secrets", "-n", HOME, "-o", template];
-        let tokens = until("their tokens", || {
-            let told = self.rig.kubectl(self.plane, &ask);
-            (told.lines().count() == wanted).then_some(told)
-        });
+        let patience = format!("--timeout={}s", PATIENCE.as_secs());
+        let there = ["wait", "secrets", "--all", "-n", HOME, &patience];
+        let there = [&there[..], &["--for=jsonpath={.data.token}"]].concat();
+        self.rig.kubectl(self.plane, &there);
+        let tokens = self.rig.kubectl(self.plane, &ask);
+        assert_eq!(tokens.lines().count(), wanted, "{tokens}");
         let ask = ["config", "view", "--raw", "--minify", "-o", "json"];
         let mut config: Value = serde_json::from_str(&self.rig.kubectl(self.plane, &ask)).unwrap();
         for line in tokens.lines() {
@@ -351,16 +355,5 @@ impl Requests {
     /// Rights that were used, whoever gave them.
     pub fn rights(&self) -> BTreeSet<String> {
         self.used.iter().map(|(right, _)| right.clone()).collect()
-    }
-}
-
-fn until<T>(what: &str, mut reached: impl FnMut() -> Option<T>) -> T {
-    let begun = Instant::now();
-    loop {
-        if let Some(there) = reached() {
-            return there;
-        }
-        assert!(begun.elapsed() < PATIENCE, "{what} never came");
-        std::thread::sleep(Duration::from_millis(50));
     }
 }

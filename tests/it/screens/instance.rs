@@ -415,7 +415,7 @@ fn whose_clients_they_are_is_asked_only_while_they_are_looked_at() {
     let wanted = |story: &mut Story| {
         let effects = story.take_effects().into_iter().rev();
         effects.into_iter().find_map(|effect| match effect {
-            Effect::Want(wants) => Some(wants.len()),
+            Effect::Want(needs) => Some(needs.wants.len()),
             _ => None,
         })
     };

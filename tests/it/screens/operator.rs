@@ -477,7 +477,7 @@ fn only_what_is_shown_is_wanted() {
             .into_iter()
             .rev()
             .find_map(|effect| match effect {
-                Effect::Want(wants) => Some(wants.into_iter().collect()),
+                Effect::Want(needs) => Some(needs.wants.into_iter().collect()),
                 _ => None,
             })
     };

@@ -249,7 +249,7 @@ fn the_machines_of_pods_with_claims_are_wanted() {
         .take_effects()
         .into_iter()
         .find_map(|effect| match effect {
-            Effect::Want(wants) => Some(wants),
+            Effect::Want(needs) => Some(needs.wants),
             _ => None,
         });
     let wants = wants.unwrap();

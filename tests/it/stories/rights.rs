@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::Value;
 
@@ -335,7 +335,6 @@ fn status_until(accounts: &Accounts<'_>, account: &str, reached: impl Fn(&Value)
             return;
         }
         assert!(begun.elapsed() < PATIENCE, "{account}: {report:#}");
-        std::thread::sleep(Duration::from_millis(200));
     }
 }
 

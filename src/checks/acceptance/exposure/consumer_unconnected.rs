@@ -1,12 +1,14 @@
 //! Whether a consumer is connected, by the clients that the master lists: none of its own, or one that must not be there.
 
+use std::collections::BTreeSet;
+
 use crate::checks::acceptance::passages::wish;
 use crate::checks::acceptance::{ACCEPTED, untold};
 use crate::checks::reach;
 use crate::checks::reach::connected::{Connected, connected};
 use crate::checks::words::counted;
-use crate::checks::{Answer, Area, Case, Check, Severity, Situation};
-use crate::domain::{Want, consumers};
+use crate::checks::{Answer, Area, Case, Check, Limits, Severity, Situation};
+use crate::domain::{InstanceId, Want, World, consumers};
 
 /// The check.
 pub const CHECK: Check = Check {
@@ -40,12 +42,21 @@ const INTRUDER: Situation = Situation {
 
 fn needs(case: &Case<'_>) -> Vec<Want> {
     let id = wish(case).and_then(|wish| reach::instance_of(case.world, wish));
-    let Some(view) = id.and_then(|id| case.world.instance(&id)) else {
-        return Vec::new();
-    };
-    let mut wants: Vec<Want> = consumers::wants(case.world).into_iter().collect();
-    wants.push(Want::Clients(view.id));
-    wants
+    match id.and_then(|id| case.world.instance(&id)) {
+        Some(_) => consumers::wants(case.world).into_iter().collect(),
+        None => Vec::new(),
+    }
+}
+
+/// The instances whose clients it reads: those that the settings have consumers for. Of a cluster that is not reached nobody
+/// asks.
+pub(in crate::checks) fn asked(world: &World, limits: &Limits) -> BTreeSet<InstanceId> {
+    let wishes = limits.expected.consumers.iter();
+    let named = wishes.filter_map(|wish| reach::instance_of(world, wish));
+    let known = named.filter_map(|id| world.instance(&id).map(|view| view.id));
+    known
+        .filter(|id| world.context(&id.context).is_some_and(|c| c.is_live()))
+        .collect()
 }
 
 fn run(case: &Case<'_>) -> Answer {

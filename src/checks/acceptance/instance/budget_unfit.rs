@@ -149,18 +149,31 @@ fn run(case: &Case<'_>) -> Answer {
                     ),
                 )
                 .next(
-                    "Let it allow one: spec.pdb.maxUnavailable 1 in the Dragonfly object, from operator v1.5.0.",
-                )
-                .mended_by(mend::dragonfly(
-                    name,
-                    &["One pod at a time may be disrupted (operator v1.5.0 and later)."],
-                    &["pdb:".to_owned(), "  maxUnavailable: 1".to_owned()],
-                ));
+                    "Let it allow one: spec.pdb in the Dragonfly object, from operator v1.5.0; where the budget is somebody's own, that.",
+                );
+            // Somebody's own is theirs to change.
+            let finding = match pdb.value.meta.name == name.name {
+                true => finding.mended_by(allowing_one(name, &pdb.value)),
+                false => finding,
+            };
             resting_on(finding, &[*pdb]).into()
         }
         None if one.is_empty() => Answer::NOT_APPLICABLE,
         None => Answer::PASS,
     }
+}
+
+/// The Dragonfly object with a budget that lets one pod go. Of the two ways to say so only one may be set: that which is.
+fn allowing_one(id: &crate::domain::InstanceId, pdb: &Pdb) -> String {
+    let line = match pdb.min_available {
+        Some(_) => format!("  minAvailable: {}", pdb.expected.saturating_sub(1)),
+        None => "  maxUnavailable: 1".to_owned(),
+    };
+    mend::dragonfly(
+        id,
+        &["One pod at a time may be disrupted (operator v1.5.0 and later)."],
+        &["pdb:".to_owned(), line],
+    )
 }
 
 /// What the operator makes from v1.2.0, by the same name, so that it takes it over rather than making a second one.
@@ -316,5 +329,22 @@ mod tests {
                 ),
             ],
         );
+    }
+
+    #[test]
+    fn it_is_mended_by_the_field_that_is_set() {
+        let id = crate::domain::fixture::healthy().build().id;
+        let pdb = |min: Option<&str>| Pdb {
+            min_available: min.map(str::to_owned),
+            expected: 3,
+            ..Pdb::default()
+        };
+        for (set, line) in [
+            (None, "    maxUnavailable: 1\n"),
+            (Some("3"), "    minAvailable: 2\n"),
+        ] {
+            let manifest = allowing_one(&id, &pdb(set));
+            assert!(manifest.ends_with(&format!("  pdb:\n{line}")), "{manifest}");
+        }
     }
 }

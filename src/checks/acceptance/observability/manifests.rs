@@ -1,5 +1,7 @@
 //! Manifests that mend what is not observed.
 
+use std::collections::BTreeSet;
+
 use crate::domain::want::Foreign;
 
 /// A PrometheusRule with everything that must be watched of Dragonfly and its operator: what the checks here ask for, and
@@ -69,13 +71,22 @@ pub(super) fn operator_scrape(
 }
 
 /// The binding that lets a scraper through kube-rbac-proxy.
-pub(super) fn reader_binding(role: &str) -> String {
+pub(super) fn reader_binding(role: &str, namespaces: &BTreeSet<&str>) -> String {
+    let subjects: String = namespaces
+        .iter()
+        .map(|namespace| {
+            format!(
+                "  - apiGroup: rbac.authorization.k8s.io\n    kind: Group\n    name: system:serviceaccounts:{namespace}\n"
+            )
+        })
+        .collect();
     format!(
-        "# Put the account of your scraper in: Prometheus' or vmagent's.\n\
+        "# Every account of the namespace in which there is a scraper. Narrower is the account of its pods alone:\n\
+         # kind: ServiceAccount, with its name and namespace.\n\
          apiVersion: rbac.authorization.k8s.io/v1\n\
          kind: ClusterRoleBinding\n\
-         metadata:\n  name: {role}\n\
+         metadata:\n  name: {role}-scrapers\n\
          roleRef:\n  apiGroup: rbac.authorization.k8s.io\n  kind: ClusterRole\n  name: {role}\n\
-         subjects:\n  - kind: ServiceAccount\n    name: SCRAPER\n    namespace: MONITORING\n"
+         subjects:\n{subjects}"
     )
 }

@@ -1,7 +1,7 @@
 //! Metrics of the operator that nobody can read: no Service or scrape object leads to them, or kube-rbac-proxy, which stands
 //! before them, lets no scraper through.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -9,6 +9,7 @@ use super::manifests;
 use super::scrapes::{self, Endpoint};
 use crate::checks::acceptance::{ACCEPTED, operators, unread};
 use crate::checks::crd_missing::followed;
+use crate::checks::reach::scrapers;
 use crate::checks::{Answer, Area, Case, Check, Finding, Severity, Since, Situation, Subject};
 use crate::domain::Kind;
 use crate::domain::object::Deployment;
@@ -60,6 +61,8 @@ fn needs(case: &Case<'_>) -> Vec<Want> {
         return Vec::new();
     };
     let mut needs = scrapes::needs(case.context);
+    // Whose accounts are to be bound.
+    needs.extend(scrapers::needs(case.context));
     for held in operators {
         needs.push(case.want(Foreign::Service, &held.value.meta.namespace));
     }
@@ -346,8 +349,18 @@ fn bound(case: &Case<'_>, held: &Held<Deployment>, name: &str) -> Result<Answer,
             bindings.at,
         )
         .since(Since::Seen(bindings.at));
+    let all = scrapers::found(case.context).unwrap_or_default();
+    let namespaces: BTreeSet<&str> = all.iter().map(|one| &*one.end.namespace).collect();
     Ok(match reader {
-        Some(role) => finding.mended_by(manifests::reader_binding(role)).into(),
+        Some(role) if !namespaces.is_empty() => finding
+            .mended_by(manifests::reader_binding(role, &namespaces))
+            .into(),
+        Some(role) => finding
+            .next(format!(
+                "Bind the account of your scraper, Prometheus' or vmagent's, to the operator's metrics-reader.\n\
+                 $ {{cluster}} create clusterrolebinding {role}-scrapers --clusterrole={role} --serviceaccount=NAMESPACE:ACCOUNT"
+            ))
+            .into(),
         None => finding.into(),
     })
 }
