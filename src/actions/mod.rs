@@ -12,6 +12,7 @@ pub mod equals;
 pub mod gate;
 pub mod gates;
 pub mod goal;
+mod moves;
 pub mod object;
 pub mod plan;
 mod promote;
