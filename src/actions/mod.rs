@@ -9,9 +9,11 @@
 //! Start with [`ALL`], then `promote.rs`.
 
 pub mod equals;
+mod failover;
 pub mod gate;
 pub mod gates;
 pub mod goal;
+mod leading;
 mod moves;
 pub mod object;
 pub mod plan;
@@ -99,7 +101,10 @@ pub struct Candidate {
 }
 
 /// Every action, in the order in which they are offered.
-pub const ALL: &[&Action] = &[&promote::ACTION];
+pub const ALL: &[&Action] = &[
+    &promote::ACTION,
+    &failover::ACTION,
+];
 
 impl Action {
     /// The action of that id.
