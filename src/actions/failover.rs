@@ -37,7 +37,11 @@ pub const ACTION: Action = Action {
 };
 
 fn reads(scene: &Scene<'_>) -> Vec<Look> {
-    scene.case().as_ref().map(leading::looks).unwrap_or_default()
+    scene
+        .case()
+        .as_ref()
+        .map(leading::looks)
+        .unwrap_or_default()
 }
 
 fn available(scene: &Scene<'_>) -> Result<(), String> {
@@ -65,7 +69,9 @@ fn labelled<'c, 'a>(instance: &'c Instance<'a>) -> Result<&'c Node<'a>, String> 
         .filter(|node| node.view.label_role() == Some(Role::Master));
     match (labelled.next(), labelled.next()) {
         (Some(one), None) => Ok(one),
-        (None, _) => Err("no pod is labelled master: there is nothing to fail over from".to_owned()),
+        (None, _) => {
+            Err("no pod is labelled master: there is nothing to fail over from".to_owned())
+        }
         (Some(one), Some(other)) => Err(format!(
             "{} and {} are labelled master: darner split-brain settles which is",
             one.name(),
@@ -106,9 +112,15 @@ fn the_master(scene: &Scene<'_>, instance: &Instance<'_>, master: &Node<'_>) -> 
     if let Some(meant) = scene.args.get("pod")
         && meant != name
     {
-        return Gate::block(ID, format!("the master is {name}, and not {}", text::one_line(meant)));
+        return Gate::block(
+            ID,
+            format!("the master is {name}, and not {}", text::one_line(meant)),
+        );
     }
-    let other = instance.masters().into_iter().find(|node| node.name() != name);
+    let other = instance
+        .masters()
+        .into_iter()
+        .find(|node| node.name() != name);
     if let Some(other) = other {
         return Gate::block(
             ID,
@@ -119,9 +131,18 @@ fn the_master(scene: &Scene<'_>, instance: &Instance<'_>, master: &Node<'_>) -> 
         );
     }
     match &master.word {
-        Word::Says { role, .. } => Gate::pass(
+        Word::Says {
+            role: Role::Replica,
+            ..
+        } => Gate::ask(
             ID,
-            format!("{name} alone is labelled master, and its engine says role:{}", role.word()),
+            format!(
+                "{name} is labelled master, and its engine says role:replica: see darner roles first"
+            ),
+        ),
+        Word::Says { .. } => Gate::pass(
+            ID,
+            format!("{name} alone is labelled master, and its engine says role:master"),
         ),
         Word::Silent { .. } => Gate::pass(
             ID,
@@ -133,7 +154,12 @@ fn the_master(scene: &Scene<'_>, instance: &Instance<'_>, master: &Node<'_>) -> 
 /// Some replica can take the master's place.
 fn in_sync(case: &Case<'_>, instance: &Instance<'_>, master: &Node<'_>) -> Gate {
     const ID: &str = "replica-in-sync";
-    let others = || instance.nodes.iter().filter(|node| node.name() != master.name());
+    let others = || {
+        instance
+            .nodes
+            .iter()
+            .filter(|node| node.name() != master.name())
+    };
     if let Some(told) = others().find_map(|node| gates::fit(case, instance, node).ok()) {
         return Gate::pass(ID, told);
     }
@@ -200,7 +226,11 @@ fn lost(case: &Case<'_>, instance: &Instance<'_>, master: &Node<'_>) -> Gate {
                 behind.join(", "),
                 master.name(),
                 match gates::one_master_gate(instance).stand {
-                    Stand::Pass if instance.nodes.iter().any(|n| gates::fit(case, instance, n).is_ok()) =>
+                    Stand::Pass
+                        if instance
+                            .nodes
+                            .iter()
+                            .any(|n| gates::fit(case, instance, n).is_ok()) =>
                         ". darner promote loses nothing",
                     _ => "",
                 }
@@ -208,7 +238,10 @@ fn lost(case: &Case<'_>, instance: &Instance<'_>, master: &Node<'_>) -> Gate {
         ),
         _ => Gate::warn(
             ID,
-            format!("how far the replicas are behind {} cannot be told", master.name()),
+            format!(
+                "how far the replicas are behind {} cannot be told",
+                master.name()
+            ),
         ),
     }
 }

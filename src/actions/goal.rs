@@ -25,6 +25,8 @@ pub enum Goal {
     LabelIs(NodeId, Arc<str>, Option<Role>),
     /// The master Service sends to that pod, and to no other.
     EndpointIs(InstanceId, Arc<str>),
+    /// The master Service does not send to that pod.
+    NotEndpoint(InstanceId, Arc<str>),
     /// One node alone is master, by its label, by its engine and by where the Service sends; and it is not that pod.
     MasterIsNot(InstanceId, Option<Arc<str>>),
     /// Every node but that one replicates from it in stable sync, by the word of both ends. As many as are wanted.
@@ -93,6 +95,7 @@ impl Goal {
             }
             Goal::LabelIs(node, _, None) => format!("{} has no role label", node.pod),
             Goal::EndpointIs(_, pod) => format!("the Service sends to {pod} alone"),
+            Goal::NotEndpoint(_, pod) => format!("the Service does not send to {pod}"),
             Goal::MasterIsNot(_, Some(pod)) => format!("another node than {pod} is master"),
             Goal::MasterIsNot(id, None) => format!("{id} has one master"),
             Goal::AllFollow(_, pod) => format!("every other node is in stable sync with {pod}"),
@@ -124,6 +127,7 @@ impl Goal {
             }
             Goal::StandsDown(_, _, id)
             | Goal::EndpointIs(id, _)
+            | Goal::NotEndpoint(id, _)
             | Goal::MasterIsNot(id, _)
             | Goal::AllFollow(id, _)
             | Goal::Follows(id, ..)
@@ -144,6 +148,9 @@ impl Goal {
             Goal::LabelIs(node, uid, role) => label_is(reading, node, uid, *role),
             Goal::EndpointIs(id, pod) => {
                 with_instance(reading, id, |view| endpoint_is(view, pod))
+            }
+            Goal::NotEndpoint(id, pod) => {
+                with_instance(reading, id, |view| not_endpoint(view, pod))
             }
             Goal::MasterIsNot(id, pod) => {
                 with_instance(reading, id, |view| master_is_not(view, pod.as_deref()))
@@ -279,6 +286,14 @@ fn endpoint_is(view: &InstanceView<'_>, pod: &str) -> Progress {
         [one] if one == pod => Progress::Holds(format!("the Service sends to {pod} alone")),
         [] => Progress::NotYet("the Service sends nowhere".to_owned()),
         some => Progress::NotYet(format!("the Service sends to {}", some.join(", "))),
+    }
+}
+
+fn not_endpoint(view: &InstanceView<'_>, pod: &str) -> Progress {
+    let endpoints = view.endpoints();
+    match endpoints.iter().any(|one| one == pod) {
+        false => Progress::Holds(format!("the Service does not send to {pod}")),
+        true => Progress::NotYet(format!("the Service sends to {pod}")),
     }
 }
 

@@ -97,7 +97,9 @@ pub(super) fn leads(scene: &Scene<'_>, case: &Case<'_>) -> Leads {
                 some => format!("{some} pods"),
             }
         )),
-        (None, None, None) => Leads::Untold("the operator's Deployment could not be read".to_owned()),
+        (None, None, None) => {
+            Leads::Untold("the operator's Deployment could not be read".to_owned())
+        }
     }
 }
 
@@ -119,7 +121,9 @@ fn pods(scene: &Scene<'_>, case: &Case<'_>) -> Option<i64> {
 /// Whether the holder of a Lease leads.
 fn holds(case: &Case<'_>, id: &ObjectId, lease: &Value) -> Leads {
     let field = |name: &str| lease.pointer(&format!("/spec/{name}"));
-    let holder = field("holderIdentity").and_then(Value::as_str).unwrap_or("");
+    let holder = field("holderIdentity")
+        .and_then(Value::as_str)
+        .unwrap_or("");
     let holder = text::one_line(holder.split_once('_').map_or(holder, |(pod, _)| pod));
     if holder.is_empty() {
         return Leads::No(format!("nobody holds the operator's {id}"));
@@ -140,7 +144,10 @@ fn holds(case: &Case<'_>, id: &ObjectId, lease: &Value) -> Leads {
         return Leads::Yes(format!("{holder} leads: it renews its Lease"));
     }
     let ago = case.now.as_second() - case.context.by_our_clock(renewed).as_second();
-    let told = format!("{holder} renewed the operator's Lease {} ago", text::age_of(ago.max(0)));
+    let told = format!(
+        "{holder} renewed the operator's Lease {} ago",
+        text::age_of(ago.max(0))
+    );
     let watched = known.is_some_and(|held| {
         before == Some(renewed) && case.now.as_second() - held.changed.as_second() > lasts
     });
@@ -163,7 +170,9 @@ pub(super) fn must(scene: &Scene<'_>, case: &Case<'_>) -> Gate {
         Leads::Yes(why) => Gate::pass(ID, why),
         Leads::No(why) => Gate::block(
             ID,
-            format!("{why}: nobody would elect another master; darner emergency-promote makes one by hand"),
+            format!(
+                "{why}: nobody would elect another master; darner emergency-promote makes one by hand"
+            ),
         ),
         Leads::Untold(why) => Gate::ask(
             ID,
@@ -186,7 +195,9 @@ pub(super) fn must_not(scene: &Scene<'_>, case: &Case<'_>) -> Gate {
         ),
         Leads::Untold(why) => Gate::ask(
             ID,
-            format!("{why}: an operator that does lead would undo this, and empty the node that was chosen"),
+            format!(
+                "{why}: an operator that does lead would undo this, and empty the node that was chosen"
+            ),
         ),
     }
 }

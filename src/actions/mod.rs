@@ -8,6 +8,7 @@
 //!
 //! Start with [`ALL`], then `promote.rs`.
 
+mod emergency_promote;
 pub mod equals;
 mod failover;
 pub mod gate;
@@ -18,8 +19,12 @@ mod moves;
 pub mod object;
 pub mod plan;
 mod promote;
+mod release;
+mod repair;
+mod roles;
 pub mod rules;
 pub mod scene;
+mod split_brain;
 pub mod target;
 
 pub use gate::{Gate, Stand};
@@ -104,6 +109,11 @@ pub struct Candidate {
 pub const ALL: &[&Action] = &[
     &promote::ACTION,
     &failover::ACTION,
+    &emergency_promote::ACTION,
+    &release::ACTION,
+    &repair::ACTION,
+    &split_brain::ACTION,
+    &roles::ACTION,
 ];
 
 impl Action {
