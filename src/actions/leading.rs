@@ -171,7 +171,7 @@ pub(super) fn must(scene: &Scene<'_>, case: &Case<'_>) -> Gate {
         Leads::No(why) => Gate::block(
             ID,
             format!(
-                "{why}: nobody would elect another master; darner emergency-promote makes one by hand"
+                "{why}: nobody would elect another master; where this one is dead, darner emergency-promote makes one by hand, and where it answers, darner promote moves it"
             ),
         ),
         Leads::Untold(why) => Gate::ask(

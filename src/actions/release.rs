@@ -158,7 +158,14 @@ fn lost(scene: &Scene<'_>, case: &Case<'_>, node: &Node<'_>) -> Result<Lost, Str
     let (ready, since) = readiness(case, value);
     if ready != "True" && !ready.is_empty() {
         let ago = since.map(|since| case.now.as_second() - since.as_second());
+        let evicted = node.is_going()
+            && pod_evicted(node).is_some_and(|reason| reason == "DeletionByTaintManager");
         return match ago {
+            Some(ago) if evicted => Ok(Lost::Unheard(format!(
+                "machine {shown} is not ready ({}) since {}, and {name} was evicted from there after the time that it is kept",
+                text::one_line(ready),
+                text::age_of(ago)
+            ))),
             Some(ago) if ago > kept => Ok(Lost::Unheard(format!(
                 "machine {shown} is not ready ({}) since {}, longer than the {} that pods are kept there",
                 text::one_line(ready),
@@ -186,6 +193,12 @@ fn lost(scene: &Scene<'_>, case: &Case<'_>, node: &Node<'_>) -> Result<Lost, Str
         )),
         None => Err(format!("machine {shown} is ready: delete the pod as usual")),
     }
+}
+
+/// Why the control plane evicted a pod.
+fn pod_evicted<'a>(node: &Node<'a>) -> Option<&'a str> {
+    let condition = node.view.pod.value.condition("DisruptionTarget")?;
+    (condition.status == "True").then_some(condition.reason.as_str())
 }
 
 fn taints(machine: &Value) -> Vec<Value> {
