@@ -296,3 +296,244 @@ fn plan(scene: &Scene<'_>) -> Result<Plan, String> {
     ];
     Ok(plan)
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing
+    )]
+    use super::*;
+    use crate::actions::told::{operator, told};
+    use crate::actions::{Objects, Progress, Reading};
+    use crate::domain::FaultKind;
+    use crate::domain::fixture::*;
+
+    #[test]
+    fn it_is_offered_where_one_pod_is_labelled_master_and_another_could_be() {
+        for (case, spec, wanted) in [
+            ("healthy", healthy(), ""),
+            (
+                "alone",
+                instance("orders").node(master()),
+                "there is no replica that could become master",
+            ),
+            (
+                "no label",
+                instance("orders")
+                    .node(master().unlabelled())
+                    .node(replica()),
+                "no pod is labelled master: there is nothing to fail over from",
+            ),
+            (
+                "two labels",
+                instance("orders").node(master()).node(master()),
+                "orders-0 and orders-1 are labelled master: darner split-brain settles which is",
+            ),
+        ] {
+            assert_eq!(
+                told(&ACTION, &spec.build(), &[], &Objects::new()).unavailable,
+                wanted,
+                "{case}"
+            );
+        }
+    }
+
+    #[test]
+    fn gates_say_what_may_be_lost_and_who_would_elect() {
+        let silent = || master().unreachable(FaultKind::Timeout, "timed out");
+        for (case, spec, gate, wanted) in [
+            (
+                "a replica in sync",
+                healthy(),
+                "replica-in-sync",
+                "pass replica-in-sync: orders-1 is in stable sync by both ends, 0 records behind, offset 8,709",
+            ),
+            (
+                "what it lags is told",
+                instance("orders")
+                    .node(master())
+                    .node(replica().lagging(40)),
+                "may-be-lost",
+                "warn may-be-lost: orders-1 is 40 records behind, by acknowledgements of up to a second ago; that, and what is \
+                 written until orders-0's ports close, may be lost. darner promote loses nothing",
+            ),
+            (
+                "none in sync",
+                instance("orders")
+                    .node(master())
+                    .node(replica().full_sync(20, 7)),
+                "replica-in-sync",
+                "ask replica-in-sync: no replica holds a whole data set: orders-1 loads or is in a full sync",
+            ),
+            (
+                "half of a data set",
+                instance("orders")
+                    .node(master())
+                    .node(replica().cut_off(20).offset(None)),
+                "replica-in-sync",
+                "ask replica-in-sync: no replica holds a whole data set: orders-1 has no offset",
+            ),
+            (
+                "a master that is not heard",
+                instance("orders").node(silent()).node(replica()),
+                "replica-in-sync",
+                "ask replica-in-sync: no replica is seen in stable sync by both ends; orders-1 holds a whole data set, how far \
+                 behind cannot be told",
+            ),
+            (
+                "a master that is not heard",
+                instance("orders").node(silent()).node(replica()),
+                "one-master",
+                "pass one-master: orders-0 alone is labelled master, and its engine does not answer",
+            ),
+            (
+                "another engine acts as master",
+                instance("orders")
+                    .node(master())
+                    .node(replica().engine_master())
+                    .node(replica()),
+                "one-master",
+                "block one-master: orders-0 is labelled master, and orders-1's engine acts as one too: darner split-brain \
+                 settles which is",
+            ),
+        ] {
+            let mut f = spec.build();
+            let objects = operator(&mut f, "v1.6.1", 2, 1);
+            assert_eq!(
+                told(&ACTION, &f, &[], &objects).gate(gate),
+                wanted,
+                "{case}"
+            );
+        }
+    }
+
+    #[test]
+    fn nobody_is_deleted_where_nobody_elects() {
+        for (case, version, pods, renewed, gate, wanted) in [
+            (
+                "leads",
+                "v1.6.1",
+                2,
+                1,
+                "operator-leads",
+                "pass operator-leads: op-1 leads: it renews its Lease",
+            ),
+            (
+                "elects the best",
+                "v1.6.1",
+                2,
+                1,
+                "elects",
+                "pass elects: the operator, v1.6.1, elects the ready replica with the highest offset, and of equal ones that of the lowest number",
+            ),
+            (
+                "elects the lowest",
+                "v1.5.0",
+                2,
+                1,
+                "elects",
+                "warn elects: the operator, v1.5.0, elects the ready pod of the lowest number, however far behind it is",
+            ),
+            (
+                "scaled to nothing",
+                "v1.6.1",
+                0,
+                1,
+                "operator-leads",
+                "block operator-leads: the operator of infra has no pod: nobody would elect another master; where this one is \
+                 dead, darner emergency-promote makes one by hand, and where it answers, darner promote moves it",
+            ),
+            (
+                "nobody renews",
+                "v1.6.1",
+                2,
+                300,
+                "operator-leads",
+                "block operator-leads: op-1 renewed the operator's Lease 5m00s ago, and it lasts 15s: nobody would elect another \
+                 master; where this one is dead, darner emergency-promote makes one by hand, and where it answers, darner promote \
+                 moves it",
+            ),
+        ] {
+            let mut f = healthy().build();
+            let objects = operator(&mut f, version, pods, renewed);
+            assert_eq!(
+                told(&ACTION, &f, &[], &objects).gate(gate),
+                wanted,
+                "{case}"
+            );
+        }
+        let untold = told(&ACTION, &healthy().build(), &[], &Objects::new());
+        assert!(
+            untold.gate("operator-leads").starts_with("ask"),
+            "what cannot be told is not passed over"
+        );
+    }
+
+    #[test]
+    fn the_pod_is_deleted_once_and_never_that_of_whoever_came_after() {
+        let f = healthy().build();
+        let none = Objects::new();
+        let first = told(&ACTION, &f, &[], &none);
+        assert_eq!(first.steps(), ["delete pod orders-0"]);
+        assert_eq!(
+            first.goals(),
+            [
+                "another node than orders-0 is master",
+                "orders-0 is no master any more"
+            ]
+        );
+        let again = told(&ACTION, &f, &[("resume", "run-1")], &none);
+        assert_eq!(again.steps(), Vec::<String>::new());
+        let other = told(&ACTION, &f, &[("pod", "orders-2")], &none);
+        assert_eq!(
+            other.gate("one-master"),
+            "block one-master: the master is orders-0, and not orders-2"
+        );
+    }
+
+    #[test]
+    fn another_master_is_one_by_label_engine_and_service() {
+        let none = Objects::new();
+        for (case, spec, wanted) in [
+            ("the same", healthy(), "orders-0 is labelled master"),
+            (
+                "by all three",
+                instance("orders").node(replica()).node(master()),
+                "orders-1 is master, by its label, its engine and the Service",
+            ),
+            (
+                "not by its engine",
+                instance("orders")
+                    .node(replica())
+                    .node(master().engine_replica()),
+                "orders-1's engine says role:replica",
+            ),
+            (
+                "not by the Service",
+                instance("orders")
+                    .node(replica().endpoint(true))
+                    .node(master().endpoint(false)),
+                "the Service sends to orders-0",
+            ),
+            (
+                "nobody",
+                instance("orders").node(replica()),
+                "no pod is labelled master",
+            ),
+        ] {
+            let f = spec.build();
+            let reading = Reading {
+                world: &f.world,
+                objects: &none,
+                now: now(),
+            };
+            let progress = Goal::MasterIsNot(f.id.clone(), Some("orders-0".into())).judge(&reading);
+            assert_eq!(progress.words(), wanted, "{case}");
+            assert_eq!(progress.holds(), case == "by all three", "{case}");
+            assert!(!matches!(progress, Progress::Untold(_)), "{case}");
+        }
+    }
+}

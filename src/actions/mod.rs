@@ -26,6 +26,8 @@ pub mod rules;
 pub mod scene;
 mod split_brain;
 pub mod target;
+#[cfg(test)]
+mod told;
 
 pub use gate::{Gate, Stand};
 pub use goal::{Goal, Progress, Test};

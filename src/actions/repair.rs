@@ -317,10 +317,12 @@ fn plan(scene: &Scene<'_>) -> Result<Plan, String> {
         );
     }
     let meta = &node.view.pod.value.meta;
-    let noted = meta.annotations.get(moves::MASTER_IP).map(String::as_str);
+    let noted = meta.annotations.get(moves::MASTER_IP);
+    let labelled = meta.labels.get("master-ip");
+    let is_false = |noted: Option<&String>| noted.is_some_and(|noted| noted != ip);
     if node.view.label_role() != Some(Role::Replica) {
         steps.push(moves::label_replica(node, name, ip));
-    } else if noted.is_some_and(|noted| noted != ip) || meta.labels.contains_key("master-ip") {
+    } else if is_false(noted) || is_false(labelled) {
         steps.push(moves::note(node, name, ip).optional());
     }
     steps.push(
@@ -356,4 +358,118 @@ fn plan(scene: &Scene<'_>) -> Result<Plan, String> {
         back: format!("none: what {pod} held is gone once the sync begins"),
         owner: None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing
+    )]
+    use super::*;
+    use crate::actions::Objects;
+    use crate::actions::told::{Told, told};
+    use crate::domain::fixture::*;
+
+    fn said(spec: InstanceSpec, args: &[(&'static str, &str)]) -> Told {
+        told(&ACTION, &spec.build(), args, &Objects::new())
+    }
+
+    #[test]
+    fn only_what_does_not_follow_is_told_again() {
+        let of = |node: NodeSpec| instance("orders").node(master()).node(node);
+        let pod = [("pod", "orders-1")];
+        for (case, spec, wanted) in [
+            (
+                "in sync",
+                of(replica()),
+                "block stopped: orders-1 is in stable sync: told again whom to follow, it would be emptied for nothing",
+            ),
+            (
+                "stopped",
+                of(replica().cut_off(60).listed(Some(LinkState::Preparation))),
+                "pass stopped: orders-1 has no link; orders-0 lists it as preparation",
+            ),
+            (
+                "half of a data set",
+                of(replica().cut_off(60).offset(None)),
+                "pass stopped: orders-1 lost its master in the middle of a full sync; orders-0 lists it not at all",
+            ),
+            (
+                "in a full sync",
+                of(replica().full_sync(20, 7)),
+                "block stopped: orders-1 loads or is in a full sync already",
+            ),
+            (
+                "astray",
+                of(replica().follows("10.9.9.9")),
+                "pass stopped: orders-1 follows 10.9.9.9, which is not orders-0",
+            ),
+            (
+                "a process that started anew",
+                of(replica().unlabelled().engine_master().keys(0)),
+                "pass stopped: orders-1's engine follows nobody, and nobody follows it",
+            ),
+        ] {
+            assert_eq!(said(spec, &pod).gate("stopped"), wanted, "{case}");
+        }
+        assert_eq!(
+            said(healthy(), &[]).unavailable,
+            "every node that answers follows its master"
+        );
+    }
+
+    #[test]
+    fn what_the_master_lacks_is_not_flushed_unasked() {
+        for (case, keys, replid, wanted) in [
+            (
+                "the master has more",
+                900,
+                "c1d276f4",
+                "pass replica-has-more: orders-1 holds 900 keys, orders-0 1,000; orders-1 is of the same data set",
+            ),
+            (
+                "the master came back with less",
+                2_000,
+                "old",
+                "ask replica-has-more: orders-1 holds 2,000 keys, orders-0 1,000; orders-1 is of another data set: its master has \
+                 restarted, or is another one, since. All of it would be flushed. To keep it, have it promoted instead: darner \
+                 failover shop/orders lets the operator elect a replica, darner promote wants one in sync",
+            ),
+        ] {
+            let node = replica().cut_off(60).keys(keys).replid(replid);
+            let told = said(
+                instance("orders").node(master()).node(node),
+                &[("pod", "orders-1")],
+            );
+            assert_eq!(told.gate("replica-has-more"), wanted, "{case}");
+        }
+    }
+
+    #[test]
+    fn a_sync_that_goes_on_is_not_begun_anew() {
+        let pod = ("pod", "orders-1");
+        let of = |node: NodeSpec| instance("orders").node(master()).node(node);
+        let first = said(of(replica().cut_off(60)), &[pod]);
+        assert_eq!(
+            first.steps(),
+            [
+                "have orders-1 follow orders-0, which empties it and syncs it anew",
+                "wait until orders-1 is in stable sync with orders-0",
+            ]
+        );
+        let again = said(of(replica().full_sync(9, 7)), &[pod, ("resume", "run-1")]);
+        assert_eq!(
+            again.steps(),
+            ["wait until orders-1 is in stable sync with orders-0"]
+        );
+        assert_eq!(again.stops(), Vec::<&str>::new());
+        let leftover = said(of(replica().unlabelled().engine_master().keys(0)), &[pod]);
+        assert_eq!(
+            leftover.steps()[1],
+            "label orders-1 replica, following orders-0"
+        );
+    }
 }

@@ -35,7 +35,7 @@ pub const ACTION: Action = Action {
 fn available(scene: &Scene<'_>) -> Result<(), String> {
     let case = scene.case().ok_or("the context is not open")?;
     let instance = case.instance.as_ref().ok_or("no such instance is known")?;
-    let master = master(instance)?;
+    let master = acting(instance)?;
     match wrong(instance, master).is_empty() && scene.args.get("resume").is_none() {
         true => Err("every label says what its engine says".to_owned()),
         false => Ok(()),
@@ -43,7 +43,7 @@ fn available(scene: &Scene<'_>) -> Result<(), String> {
 }
 
 /// The one node whose engine acts as master.
-fn master<'c, 'a>(instance: &'c Instance<'a>) -> Result<&'c Node<'a>, String> {
+fn acting<'c, 'a>(instance: &'c Instance<'a>) -> Result<&'c Node<'a>, String> {
     let masters = instance.masters();
     let name = match masters.as_slice() {
         [one] => one.name(),
@@ -126,7 +126,7 @@ fn preflight(scene: &Scene<'_>) -> Vec<Gate> {
     let Some(instance) = &case.instance else {
         return Vec::new();
     };
-    let master = match master(instance) {
+    let master = match acting(instance) {
         Ok(master) => master,
         Err(why) => return vec![Gate::block("one-engine", why)],
     };
@@ -240,7 +240,7 @@ fn plan(scene: &Scene<'_>) -> Result<Plan, String> {
     let case = scene.case().ok_or("the context is not open")?;
     let instance = case.instance.as_ref().ok_or("no such instance is known")?;
     let id = &instance.view.id;
-    let master = master(instance)?;
+    let master = acting(instance)?;
     let name = master.name();
     let ip = master
         .view
@@ -300,4 +300,115 @@ fn plan(scene: &Scene<'_>) -> Result<Plan, String> {
         back: "label the pods as they were before".to_owned(),
         owner: None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing
+    )]
+    use super::*;
+    use crate::actions::Objects;
+    use crate::actions::told::{Told, told};
+    use crate::domain::FaultKind;
+    use crate::domain::fixture::*;
+
+    fn said(spec: InstanceSpec) -> Told {
+        told(&ACTION, &spec.build(), &[], &Objects::new())
+    }
+
+    #[test]
+    fn labels_become_what_the_engines_say() {
+        for (case, spec, wanted) in [
+            (
+                "all is right",
+                healthy(),
+                Err("every label of shop/orders says what its engine says: there is nothing to do"),
+            ),
+            (
+                "a replica without a role",
+                instance("orders")
+                    .node(master())
+                    .node(replica().unlabelled()),
+                Ok(vec!["label orders-1 replica, following orders-0"]),
+            ),
+            (
+                "moved by hand, the labels left",
+                instance("orders")
+                    .node(master().engine_replica())
+                    .node(replica().engine_master())
+                    .node(replica()),
+                Ok(vec![
+                    "label orders-0 replica, following orders-1",
+                    "label orders-1 master",
+                ]),
+            ),
+            (
+                "two labels, one engine",
+                instance("orders")
+                    .node(master())
+                    .node(master().engine_replica()),
+                Ok(vec!["label orders-1 replica, following orders-0"]),
+            ),
+            (
+                "the master without its label",
+                instance("orders")
+                    .node(master().unlabelled().endpoint(true))
+                    .node(replica()),
+                Ok(vec!["label orders-0 master"]),
+            ),
+            (
+                "what follows elsewhere is not touched",
+                instance("orders")
+                    .node(master().unlabelled().endpoint(true))
+                    .node(master().engine_replica().follows("10.9.9.9")),
+                Ok(vec!["label orders-0 master"]),
+            ),
+            (
+                "two engines",
+                instance("orders")
+                    .node(master())
+                    .node(replica().engine_master())
+                    .node(replica()),
+                Err(
+                    "the engines of orders-0 and orders-1 act as master: darner split-brain settles which is",
+                ),
+            ),
+            (
+                "no engine",
+                instance("orders").node(replica()).node(replica()),
+                Err(
+                    "no engine of shop/orders is known to be master: darner emergency-promote makes one, where no operator does",
+                ),
+            ),
+        ] {
+            let told = said(spec);
+            let steps = told.plan.clone().map(|_| told.steps());
+            let wanted = wanted
+                .map(|steps| steps.into_iter().map(str::to_owned).collect::<Vec<_>>())
+                .map_err(str::to_owned);
+            assert_eq!(steps, wanted, "{case}");
+        }
+    }
+
+    #[test]
+    fn an_engine_that_is_master_to_nobody_is_not_made_so_unasked() {
+        let silent = master().unreachable(FaultKind::Timeout, "timed out");
+        let told = said(
+            instance("orders")
+                .node(silent)
+                .node(replica().engine_master()),
+        );
+        assert_eq!(
+            told.gate("no-contender"),
+            "block no-contender: orders-0 is labelled master and does not answer: its engine may be a master too"
+        );
+        let lone = instance("orders")
+            .node(replica().engine_master().keys(5))
+            .node(replica().cut_off(60).follows("10.0.0.99"));
+        assert!(said(lone).gate("nobody-follows").starts_with("ask"));
+    }
 }

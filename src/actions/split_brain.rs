@@ -81,6 +81,10 @@ fn candidates(scene: &Scene<'_>) -> Vec<Candidate> {
             pod: node.name().to_owned(),
             figures: figures(&case, instance, node),
             judged: match acts(node) {
+                true if masters.len() == 1 => Err(format!(
+                    "{}'s engine alone acts as master: nothing is parted",
+                    node.name()
+                )),
                 true => Ok(format!("{}'s engine acts as master", node.name())),
                 false => Err(format!("{}'s engine does not act as master", node.name())),
             },
@@ -321,13 +325,10 @@ fn plan(scene: &Scene<'_>) -> Result<Plan, String> {
     let mut steps = Vec::new();
     for other in mislabelled {
         let is_first = steps.is_empty();
-        let step = moves::unlabel(other).leaves(format!("{keep} to be labelled master yet"));
+        let step = moves::unlabel(other);
         steps.push(if is_first { step } else { step.together() });
     }
-    steps.push(
-        moves::label_master(node, ip)
-            .leaves("several engines that act as master, one of them labelled"),
-    );
+    steps.push(moves::label_master(node, ip));
     let endpoint = Goal::EndpointIs(id.clone(), Arc::from(keep));
     steps.push(
         Step::new(
@@ -418,8 +419,7 @@ fn demote(loser: &Node<'_>, node: &Node<'_>, ip: &str, steps: &mut Vec<Step>) {
             format!("drop every client on the data port of {name}"),
             drop(),
         )
-        .optional()
-        .leaves(format!("{name} a master that clients may come back to")),
+        .optional(),
     );
     let points = Goal::PointsTo(loser.view.id.clone(), moves::uid(loser), ip.to_owned());
     let does = moves::command(loser, &["REPLICAOF", ip, &ADMIN_PORT.to_string()]);
@@ -433,10 +433,140 @@ fn demote(loser: &Node<'_>, node: &Node<'_>, ip: &str, steps: &mut Vec<Step>) {
         .unless(vec![points])
         .within(Duration::from_secs(25))
         .leaves(format!(
-            "{name} in a full sync from {keep}: it ends by itself"
+            "{name} without label and clients; where it was refused, it does not reach {keep}: then deleting pod {name} ends it"
         )),
     );
     // Who came back in between, by an address or an endpoint that was known from before, reads and cannot write.
     steps.push(Step::new(format!("drop who came back to {name} meanwhile"), drop()).optional());
     steps.push(moves::label_replica(loser, keep, ip));
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing
+    )]
+    use super::*;
+    use crate::actions::Objects;
+    use crate::actions::told::{Told, told};
+    use crate::domain::FaultKind;
+    use crate::domain::fixture::*;
+
+    fn said(spec: InstanceSpec, args: &[(&'static str, &str)]) -> Told {
+        told(&ACTION, &spec.build(), args, &Objects::new())
+    }
+
+    fn parted() -> InstanceSpec {
+        instance("orders")
+            .node(master())
+            .node(master())
+            .node(replica().follows("10.0.0.2"))
+    }
+
+    #[test]
+    fn one_is_kept_that_acts_as_master_and_holds_no_less() {
+        let ask = "ask no-rollout";
+        for (case, spec, keep, stops) in [
+            ("either", parted(), "orders-0", vec![ask]),
+            (
+                "nothing is parted",
+                healthy(),
+                "orders-0",
+                vec!["block parted", ask],
+            ),
+            ("a replica", parted(), "orders-2", vec!["block kept", ask]),
+            (
+                "it holds less",
+                instance("orders")
+                    .node(master())
+                    .node(master().keys(2_000))
+                    .node(replica()),
+                "orders-0",
+                vec!["ask keeps-less", ask],
+            ),
+            (
+                "the Service sends to the other",
+                instance("orders")
+                    .node(master())
+                    .node(replica().engine_master())
+                    .node(replica().follows("10.0.0.2")),
+                "orders-1",
+                vec!["ask service-elsewhere", ask],
+            ),
+            (
+                "it does not answer",
+                instance("orders")
+                    .node(master().unreachable(FaultKind::Timeout, "timed out"))
+                    .node(master()),
+                "orders-0",
+                vec!["block kept", ask],
+            ),
+            ("no such pod", parted(), "orders-9", vec!["block chosen"]),
+        ] {
+            assert_eq!(said(spec, &[("keep", keep)]).stops(), stops, "{case}");
+        }
+        assert_eq!(
+            said(healthy(), &[]).unavailable,
+            "the engine of orders-0 alone acts as master"
+        );
+        assert_eq!(said(parted(), &[]).unavailable, "");
+    }
+
+    #[test]
+    fn the_loser_loses_its_label_then_its_clients_then_its_data() {
+        let told = said(parted(), &[("keep", "orders-0")]);
+        assert_eq!(
+            told.steps(),
+            [
+                "take the role label of orders-1",
+                "label orders-0 master",
+                "wait until the Service sends to orders-0 alone",
+                "drop every client on the data port of orders-1",
+                "have orders-1 follow orders-0, which empties it and syncs it anew",
+                "drop who came back to orders-1 meanwhile",
+                "label orders-1 replica, following orders-0",
+                "have orders-2 follow orders-0",
+                "label orders-2 replica, following orders-0",
+            ]
+        );
+        let plan = told.plan.unwrap();
+        let sent: Vec<String> = plan
+            .steps
+            .iter()
+            .filter_map(|step| match &step.does {
+                Does::Command { words, .. } => Some(words.join(" ")),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(
+            sent,
+            [
+                "CLIENT KILL LADDR 10.0.0.2:6379",
+                "REPLICAOF 10.0.0.1 9999",
+                "CLIENT KILL LADDR 10.0.0.2:6379",
+                "REPLICAOF 10.0.0.1 9999",
+            ]
+        );
+        // What empties a node is sent once.
+        let emptying = plan.steps.iter().filter(|step| {
+            step.words.contains("follow orders-0") && step.words.starts_with("have")
+        });
+        assert!(emptying.clone().count() == 2 && emptying.into_iter().all(|step| !step.repeatable));
+    }
+
+    #[test]
+    fn a_run_that_is_finished_leaves_alone_who_follows_already() {
+        let again = said(healthy(), &[("keep", "orders-0"), ("resume", "run-1")]);
+        assert_eq!(
+            again.steps(),
+            [
+                "label orders-0 master",
+                "wait until the Service sends to orders-0 alone"
+            ]
+        );
+        assert_eq!(again.stops(), ["ask no-rollout"]);
+    }
 }
