@@ -477,7 +477,12 @@ mod tests {
                 "orders-0",
                 vec!["block parted", ask],
             ),
-            ("a replica", parted(), "orders-2", vec!["block kept", ask]),
+            (
+                "a replica",
+                parted(),
+                "orders-2",
+                vec!["block kept", "ask service-elsewhere", ask],
+            ),
             (
                 "it holds less",
                 instance("orders")
