@@ -255,6 +255,7 @@ fn preflight(scene: &Scene<'_>) -> Vec<Gate> {
     }
     vec![
         Gate::of("master-dead", no_master(instance, None)),
+        heard(instance, to),
         nobody,
         Gate::of(
             "candidate",
@@ -265,6 +266,32 @@ fn preflight(scene: &Scene<'_>) -> Vec<Gate> {
         fewer_keys(&case, instance, node),
         silent(instance, node),
     ]
+}
+
+/// No replica hears from a master that we do not hear: out of our reach is not dead.
+fn heard(instance: &Instance<'_>, to: &str) -> Gate {
+    const ID: &str = "link-still-up";
+    let silent = instance
+        .nodes
+        .iter()
+        .filter(|node| node.name() != to && node.view.label_role() == Some(Role::Master));
+    let told: Vec<String> = silent
+        .filter_map(|node| {
+            let hears = moves::hears(instance, node);
+            (!hears.is_empty())
+                .then(|| format!("{} has its link to {} up", hears.join(" and "), node.name()))
+        })
+        .collect();
+    match told.is_empty() {
+        true => Gate::pass(ID, "no replica hears from the master either"),
+        false => Gate::ask(
+            ID,
+            format!(
+                "{}: it is frozen, or alive and only out of our reach; then clients go on writing to it until its pod ends",
+                told.join("; ")
+            ),
+        ),
+    }
 }
 
 fn is_done(scene: &Scene<'_>, node: &Node<'_>) -> bool {
@@ -591,6 +618,11 @@ mod tests {
                 vec![],
             ),
             ("alive", healthy(), vec!["block master-dead"]),
+            (
+                "out of our reach, and not of a replica's",
+                instance("orders").node(dead()).node(replica()),
+                vec!["ask link-still-up"],
+            ),
             (
                 "half of a data set",
                 instance("orders")

@@ -69,6 +69,26 @@ pub(super) fn machine_id(case: &Case<'_>, machine: &str) -> ObjectId {
 /// The annotation in which the operator keeps whom a node follows, since v1.4.0.
 pub(super) const MASTER_IP: &str = "operator.dragonflydb.io/masterIP";
 
+/// Replicas that have their link to a node up, and heard from it within the replication timeout of 30 s. A frozen process
+/// keeps them so for a minute and longer (v1.39, v1.40), a dead one does not.
+pub(super) fn hears<'c>(instance: &'c Instance<'_>, node: &Node<'_>) -> Vec<&'c str> {
+    let ip = node.view.ip();
+    let hears = |other: &&Node<'_>| {
+        other.follower().is_some_and(|follower| {
+            ip.is_some()
+                && ip == Some(follower.host.as_str())
+                && follower.link_up
+                && follower.last_io.is_some_and(|seconds| seconds <= 30)
+        })
+    };
+    instance
+        .nodes
+        .iter()
+        .filter(hears)
+        .map(Node::name)
+        .collect()
+}
+
 /// Changes a pod, if it is still the same.
 pub(super) fn patch(node: &Node<'_>, patch: Value) -> Does {
     Does::Patch {

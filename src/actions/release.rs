@@ -118,6 +118,20 @@ fn dead(node: &Node<'_>) -> Result<String, String> {
     }
 }
 
+/// No replica hears from it either: what is out of our reach may live.
+fn unheard(instance: &Instance<'_>, node: &Node<'_>) -> Result<(), String> {
+    let hears = moves::hears(instance, node);
+    match hears.is_empty() {
+        true => Ok(()),
+        false => Err(format!(
+            "{} {} from {}: its process lives, out of our reach",
+            hears.join(" and "),
+            if hears.len() == 1 { "hears" } else { "hear" },
+            node.name()
+        )),
+    }
+}
+
 /// How sure it is that a machine is gone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Lost {
@@ -304,7 +318,10 @@ fn preflight(scene: &Scene<'_>) -> Vec<Gate> {
             ),
             Err(why) => Gate::block("machine-lost", why),
         },
-        Gate::of("dead", dead(node)),
+        Gate::of(
+            "dead",
+            dead(node).and_then(|told| unheard(instance, node).map(|()| told)),
+        ),
         holds_the_last(instance, node),
     ];
     if scene.args.get("by") == Some(TAINT) {
@@ -550,6 +567,17 @@ mod tests {
         let said = told(&ACTION, &f, &[("pod", "orders-1")], &lost);
         assert_eq!(said.stops(), ["block dead"]);
         assert_eq!(said.unavailable, "every pod answers: none is lost");
+        let out_of_reach = master()
+            .unreachable(FaultKind::Timeout, "timed out")
+            .on("m1");
+        let f = instance("orders")
+            .node(out_of_reach)
+            .node(replica())
+            .build();
+        assert_eq!(
+            told(&ACTION, &f, &[("pod", "orders-0")], &lost).gate("dead"),
+            "block dead: orders-1 hears from orders-0: its process lives, out of our reach"
+        );
         // The last that holds the data is not given up unasked.
         let f = instance("orders")
             .node(gone())
