@@ -271,10 +271,9 @@ fn preflight(scene: &Scene<'_>) -> Vec<Gate> {
 /// No replica hears from a master that we do not hear: out of our reach is not dead.
 fn heard(instance: &Instance<'_>, to: &str) -> Gate {
     const ID: &str = "link-still-up";
-    let silent = instance
-        .nodes
-        .iter()
-        .filter(|node| node.name() != to && node.view.label_role() == Some(Role::Master));
+    let silent = instance.nodes.iter().filter(|node| {
+        node.name() != to && node.view.label_role() == Some(Role::Master) && !answers(node)
+    });
     let told: Vec<String> = silent
         .filter_map(|node| {
             let hears = moves::hears(instance, node);
