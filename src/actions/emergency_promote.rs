@@ -277,8 +277,13 @@ fn heard(instance: &Instance<'_>, to: &str) -> Gate {
     let told: Vec<String> = silent
         .filter_map(|node| {
             let hears = moves::hears(instance, node);
-            (!hears.is_empty())
-                .then(|| format!("{} has its link to {} up", hears.join(" and "), node.name()))
+            (!hears.is_empty()).then(|| {
+                format!(
+                    "the link of {} to {} is up",
+                    hears.join(" and of "),
+                    node.name()
+                )
+            })
         })
         .collect();
     match told.is_empty() {
