@@ -352,6 +352,16 @@ fn plan(scene: &Scene<'_>) -> Result<Plan, String> {
         steps.push(moves::repoint(other, keep, ip));
         steps.push(moves::label_replica(other, keep, ip).optional());
     }
+    // Whom the run that this one finishes has made follow may have no label yet, and may still be syncing.
+    let made: Vec<&Node<'_>> = match resumes(scene) {
+        true => followers(instance, node),
+        false => Vec::new(),
+    };
+    for other in &made {
+        if other.view.label_role() != Some(Role::Replica) {
+            steps.push(moves::label_replica(other, keep, ip));
+        }
+    }
     steps.extend(moves::schedules(instance, node, &losers));
 
     let uid = moves::uid(node);
@@ -369,6 +379,7 @@ fn plan(scene: &Scene<'_>) -> Result<Plan, String> {
         losers
             .iter()
             .chain(&astray)
+            .chain(&made)
             .map(|other| Goal::Follows(id.clone(), other.view.id.pod.clone(), Arc::from(keep))),
     );
     let names: Vec<&str> = losers
@@ -563,15 +574,25 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_is_finished_leaves_alone_who_follows_already() {
-        let again = said(healthy(), &[("keep", "orders-0"), ("resume", "run-1")]);
+    fn a_run_that_is_finished_labels_who_follows_already_and_waits_for_them() {
+        let spec = instance("orders")
+            .node(master())
+            .node(replica().unlabelled())
+            .node(replica());
+        let again = said(spec, &[("keep", "orders-0"), ("resume", "run-1")]);
         assert_eq!(
             again.steps(),
             [
                 "label orders-0 master",
-                "wait until the Service sends to orders-0 alone"
+                "wait until the Service sends to orders-0 alone",
+                "label orders-1 replica, following orders-0",
             ]
         );
         assert_eq!(again.stops(), ["ask no-rollout"]);
+        assert!(
+            again
+                .goals()
+                .contains(&"orders-1 is in stable sync with orders-0".to_owned())
+        );
     }
 }
