@@ -518,7 +518,7 @@ mod tests {
                     .node(master().unreachable(FaultKind::Timeout, "timed out"))
                     .node(master()),
                 "orders-0",
-                vec!["block kept", ask],
+                vec!["block kept", "ask keeps-less", ask],
             ),
             ("no such pod", parted(), "orders-9", vec!["block chosen"]),
         ] {
