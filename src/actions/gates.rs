@@ -6,7 +6,7 @@ use crate::domain::object::Meta;
 use crate::domain::text;
 
 use super::scene::one_master;
-use super::{Action, Gate, ObjectId, Resource, Scene, Target};
+use super::{Action, Gate, ObjectId, Resource, Scene, Stand, Target};
 
 /// The port of a Dragonfly that answers in every state, v1.1 to v1.6 of the operator.
 pub const ADMIN_PORT: u16 = 9999;
@@ -66,6 +66,14 @@ pub fn no_rollout(case: &Case<'_>, instance: &Instance<'_>) -> Gate {
                 set.updated, set.replicas
             ),
         ),
+    }
+}
+
+/// The same, to be accepted where it would block.
+pub fn to_be_accepted(gate: Gate) -> Gate {
+    match gate.stand {
+        Stand::Block => Gate::ask(gate.id, gate.evidence),
+        _ => gate,
     }
 }
 

@@ -25,6 +25,10 @@ pub enum Goal {
     LabelIs(NodeId, Arc<str>, Option<Role>),
     /// The master Service sends to that pod, and to no other.
     EndpointIs(InstanceId, Arc<str>),
+    /// The master Service does not send to that pod.
+    NotEndpoint(InstanceId, Arc<str>),
+    /// One node alone is master, by its label, by its engine and by where the Service sends; and it is not that pod.
+    MasterIsNot(InstanceId, Option<Arc<str>>),
     /// Every node but that one replicates from it in stable sync, by the word of both ends. As many as are wanted.
     AllFollow(InstanceId, Arc<str>),
     /// That pod replicates from that other in stable sync, by the word of both ends.
@@ -91,6 +95,9 @@ impl Goal {
             }
             Goal::LabelIs(node, _, None) => format!("{} has no role label", node.pod),
             Goal::EndpointIs(_, pod) => format!("the Service sends to {pod} alone"),
+            Goal::NotEndpoint(_, pod) => format!("the Service does not send to {pod}"),
+            Goal::MasterIsNot(_, Some(pod)) => format!("another node than {pod} is master"),
+            Goal::MasterIsNot(id, None) => format!("{id} has one master"),
             Goal::AllFollow(_, pod) => format!("every other node is in stable sync with {pod}"),
             Goal::Follows(_, pod, master) => format!("{pod} is in stable sync with {master}"),
             Goal::Remade(node, ..) => format!("{} was made anew and is ready", node.pod),
@@ -120,6 +127,8 @@ impl Goal {
             }
             Goal::StandsDown(_, _, id)
             | Goal::EndpointIs(id, _)
+            | Goal::NotEndpoint(id, _)
+            | Goal::MasterIsNot(id, _)
             | Goal::AllFollow(id, _)
             | Goal::Follows(id, ..)
             | Goal::Remade(_, _, id) => vec![Look::Instance(id.clone())],
@@ -137,7 +146,15 @@ impl Goal {
             Goal::StandsDown(node, uid, id) => stands_down(reading, node, uid, id),
             Goal::PointsTo(node, uid, ip) => points_to(reading, node, uid, ip),
             Goal::LabelIs(node, uid, role) => label_is(reading, node, uid, *role),
-            Goal::EndpointIs(id, pod) => with_instance(reading, id, |view| endpoint_is(view, pod)),
+            Goal::EndpointIs(id, pod) => {
+                with_instance(reading, id, |view| endpoint_is(view, pod))
+            }
+            Goal::NotEndpoint(id, pod) => {
+                with_instance(reading, id, |view| not_endpoint(view, pod))
+            }
+            Goal::MasterIsNot(id, pod) => {
+                with_instance(reading, id, |view| master_is_not(view, pod.as_deref()))
+            }
             Goal::AllFollow(id, master) => {
                 with_instance(reading, id, |view| all_follow(view, master))
             }
@@ -271,6 +288,46 @@ fn endpoint_is(view: &InstanceView<'_>, pod: &str) -> Progress {
         [one] if one == pod => Progress::Holds(format!("the Service sends to {pod} alone")),
         [] => Progress::NotYet("the Service sends nowhere".to_owned()),
         some => Progress::NotYet(format!("the Service sends to {}", some.join(", "))),
+    }
+}
+
+fn not_endpoint(view: &InstanceView<'_>, pod: &str) -> Progress {
+    let endpoints = view.endpoints();
+    match endpoints.iter().any(|one| one == pod) {
+        false => Progress::Holds(format!("the Service does not send to {pod}")),
+        true => Progress::NotYet(format!("the Service sends to {pod}")),
+    }
+}
+
+fn master_is_not(view: &InstanceView<'_>, not: Option<&str>) -> Progress {
+    let labelled: Vec<_> = view
+        .labelled_masters()
+        .filter(|node| node.pod.value.meta.deleting.is_none())
+        .collect();
+    let node = match labelled.as_slice() {
+        [one] => *one,
+        [] => return Progress::NotYet("no pod is labelled master".to_owned()),
+        some => {
+            let names: Vec<&str> = some.iter().map(|node| &*node.id.pod).collect();
+            return Progress::NotYet(format!("{} are labelled master", names.join(" and ")));
+        }
+    };
+    let pod = &*node.id.pod;
+    if not == Some(pod) {
+        return Progress::NotYet(format!("{pod} is labelled master"));
+    }
+    match node.engine_role().filter(|_| node.speaks()) {
+        None => return Progress::Untold(format!("{pod}'s engine does not answer")),
+        Some(known) if known.value == Role::Replica => {
+            return Progress::NotYet(format!("{pod}'s engine says role:replica"));
+        }
+        Some(_) => {}
+    }
+    match endpoint_is(view, pod) {
+        Progress::Holds(_) => {
+            Progress::Holds(format!("{pod} is master, by its label, its engine and the Service"))
+        }
+        progress => progress,
     }
 }
 

@@ -8,16 +8,26 @@
 //!
 //! Start with [`ALL`], then `promote.rs`.
 
+mod emergency_promote;
 pub mod equals;
+mod failover;
 pub mod gate;
 pub mod gates;
 pub mod goal;
+mod leading;
+mod moves;
 pub mod object;
 pub mod plan;
 mod promote;
+mod release;
+mod repair;
+mod roles;
 pub mod rules;
 pub mod scene;
+mod split_brain;
 pub mod target;
+#[cfg(test)]
+mod told;
 
 pub use gate::{Gate, Stand};
 pub use goal::{Goal, Progress, Test};
@@ -98,7 +108,15 @@ pub struct Candidate {
 }
 
 /// Every action, in the order in which they are offered.
-pub const ALL: &[&Action] = &[&promote::ACTION];
+pub const ALL: &[&Action] = &[
+    &promote::ACTION,
+    &failover::ACTION,
+    &emergency_promote::ACTION,
+    &release::ACTION,
+    &repair::ACTION,
+    &split_brain::ACTION,
+    &roles::ACTION,
+];
 
 impl Action {
     /// The action of that id.

@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::gates::{self, ADMIN_PORT};
+use super::{gates, moves};
 use super::scene::one_master;
 use super::{
     About, Action, ArgDoc, Candidate, Does, Gate, Goal, Look, ObjectId, Plan, Resource, Risk,
     Scene, Step,
 };
-use crate::checks::{Case, Instance, Node, flux};
+use crate::checks::{Case, Node, flux};
 use crate::domain::engine::{Question, Role};
 use crate::domain::{Foreign, text};
 
@@ -84,31 +84,10 @@ fn candidates(scene: &Scene<'_>) -> Vec<Candidate> {
         .iter()
         .map(|node| Candidate {
             pod: node.name().to_owned(),
-            figures: figures(&case, instance, node),
+            figures: moves::figures(&case, instance, node),
             judged: gates::fit(&case, instance, node),
         })
         .collect()
-}
-
-/// `lag 12  offset 8,401  keys 1.2M  v1.40.0`.
-fn figures(case: &Case<'_>, instance: &Instance<'_>, node: &Node<'_>) -> String {
-    let mut words = Vec::new();
-    let line = instance
-        .master()
-        .and_then(|master| instance.view.line_for(&master.view, &node.view));
-    if let Some(lag) = line.and_then(|line| line.lag) {
-        words.push(format!("lag {}", text::exact(lag)));
-    }
-    if let Some(offset) = node.follower().and_then(|f| f.offset) {
-        words.push(format!("offset {}", text::exact(offset)));
-    }
-    if let Some(keys) = node.told(case, Question::Keyspace, |e| e.keyspace.as_ref()) {
-        words.push(format!("keys {}", text::exact(keys.value.keys)));
-    }
-    if let Some(server) = node.told(case, Question::Server, |e| e.server.as_ref()) {
-        words.push(server.value.version.clone().unwrap_or_default());
-    }
-    words.join("  ")
 }
 
 fn reads(scene: &Scene<'_>) -> Vec<Look> {
@@ -123,17 +102,13 @@ fn reads(scene: &Scene<'_>) -> Vec<Look> {
         .and_then(|pod| case.instance.as_ref()?.node(pod))
         .and_then(|node| node.view.pod.value.machine.clone());
     if let Some(machine) = machine {
-        looks.push(Look::Object(machine_id(&case, &machine)));
+        looks.push(Look::Object(moves::machine_id(&case, &machine)));
     }
     if pauses(scene) {
         looks.extend(gates::operator(&case).map(Look::Object));
         looks.extend(release(&case).map(Look::Object));
     }
     looks
-}
-
-fn machine_id(case: &Case<'_>, machine: &str) -> ObjectId {
-    ObjectId::new(&case.context.id, Resource::NODE, "", machine)
 }
 
 fn pauses(scene: &Scene<'_>) -> bool {
@@ -228,7 +203,7 @@ fn draining(scene: &Scene<'_>, case: &Case<'_>, node: &Node<'_>) -> Gate {
     let Some(machine) = node.view.pod.value.machine.as_deref() else {
         return Gate::block(ID, format!("{} is on no machine", node.name()));
     };
-    match scene.reading.object(&machine_id(case, machine)) {
+    match scene.reading.object(&moves::machine_id(case, machine)) {
         Some(Some(value)) => {
             let drained = value.pointer("/spec/unschedulable") == Some(&Value::Bool(true));
             match drained {
@@ -297,17 +272,17 @@ fn plan(scene: &Scene<'_>) -> Result<Plan, String> {
         steps.push(takeover(node, &old, seconds));
     }
     steps.extend(labels(node, ip, &old, &others, done));
-    steps.extend(schedules(instance, node, &others));
-    steps.extend(others.iter().map(|other| repoint(other, to, ip)));
+    steps.extend(moves::schedules(instance, node, &others));
+    steps.extend(others.iter().map(|other| moves::repoint(other, to, ip)));
 
     let mut goals = vec![
-        Goal::EngineIs(node.view.id.clone(), uid(node), Role::Master),
-        Goal::LabelIs(node.view.id.clone(), uid(node), Some(Role::Master)),
+        Goal::EngineIs(node.view.id.clone(), moves::uid(node), Role::Master),
+        Goal::LabelIs(node.view.id.clone(), moves::uid(node), Some(Role::Master)),
         Goal::EndpointIs(id.clone(), Arc::from(to)),
     ];
     goals.extend(
         old.iter()
-            .map(|old| Goal::StandsDown(old.view.id.clone(), uid(old), id.clone())),
+            .map(|old| Goal::StandsDown(old.view.id.clone(), moves::uid(old), id.clone())),
     );
     goals.extend(
         others
@@ -324,7 +299,7 @@ fn plan(scene: &Scene<'_>) -> Result<Plan, String> {
             false => format!("promote {to} of {id} to master, in place of {}", names.join(", ")),
         },
         risk: Risk::Disruptive,
-        before: before(instance),
+        before: moves::before(instance),
         steps,
         at_the_end,
         goals,
@@ -337,34 +312,6 @@ fn plan(scene: &Scene<'_>) -> Result<Plan, String> {
         },
         owner: None,
     })
-}
-
-fn uid(node: &Node<'_>) -> Arc<str> {
-    node.view.pod.value.meta.uid.clone()
-}
-
-/// What is there before: each pod with its role three ways, and its uid.
-pub(super) fn before(instance: &Instance<'_>) -> Vec<String> {
-    instance
-        .nodes
-        .iter()
-        .map(|node| {
-            let label = node.view.label_role().map_or("none", Role::word);
-            let engine = match &node.word {
-                crate::checks::Word::Says { role, .. } => role.word(),
-                crate::checks::Word::Silent { .. } => "silent",
-            };
-            let endpoint = match node.view.is_endpoint {
-                true => ", the Service sends to it",
-                false => "",
-            };
-            format!(
-                "{}: label {label}, engine {engine}{endpoint}, uid {}",
-                node.name(),
-                node.view.pod.value.meta.uid
-            )
-        })
-        .collect()
 }
 
 fn pause(
@@ -446,10 +393,10 @@ fn takeover(node: &Node<'_>, old: &[&Node<'_>], seconds: u64) -> Step {
     let id = &node.view.id;
     let refuted = [node]
         .into_iter()
-        .map(|node| Goal::EngineIs(node.view.id.clone(), uid(node), Role::Replica))
+        .map(|node| Goal::EngineIs(node.view.id.clone(), moves::uid(node), Role::Replica))
         .chain(
             old.iter()
-                .map(|old| Goal::EngineIs(old.view.id.clone(), uid(old), Role::Master)),
+                .map(|old| Goal::EngineIs(old.view.id.clone(), moves::uid(old), Role::Master)),
         )
         .collect();
     Step::new(
@@ -459,11 +406,11 @@ fn takeover(node: &Node<'_>, old: &[&Node<'_>], seconds: u64) -> Step {
         ),
         Does::Command {
             node: id.clone(),
-            uid: uid(node),
+            uid: moves::uid(node),
             words: vec!["REPLTAKEOVER".to_owned(), seconds.to_string()],
             expects: Some(Role::Replica),
             reply: None,
-            told_by: vec![Goal::EngineIs(id.clone(), uid(node), Role::Master)],
+            told_by: vec![Goal::EngineIs(id.clone(), moves::uid(node), Role::Master)],
             refuted_by: refuted,
         },
     )
@@ -475,9 +422,6 @@ fn takeover(node: &Node<'_>, old: &[&Node<'_>], seconds: u64) -> Step {
     ))
 }
 
-/// The annotation in which the operator keeps whom a node follows, since v1.4.0.
-const MASTER_IP: &str = "operator.dragonflydb.io/masterIP";
-
 fn labels(
     node: &Node<'_>,
     ip: &str,
@@ -485,132 +429,21 @@ fn labels(
     others: &[&Node<'_>],
     done: bool,
 ) -> Vec<Step> {
-    let mut steps = Vec::new();
-    let patch = |node: &Node<'_>, patch: Value| Does::Patch {
-        object: ObjectId::pod(&node.view.id),
-        part: "",
-        uid: Some(uid(node)),
-        patch,
-    };
-    steps.push(
-        Step::new(
-            format!("label {} master", node.name()),
-            patch(
-                node,
-                json!({"metadata": {
-                    "labels": {"role": "master", "master-ip": null},
-                    "annotations": {MASTER_IP: ip},
-                }}),
-            ),
-        )
-        .leaves("the other nodes without a master, if the operator does not come"),
-    );
+    let mut steps = vec![
+        moves::label_master(node, ip)
+            .leaves("the other nodes without a master, if the operator does not come"),
+    ];
     for old in old {
-        steps.push(
-            Step::new(
-                format!("take the role label of {}", old.name()),
-                patch(old, json!({"metadata": {"labels": {"role": null}}})),
-            )
-            .together(),
+        steps.push(moves::unlabel(old).together());
+        let comes = if done { "came back" } else { "would come back" };
+        let words = format!(
+            "delete pod {}, whose process {comes} as a master with an old data set",
+            old.name()
         );
-        let delete = Does::Delete {
-            object: ObjectId::pod(&old.view.id),
-            uid: uid(old),
-            grace: None,
-            orphans: false,
-        };
-        steps.push(
-            Step::new(
-                format!(
-                    "delete pod {}, whose process {} as a master with an old data set",
-                    old.name(),
-                    if done { "came back" } else { "would come back" }
-                ),
-                delete,
-            )
-            .together(),
-        );
+        steps.push(moves::delete(old, words, None).together());
     }
     for other in others {
-        let mut labels = serde_json::Map::new();
-        // Only where it is kept: operators before v1.4.0 write it, later ones beside the annotation.
-        if other.view.pod.value.meta.labels.contains_key("master-ip") {
-            labels.insert("master-ip".to_owned(), json!(ip));
-        }
-        steps.push(
-            Step::new(
-                format!("note on {} that it follows {}", other.name(), node.name()),
-                patch(
-                    other,
-                    json!({"metadata": {"labels": labels, "annotations": {MASTER_IP: ip}}}),
-                ),
-            )
-            .together()
-            .optional(),
-        );
+        steps.push(moves::note(other, node.name(), ip).together().optional());
     }
     steps
-}
-
-/// The schedule of snapshots goes with the master, where only the master saves.
-fn schedules(instance: &Instance<'_>, node: &Node<'_>, others: &[&Node<'_>]) -> Vec<Step> {
-    let snapshot = instance.view.dragonfly.value.snapshot.as_ref();
-    let Some(cron) = snapshot
-        .filter(|snapshot| snapshot.master_only)
-        .and_then(|snapshot| snapshot.cron.as_deref())
-    else {
-        return Vec::new();
-    };
-    let set = |node: &Node<'_>, cron: &str| Does::Command {
-        node: node.view.id.clone(),
-        uid: uid(node),
-        words: ["CONFIG", "SET", "snapshot_cron", cron]
-            .map(str::to_owned)
-            .to_vec(),
-        expects: None,
-        reply: None,
-        told_by: Vec::new(),
-        refuted_by: Vec::new(),
-    };
-    let first = Step::new(
-        format!("give {} the schedule of snapshots", node.name()),
-        set(node, cron),
-    )
-    .optional();
-    let rest = others.iter().map(|other| {
-        Step::new(
-            format!("take the schedule of snapshots from {}", other.name()),
-            set(other, ""),
-        )
-        .optional()
-    });
-    [first].into_iter().chain(rest).collect()
-}
-
-fn repoint(other: &Node<'_>, to: &str, ip: &str) -> Step {
-    let goal = Goal::PointsTo(other.view.id.clone(), uid(other), ip.to_owned());
-    Step::new(
-        format!("have {} follow {to}", other.name()),
-        Does::Command {
-            node: other.view.id.clone(),
-            uid: uid(other),
-            words: vec![
-                "REPLICAOF".to_owned(),
-                ip.to_owned(),
-                ADMIN_PORT.to_string(),
-            ],
-            expects: None,
-            reply: None,
-            told_by: vec![goal.clone()],
-            refuted_by: Vec::new(),
-        },
-    )
-    .once()
-    // Sent again to a node that follows already, it would cost a full sync.
-    .unless(vec![goal])
-    .within(Duration::from_secs(25))
-    .leaves(format!(
-        "{} without a master, until the operator points it there",
-        other.name()
-    ))
 }

@@ -70,6 +70,7 @@ pub struct NodeSpec {
     loading: bool,
     was: Option<Role>,
     role_since: Option<Timestamp>,
+    machine: Option<&'static str>,
     then_silent: Option<(Option<Question>, FaultKind, &'static str, i64)>,
 }
 
@@ -101,6 +102,7 @@ fn node(label: Option<Role>, engine: Engine) -> NodeSpec {
         loading: false,
         was: None,
         role_since: None,
+        machine: None,
         then_silent: None,
     }
 }
@@ -258,6 +260,24 @@ impl NodeSpec {
     /// Its master lists it in that state, or not at all.
     pub fn listed(mut self, state: Option<LinkState>) -> Self {
         self.line = state;
+        self
+    }
+
+    /// It has applied so many records, or does not tell.
+    pub fn offset(mut self, offset: Option<u64>) -> Self {
+        self.offset = offset;
+        self
+    }
+
+    /// It holds so many keys.
+    pub fn keys(mut self, keys: u64) -> Self {
+        self.keys = keys;
+        self
+    }
+
+    /// It is on that machine.
+    pub fn on(mut self, machine: &'static str) -> Self {
+        self.machine = Some(machine);
         self
     }
 
@@ -706,6 +726,7 @@ fn pod(mut meta: Meta, ordinal: usize, node: &NodeSpec) -> Pod {
             ..Container::default()
         }],
         role_since: node.role_since,
+        machine: node.machine.map(str::to_owned),
         ..Pod::default()
     }
 }
