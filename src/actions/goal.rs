@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::object::ObjectId;
 use super::plan::Look;
+use super::rolling;
 use super::scene::Reading;
 use crate::domain::engine::{LinkState, Role, Side};
 use crate::domain::{InstanceId, InstanceView, NodeId, NodeView, text};
@@ -39,6 +40,15 @@ pub enum Goal {
     Scaled(ObjectId, i64),
     /// Its last change is rolled out: every pod is of it, and ready.
     RolledOut(ObjectId),
+    /// That pod could take over at this moment: in stable sync by both ends, within so many records, and nothing in the instance
+    /// that would hold a takeover up.
+    FitToLead(InstanceId, Arc<str>, u64),
+    /// Exactly one node acts as master, by label, engine and endpoint.
+    OneMaster(InstanceId),
+    /// Every pod runs that image, by the newest revision, and is ready; the operator has written that it is done.
+    RunsImage(InstanceId, String),
+    /// The Lease is held by another process than that one.
+    Leads(ObjectId, String),
 }
 
 /// What is asked of a field.
@@ -109,6 +119,20 @@ impl Goal {
             Goal::Scaled(object, 0) => format!("no pod of {object} runs"),
             Goal::Scaled(object, pods) => format!("{object} has {pods} ready"),
             Goal::RolledOut(object) => format!("{object} is rolled out"),
+            Goal::FitToLead(_, pod, _) => format!("{pod} can take over, and nothing holds it up"),
+            Goal::OneMaster(id) => {
+                format!("{} has one master, by label, engine and endpoint", id.name)
+            }
+            Goal::RunsImage(id, image) => format!("every pod of {} runs {image}", id.name),
+            Goal::Leads(lease, _) => format!("a new process holds {lease}"),
+        }
+    }
+
+    /// Whether the instance has no replica in sync at this moment, where the goal is about a rollout.
+    pub fn leaves_alone(&self, reading: &Reading<'_>) -> Option<bool> {
+        match self {
+            Goal::RunsImage(id, _) => rolling::is_alone(reading, id),
+            _ => None,
         }
     }
 
@@ -122,10 +146,14 @@ impl Goal {
             | Goal::EndpointIs(id, _)
             | Goal::AllFollow(id, _)
             | Goal::Follows(id, ..)
+            | Goal::FitToLead(id, ..)
+            | Goal::OneMaster(id)
+            | Goal::RunsImage(id, _)
             | Goal::Remade(_, _, id) => vec![Look::Instance(id.clone())],
             Goal::Gone(object, _)
             | Goal::Field(object, ..)
             | Goal::Scaled(object, _)
+            | Goal::Leads(object, _)
             | Goal::RolledOut(object) => vec![Look::Object(object.clone())],
         }
     }
@@ -151,6 +179,10 @@ impl Goal {
             Goal::Field(object, path, test) => field(reading, object, path, test),
             Goal::Scaled(object, pods) => scaled(reading, object, *pods),
             Goal::RolledOut(object) => rolled_out(reading, object),
+            Goal::FitToLead(id, pod, lag) => rolling::fit_to_lead(reading, id, pod, *lag),
+            Goal::OneMaster(id) => with_instance(reading, id, rolling::one_master),
+            Goal::RunsImage(id, image) => rolling::runs_image(reading, id, image),
+            Goal::Leads(lease, before) => rolling::leads(reading, lease, before),
         }
     }
 }
@@ -265,7 +297,7 @@ fn label_is(reading: &Reading<'_>, node: &NodeId, uid: &str, role: Option<Role>)
     }
 }
 
-fn endpoint_is(view: &InstanceView<'_>, pod: &str) -> Progress {
+pub(super) fn endpoint_is(view: &InstanceView<'_>, pod: &str) -> Progress {
     let endpoints = view.endpoints();
     match endpoints.as_slice() {
         [one] if one == pod => Progress::Holds(format!("the Service sends to {pod} alone")),
@@ -301,7 +333,7 @@ fn all_follow(view: &InstanceView<'_>, master: &str) -> Progress {
     }
 }
 
-fn follows(view: &InstanceView<'_>, pod: &str, master: &str) -> Progress {
+pub(super) fn follows(view: &InstanceView<'_>, pod: &str, master: &str) -> Progress {
     let find = |name: &str| view.nodes.iter().find(|n| &*n.id.pod == name);
     let (Some(node), Some(head)) = (find(pod), find(master)) else {
         return Progress::NotYet(format!("there is no pod {pod}, or no pod {master}"));

@@ -8,6 +8,7 @@
 //!
 //! Start with [`ALL`], then `promote.rs`.
 
+pub mod anew;
 pub mod equals;
 pub mod gate;
 pub mod gates;
@@ -15,6 +16,10 @@ pub mod goal;
 pub mod object;
 pub mod plan;
 mod promote;
+mod restart;
+mod restart_operator;
+mod restart_workload;
+mod rolling;
 pub mod rules;
 pub mod scene;
 pub mod target;
@@ -98,7 +103,12 @@ pub struct Candidate {
 }
 
 /// Every action, in the order in which they are offered.
-pub const ALL: &[&Action] = &[&promote::ACTION];
+pub const ALL: &[&Action] = &[
+    &promote::ACTION,
+    &restart::ACTION,
+    &restart_operator::ACTION,
+    &restart_workload::ACTION,
+];
 
 impl Action {
     /// The action of that id.

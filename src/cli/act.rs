@@ -280,7 +280,10 @@ pub async fn run(
                 .filter(|(name, _)| name != "resume")
                 .all(|(name, value)| args.get(name) == Some(value))
         {
-            args.set("resume", run.intended.run.clone());
+            // One that itself finished another goes back to where that began.
+            let first = before.iter().find(|(name, _)| name == "resume");
+            let first = first.map_or(&run.intended.run, |(_, run)| run);
+            args.set("resume", first.clone());
         }
     }
     let doors = fleet.plans.iter().map(|plan| (plan.id.clone(), plan.door.clone()));
