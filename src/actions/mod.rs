@@ -12,8 +12,10 @@ pub mod anew;
 pub mod equals;
 pub mod gate;
 pub mod gates;
+mod give_back;
 pub mod goal;
 pub mod object;
+pub mod pause;
 pub mod plan;
 mod promote;
 mod restart;
@@ -108,6 +110,7 @@ pub const ALL: &[&Action] = &[
     &restart::ACTION,
     &restart_operator::ACTION,
     &restart_workload::ACTION,
+    &give_back::ACTION,
 ];
 
 impl Action {
