@@ -11,7 +11,7 @@ use super::plan::Look;
 use super::rolling;
 use super::scene::Reading;
 use crate::domain::engine::{LinkState, Role, Side};
-use crate::domain::{InstanceId, InstanceView, NodeId, NodeView, text};
+use crate::domain::{InstanceId, InstanceView, NodeId, NodeView, Version, text};
 
 /// One thing that can be seen to hold.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,6 +47,8 @@ pub enum Goal {
     OneMaster(InstanceId),
     /// Every pod runs that image, by the newest revision, and is ready; the operator has written that it is done.
     RunsImage(InstanceId, String),
+    /// Every engine of it says that it is of that version.
+    EnginesAre(InstanceId, Version),
     /// The Lease is held by another process than that one.
     Leads(ObjectId, String),
 }
@@ -124,6 +126,9 @@ impl Goal {
                 format!("{} has one master, by label, engine and endpoint", id.name)
             }
             Goal::RunsImage(id, image) => format!("every pod of {} runs {image}", id.name),
+            Goal::EnginesAre(id, version) => {
+                format!("every engine of {} is of {version}", id.name)
+            }
             Goal::Leads(lease, _) => format!("a new process holds {lease}"),
         }
     }
@@ -149,6 +154,7 @@ impl Goal {
             | Goal::FitToLead(id, ..)
             | Goal::OneMaster(id)
             | Goal::RunsImage(id, _)
+            | Goal::EnginesAre(id, _)
             | Goal::Remade(_, _, id) => vec![Look::Instance(id.clone())],
             Goal::Gone(object, _)
             | Goal::Field(object, ..)
@@ -182,6 +188,9 @@ impl Goal {
             Goal::FitToLead(id, pod, lag) => rolling::fit_to_lead(reading, id, pod, *lag),
             Goal::OneMaster(id) => with_instance(reading, id, rolling::one_master),
             Goal::RunsImage(id, image) => rolling::runs_image(reading, id, image),
+            Goal::EnginesAre(id, version) => {
+                with_instance(reading, id, |view| rolling::engines_are(view, *version))
+            }
             Goal::Leads(lease, before) => rolling::leads(reading, lease, before),
         }
     }

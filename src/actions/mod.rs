@@ -25,6 +25,9 @@ mod rolling;
 pub mod rules;
 pub mod scene;
 pub mod target;
+mod unwedge;
+mod upgrade;
+mod upgrade_operator;
 
 pub use gate::{Gate, Stand};
 pub use goal::{Goal, Progress, Test};
@@ -110,6 +113,9 @@ pub const ALL: &[&Action] = &[
     &restart::ACTION,
     &restart_operator::ACTION,
     &restart_workload::ACTION,
+    &upgrade::ACTION,
+    &upgrade_operator::ACTION,
+    &unwedge::ACTION,
     &give_back::ACTION,
 ];
 

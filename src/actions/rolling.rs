@@ -8,8 +8,8 @@ use super::object::ObjectId;
 use super::scene::Reading;
 use super::{gates, scene};
 use crate::checks::{self, Case, Instance, Limits, Subject, Verdict};
-use crate::domain::engine::{Role, Side};
-use crate::domain::{InstanceId, InstanceView, NodeView};
+use crate::domain::engine::{Question, Role, Side};
+use crate::domain::{InstanceId, InstanceView, NodeView, Version};
 
 /// What the check of takeovers finds: which situation, and its sentence.
 pub(super) fn takeover(case: &Case<'_>) -> Option<(&'static str, String, Vec<String>)> {
@@ -173,6 +173,25 @@ fn stands(node: &NodeView<'_>, is_new: bool) -> Option<String> {
         () if syncs => Some(format!("{pod} in full sync")),
         () if node.label_role().is_none() => Some(format!("{pod} has no role yet")),
         () => None,
+    }
+}
+
+/// Every engine says that it is of that version.
+pub(super) fn engines_are(view: &InstanceView<'_>, version: Version) -> Progress {
+    let (mut others, mut untold) = (Vec::new(), Vec::new());
+    for node in &view.nodes {
+        let server = node.engine_on(Question::Server).and_then(|engine| engine.server.as_ref());
+        let told = server.and_then(|known| Version::parse(known.value.version.as_deref()?));
+        match told {
+            Some(told) if told == version => {}
+            Some(told) => others.push(format!("{} says {told}", node.id.pod)),
+            None => untold.push(format!("{} does not say", node.id.pod)),
+        }
+    }
+    match (others.is_empty(), untold.is_empty()) {
+        (true, true) => Progress::Holds(format!("{} engines say {version}", view.nodes.len())),
+        (false, _) => Progress::NotYet(others.join("; ")),
+        (true, false) => Progress::Untold(untold.join("; ")),
     }
 }
 
