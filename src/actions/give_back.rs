@@ -132,8 +132,10 @@ fn plan(scene: &Scene<'_>) -> Result<Plan, String> {
     if let Some((operator, pods)) = found.operator {
         steps.push(pause::scale_back(operator, pods));
         goals.push(Goal::Scaled(operator.clone(), pods));
-        let leads = lease(scene).map(|(lease, holder)| Goal::Leads(lease, holder));
-        goals.extend(leads);
+        // Where somebody else has given it back in part, the process that leads may be the one before.
+        let is_down = value.pointer("/spec/replicas") == Some(&Value::from(0));
+        let leads = lease(scene).filter(|_| is_down);
+        goals.extend(leads.map(|(lease, holder)| Goal::Leads(lease, holder)));
         what.push(format!("{operator} ({pods} pods)"));
     }
     if let Some(release) = &found.release {

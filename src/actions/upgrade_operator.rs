@@ -49,6 +49,9 @@ pub const ACTION: Action = Action {
     plan,
 };
 
+/// The newest version that was read for what is known here.
+const READ: Version = Version(1, 6, 1);
+
 fn reads(scene: &Scene<'_>) -> Vec<Look> {
     restart_operator::reads(scene)
 }
@@ -145,6 +148,10 @@ fn preflight(scene: &Scene<'_>) -> Vec<Gate> {
 fn rights_of(case: &Case<'_>, operator: &Deployment, new: Version) -> Gate {
     const ID: &str = "operator-rights";
     match rights::of(case.context, operator, new) {
+        Rights::Complete if new > READ => Gate::warn(
+            ID,
+            format!("its roles give it all that {READ} needs; what {new} needs beside is not known here"),
+        ),
         Rights::Complete => Gate::pass(ID, format!("its roles give it all that {new} needs")),
         Rights::Lacks(lacks) => Gate::block(
             ID,
@@ -165,6 +172,10 @@ fn crd_of(case: &Case<'_>, new: Version) -> Gate {
         return Gate::ask(ID, "the CRD is not known");
     };
     match compare(&crd.value, new) {
+        Schema::Fits if new > READ => Gate::warn(
+            ID,
+            format!("the CRD is of {READ}; which fields {new} brings is not known here"),
+        ),
         Schema::Fits => Gate::pass(ID, format!("the CRD is of {new}")),
         Schema::Newer(more) => Gate::warn(ID, format!("the CRD has fields that {new} ignores: {}", more.join(", "))),
         Schema::Older(lacks) => Gate::ask(
