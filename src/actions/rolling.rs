@@ -78,7 +78,8 @@ pub(super) fn one_master(view: &InstanceView<'_>) -> Progress {
         });
     };
     let pod = &one.id.pod;
-    let others = view.nodes.iter().filter(|node| node.id != one.id);
+    // One without a role label was just made, and nobody is sent to it.
+    let others = view.nodes.iter().filter(|node| node.id != one.id && node.label_role().is_some());
     let also: Vec<&str> = others
         .filter(|node| node.speaks() && says(node, Role::Master))
         .map(|node| &*node.id.pod)
