@@ -263,8 +263,18 @@ mod tests {
             _ => panic!("no patch"),
         };
         for (name, was, early, wanted) in [
-            ("the one before is still there", "uid-orders-1", false, Err("pod orders-1 is not made anew yet")),
-            ("it is taken for the other in a dry run", "uid-orders-1", true, Ok("10.0.0.2")),
+            (
+                "the one before is still there",
+                "uid-orders-1",
+                false,
+                Err("pod orders-1 is not made anew yet"),
+            ),
+            (
+                "it is taken for the other in a dry run",
+                "uid-orders-1",
+                true,
+                Ok("10.0.0.2"),
+            ),
         ] {
             let remade = [Remade {
                 pod: "orders-1".to_owned(),
@@ -274,7 +284,10 @@ mod tests {
             let planned = after(step.clone(), &remade);
             let (uid, values) = patched(&planned);
             assert_eq!(&*uid, "<uid of orders-1, not uid-orders-1>");
-            assert_eq!((&values["ip"], &values["other"]), (&json!("<address of orders-1>"), &json!("10.0.0.3")));
+            assert_eq!(
+                (&values["ip"], &values["other"]),
+                (&json!("<address of orders-1>"), &json!("10.0.0.3"))
+            );
             let filling = Filling {
                 world: &f.world,
                 now: now(),
@@ -310,7 +323,10 @@ mod tests {
         };
         let node = NodeId::new(infra(), "shop", "orders-1");
         let goal = |uid: Arc<str>| Goal::LabelIs(node.clone(), uid, None);
-        assert_eq!(filling.goal(&goal(uid("orders-1", "x"))).unwrap(), goal(Arc::from("kept")));
+        assert_eq!(
+            filling.goal(&goal(uid("orders-1", "x"))).unwrap(),
+            goal(Arc::from("kept"))
+        );
         // Another pod than the one of that uid stands there.
         assert_eq!(
             filling.goal(&goal(uid("orders-1", "y"))).unwrap(),

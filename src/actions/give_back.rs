@@ -41,7 +41,12 @@ fn lock(scene: &Scene<'_>) -> Option<ObjectId> {
     let (object, value) = deployment(scene).ok()?;
     let (namespace, name) = pause::annotation(value, PAUSED_FOR)?.split_once('/')?;
     let lease = format!("darner-{name}");
-    Some(ObjectId::new(&object.context, Resource::LEASE, namespace, lease))
+    Some(ObjectId::new(
+        &object.context,
+        Resource::LEASE,
+        namespace,
+        lease,
+    ))
 }
 
 fn reads(scene: &Scene<'_>) -> Vec<Look> {
@@ -72,7 +77,11 @@ fn paused<'a>(scene: &Scene<'a>) -> Result<Paused<'a>, String> {
         found.runs.push(run);
     }
     if let Some(release) = release(scene)
-        && let Some(run) = scene.reading.object(&release).flatten().and_then(pause::mark)
+        && let Some(run) = scene
+            .reading
+            .object(&release)
+            .flatten()
+            .and_then(pause::mark)
     {
         found.release = Some(release);
         found.runs.push(run);
@@ -80,7 +89,9 @@ fn paused<'a>(scene: &Scene<'a>) -> Result<Paused<'a>, String> {
     found.runs.dedup();
     match found.runs.is_empty() {
         false => Ok(found),
-        true => Err(format!("no run of ours has left {object} or its release paused")),
+        true => Err(format!(
+            "no run of ours has left {object} or its release paused"
+        )),
     }
 }
 
@@ -109,7 +120,10 @@ fn preflight(scene: &Scene<'_>) -> Vec<Gate> {
             format!("run {runs} still goes on: it gives it back itself at its end"),
         ),
         Some(Some(_)) => Gate::pass(OVER, "the lock of that run is not held any more"),
-        Some(None) => Gate::ask(OVER, format!("whether run {runs} still goes on is not told")),
+        Some(None) => Gate::ask(
+            OVER,
+            format!("whether run {runs} still goes on is not told"),
+        ),
         None => Gate::warn(OVER, "what it was paused for is not written down"),
     });
     gates
@@ -120,7 +134,9 @@ fn is_held(lease: &Value, runs: &[&str], now: Timestamp) -> bool {
     let run = pause::annotation(lease, "darner.dev/run").unwrap_or_default();
     let renewed = lease.pointer("/spec/renewTime").and_then(Value::as_str);
     let renewed = renewed.and_then(|text| text.parse::<Timestamp>().ok());
-    let good = lease.pointer("/spec/leaseDurationSeconds").and_then(Value::as_i64);
+    let good = lease
+        .pointer("/spec/leaseDurationSeconds")
+        .and_then(Value::as_i64);
     let until = renewed.map(|at| at.as_second() + good.unwrap_or(0));
     runs.contains(&run) && until.is_some_and(|until| until > now.as_second())
 }
@@ -144,9 +160,7 @@ fn plan(scene: &Scene<'_>) -> Result<Plan, String> {
         goals.push(Goal::Field(release.clone(), path, Test::Unset));
         what.push(release.to_string());
     }
-    steps.push(
-        Step::new("wait until it is as it was", Does::Await(goals.clone())).within(READY),
-    );
+    steps.push(Step::new("wait until it is as it was", Does::Await(goals.clone())).within(READY));
     Ok(Plan {
         action: ACTION.id,
         target: scene.target.clone(),
@@ -199,31 +213,46 @@ mod tests {
                 "paused by a run that is over",
                 marked.clone(),
                 Some(None),
-                Ok((Stand::Pass, "give back Deployment operator (2 pods), paused by run r1")),
+                Ok((
+                    Stand::Pass,
+                    "give back Deployment operator (2 pods), paused by run r1",
+                )),
             ),
             (
                 "by one that goes on",
                 marked.clone(),
                 Some(Some(lease("r1", "2026-01-02T11:59:55Z"))),
-                Ok((Stand::Block, "give back Deployment operator (2 pods), paused by run r1")),
+                Ok((
+                    Stand::Block,
+                    "give back Deployment operator (2 pods), paused by run r1",
+                )),
             ),
             (
                 "by one that died",
                 marked.clone(),
                 Some(Some(lease("r1", "2026-01-02T11:59:00Z"))),
-                Ok((Stand::Pass, "give back Deployment operator (2 pods), paused by run r1")),
+                Ok((
+                    Stand::Pass,
+                    "give back Deployment operator (2 pods), paused by run r1",
+                )),
             ),
             (
                 "another run holds the lock by now",
                 marked.clone(),
                 Some(Some(lease("r2", "2026-01-02T11:59:55Z"))),
-                Ok((Stand::Pass, "give back Deployment operator (2 pods), paused by run r1")),
+                Ok((
+                    Stand::Pass,
+                    "give back Deployment operator (2 pods), paused by run r1",
+                )),
             ),
             (
                 "whose lock cannot be read",
                 marked,
                 None,
-                Ok((Stand::Ask, "give back Deployment operator (2 pods), paused by run r1")),
+                Ok((
+                    Stand::Ask,
+                    "give back Deployment operator (2 pods), paused by run r1",
+                )),
             ),
             (
                 "scaled to nothing by somebody else",
@@ -235,9 +264,17 @@ mod tests {
             let target = Target::Object(object.clone());
             let mut objects: Objects = [(object.clone(), Some(value))].into_iter().collect();
             objects.extend(lease.map(|lease| (lock.clone(), lease)));
-            let reading = Reading { world: &f.world, objects: &objects, now: now() };
-            let (limits, rules, args, accepted) =
-                (Limits::default(), Rules::default(), Args::default(), BTreeSet::new());
+            let reading = Reading {
+                world: &f.world,
+                objects: &objects,
+                now: now(),
+            };
+            let (limits, rules, args, accepted) = (
+                Limits::default(),
+                Rules::default(),
+                Args::default(),
+                BTreeSet::new(),
+            );
             let scene = Scene::new(reading, &limits, &rules, &target, &args, &accepted);
             match (wanted, (ACTION.plan)(&scene)) {
                 (Ok((stand, sentence)), Ok(plan)) => {
@@ -248,7 +285,10 @@ mod tests {
                         panic!("{name}");
                     };
                     assert_eq!(patch["spec"]["replicas"], json!(2), "{name}");
-                    assert_eq!(patch["metadata"]["annotations"]["darner.dev/paused-by"], Value::Null);
+                    assert_eq!(
+                        patch["metadata"]["annotations"]["darner.dev/paused-by"],
+                        Value::Null
+                    );
                 }
                 (Err(why), Err(told)) => assert_eq!(told, why, "{name}"),
                 (_, told) => panic!("{name}: {told:?}"),

@@ -20,7 +20,11 @@ pub const REPLICAS: &str = "darner.dev/replicas";
 /// What must be read to pause the operator.
 pub(super) fn reads(case: &Case<'_>) -> Vec<Look> {
     let operator = gates::operator(case);
-    operator.into_iter().chain(release(case)).map(Look::Object).collect()
+    operator
+        .into_iter()
+        .chain(release(case))
+        .map(Look::Object)
+        .collect()
 }
 
 /// The HelmRelease that delivers the operator.
@@ -126,7 +130,9 @@ pub(super) fn pause(
         Some((release, value))
     });
     if let Some((release, value)) = release {
-        let mode = value.pointer("/spec/driftDetection/mode").and_then(Value::as_str);
+        let mode = value
+            .pointer("/spec/driftDetection/mode")
+            .and_then(Value::as_str);
         let suspends = mode == Some("enabled") && !is_suspended(value) && replicas > 0;
         if suspends || (is_suspended(value) && mark(value).is_some()) {
             at_the_end.push((steps.len(), resume(&release)));

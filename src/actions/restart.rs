@@ -80,7 +80,10 @@ enum Work<'c, 'a> {
 
 /// When the restart that is to be finished began, by the name of its run: `20261122T221501-restart-…`.
 fn began(scene: &Scene<'_>) -> Option<Timestamp> {
-    let run = scene.args.get("resume").filter(|_| !scene.args.is_on("again"))?;
+    let run = scene
+        .args
+        .get("resume")
+        .filter(|_| !scene.args.is_on("again"))?;
     let at = run.get(..15)?;
     let at = jiff::civil::DateTime::strptime("%Y%m%dT%H%M%S", at).ok()?;
     Some(at.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp())
@@ -129,7 +132,12 @@ fn half_way<'c, 'a>(instance: &'c Instance<'a>) -> Option<&'c Node<'a>> {
 }
 
 /// Does something with the scene of the promotion that ends it.
-fn promoting<T>(scene: &Scene<'_>, to: &str, finishes: bool, act: impl FnOnce(&Scene<'_>) -> T) -> T {
+fn promoting<T>(
+    scene: &Scene<'_>,
+    to: &str,
+    finishes: bool,
+    act: impl FnOnce(&Scene<'_>) -> T,
+) -> T {
     let mut args = Args::default().with("to", to).with("operator", "keep");
     args.set("takeover", scene.args.get("takeover").unwrap_or("3"));
     if finishes {
@@ -198,7 +206,10 @@ fn plan(scene: &Scene<'_>) -> Result<Plan, String> {
     match work(scene, &case, instance)? {
         Work::TakenOver(to) => {
             let ended = promoting(scene, to.name(), true, promote::ACTION.plan)?;
-            sentence = format!("finish the restart of {id}: {} has taken over already", to.name());
+            sentence = format!(
+                "finish the restart of {id}: {} has taken over already",
+                to.name()
+            );
             steps.extend(ended.steps);
             goals.extend(ended.goals);
             goals.push(Goal::AllFollow(id.clone(), to.view.id.pod.clone()));
@@ -222,7 +233,11 @@ fn plan(scene: &Scene<'_>) -> Result<Plan, String> {
             sentence = match (names.as_str(), restarts_master) {
                 ("", false) => format!("{verb} {id}: every pod is new already"),
                 ("", true) => {
-                    format!("{verb} {id}: {} after {} has taken over", master.name(), to.name())
+                    format!(
+                        "{verb} {id}: {} after {} has taken over",
+                        master.name(),
+                        to.name()
+                    )
                 }
                 (names, false) => format!("{verb} {id}: {names}"),
                 (names, true) => format!(
@@ -287,7 +302,9 @@ fn anew_replica(id: &InstanceId, node: &Node<'_>, master: &Node<'_>) -> [Step; 2
             ]),
         )
         .within(MADE)
-        .leaves("the pods that are left as they were; the same restart again goes on with the next"),
+        .leaves(
+            "the pods that are left as they were; the same restart again goes on with the next",
+        ),
     ]
 }
 
@@ -321,23 +338,41 @@ fn takes_over(
     let lag = scene.limits.lag;
     steps.push(
         Step::new(
-            format!("wait until {} can take over, and no save, sync or slow client holds it up", to.name()),
-            Does::Await(vec![Goal::FitToLead(id.clone(), to.view.id.pod.clone(), lag)]),
+            format!(
+                "wait until {} can take over, and no save, sync or slow client holds it up",
+                to.name()
+            ),
+            Does::Await(vec![Goal::FitToLead(
+                id.clone(),
+                to.view.id.pod.clone(),
+                lag,
+            )]),
         )
         .within(CALMS)
-        .leaves(format!("{} master as before, and not yet made anew", master.name())),
+        .leaves(format!(
+            "{} master as before, and not yet made anew",
+            master.name()
+        )),
     );
     steps.extend(ended.steps.into_iter().map(|step| anew::after(step, &made)));
     steps.push(
         Step::new(
-            format!("wait until {} is made anew and follows {}", master.name(), to.name()),
+            format!(
+                "wait until {} is made anew and follows {}",
+                master.name(),
+                to.name()
+            ),
             Does::Await(vec![
                 remade(master, id),
                 Goal::AllFollow(id.clone(), to.view.id.pod.clone()),
             ]),
         )
         .within(MADE)
-        .leaves(format!("{} master, and {} coming back as its replica", to.name(), master.name())),
+        .leaves(format!(
+            "{} master, and {} coming back as its replica",
+            to.name(),
+            master.name()
+        )),
     );
     goals.push(remade(master, id));
     let uid = |node: &NodeId, uid: &std::sync::Arc<str>| {
@@ -349,8 +384,228 @@ fn takes_over(
     };
     let (node, own) = (&to.view.id, &to.view.pod.value.meta.uid);
     goals.push(Goal::EngineIs(node.clone(), uid(node, own), Role::Master));
-    goals.push(Goal::LabelIs(node.clone(), uid(node, own), Some(Role::Master)));
+    goals.push(Goal::LabelIs(
+        node.clone(),
+        uid(node, own),
+        Some(Role::Master),
+    ));
     goals.push(Goal::EndpointIs(id.clone(), node.pod.clone()));
     goals.push(Goal::AllFollow(id.clone(), node.pod.clone()));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::actions::{Objects, Reading, Rules, Stand, Target};
+    use crate::checks::Limits;
+    use crate::domain::fixture::*;
+
+    /// Asks about a fixture, with those args.
+    fn asked<T>(f: &Fixture, args: &Args, ask: impl FnOnce(&Scene<'_>) -> T) -> T {
+        let target = Target::Instance(f.id.clone());
+        let objects = Objects::new();
+        let reading = Reading {
+            world: &f.world,
+            objects: &objects,
+            now: now(),
+        };
+        let (limits, rules, accepted) = (Limits::default(), Rules::default(), BTreeSet::new());
+        ask(&Scene::new(
+            reading, &limits, &rules, &target, args, &accepted,
+        ))
+    }
+
+    /// The run that began five minutes before now.
+    fn resumed() -> Args {
+        Args::default().with("resume", "20260102T115500-restart-orders-0001")
+    }
+
+    #[test]
+    fn replicas_are_first_the_master_is_last_and_what_is_new_stays() {
+        let again = resumed().with("again", "true");
+        for (name, spec, args, wanted) in [
+            (
+                "all",
+                healthy(),
+                Args::default(),
+                Ok(
+                    "restart shop/orders: orders-1, then orders-2, then orders-0 after orders-1 has taken over",
+                ),
+            ),
+            (
+                "the master is another",
+                instance("orders").node(replica()).node(master()),
+                Args::default(),
+                Ok("restart shop/orders: orders-0, then orders-1 after orders-0 has taken over"),
+            ),
+            (
+                "one is new already",
+                instance("orders")
+                    .node(master())
+                    .node(replica().young(200))
+                    .node(replica()),
+                resumed(),
+                Ok(
+                    "finish the restart of shop/orders: orders-2, then orders-0 after orders-1 has taken over",
+                ),
+            ),
+            (
+                "that counts for a restart that goes on alone",
+                instance("orders")
+                    .node(master())
+                    .node(replica().young(200))
+                    .node(replica()),
+                Args::default(),
+                Ok(
+                    "restart shop/orders: orders-1, then orders-2, then orders-0 after orders-1 has taken over",
+                ),
+            ),
+            (
+                "and not where all are wanted",
+                instance("orders")
+                    .node(master())
+                    .node(replica().young(200))
+                    .node(replica()),
+                again,
+                Ok(
+                    "restart shop/orders: orders-1, then orders-2, then orders-0 after orders-1 has taken over",
+                ),
+            ),
+            (
+                "the master alone is left",
+                instance("orders").node(master()).node(replica().young(90)),
+                resumed(),
+                Ok("finish the restart of shop/orders: orders-0 after orders-1 has taken over"),
+            ),
+            (
+                "the old master is left, as a replica",
+                instance("orders").node(replica()).node(master().young(90)),
+                resumed(),
+                Ok("finish the restart of shop/orders: orders-0"),
+            ),
+            (
+                "nothing is left",
+                instance("orders")
+                    .node(master().young(90))
+                    .node(replica().young(90)),
+                resumed(),
+                Ok("finish the restart of shop/orders: every pod is new already"),
+            ),
+            (
+                "it was stopped right after the takeover",
+                instance("orders")
+                    .node(master())
+                    .node(replica().young(90).engine_master().replid("x")),
+                resumed(),
+                Ok("finish the restart of shop/orders: orders-1 has taken over already"),
+            ),
+            (
+                "two masters are nobody's restart",
+                instance("orders")
+                    .node(master())
+                    .node(replica().engine_master().replid("x")),
+                Args::default(),
+                Err("orders-0 and orders-1 of shop/orders act as master"),
+            ),
+        ] {
+            let f = spec.build();
+            let planned = asked(&f, &args, |scene| (ACTION.plan)(scene));
+            let again = asked(&f, &args, |scene| (ACTION.plan)(scene));
+            assert_eq!(planned, again, "{name}");
+            let told = planned.map(|plan| plan.sentence);
+            assert_eq!(
+                told.as_deref(),
+                wanted.map_err(str::to_owned).as_ref().copied(),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn nothing_is_deleted_before_what_went_before_is_in_sync_again() {
+        let f = healthy().build();
+        let plan = asked(&f, &Args::default(), |scene| (ACTION.plan)(scene)).unwrap();
+        let words: Vec<&str> = plan.steps.iter().map(|step| step.words.as_str()).collect();
+        assert_eq!(
+            words,
+            [
+                "delete pod orders-1, a replica",
+                "wait until orders-1 is made anew and all replicas are in stable sync",
+                "delete pod orders-2, a replica",
+                "wait until orders-2 is made anew and all replicas are in stable sync",
+                "wait until orders-1 can take over, and no save, sync or slow client holds it up",
+                "have orders-1 take over, giving the server 3s",
+                "label orders-1 master",
+                "take the role label of orders-0",
+                "delete pod orders-0, whose process would come back as a master with an old data set",
+                "note on orders-2 that it follows orders-1",
+                "have orders-2 follow orders-1",
+                "wait until orders-0 is made anew and follows orders-1",
+            ]
+        );
+        // No step on a pod that the plan makes anew names the uid or the address that it has now.
+        for step in &plan.steps[4..] {
+            let told = format!("{:?}", step.does);
+            for old in [
+                "\"uid-orders-1\"",
+                "\"uid-orders-2\"",
+                "\"10.0.0.2\"",
+                "\"10.0.0.3\"",
+            ] {
+                assert!(!told.contains(old), "{}: {told}", step.words);
+            }
+        }
+        // The takeover is sent once, and only to that pod.
+        let Does::Command { uid, .. } = &plan.steps[5].does else {
+            panic!("no command");
+        };
+        assert_eq!(&**uid, "<uid of orders-1, not uid-orders-1>");
+        assert!(!plan.steps[5].repeatable);
+        for replica in 1..=2 {
+            let made = format!("orders-{replica} was made anew and is ready");
+            assert!(plan.goals.iter().any(|goal| goal.words() == made));
+        }
+    }
+
+    #[test]
+    fn it_begins_only_where_every_replica_is_in_sync() {
+        for (name, spec, stand, evidence) in [
+            (
+                "healthy",
+                healthy(),
+                Stand::Pass,
+                "every replica is in stable sync, by both ends",
+            ),
+            (
+                "one cut off",
+                instance("orders")
+                    .node(master())
+                    .node(replica())
+                    .node(replica().cut_off(60)),
+                Stand::Block,
+                "orders-2 has no link to its master",
+            ),
+            (
+                "one missing",
+                instance("orders").node(master()).node(replica()).wanting(3),
+                Stand::Block,
+                "1 of 3 pods are missing",
+            ),
+        ] {
+            let f = spec.build();
+            let gates = asked(&f, &Args::default(), |scene| (ACTION.preflight)(scene));
+            let gate = gates.iter().find(|gate| gate.id == "all-in-sync").unwrap();
+            assert_eq!(
+                (gate.stand, gate.evidence.as_str()),
+                (stand, evidence),
+                "{name}"
+            );
+        }
+        let alone = instance("orders").node(master()).build();
+        assert!(asked(&alone, &Args::default(), |scene| (ACTION.available)(scene)).is_err());
+    }
 }

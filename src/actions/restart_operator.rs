@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::equals::RESTARTED;
 use super::{
-    About, Action, Does, Gate, Goal, Look, ObjectId, Plan, Resource, Risk, Scene, Step, Target, anew,
-    no_choice,
+    About, Action, Does, Gate, Goal, Look, ObjectId, Plan, Resource, Risk, Scene, Step, Target,
+    anew, no_choice,
 };
 
 /// The action.
@@ -76,9 +76,14 @@ fn available(scene: &Scene<'_>) -> Result<(), String> {
 
 /// How many pods it is to have, if its controller acts on it.
 pub(super) fn runs(object: &ObjectId, value: &Value) -> Result<i64, String> {
-    let replicas = value.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or(1);
+    let replicas = value
+        .pointer("/spec/replicas")
+        .and_then(Value::as_i64)
+        .unwrap_or(1);
     if value.pointer("/spec/paused") == Some(&Value::Bool(true)) {
-        return Err(format!("{object} is paused (spec.paused): no change of it is rolled out"));
+        return Err(format!(
+            "{object} is paused (spec.paused): no change of it is rolled out"
+        ));
     }
     match replicas {
         0 => Err(format!(
@@ -99,7 +104,10 @@ fn preflight(scene: &Scene<'_>) -> Vec<Gate> {
     gates.push(none_rolls(scene));
     gates.push(match lease(scene) {
         Some((lease, holder)) => Gate::pass("lease", format!("{holder} holds {lease}")),
-        None => Gate::warn("lease", "no Lease of it is known: who leads afterwards is not proven"),
+        None => Gate::warn(
+            "lease",
+            "no Lease of it is known: who leads afterwards is not proven",
+        ),
     });
     gates
 }
@@ -121,10 +129,16 @@ pub(super) fn none_rolls(scene: &Scene<'_>) -> Gate {
         })
         .collect();
     match busy.as_slice() {
-        [] => Gate::pass(ID, "the operator is in the middle of no rollout or election"),
+        [] => Gate::pass(
+            ID,
+            "the operator is in the middle of no rollout or election",
+        ),
         some => Gate::ask(
             ID,
-            format!("the operator is in the middle of {}: a new one goes on with it", some.join(", ")),
+            format!(
+                "the operator is in the middle of {}: a new one goes on with it",
+                some.join(", ")
+            ),
         ),
     }
 }
@@ -132,7 +146,10 @@ pub(super) fn none_rolls(scene: &Scene<'_>) -> Gate {
 /// Waits until it is rolled out and a new process leads; the same as goals.
 pub(super) fn settles(scene: &Scene<'_>, object: &ObjectId) -> Vec<Goal> {
     let leads = lease(scene).map(|(lease, holder)| Goal::Leads(lease, holder));
-    [Goal::RolledOut(object.clone())].into_iter().chain(leads).collect()
+    [Goal::RolledOut(object.clone())]
+        .into_iter()
+        .chain(leads)
+        .collect()
 }
 
 /// What is there before: images, pods, who leads.

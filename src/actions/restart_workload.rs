@@ -50,13 +50,17 @@ fn is_anybodys(scene: &Scene<'_>, object: &ObjectId, value: &Value) -> Result<St
     if object.resource != Resource::STATEFUL_SET {
         return Ok(format!("{object} is a Deployment"));
     }
-    let owners = value.pointer("/metadata/ownerReferences").and_then(Value::as_array);
+    let owners = value
+        .pointer("/metadata/ownerReferences")
+        .and_then(Value::as_array);
     let owner = owners
         .into_iter()
         .flatten()
         .find(|owner| owner.get("kind").and_then(Value::as_str) == Some("Dragonfly"));
     let (namespace, name) = (&object.namespace, &object.name);
-    let known = scene.context().and_then(|context| context.dragonflies.get(namespace, name));
+    let known = scene
+        .context()
+        .and_then(|context| context.dragonflies.get(namespace, name));
     let owner = match (owner.and_then(|owner| owner.get("name")?.as_str()), known) {
         (Some(owner), _) => Some(owner.to_owned()),
         (None, Some(held)) => Some(held.value.meta.name.to_string()),
@@ -68,7 +72,9 @@ fn is_anybodys(scene: &Scene<'_>, object: &ObjectId, value: &Value) -> Result<St
              template again; darner restart {namespace}/{owner} restarts the instance"
         ));
     }
-    let strategy = value.pointer("/spec/updateStrategy/type").and_then(Value::as_str);
+    let strategy = value
+        .pointer("/spec/updateStrategy/type")
+        .and_then(Value::as_str);
     match strategy {
         Some("OnDelete") => Err(format!(
             "{object} has the strategy OnDelete: a new template restarts nothing until its pods are deleted"
@@ -80,7 +86,9 @@ fn is_anybodys(scene: &Scene<'_>, object: &ObjectId, value: &Value) -> Result<St
 /// What is there before: images and pods.
 pub(super) fn before(object: &ObjectId, value: &Value) -> Vec<String> {
     let number = |path: &str| value.pointer(path).and_then(Value::as_i64).unwrap_or(0);
-    let containers = value.pointer("/spec/template/spec/containers").and_then(Value::as_array);
+    let containers = value
+        .pointer("/spec/template/spec/containers")
+        .and_then(Value::as_array);
     let images = containers.into_iter().flatten().filter_map(|container| {
         let text = |key: &str| container.get(key).and_then(Value::as_str);
         Some(format!("{} {}", text("name")?, text("image")?))
@@ -90,7 +98,10 @@ pub(super) fn before(object: &ObjectId, value: &Value) -> Vec<String> {
         "{object}: {} pods wanted, images {}, uid {}",
         number("/spec/replicas"),
         images.join(", "),
-        value.pointer("/metadata/uid").and_then(Value::as_str).unwrap_or_default()
+        value
+            .pointer("/metadata/uid")
+            .and_then(Value::as_str)
+            .unwrap_or_default()
     )]
 }
 
@@ -136,7 +147,8 @@ fn plan(scene: &Scene<'_>) -> Result<Plan, String> {
         patience: Duration::from_secs(30),
         losses: "what its pods keep in memory alone".to_owned(),
         takes: "as long as its own strategy takes; what serves meanwhile depends on it".to_owned(),
-        back: "kubectl rollout undo, if the template was changed since its pods were made".to_owned(),
+        back: "kubectl rollout undo, if the template was changed since its pods were made"
+            .to_owned(),
         owner: None,
     })
 }
@@ -176,27 +188,41 @@ mod tests {
                 "a set on delete",
                 of(Resource::STATEFUL_SET, "db"),
                 json!({"metadata": {"uid": "u"}, "spec": {"updateStrategy": {"type": "OnDelete"}}}),
-                Err("StatefulSet db has the strategy OnDelete: a new template restarts nothing until its pods are deleted"),
+                Err(
+                    "StatefulSet db has the strategy OnDelete: a new template restarts nothing until its pods are deleted",
+                ),
             ),
             (
                 "an instance's own",
                 of(Resource::STATEFUL_SET, "orders"),
                 json!({"metadata": {"uid": "u", "ownerReferences": own}}),
-                Err("StatefulSet orders is the instance shop/orders's own: its strategy OnDelete restarts nothing, and the operator writes its own \
-                     template again; darner restart shop/orders restarts the instance"),
+                Err(
+                    "StatefulSet orders is the instance shop/orders's own: its strategy OnDelete restarts nothing, and the operator writes its own \
+                     template again; darner restart shop/orders restarts the instance",
+                ),
             ),
             (
                 "nothing runs",
                 of(Resource::DEPLOYMENT, "web"),
                 json!({"metadata": {"uid": "u"}, "spec": {"replicas": 0}}),
-                Err("Deployment web is scaled to nothing: if a run of ours left it so, darner give-back operator gives it back"),
+                Err(
+                    "Deployment web is scaled to nothing: if a run of ours left it so, darner give-back operator gives it back",
+                ),
             ),
         ] {
             let target = Target::Object(object.clone());
             let objects: Objects = [(object, Some(value))].into_iter().collect();
-            let reading = Reading { world: &f.world, objects: &objects, now: now() };
-            let (limits, rules, args, accepted) =
-                (Limits::default(), Rules::default(), Args::default(), BTreeSet::new());
+            let reading = Reading {
+                world: &f.world,
+                objects: &objects,
+                now: now(),
+            };
+            let (limits, rules, args, accepted) = (
+                Limits::default(),
+                Rules::default(),
+                Args::default(),
+                BTreeSet::new(),
+            );
             let scene = Scene::new(reading, &limits, &rules, &target, &args, &accepted);
             let planned = (ACTION.plan)(&scene);
             assert_eq!((ACTION.available)(&scene).is_ok(), wanted.is_ok(), "{name}");

@@ -15,9 +15,11 @@ use crate::domain::{InstanceId, InstanceView, NodeView, Version};
 pub(super) fn takeover(case: &Case<'_>) -> Option<(&'static str, String, Vec<String>)> {
     let check = checks::ALL.iter().find(|check| check.id == "takeover")?;
     match (check.run)(case).verdict {
-        Verdict::Finding(found) => {
-            Some((found.situation.id, found.sentence.clone(), found.about.clone()))
-        }
+        Verdict::Finding(found) => Some((
+            found.situation.id,
+            found.sentence.clone(),
+            found.about.clone(),
+        )),
         _ => None,
     }
 }
@@ -79,7 +81,10 @@ pub(super) fn one_master(view: &InstanceView<'_>) -> Progress {
     };
     let pod = &one.id.pod;
     // One without a role label was just made, and nobody is sent to it.
-    let others = view.nodes.iter().filter(|node| node.id != one.id && node.label_role().is_some());
+    let others = view
+        .nodes
+        .iter()
+        .filter(|node| node.id != one.id && node.label_role().is_some());
     let also: Vec<&str> = others
         .filter(|node| node.speaks() && says(node, Role::Master))
         .map(|node| &*node.id.pod)
@@ -113,9 +118,9 @@ pub(super) fn is_alone(reading: &Reading<'_>, id: &InstanceId) -> Option<bool> {
 
 fn has_replica(view: &InstanceView<'_>) -> bool {
     view.labelled_masters().any(|master| {
-        view.nodes.iter().any(|node| {
-            node.id != master.id && follows(view, &node.id.pod, &master.id.pod).holds()
-        })
+        view.nodes
+            .iter()
+            .any(|node| node.id != master.id && follows(view, &node.id.pod, &master.id.pod).holds())
     })
 }
 
@@ -128,7 +133,9 @@ pub(super) fn runs_image(reading: &Reading<'_>, id: &InstanceId, image: &str) ->
         .wanted()
         .and_then(|pods| usize::try_from(pods).ok())
         .unwrap_or(view.nodes.len());
-    let revision = view.stateful_set.map_or("", |set| &*set.value.update_revision);
+    let revision = view
+        .stateful_set
+        .map_or("", |set| &*set.value.update_revision);
     let is_new = |node: &NodeView<'_>| {
         let pod = &node.pod.value;
         let hash = pod.meta.labels.get("controller-revision-hash");
@@ -137,7 +144,11 @@ pub(super) fn runs_image(reading: &Reading<'_>, id: &InstanceId, image: &str) ->
     };
     let new = view.nodes.iter().filter(|node| is_new(node)).count();
     let mut words = vec![format!("{new} of {wanted} pods on the new revision")];
-    words.extend(view.nodes.iter().filter_map(|node| stands(node, is_new(node))));
+    words.extend(
+        view.nodes
+            .iter()
+            .filter_map(|node| stands(node, is_new(node))),
+    );
     if wanted > 1 && !has_replica(&view) {
         words.push("no replica is in sync".to_owned());
     }
@@ -154,7 +165,9 @@ pub(super) fn runs_image(reading: &Reading<'_>, id: &InstanceId, image: &str) ->
     }
     let all_ready = view.nodes.iter().all(|node| node.pod.value.is_ready());
     match new == wanted && view.nodes.len() == wanted && all_ready && is_done {
-        true => Progress::Holds(format!("{new} of {wanted} pods on the new revision, phase {phase}")),
+        true => Progress::Holds(format!(
+            "{new} of {wanted} pods on the new revision, phase {phase}"
+        )),
         false => Progress::NotYet(words.join(", ")),
     }
 }
@@ -181,7 +194,9 @@ fn stands(node: &NodeView<'_>, is_new: bool) -> Option<String> {
 pub(super) fn engines_are(view: &InstanceView<'_>, version: Version) -> Progress {
     let (mut others, mut untold) = (Vec::new(), Vec::new());
     for node in &view.nodes {
-        let server = node.engine_on(Question::Server).and_then(|engine| engine.server.as_ref());
+        let server = node
+            .engine_on(Question::Server)
+            .and_then(|engine| engine.server.as_ref());
         let told = server.and_then(|known| Version::parse(known.value.version.as_deref()?));
         match told {
             Some(told) if told == version => {}
@@ -203,7 +218,9 @@ pub(super) fn leads(reading: &Reading<'_>, lease: &ObjectId, before: &str) -> Pr
         Some(None) => return Progress::NotYet(format!("there is no {lease}")),
         Some(Some(value)) => value,
     };
-    let holder = value.pointer("/spec/holderIdentity").and_then(Value::as_str);
+    let holder = value
+        .pointer("/spec/holderIdentity")
+        .and_then(Value::as_str);
     match holder.unwrap_or_default() {
         "" => Progress::NotYet("nobody holds the Lease".to_owned()),
         holder if holder == before => {

@@ -45,10 +45,16 @@ fn reads(scene: &Scene<'_>) -> Vec<Look> {
 /// How the takeover stands.
 enum Wedge<'c, 'a> {
     /// Another is master already; this one is still up and locked.
-    LeftBehind { new: &'c Node<'a>, old: &'c Node<'a> },
+    LeftBehind {
+        new: &'c Node<'a>,
+        old: &'c Node<'a>,
+    },
     /// Another was made master by a run of ours, and this one's process came back as one, with an old data set, before anybody was
     /// told.
-    CameBack { new: &'c Node<'a>, old: &'c Node<'a> },
+    CameBack {
+        new: &'c Node<'a>,
+        old: &'c Node<'a>,
+    },
     /// It is held up, by these clients of the old master: id and address.
     HeldUp {
         target: Option<&'c Node<'a>>,
@@ -83,13 +89,23 @@ fn wedge<'c, 'a>(
         {
             return Ok(found);
         }
-        return Err(format!("no takeover of {id} is under way or left a master behind"));
+        return Err(format!(
+            "no takeover of {id} is under way or left a master behind"
+        ));
     };
-    let nodes = || instance.nodes.iter().filter(|node| about.iter().any(|pod| pod == node.name()));
+    let nodes = || {
+        instance
+            .nodes
+            .iter()
+            .filter(|node| about.iter().any(|pod| pod == node.name()))
+    };
     match situation {
         "old-master-up" => {
             let old = nodes().next().ok_or("the old master is not known")?;
-            let new = instance.masters().into_iter().find(|node| node.name() != old.name());
+            let new = instance
+                .masters()
+                .into_iter()
+                .find(|node| node.name() != old.name());
             let new = new.and_then(|new| instance.node(new.name()));
             Ok(Wedge::LeftBehind {
                 new: new.ok_or("no other master is known")?,
@@ -101,7 +117,10 @@ fn wedge<'c, 'a>(
                 .find(|node| node.says(Role::Master))
                 .ok_or("which node is the old master is not known")?;
             let target = nodes().find(|node| node.name() != old.name());
-            let list = old.view.engine.and_then(|engine| engine.client_list.as_ref());
+            let list = old
+                .view
+                .engine
+                .and_then(|engine| engine.client_list.as_ref());
             let slow = list.iter().flat_map(|known| &known.value.slow);
             let clients: Vec<(u64, String)> = slow
                 .filter(|client| client.phase == Phase::Sending || client.send_wait.is_some())
@@ -112,10 +131,16 @@ fn wedge<'c, 'a>(
                 old,
                 // What holds it up is let go only where it is known who is to be told as master: the old one's process comes
                 // back as a master at once.
-                clients: if target.is_some() { clients } else { Vec::new() },
+                clients: if target.is_some() {
+                    clients
+                } else {
+                    Vec::new()
+                },
             })
         }
-        _ => Err(format!("{sentence}: it is given its time before it counts as wedged")),
+        _ => Err(format!(
+            "{sentence}: it is given its time before it counts as wedged"
+        )),
     }
 }
 
@@ -259,15 +284,26 @@ fn plan(scene: &Scene<'_>) -> Result<Plan, String> {
     match wedge(scene, &case, instance)? {
         Wedge::LeftBehind { new, old: locked } => {
             (old, leads) = (locked, Some(new));
-            sentence = format!("remove {}, which {} of {id} has taken over from", old.name(), new.name());
+            sentence = format!(
+                "remove {}, which {} of {id} has taken over from",
+                old.name(),
+                new.name()
+            );
             losses = format!("nothing: {} has all of its data", new.name());
             steps.extend(told(Some(new), old));
         }
         Wedge::CameBack { new, old: back } => {
             (old, leads) = (back, Some(new));
             risk = Risk::LosesData;
-            sentence = format!("finish the takeover of {id}: {} has taken over, and {} came back as a master", new.name(), old.name());
-            losses = format!("what was written to {} since its process came back", old.name());
+            sentence = format!(
+                "finish the takeover of {id}: {} has taken over, and {} came back as a master",
+                new.name(),
+                old.name()
+            );
+            losses = format!(
+                "what was written to {} since its process came back",
+                old.name()
+            );
             steps.extend(told(Some(new), old));
         }
         Wedge::HeldUp {
@@ -276,30 +312,50 @@ fn plan(scene: &Scene<'_>) -> Result<Plan, String> {
             clients,
         } if !clients.is_empty() => {
             (old, leads) = (locked, target);
-            let names = clients.iter().map(|(_, addr)| addr.clone()).collect::<Vec<_>>().join(", ");
-            sentence = format!("let the takeover of {id} go on: end the connection of {names} to {}", old.name());
+            let names = clients
+                .iter()
+                .map(|(_, addr)| addr.clone())
+                .collect::<Vec<_>>()
+                .join(", ");
+            sentence = format!(
+                "let the takeover of {id} go on: end the connection of {names} to {}",
+                old.name()
+            );
             losses = "no acknowledged write: the takeover goes on as it was meant to; those clients lose their connection".to_owned();
-            steps.extend(clients.iter().map(|(client, addr)| ended(old, *client, addr)));
+            steps.extend(
+                clients
+                    .iter()
+                    .map(|(client, addr)| ended(old, *client, addr)),
+            );
             // Not for the old one: its process ends, and comes back as a master at once. That it is none is made so by the steps
             // that follow.
-            let leads = target.map(|new| {
-                Goal::EngineIs(new.view.id.clone(), uid(new), Role::Master)
-            });
+            let leads =
+                target.map(|new| Goal::EngineIs(new.view.id.clone(), uid(new), Role::Master));
             let goals = leads.into_iter().collect();
             steps.push(
-                Step::new("wait until the takeover has come to its end", Does::Await(goals))
-                    .within(GOES_ON)
-                    .leaves("the takeover as it is; unwedge again tells what holds it up by then"),
+                Step::new(
+                    "wait until the takeover has come to its end",
+                    Does::Await(goals),
+                )
+                .within(GOES_ON)
+                .leaves("the takeover as it is; unwedge again tells what holds it up by then"),
             );
             steps.extend(told(target, old));
         }
-        Wedge::HeldUp { target, old: locked, .. } => {
+        Wedge::HeldUp {
+            target,
+            old: locked,
+            ..
+        } => {
             (old, leads) = (locked, None);
             let lag = behind(instance, old, target);
             if lag != Some(0) {
                 risk = Risk::LosesData;
             }
-            sentence = format!("end the takeover of {id} by removing {}, the locked master", old.name());
+            sentence = format!(
+                "end the takeover of {id} by removing {}, the locked master",
+                old.name()
+            );
             losses = match lag {
                 Some(0) => "no acknowledged write, by the word of the old master: its target has every record".to_owned(),
                 Some(_) => "the records that the target lacks; how many, the gate all-data tells".to_owned(),
@@ -321,7 +377,10 @@ fn plan(scene: &Scene<'_>) -> Result<Plan, String> {
     }
     steps.push(
         Step::new(
-            format!("wait until {} is made anew and it is settled who is master", old.name()),
+            format!(
+                "wait until {} is made anew and it is settled who is master",
+                old.name()
+            ),
             Does::Await(settled.clone()),
         )
         .within(COMES_BACK)
@@ -347,11 +406,19 @@ fn plan(scene: &Scene<'_>) -> Result<Plan, String> {
 
 fn ended(old: &Node<'_>, client: u64, addr: &str) -> Step {
     Step::new(
-        format!("end the connection of {addr}, which does not read what {} answers", old.name()),
+        format!(
+            "end the connection of {addr}, which does not read what {} answers",
+            old.name()
+        ),
         Does::Command {
             node: old.view.id.clone(),
             uid: uid(old),
-            words: vec!["CLIENT".to_owned(), "KILL".to_owned(), "ID".to_owned(), client.to_string()],
+            words: vec![
+                "CLIENT".to_owned(),
+                "KILL".to_owned(),
+                "ID".to_owned(),
+                client.to_string(),
+            ],
             expects: Some(Role::Master),
             // How many it ended.
             reply: Some(String::new()),
@@ -377,10 +444,18 @@ mod tests {
     fn held_up(unread: Option<u64>, lag: u64) -> Fixture {
         let mut f = instance("orders")
             .node(master())
-            .node(replica().lagging(lag).falls_silent(Some(Question::Replication), 70))
+            .node(
+                replica()
+                    .lagging(lag)
+                    .falls_silent(Some(Question::Replication), 70),
+            )
             .node(replica())
             .build();
-        f.answers("orders-0", Probe::Persistence(Persistence::default()), ago(1));
+        f.answers(
+            "orders-0",
+            Probe::Persistence(Persistence::default()),
+            ago(1),
+        );
         let slow = unread.map(|seconds| SlowClient {
             id: Some(27),
             addr: "10.1.0.9:4711".to_owned(),
@@ -388,7 +463,10 @@ mod tests {
             send_wait: Some(seconds),
             ..SlowClient::default()
         });
-        let list = ClientList { slow: slow.into_iter().collect(), ..ClientList::default() };
+        let list = ClientList {
+            slow: slow.into_iter().collect(),
+            ..ClientList::default()
+        };
         f.answers("orders-0", Probe::ClientList(list), ago(1));
         f
     }
@@ -403,16 +481,50 @@ mod tests {
         };
         let kill = "CLIENT KILL ID 27";
         for (name, f, resumes, wanted) in [
-            ("all is well", healthy().build(), false, Err("no takeover of shop/orders is under way or left a master behind")),
-            ("by a client", held_up(Some(120), 3), false, Ok((Risk::Disruptive, Some(kill), "label orders-1 master"))),
-            ("by nobody known", held_up(None, 3), false, Ok((Risk::LosesData, None, "take the role label of orders-0"))),
-            ("by nobody known, all records there", held_up(None, 0), false, Ok((Risk::Disruptive, None, "take the role label of orders-0"))),
-            ("two masters that are none of ours", two_masters(), false, Err("no takeover of shop/orders is under way or left a master behind")),
-            ("a run of ours was stopped", two_masters(), true, Ok((Risk::LosesData, None, "label orders-1 master"))),
+            (
+                "all is well",
+                healthy().build(),
+                false,
+                Err("no takeover of shop/orders is under way or left a master behind"),
+            ),
+            (
+                "by a client",
+                held_up(Some(120), 3),
+                false,
+                Ok((Risk::Disruptive, Some(kill), "label orders-1 master")),
+            ),
+            (
+                "by nobody known",
+                held_up(None, 3),
+                false,
+                Ok((Risk::LosesData, None, "take the role label of orders-0")),
+            ),
+            (
+                "by nobody known, all records there",
+                held_up(None, 0),
+                false,
+                Ok((Risk::Disruptive, None, "take the role label of orders-0")),
+            ),
+            (
+                "two masters that are none of ours",
+                two_masters(),
+                false,
+                Err("no takeover of shop/orders is under way or left a master behind"),
+            ),
+            (
+                "a run of ours was stopped",
+                two_masters(),
+                true,
+                Ok((Risk::LosesData, None, "label orders-1 master")),
+            ),
         ] {
             let target = Target::Instance(f.id.clone());
             let objects = Objects::new();
-            let reading = Reading { world: &f.world, objects: &objects, now: now() };
+            let reading = Reading {
+                world: &f.world,
+                objects: &objects,
+                now: now(),
+            };
             let mut args = Args::default();
             if resumes {
                 args.set("resume", "20260102T115900-unwedge-orders-1");
@@ -437,9 +549,15 @@ mod tests {
                 _ => None,
             });
             assert_eq!(sent.as_deref(), command, "{name}");
-            assert!(plan.steps.iter().any(|step| step.words == told), "{name}: {:?}", plan.steps);
+            assert!(
+                plan.steps.iter().any(|step| step.words == told),
+                "{name}: {:?}",
+                plan.steps
+            );
             // The old one goes in any case, and no takeover is ever sent.
-            let deletes = plan.steps.iter().filter(|step| matches!(&step.does, Does::Delete { uid, .. } if &**uid == "uid-orders-0"));
+            let deletes = plan.steps.iter().filter(
+                |step| matches!(&step.does, Does::Delete { uid, .. } if &**uid == "uid-orders-0"),
+            );
             assert_eq!(deletes.count(), 1, "{name}");
             assert_eq!(plan, (ACTION.plan)(&scene).unwrap(), "{name}");
         }

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use super::restart_operator::{MADE, before, deployment, lease, none_rolls, runs, settles};
 use super::upgrade::{judged, version};
 use super::{
-    About, Action, ArgDoc, Does, Gate, Goal, Look, Plan, Risk, Scene, Step, Test, gates,
-    no_choice, restart_operator,
+    About, Action, ArgDoc, Does, Gate, Goal, Look, Plan, Risk, Scene, Step, Test, gates, no_choice,
+    restart_operator,
 };
 use crate::checks::pairs::{Pair, built_in, servers};
 use crate::checks::rights::{self, Rights};
@@ -65,7 +65,9 @@ fn available(scene: &Scene<'_>) -> Result<(), String> {
 
 /// Its container, by place and name, with the image that it has.
 fn manager(value: &Value) -> Option<(usize, &str, &str)> {
-    let containers = value.pointer("/spec/template/spec/containers")?.as_array()?;
+    let containers = value
+        .pointer("/spec/template/spec/containers")?
+        .as_array()?;
     let text = |container: &'_ Value, key: &str| -> Option<String> {
         container.get(key)?.as_str().map(str::to_owned)
     };
@@ -126,7 +128,9 @@ fn preflight(scene: &Scene<'_>) -> Vec<Gate> {
     };
     let operator = &held.value;
     gates.push(match old {
-        Some(old) if new < old => Gate::ask("newer", format!("{new} is older than {old}, which runs")),
+        Some(old) if new < old => {
+            Gate::ask("newer", format!("{new} is older than {old}, which runs"))
+        }
         Some(old) => Gate::pass("newer", format!("{old} runs, {new} is to")),
         None => Gate::warn("newer", format!("the tag of {now} is no version")),
     });
@@ -139,7 +143,10 @@ fn preflight(scene: &Scene<'_>) -> Vec<Gate> {
     gates.push(none_rolls(scene));
     gates.push(match lease(scene) {
         Some((lease, holder)) => Gate::pass("lease", format!("{holder} holds {lease}")),
-        None => Gate::warn("lease", "no Lease of it is known: who leads afterwards is not proven"),
+        None => Gate::warn(
+            "lease",
+            "no Lease of it is known: who leads afterwards is not proven",
+        ),
     });
     gates
 }
@@ -150,7 +157,9 @@ fn rights_of(case: &Case<'_>, operator: &Deployment, new: Version) -> Gate {
     match rights::of(case.context, operator, new) {
         Rights::Complete if new > READ => Gate::warn(
             ID,
-            format!("its roles give it all that {READ} needs; what {new} needs beside is not known here"),
+            format!(
+                "its roles give it all that {READ} needs; what {new} needs beside is not known here"
+            ),
         ),
         Rights::Complete => Gate::pass(ID, format!("its roles give it all that {new} needs")),
         Rights::Lacks(lacks) => Gate::block(
@@ -160,8 +169,13 @@ fn rights_of(case: &Case<'_>, operator: &Deployment, new: Version) -> Gate {
                 lacks.join(", ")
             ),
         ),
-        Rights::Unread => Gate::ask(ID, "its roles have not been read: whether it may do what it needs is not told"),
-        Rights::Untold(what, fault) => Gate::ask(ID, format!("{what} cannot be read: {}", fault.message)),
+        Rights::Unread => Gate::ask(
+            ID,
+            "its roles have not been read: whether it may do what it needs is not told",
+        ),
+        Rights::Untold(what, fault) => {
+            Gate::ask(ID, format!("{what} cannot be read: {}", fault.message))
+        }
     }
 }
 
@@ -177,7 +191,10 @@ fn crd_of(case: &Case<'_>, new: Version) -> Gate {
             format!("the CRD is of {READ}; which fields {new} brings is not known here"),
         ),
         Schema::Fits => Gate::pass(ID, format!("the CRD is of {new}")),
-        Schema::Newer(more) => Gate::warn(ID, format!("the CRD has fields that {new} ignores: {}", more.join(", "))),
+        Schema::Newer(more) => Gate::warn(
+            ID,
+            format!("the CRD has fields that {new} ignores: {}", more.join(", ")),
+        ),
         Schema::Older(lacks) => Gate::ask(
             ID,
             format!(
@@ -226,7 +243,10 @@ fn servers_under(case: &Case<'_>, new: Version) -> Gate {
     match (worst, untold.is_empty()) {
         (Some(worst), true) => worst,
         (Some(worst), false) if worst.stand > super::Stand::Warn => worst,
-        (_, false) => Gate::warn(ID, format!("which server {} runs is not told", untold.join(", "))),
+        (_, false) => Gate::warn(
+            ID,
+            format!("which server {} runs is not told", untold.join(", ")),
+        ),
         (None, true) => Gate::pass(ID, "there is no instance"),
     }
 }
@@ -241,14 +261,29 @@ fn rolled(case: &Case<'_>, operator: &Deployment, old: Option<Version>, new: Ver
         let names: Vec<String> = all().map(|one| name(one)).collect();
         return match names.as_slice() {
             [] => Gate::pass(ID, "there is no instance"),
-            names => Gate::ask(ID, format!("it changes the arguments of every pod, and so rolls {}", names.join(", "))),
+            names => Gate::ask(
+                ID,
+                format!(
+                    "it changes the arguments of every pod, and so rolls {}",
+                    names.join(", ")
+                ),
+            ),
         };
     }
-    let is_named = operator.args.iter().any(|arg| arg.starts_with("--dragonfly-image"));
+    let is_named = operator
+        .args
+        .iter()
+        .any(|arg| arg.starts_with("--dragonfly-image"));
     let same = old.is_some_and(|old| built_in(old).is_some() && built_in(old) == built_in(new));
-    let without: Vec<String> = all().filter(|one| one.image.is_none()).map(|one| name(one)).collect();
+    let without: Vec<String> = all()
+        .filter(|one| one.image.is_none())
+        .map(|one| name(one))
+        .collect();
     match without.is_empty() || is_named || same {
-        true => Gate::pass(ID, "no instance takes its image from the operator's version"),
+        true => Gate::pass(
+            ID,
+            "no instance takes its image from the operator's version",
+        ),
         false => Gate::ask(
             ID,
             format!(
@@ -265,9 +300,18 @@ fn locks_out(scene: &Scene<'_>, case: &Case<'_>, old: Option<Version>, new: Vers
     const ID: &str = "policies";
     const OWN: Version = Version(1, 5, 0);
     if new < OWN || old.is_some_and(|old| old >= Version(1, 6, 0)) {
-        return Gate::pass(ID, format!("{new} makes no policy that {} does not", old.map_or("it".to_owned(), |old| old.to_string())));
+        return Gate::pass(
+            ID,
+            format!(
+                "{new} makes no policy that {} does not",
+                old.map_or("it".to_owned(), |old| old.to_string())
+            ),
+        );
     }
-    let Some(check) = ACCEPTANCE.iter().find(|check| check.id == "upgrade-locks-out") else {
+    let Some(check) = ACCEPTANCE
+        .iter()
+        .find(|check| check.id == "upgrade-locks-out")
+    else {
         return Gate::ask(ID, "what its policies do is not told");
     };
     let (mut found, mut untold) = (Vec::new(), Vec::new());
@@ -287,25 +331,38 @@ fn locks_out(scene: &Scene<'_>, case: &Case<'_>, old: Option<Version>, new: Vers
     match (found.is_empty(), untold.is_empty()) {
         (false, _) => Gate::ask(ID, found.join("; ")),
         (true, false) => Gate::ask(ID, untold.join("; ")),
-        (true, true) => Gate::pass(ID, "the policies that it makes lock nobody out who is known, by simulation"),
+        (true, true) => Gate::pass(
+            ID,
+            "the policies that it makes lock nobody out who is known, by simulation",
+        ),
     }
 }
 
 fn plan(scene: &Scene<'_>) -> Result<Plan, String> {
     let (object, value) = deployment(scene)?;
-    let (at, container, now) = manager(value).ok_or_else(|| format!("{object} has no container"))?;
+    let (at, container, now) =
+        manager(value).ok_or_else(|| format!("{object} has no container"))?;
     let image = wanted(scene, now)?;
     let uid = value.pointer("/metadata/uid").and_then(Value::as_str);
     let mut goals = settles(scene, object);
     let at = at.to_string();
-    let path = ["spec", "template", "spec", "containers", at.as_str(), "image"];
+    let path = [
+        "spec",
+        "template",
+        "spec",
+        "containers",
+        at.as_str(),
+        "image",
+    ];
     goals.push(Goal::Field(
         object.clone(),
         path.map(str::to_owned).to_vec(),
         Test::Is(json!(image)),
     ));
     if now == image {
-        return Err(format!("{object} has {image} already; darner restart operator restarts it"));
+        return Err(format!(
+            "{object} has {image} already; darner restart operator restarts it"
+        ));
     }
     let patch = Step::new(
         format!("write {image} into {object}"),
@@ -322,7 +379,9 @@ fn plan(scene: &Scene<'_>) -> Result<Plan, String> {
         Does::Await(goals.clone()),
     )
     .within(MADE)
-    .leaves(format!("{object} half rolled out: darner upgrade operator --image {now} goes back"));
+    .leaves(format!(
+        "{object} half rolled out: darner upgrade operator --image {now} goes back"
+    ));
     let meta = scene.context().and_then(|context| {
         let held = context.operators.get(&object.namespace, &object.name)?;
         Some(&held.value.meta)
