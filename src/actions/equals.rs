@@ -5,8 +5,11 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use super::object::ObjectId;
-use super::plan::{Does, Step};
+use super::plan::{Does, Step, merges_lists};
 use crate::domain::{ContextId, NodeId, text};
+
+/// The annotation of a template by which `kubectl rollout restart` makes all its pods anew.
+pub const RESTARTED: &str = "kubectl.kubernetes.io/restartedAt";
 
 /// What one would type instead of the step, with the context that it is about. Waiting has none of its own.
 pub fn equals(step: &Step) -> String {
@@ -93,9 +96,24 @@ fn patched(object: &ObjectId, part: &str, patch: &Value) -> String {
     if let Some(replicas) = scaled {
         return format!("{kubectl} scale {spelled} --replicas={replicas}");
     }
-    let metadata = patch
-        .get("metadata")
-        .filter(|_| part.is_empty() && patch.as_object().is_some_and(|patch| patch.len() == 1));
+    let template = "/spec/template/metadata/annotations";
+    if patch.pointer(template).and_then(|map| map.get(RESTARTED)).is_some() {
+        return format!("{kubectl} rollout restart {spelled}");
+    }
+    if let Some(Value::Array(list)) = patch
+        .pointer("/spec/template/spec/containers")
+        .filter(|_| merges_lists(object, patch))
+    {
+        let images = list.iter().filter_map(|one| {
+            let (name, image) = (one.get("name")?.as_str()?, one.get("image")?.as_str()?);
+            Some(text::shell_word(&format!("{name}={image}")))
+        });
+        let images: Vec<String> = images.collect();
+        return format!("{kubectl} set image {spelled} {}", images.join(" "));
+    }
+    let metadata = patch.get("metadata").filter(|_| {
+        part.is_empty() && patch.as_object().is_some_and(|patch| patch.len() == 1)
+    });
     let mut lines = Vec::new();
     for (verb, field) in [("label", "labels"), ("annotate", "annotations")] {
         let Some(map) = metadata

@@ -362,6 +362,67 @@ pub fn operator_known(case: &Case<'_>) -> Gate {
     }
 }
 
+/// A budget lets a pod go: the operator's own, or another that selects its pods.
+pub fn budget(instance: &Instance<'_>) -> Gate {
+    const ID: &str = "budget";
+    let budgets = &instance.view.pdbs;
+    let short = budgets.iter().find(|held| held.value.allowed < 1);
+    match (budgets.is_empty(), short) {
+        (true, _) => Gate::pass(ID, "no budget selects its pods"),
+        (false, None) => Gate::pass(ID, "its budgets let a pod go"),
+        (false, Some(held)) => Gate::block(
+            ID,
+            format!(
+                "budget {} lets no pod go: {} of {} are healthy",
+                held.value.meta.name, held.value.healthy, held.value.expected
+            ),
+        )
+        .passing(),
+    }
+}
+
+/// Every pod that is wanted is there, and each but the master in stable sync by both ends.
+pub fn all_in_sync(case: &Case<'_>, instance: &Instance<'_>) -> Gate {
+    const ID: &str = "all-in-sync";
+    let missing = instance.wanted().saturating_sub(instance.nodes.len());
+    let master = one_master(instance).map(|(master, _)| master.name());
+    let mut lacks: Vec<String> = instance
+        .nodes
+        .iter()
+        .filter(|node| master.as_deref() != Ok(node.name()))
+        .filter_map(|node| fit(case, instance, node).err())
+        .collect();
+    if missing > 0 {
+        lacks.push(format!("{missing} of {} pods are missing", instance.wanted()));
+    }
+    match lacks.as_slice() {
+        [] => Gate::pass(ID, "every replica is in stable sync, by both ends"),
+        some => Gate::block(ID, some.join("; ")).passing(),
+    }
+}
+
+/// Git owns it, so that what is changed here is put back: to be accepted.
+pub fn owned(meta: &Meta, context: &str) -> Gate {
+    const ID: &str = "git-owner";
+    let owners = crate::checks::flux::owners(meta);
+    let Some(first) = owners.first() else {
+        return Gate::pass(ID, "no object of Flux says that it owns it");
+    };
+    let suspend = format!(
+        "darner flux suspend {}/{} -n {} --context {context}",
+        crate::checks::flux::kind(first.what).to_lowercase(),
+        first.name,
+        first.namespace
+    );
+    Gate::ask(
+        ID,
+        format!(
+            "{} owns it and puts it back: change Git instead, or first stop it with {suspend}",
+            git_owner(meta).unwrap_or_default()
+        ),
+    )
+}
+
 /// Who owns an object in Git, by the labels that Flux writes on what it applies.
 pub fn git_owner(meta: &Meta) -> Option<String> {
     let owners = crate::checks::flux::owners(meta);

@@ -8,9 +8,10 @@ use serde_json::Value;
 
 use super::object::ObjectId;
 use super::plan::Look;
+use super::rolling;
 use super::scene::Reading;
 use crate::domain::engine::{LinkState, Role, Side};
-use crate::domain::{InstanceId, InstanceView, NodeId, NodeView, text};
+use crate::domain::{InstanceId, InstanceView, NodeId, NodeView, Version, text};
 
 /// One thing that can be seen to hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +44,17 @@ pub enum Goal {
     Scaled(ObjectId, i64),
     /// Its last change is rolled out: every pod is of it, and ready.
     RolledOut(ObjectId),
+    /// That pod could take over at this moment: in stable sync by both ends, within so many records, and nothing in the instance
+    /// that would hold a takeover up.
+    FitToLead(InstanceId, Arc<str>, u64),
+    /// Exactly one node acts as master, by label, engine and endpoint.
+    OneMaster(InstanceId),
+    /// Every pod runs that image, by the newest revision, and is ready; the operator has written that it is done.
+    RunsImage(InstanceId, String),
+    /// Every engine of it says that it is of that version.
+    EnginesAre(InstanceId, Version),
+    /// The Lease is held by another process than that one.
+    Leads(ObjectId, String),
 }
 
 /// What is asked of a field.
@@ -116,6 +128,23 @@ impl Goal {
             Goal::Scaled(object, 0) => format!("no pod of {object} runs"),
             Goal::Scaled(object, pods) => format!("{object} has {pods} ready"),
             Goal::RolledOut(object) => format!("{object} is rolled out"),
+            Goal::FitToLead(_, pod, _) => format!("{pod} can take over, and nothing holds it up"),
+            Goal::OneMaster(id) => {
+                format!("{} has one master, by label, engine and endpoint", id.name)
+            }
+            Goal::RunsImage(id, image) => format!("every pod of {} runs {image}", id.name),
+            Goal::EnginesAre(id, version) => {
+                format!("every engine of {} is of {version}", id.name)
+            }
+            Goal::Leads(lease, _) => format!("a new process holds {lease}"),
+        }
+    }
+
+    /// Whether the instance has no replica in sync at this moment, where the goal is about a rollout.
+    pub fn leaves_alone(&self, reading: &Reading<'_>) -> Option<bool> {
+        match self {
+            Goal::RunsImage(id, _) => rolling::is_alone(reading, id),
+            _ => None,
         }
     }
 
@@ -131,10 +160,15 @@ impl Goal {
             | Goal::MasterIsNot(id, _)
             | Goal::AllFollow(id, _)
             | Goal::Follows(id, ..)
+            | Goal::FitToLead(id, ..)
+            | Goal::OneMaster(id)
+            | Goal::RunsImage(id, _)
+            | Goal::EnginesAre(id, _)
             | Goal::Remade(_, _, id) => vec![Look::Instance(id.clone())],
             Goal::Gone(object, _)
             | Goal::Field(object, ..)
             | Goal::Scaled(object, _)
+            | Goal::Leads(object, _)
             | Goal::RolledOut(object) => vec![Look::Object(object.clone())],
         }
     }
@@ -166,6 +200,13 @@ impl Goal {
             Goal::Field(object, path, test) => field(reading, object, path, test),
             Goal::Scaled(object, pods) => scaled(reading, object, *pods),
             Goal::RolledOut(object) => rolled_out(reading, object),
+            Goal::FitToLead(id, pod, lag) => rolling::fit_to_lead(reading, id, pod, *lag),
+            Goal::OneMaster(id) => with_instance(reading, id, rolling::one_master),
+            Goal::RunsImage(id, image) => rolling::runs_image(reading, id, image),
+            Goal::EnginesAre(id, version) => {
+                with_instance(reading, id, |view| rolling::engines_are(view, *version))
+            }
+            Goal::Leads(lease, before) => rolling::leads(reading, lease, before),
         }
     }
 }
@@ -282,7 +323,7 @@ fn label_is(reading: &Reading<'_>, node: &NodeId, uid: &str, role: Option<Role>)
     }
 }
 
-fn endpoint_is(view: &InstanceView<'_>, pod: &str) -> Progress {
+pub(super) fn endpoint_is(view: &InstanceView<'_>, pod: &str) -> Progress {
     let endpoints = view.endpoints();
     match endpoints.as_slice() {
         [one] if one == pod => Progress::Holds(format!("the Service sends to {pod} alone")),
@@ -363,7 +404,7 @@ fn all_follow(view: &InstanceView<'_>, master: &str) -> Progress {
     }
 }
 
-fn follows(view: &InstanceView<'_>, pod: &str, master: &str) -> Progress {
+pub(super) fn follows(view: &InstanceView<'_>, pod: &str, master: &str) -> Progress {
     let find = |name: &str| view.nodes.iter().find(|n| &*n.id.pod == name);
     let (Some(node), Some(head)) = (find(pod), find(master)) else {
         return Progress::NotYet(format!("there is no pod {pod}, or no pod {master}"));

@@ -9,25 +9,35 @@
 //! Start with [`ALL`], then `promote.rs`.
 
 mod emergency_promote;
+pub mod anew;
 pub mod equals;
 mod failover;
 pub mod gate;
 pub mod gates;
+mod give_back;
 pub mod goal;
 mod leading;
 mod moves;
 pub mod object;
+pub mod pause;
 pub mod plan;
 mod promote;
 mod release;
 mod repair;
 mod roles;
+mod restart;
+mod restart_operator;
+mod restart_workload;
+mod rolling;
 pub mod rules;
 pub mod scene;
 mod split_brain;
 pub mod target;
 #[cfg(test)]
 mod told;
+mod unwedge;
+mod upgrade;
+mod upgrade_operator;
 
 pub use gate::{Gate, Stand};
 pub use goal::{Goal, Progress, Test};
@@ -116,6 +126,13 @@ pub const ALL: &[&Action] = &[
     &repair::ACTION,
     &split_brain::ACTION,
     &roles::ACTION,
+    &restart::ACTION,
+    &restart_operator::ACTION,
+    &restart_workload::ACTION,
+    &upgrade::ACTION,
+    &upgrade_operator::ACTION,
+    &unwedge::ACTION,
+    &give_back::ACTION,
 ];
 
 impl Action {

@@ -204,7 +204,7 @@ pub enum Does {
         part: &'static str,
         /// Only if it is this one.
         uid: Option<Arc<str>>,
-        /// A JSON merge patch (RFC 7386).
+        /// A JSON merge patch (RFC 7386); see [`merges_lists`].
         patch: Value,
     },
     /// Deletes an object.
@@ -245,6 +245,13 @@ impl Does {
     pub fn changes(&self) -> bool {
         !matches!(self, Does::Await(_))
     }
+}
+
+/// Whether a patch changes entries of a list of containers, which a merge patch would replace as a whole: of a built-in kind it is sent
+/// as a strategic one, which merges them by name.
+pub fn merges_lists(object: &ObjectId, patch: &Value) -> bool {
+    let containers = patch.pointer("/spec/template/spec/containers");
+    object.resource.group == "apps" && containers.is_some_and(Value::is_array)
 }
 
 /// What must be read again to judge a plan, or a goal.

@@ -7,17 +7,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::{gates, moves};
+use super::{gates, moves, pause};
 use super::scene::one_master;
 use super::{
-    About, Action, ArgDoc, Candidate, Does, Gate, Goal, Look, ObjectId, Plan, Resource, Risk,
+    About, Action, ArgDoc, Candidate, Does, Gate, Goal, Look, Plan, Risk,
     Scene, Step,
 };
-use crate::checks::{Case, Node, flux};
+use crate::checks::{Case, Node};
 use crate::domain::engine::{Question, Role};
-use crate::domain::{Foreign, text};
+use crate::domain::text;
 
 /// The action.
 pub const ACTION: Action = Action {
@@ -105,8 +105,7 @@ fn reads(scene: &Scene<'_>) -> Vec<Look> {
         looks.push(Look::Object(moves::machine_id(&case, &machine)));
     }
     if pauses(scene) {
-        looks.extend(gates::operator(&case).map(Look::Object));
-        looks.extend(release(&case).map(Look::Object));
+        looks.extend(pause::reads(&case));
     }
     looks
 }
@@ -118,21 +117,6 @@ fn pauses(scene: &Scene<'_>) -> bool {
 /// The run that this one finishes: then the takeover may have happened already.
 fn resumes(scene: &Scene<'_>) -> bool {
     scene.args.get("resume").is_some()
-}
-
-/// The HelmRelease that delivers the operator.
-fn release(case: &Case<'_>) -> Option<ObjectId> {
-    let operator = case.context.operators.iter().next()?;
-    let owner = flux::owners(&operator.value.meta)
-        .into_iter()
-        .find(|owner| owner.what == Foreign::HelmRelease)?;
-    let resource = Resource::of_flux(owner.what)?;
-    Some(ObjectId::new(
-        &case.context.id,
-        resource,
-        &owner.namespace,
-        &owner.name,
-    ))
 }
 
 fn preflight(scene: &Scene<'_>) -> Vec<Gate> {
@@ -266,7 +250,7 @@ fn plan(scene: &Scene<'_>) -> Result<Plan, String> {
 
     let (mut steps, mut at_the_end) = (Vec::new(), Vec::new());
     if pauses(scene) {
-        pause(scene, &case, &mut steps, &mut at_the_end)?;
+        pause::pause(scene, &case, &mut steps, &mut at_the_end)?;
     }
     if !done {
         steps.push(takeover(node, &old, seconds));
@@ -312,81 +296,6 @@ fn plan(scene: &Scene<'_>) -> Result<Plan, String> {
         },
         owner: None,
     })
-}
-
-fn pause(
-    scene: &Scene<'_>,
-    case: &Case<'_>,
-    steps: &mut Vec<Step>,
-    at_the_end: &mut Vec<(usize, Step)>,
-) -> Result<(), String> {
-    let operator = gates::operator(case).ok_or("the operator's Deployment is not known")?;
-    let deployment = scene
-        .reading
-        .object(&operator)
-        .flatten()
-        .ok_or("the operator's Deployment could not be read")?;
-    let replicas = deployment
-        .pointer("/spec/replicas")
-        .and_then(Value::as_i64)
-        .unwrap_or(1);
-    if replicas == 0 {
-        return Ok(());
-    }
-    let drifts = release(case).and_then(|release| {
-        let value = scene.reading.object(&release).flatten()?;
-        let mode = value.pointer("/spec/driftDetection/mode")?.as_str()?;
-        let suspended = value.pointer("/spec/suspend") == Some(&Value::Bool(true));
-        (mode == "enabled" && !suspended).then_some(release)
-    });
-    if let Some(release) = drifts {
-        let patch = |suspend: bool| Does::Patch {
-            object: release.clone(),
-            part: "",
-            uid: None,
-            patch: json!({"spec": {"suspend": suspend}}),
-        };
-        at_the_end.push((
-            steps.len(),
-            Step::new(format!("resume {release}"), patch(false)),
-        ));
-        steps.push(
-            Step::new(
-                format!("suspend {release}, which would put the operator back"),
-                patch(true),
-            )
-            .leaves("the operator's HelmRelease suspended"),
-        );
-    }
-    let scale = |replicas: i64| Does::Patch {
-        object: operator.clone(),
-        part: "scale",
-        uid: None,
-        patch: json!({"spec": {"replicas": replicas}}),
-    };
-    // Given back last what was taken first.
-    at_the_end.insert(
-        0,
-        (
-            steps.len(),
-            Step::new(
-                format!("scale {operator} back to {replicas}"),
-                scale(replicas),
-            ),
-        ),
-    );
-    steps.push(
-        Step::new(format!("scale {operator} to nothing"), scale(0))
-            .leaves("no operator: nothing fails over"),
-    );
-    steps.push(
-        Step::new(
-            format!("wait until no pod of {operator} runs"),
-            Does::Await(vec![Goal::Scaled(operator.clone(), 0)]),
-        )
-        .within(Duration::from_secs(60)),
-    );
-    Ok(())
 }
 
 fn takeover(node: &Node<'_>, old: &[&Node<'_>], seconds: u64) -> Step {

@@ -195,6 +195,11 @@ impl Asked {
         self.matches.get_one::<String>(name).map(String::as_str)
     }
 
+    /// Whether it is judged by what checks read beside the objects that are followed.
+    fn wants_more(&self) -> bool {
+        self.verb == "upgrade" && self.target == "operator"
+    }
+
     fn args(&self, action: &'static Action) -> Args {
         let mut args = Args::default();
         for arg in action.args {
@@ -234,9 +239,15 @@ pub async fn run(
     let fleet = fleet.once();
     fleet.start(&mut supervisor, &outlet, &watching);
     let mut gathering = Gathering::new(inbox, fleet.limits.clone(), fleet.confines.clone());
-    gathering
-        .settle_on(SETTLES, Some((&focus, &asked.target)))
-        .await;
+    match asked.wants_more() {
+        // Roles and policies are read only for who needs them.
+        true => gathering.settle_with_needs(SETTLES, &focus).await,
+        false => {
+            gathering
+                .settle_on(SETTLES, Some((&focus, &asked.target)))
+                .await
+        }
+    };
     let (action, target, pod) = match resolve(&asked, &gathering.world, &fleet) {
         Ok(resolved) => resolved,
         Err(why) => {
@@ -289,7 +300,10 @@ pub async fn run(
                 .filter(|(name, _)| name != "resume")
                 .all(|(name, value)| args.get(name) == Some(value))
         {
-            args.set("resume", run.intended.run.clone());
+            // One that itself finished another goes back to where that began.
+            let first = before.iter().find(|(name, _)| name == "resume");
+            let first = first.map_or(&run.intended.run, |(_, run)| run);
+            args.set("resume", first.clone());
         }
     }
     let doors = fleet

@@ -175,6 +175,8 @@ pub struct Order<'a> {
 pub const JSON: &str = "application/json";
 /// Media type of a merge patch (RFC 7386).
 pub const MERGE: &str = "application/merge-patch+json";
+/// Media type of a patch that merges the lists of a built-in kind by their names.
+pub const STRATEGIC: &str = "application/strategic-merge-patch+json";
 
 /// Asks for a change, and gives back what the API server answered.
 ///

@@ -13,12 +13,14 @@ use tokio::time::{Instant, sleep};
 use super::ledger::Ledger;
 use super::lines::Lines;
 use super::look::{self, asked};
+use crate::actions::anew::{self, Filling};
 use crate::actions::{Does, Goal, Look, Objects, Progress, Reading, Rules, Step};
 use crate::checks::Limits;
 use crate::connect::client::Door;
 use crate::connect::fault::Refusal;
 use crate::connect::latch::{Change, Latch, Pass};
-use crate::connect::request::{self, JSON, MERGE, Order};
+use crate::actions::plan::merges_lists;
+use crate::connect::request::{self, JSON, MERGE, Order, STRATEGIC};
 use crate::connect::resp::{Reply, plain};
 use crate::domain::engine::{Question, Role};
 use crate::domain::text::one_line;
@@ -57,7 +59,11 @@ pub(super) struct Hand {
     pub lines: Lines,
     pub limits: Limits,
     pub rules: Rules,
+    /// The name of the run.
+    run: String,
     known: Mutex<Knowledge>,
+    /// What was put in for what a plan names before it is there: the same for the whole run.
+    filled: Mutex<BTreeMap<String, String>>,
     /// The run has come to its end: what it paused goes on, whatever the latch says by now.
     pub ends: std::sync::atomic::AtomicBool,
 }
@@ -69,8 +75,16 @@ pub(super) struct Knowledge {
 }
 
 impl Hand {
-    pub(super) fn new(client: Client, door: Arc<Door>, ground: &Ground, world: World) -> Self {
+    pub(super) fn new(
+        client: Client,
+        door: Arc<Door>,
+        ground: &Ground,
+        world: World,
+        run: &str,
+    ) -> Self {
         Self {
+            run: run.to_owned(),
+            filled: Mutex::default(),
             client,
             door,
             lines: Lines::default(),
@@ -106,18 +120,91 @@ impl Hand {
         seen.faults
     }
 
+    /// A step with what it names before it is there: pods are read once more for it, and stay the same from then on.
+    async fn filled(&self, step: &Step) -> Result<Step, String> {
+        let words = anew::words(step);
+        if words.is_empty() {
+            return Ok(step.clone());
+        }
+        let is_new = |word: &str| !self.put_in().contains_key(word);
+        let new: Vec<Look> = words
+            .iter()
+            .filter(|(word, _)| is_new(word))
+            .filter_map(|(_, node)| node.clone().map(Look::Node))
+            .collect();
+        if let Some(fault) = self.look(&new, true).await.first() {
+            return Err(fault.message.clone());
+        }
+        let now = Timestamp::now();
+        let filled = self.fill(now, false, |filling| filling.step(step))?;
+        // Whatever of a pod is put in first says which pod is meant: all else of it is of the same one.
+        let nodes = words.iter().filter_map(|(word, node)| Some((word, node.as_ref()?)));
+        for (word, node) in nodes.filter(|(word, _)| is_new(word)) {
+            let known = self.known();
+            let context = known.world.context(&node.context);
+            let pod = context.and_then(|context| context.pods.get(&node.namespace, &node.pod));
+            let Some(pod) = pod else { continue };
+            let address = anew::address(&node.pod);
+            if *word != address {
+                self.put_in().insert(word.clone(), pod.value.meta.uid.to_string());
+            }
+            if let Some(ip) = &pod.value.ip {
+                self.put_in().entry(address).or_insert_with(|| ip.clone());
+            }
+        }
+        Ok(filled)
+    }
+
+    fn put_in(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
+        self.filled.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn fill<T>(&self, now: Timestamp, early: bool, fill: impl FnOnce(&Filling<'_>) -> T) -> T {
+        let before = self.put_in().clone();
+        let known = self.known();
+        fill(&Filling {
+            world: &known.world,
+            now,
+            run: &self.run,
+            before: &before,
+            early,
+        })
+    }
+
     /// How goals stand, by what was read last.
     pub(super) fn judge(&self, goals: &[Goal]) -> Vec<(String, Progress)> {
+        let now = Timestamp::now();
+        let filled = self.fill(now, false, |filling| {
+            goals.iter().map(|goal| filling.goal(goal)).collect::<Vec<_>>()
+        });
+        let known = self.known();
+        let reading = Reading {
+            world: &known.world,
+            objects: &known.objects,
+            now,
+        };
+        goals
+            .iter()
+            .zip(filled)
+            .map(|(goal, filled)| {
+                let progress = match filled {
+                    Ok(filled) => filled.judge(&reading),
+                    Err(why) => Progress::NotYet(why),
+                };
+                (goal.words(), progress)
+            })
+            .collect()
+    }
+
+    /// Whether a rollout that is waited for has left its master alone, by what was read last.
+    fn leaves_alone(&self, goals: &[Goal]) -> Option<bool> {
         let known = self.known();
         let reading = Reading {
             world: &known.world,
             objects: &known.objects,
             now: Timestamp::now(),
         };
-        goals
-            .iter()
-            .map(|goal| (goal.words(), goal.judge(&reading)))
-            .collect()
+        goals.iter().find_map(|goal| goal.leaves_alone(&reading))
     }
 
     /// Reads what goals need, and tells how they stand. What cannot be read is not told.
@@ -153,6 +240,10 @@ impl Hand {
         stops: &(dyn Fn() -> bool + Send + Sync),
     ) -> StepState {
         let begun = Instant::now();
+        let step = &match self.filled(step).await {
+            Ok(step) => step,
+            Err(why) => return StepState::Failed(format!("{why}: nothing was done")),
+        };
         if !step.unless.is_empty() {
             let judged = self.judged(&step.unless, true).await;
             if judged.iter().all(|(_, progress)| progress.holds()) {
@@ -190,17 +281,25 @@ impl Hand {
     ) -> StepState {
         let begun = Instant::now();
         let mut told: Vec<String> = Vec::new();
+        let (mut was_alone, mut moments) = (false, 0);
         loop {
             let judged = self.judged(goals, false).await;
-            let open: Vec<String> = judged
+            // How often a rollout left the master alone is known only to who watches all of it.
+            let alone = self.leaves_alone(goals);
+            moments += u32::from(alone == Some(true) && !was_alone);
+            was_alone = alone == Some(true);
+            let counted = alone.map(|_| format!("moments without a replica in sync: {moments}"));
+            let mut open: Vec<String> = judged
                 .iter()
                 .filter(|(_, progress)| !progress.holds())
                 .map(|(_, progress)| progress.words().to_owned())
                 .collect();
             if open.is_empty() {
-                let words: Vec<&str> = judged.iter().map(|(_, p)| p.words()).collect();
+                let words = judged.iter().map(|(_, p)| p.words().to_owned());
+                let words: Vec<String> = words.chain(counted).collect();
                 return StepState::Done(words.join("; "), begun.elapsed());
             }
+            open.extend(counted);
             if begun.elapsed() >= step.deadline {
                 return StepState::Failed(format!(
                     "not within {}s: {}",
@@ -417,6 +516,10 @@ impl Hand {
 
     /// What the API server says that a step would come to.
     pub(super) async fn dry(&self, step: &Step) -> Result<(), Refusal> {
+        // What is not there yet is tried on what is.
+        let Ok(step) = self.fill(Timestamp::now(), true, |filling| filling.step(step)) else {
+            return Ok(());
+        };
         let Some(wanted) = Wanted::of(&step.does) else {
             return Ok(());
         };
@@ -461,7 +564,10 @@ impl<'a> Wanted<'a> {
                     method: Method::PATCH,
                     path: format!("{path}?fieldManager=darner"),
                     body: patch.to_string().into_bytes(),
-                    media: MERGE,
+                    media: match merges_lists(object, &patch) {
+                        true => STRATEGIC,
+                        false => MERGE,
+                    },
                     asked: asked(object, "patch"),
                     done: "patched",
                 }

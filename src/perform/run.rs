@@ -85,7 +85,8 @@ impl<N: Fn(News) + Send + Sync> Run<'_, N> {
             Ok(client) => client,
             Err(fault) => return refused(format!("there is no way to {context}: {fault}")),
         };
-        let hand = Hand::new(client, door.clone(), self.ground, world);
+        let run = self.order.run.as_str();
+        let hand = Hand::new(client, door.clone(), self.ground, world, run);
         let who = Who {
             user: review::name(&hand.client).await,
             os_user: self.ground.os_user.clone(),
