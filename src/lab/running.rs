@@ -291,7 +291,8 @@ impl Lab {
                 };
                 json!({"namespace": namespace, "pod": pod, "ip": engine.spec().ip.to_string(), "role": role,
                     "follows": follows, "inSync": in_sync, "replid": engine.replid(), "keys": engine.keys(),
-                    "loading": engine.is_loading()})
+                    "loading": engine.is_loading(), "data": engine.data_addr().to_string(),
+                    "admin": engine.admin_addr().to_string()})
             })
             .collect();
         let faults = self.faults().0.clone();

@@ -9,6 +9,7 @@ mod gitops;
 mod lab;
 mod metrics;
 mod operator;
+mod operator_behaviour;
 mod picture;
 mod policy;
 mod real_api;
