@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -37,7 +37,7 @@ const CLIENT_PATIENCE: Duration = Duration::from_secs(1);
 pub struct Target {
     kubeconfig: PathBuf,
     context: String,
-    /// Where a lab tells at which sockets its engines listen; without it addresses of pods are dialled.
+    /// The door by which a lab's pod network is entered; without it addresses of pods are dialled.
     control: Option<PathBuf>,
     namespace: String,
     service: String,
@@ -189,8 +189,11 @@ pub fn client() -> bool {
         let (target, service, memory) = (target.clone(), service.clone(), memory.clone());
         runtime.spawn(async move { write(number, &target, &service, &memory).await });
     }
+    let begun = Instant::now();
     while memory.acks.lock().unwrap().is_empty() {
         std::thread::sleep(Duration::from_millis(5));
+        let errors = memory.errors.lock().unwrap();
+        assert!(begun.elapsed() < PATIENCE / 4, "nothing was accepted: {errors:?}");
     }
     say("ready");
     let mut from = Period {
@@ -400,11 +403,13 @@ impl Service {
         };
         // As kube-proxy has it for a Service without endpoints.
         let address = first.ok_or_else(|| io::Error::other("no endpoint"))?;
-        let place = match &self.control {
-            None => format!("{address}:6379"),
-            Some(control) => listens(control, &address).await?,
+        let opened = async {
+            match &self.control {
+                None => TcpStream::connect((address.as_str(), 6379)).await,
+                Some(control) => darner::lab::dial(control, &address, 6379).await,
+            }
         };
-        let stream = timeout(CLIENT_PATIENCE, TcpStream::connect(place)).await;
+        let stream = timeout(CLIENT_PATIENCE, opened).await;
         let stream = stream.map_err(|_| io::Error::other("no connection"))??;
         stream.set_nodelay(true)?;
         Ok(Wire::new(stream))
@@ -421,18 +426,6 @@ impl Service {
         let addresses = ready.flat_map(|one| one.addresses.clone()).collect();
         self.ready.lock().unwrap().insert(name, addresses);
     }
-}
-
-/// The socket at which a lab's engine of that address takes clients.
-async fn listens(control: &Path, address: &str) -> io::Result<String> {
-    let state = darner::lab::read_state(control).await;
-    let state = state.map_err(io::Error::other)?;
-    let engines = state["engines"].as_array().cloned().unwrap_or_default();
-    let found = engines.iter().find(|one| one["ip"] == address);
-    let place = found.and_then(|one| one["data"].as_str());
-    place
-        .map(str::to_owned)
-        .ok_or_else(|| io::ErrorKind::ConnectionRefused.into())
 }
 
 /// Keeps the endpoints of the Service up to date.

@@ -54,6 +54,7 @@ struct Told {
     elections: usize,
     meddled: usize,
     partial: bool,
+    #[allow(dead_code, reason = "printed")]
     errors: std::collections::BTreeMap<String, u64>,
 }
 
