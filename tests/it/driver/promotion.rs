@@ -41,20 +41,24 @@ pub enum Way {
     Late,
     /// As `Together`, but the new label is written while the takeover runs.
     Early,
+    /// As `Late`, but the third pod is marked as about to be disrupted before, so that it is no candidate; the operator does
+    /// the labelling.
+    Shielded,
     /// C: as `Together`, while the operator is scaled to zero, which takes up again afterwards.
     Paused,
 }
 
 impl Way {
     /// Those that are compared.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Delete,
         Self::Together,
         Self::Serial,
         Self::UnlabelFirst,
-        Self::DeleteFirst,
         Self::Early,
+        Self::DeleteFirst,
         Self::Late,
+        Self::Shielded,
         Self::Paused,
     ];
 }
@@ -78,6 +82,8 @@ pub struct Promoted {
     pub meddled: usize,
     /// Whether the third pod went on by a partial sync.
     pub partial: bool,
+    /// What the operator said, for those who want to know why.
+    pub log: String,
 }
 
 /// Somebody with a kubeconfig.
@@ -158,6 +164,9 @@ impl Hand {
             if let Some(third) = third.as_ref().filter(|_| way != Way::Serial) {
                 self.follows(third, &ip).await;
             }
+            if let Some(third) = third.as_ref().filter(|_| way == Way::Shielded) {
+                self.shield(third, true).await;
+            }
             let call = Instant::now();
             let takeover = async {
                 let reply = chosen.call(&["REPLTAKEOVER", "3"]).await.unwrap();
@@ -166,8 +175,8 @@ impl Hand {
             };
             let repoint = async |other: &mut Option<Engine>| {
                 if let Some(other) = other {
-                    let reply = other.call(&["REPLICAOF", &ip, "9999"]).await.unwrap();
-                    assert_eq!(reply, "+OK", "re-pointing");
+                    // Refused when the target has been made somebody's replica meanwhile; then the operator goes on.
+                    let _ = other.call(&["REPLICAOF", &ip, "9999"]).await.unwrap();
                 }
             };
             let crown = async {
@@ -209,6 +218,15 @@ impl Hand {
                     tokio::join!(self.dethrone(&old), repoint(&mut other));
                     self.delete(&old).await;
                 }
+                Way::Shielded => {
+                    took.0 = takeover.await;
+                    repoint(&mut other).await;
+                    tokio::time::sleep(Duration::from_secs(3)).await;
+                    if let Some(third) = &third {
+                        self.shield(third, false).await;
+                    }
+                    self.delete(&old).await;
+                }
                 Way::Late => {
                     took.0 = takeover.await;
                     // What the operator does when nobody tells it anything.
@@ -237,7 +255,7 @@ impl Hand {
             let name = text(pod, "/metadata/name");
             let line = |line: &&str| {
                 line.contains("configuring pod as replica of")
-                    && line.contains(&format!("\"name\": \"{name}\"}}"))
+                    && line.contains(&format!("\"name\": \"{name}\""))
             };
             log.lines().filter(line).count()
         };
@@ -257,6 +275,7 @@ impl Hand {
             elections: said("running SLAVE OF NO ONE command"),
             meddled: of(&target) + third.as_ref().map_or(0, of),
             partial,
+            log,
         }
     }
 
@@ -335,6 +354,16 @@ impl Hand {
     async fn crown(&self, pod: &Value, ip: &str) {
         let patch = json!({"metadata": {"labels": {"role": "master", "master-ip": null}, "annotations": {ANNOTATION: ip}}});
         self.patch(pod, &patch).await;
+    }
+
+    /// Marks a pod as about to be disrupted, or no more: the operator does not elect it then.
+    async fn shield(&self, pod: &Value, on: bool) {
+        let status = if on { "True" } else { "False" };
+        let condition = json!({"type": "DisruptionTarget", "status": status, "reason": "Shielded"});
+        let path = format!("{}/status", self.path(pod));
+        let patch = json!({"status": {"conditions": [condition]}});
+        self.ask("PATCH", &path, "application/strategic-merge-patch+json", &patch)
+            .await;
     }
 
     async fn dethrone(&self, pod: &Value) {

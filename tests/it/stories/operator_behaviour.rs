@@ -75,6 +75,9 @@ impl Stage {
         std::thread::sleep(std::time::Duration::from_millis(500));
         let promoted = self.hand.promote(way);
         let written = self.load.report();
+        if std::env::var_os("DARNER_WHY").is_some() && promoted.master != promoted.target {
+            print(&promoted.log);
+        }
         let ms = |time: std::time::Duration| time.as_secs_f64() * 1000.0;
         Told {
             as_chosen: promoted.master == promoted.target,
