@@ -7,10 +7,15 @@ use std::time::{Duration, Instant};
 
 use http::Request;
 use k8s_openapi::api::core::v1::Pod;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use kube::client::ConfigExt;
 use kube::{Api, Client};
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::Runtime;
+use tower::Layer;
+use tower::util::MapErr;
 
 use super::ground::Ground;
 use super::load::Wire;
@@ -114,7 +119,7 @@ impl Hand {
         };
         let client = runtime.block_on(async {
             let config = kube::Config::from_custom_kubeconfig(file, &options);
-            Client::try_from(config.await.unwrap()).unwrap()
+            prompt(&config.await.unwrap())
         });
         Self {
             runtime,
@@ -147,7 +152,8 @@ impl Hand {
         let target = replicas.remove(0);
         let third = replicas.pop();
         let ip = text(&target, "/status/podIP");
-        let since = jiff::Timestamp::now();
+        // Lines are stamped by the second.
+        let since = jiff::Timestamp::from_second(jiff::Timestamp::now().as_second()).unwrap();
         if way == Way::Paused {
             self.scale_operator(0).await;
         }
@@ -446,6 +452,26 @@ impl Hand {
         answer
             .await
             .unwrap_or_else(|error| panic!("{method} {path}: {error}"))
+    }
+}
+
+/// A client whose connections send at once. The library's own hold the body of a patch back until its head is
+/// acknowledged, which takes the other side up to 40 ms.
+fn prompt(config: &kube::Config) -> Client {
+    let mut http = HttpConnector::new();
+    http.enforce_http(false);
+    http.set_nodelay(std::env::var_os("DARNER_DELAYED").is_none());
+    let https = config.rustls_https_connector_with_connector(http).unwrap();
+    let pool = hyper_util::client::legacy::Client::builder(TokioExecutor::new());
+    let service = MapErr::new(
+        pool.build::<_, kube::client::Body>(https),
+        tower::BoxError::from,
+    );
+    let namespace = config.default_namespace.clone();
+    let base = config.base_uri_layer();
+    match config.auth_layer().unwrap() {
+        Some(auth) => Client::new(base.layer(auth.layer(service)), namespace),
+        None => Client::new(base.layer(service), namespace),
     }
 }
 
