@@ -16,8 +16,8 @@ use tokio_tungstenite::tungstenite::Message;
 
 use super::Desk;
 use super::call::Call;
-use super::faults::Snare;
 use super::channels::{self, CLOSE, Socket, Upgrade, V4, V5, frame};
+use super::faults::Snare;
 use super::logs;
 use super::reply::Reply;
 use crate::lab::resources::PODS;
@@ -143,7 +143,11 @@ impl Forward {
                         };
                         deliver(bytes.get(..half).unwrap_or_default(), &mut inboxes, self.tells_close).await;
                         match caught {
-                            Some(Snare::CutBefore | Snare::CutAfter) => return,
+                            Some(Snare::CutBefore | Snare::CutAfter) => {
+                                // What was delivered is still on its way into the pod.
+                                links.detach_all();
+                                return;
+                            }
                             Some(Snare::Swallow) => is_mute = true,
                             None => {}
                         }

@@ -193,7 +193,10 @@ pub fn client() -> bool {
     while memory.acks.lock().unwrap().is_empty() {
         std::thread::sleep(Duration::from_millis(5));
         let errors = memory.errors.lock().unwrap();
-        assert!(begun.elapsed() < PATIENCE / 4, "nothing was accepted: {errors:?}");
+        assert!(
+            begun.elapsed() < PATIENCE / 4,
+            "nothing was accepted: {errors:?}"
+        );
     }
     say("ready");
     let mut from = Period {
@@ -331,8 +334,7 @@ async fn missing(acks: &[Ack], service: &Service) -> Vec<String> {
 
 /// One connection after the other, one write after the other.
 async fn write(connection: usize, target: &Target, service: &Service, memory: &Memory) {
-    let each =
-        Duration::from_secs_f64(target.connections as f64 / f64::from(target.rate));
+    let each = Duration::from_secs_f64(target.connections as f64 / f64::from(target.rate));
     let mut number = 0;
     loop {
         let mut wire = match service.connect().await {

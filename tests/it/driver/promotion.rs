@@ -6,9 +6,9 @@
 use std::time::{Duration, Instant};
 
 use http::Request;
-use k8s_openapi::api::core::v1::Pod;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use k8s_openapi::api::core::v1::Pod;
 use kube::client::ConfigExt;
 use kube::{Api, Client};
 use serde_json::{Value, json};
@@ -22,8 +22,7 @@ use super::load::Wire;
 
 /// The annotation by which the operator (from v1.4.0) remembers whom a pod follows.
 const ANNOTATION: &str = "operator.dragonflydb.io/masterIP";
-const OPERATOR: &str =
-    "/apis/apps/v1/namespaces/dragonfly-operator-system/deployments/dragonfly-operator-controller-manager";
+const OPERATOR: &str = "/apis/apps/v1/namespaces/dragonfly-operator-system/deployments/dragonfly-operator-controller-manager";
 /// Longest wait for an instance to be whole again.
 const PATIENCE: Duration = Duration::from_secs(180);
 
@@ -91,6 +90,18 @@ pub struct Promoted {
     pub log: String,
 }
 
+/// What an API server says to a request.
+pub type Answer = Result<Value, Refusal>;
+
+/// Why it does not.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    /// HTTP status code; 0 without an answer.
+    pub code: u16,
+    /// Everything it says.
+    pub text: String,
+}
+
 /// Somebody with a kubeconfig.
 pub struct Hand {
     runtime: Runtime,
@@ -138,6 +149,26 @@ impl Hand {
     /// Makes the first replica master, that way, and waits until all is quiet.
     pub fn promote(&self, way: Way) -> Promoted {
         self.runtime.block_on(self.go(way))
+    }
+
+    /// What an API server answers.
+    ///
+    /// # Errors
+    /// When it refuses.
+    pub fn try_ask(&self, method: &str, path: &str, kind: &str, body: &Value) -> Answer {
+        self.runtime
+            .block_on(self.request(method, path, kind, body))
+    }
+
+    /// What the engine of a pod answers over a port-forward: an error when the way ends first, nothing when nothing comes
+    /// within five seconds.
+    pub fn say(&self, pod: &str, args: &[&str]) -> Option<std::io::Result<String>> {
+        let pod = json!({"metadata": {"name": pod}});
+        self.runtime.block_on(async {
+            let mut engine = self.engine(&pod).await;
+            let asked = tokio::time::timeout(Duration::from_secs(5), engine.call(args));
+            asked.await.ok()
+        })
     }
 
     async fn go(&self, way: Way) -> Promoted {
@@ -204,8 +235,7 @@ impl Hand {
                 }
                 Way::Together | Way::Paused => {
                     took.0 = takeover.await;
-                    (took.1, _, _) =
-                        tokio::join!(crown, self.dethrone(&old), repoint(&mut other));
+                    (took.1, _, _) = tokio::join!(crown, self.dethrone(&old), repoint(&mut other));
                     self.delete(&old).await;
                 }
                 Way::UnlabelFirst => {
@@ -267,7 +297,11 @@ impl Hand {
         };
         let partial = match &third {
             Some(third) if text(third, "/metadata/name") != master => {
-                let info = self.engine(third).await.call(&["INFO", "replication"]).await;
+                let info = self
+                    .engine(third)
+                    .await
+                    .call(&["INFO", "replication"])
+                    .await;
                 info.unwrap_or_default().contains("psync_successes:1")
             }
             _ => false,
@@ -368,8 +402,13 @@ impl Hand {
         let condition = json!({"type": "DisruptionTarget", "status": status, "reason": "Shielded"});
         let path = format!("{}/status", self.path(pod));
         let patch = json!({"status": {"conditions": [condition]}});
-        self.ask("PATCH", &path, "application/strategic-merge-patch+json", &patch)
-            .await;
+        self.ask(
+            "PATCH",
+            &path,
+            "application/strategic-merge-patch+json",
+            &patch,
+        )
+        .await;
     }
 
     async fn dethrone(&self, pod: &Value) {
@@ -379,7 +418,8 @@ impl Hand {
 
     /// What the operator would note of a replica of that address.
     async fn follows(&self, pod: &Value, ip: &str) {
-        let patch = json!({"metadata": {"labels": {"master-ip": ip}, "annotations": {ANNOTATION: ip}}});
+        let patch =
+            json!({"metadata": {"labels": {"master-ip": ip}, "annotations": {ANNOTATION: ip}}});
         self.patch(pod, &patch).await;
     }
 
@@ -387,8 +427,13 @@ impl Hand {
         let mut patch = patch.clone();
         // Nobody else's pod of that name.
         patch["metadata"]["uid"] = pod["metadata"]["uid"].clone();
-        self.ask("PATCH", &self.path(pod), "application/merge-patch+json", &patch)
-            .await;
+        self.ask(
+            "PATCH",
+            &self.path(pod),
+            "application/merge-patch+json",
+            &patch,
+        )
+        .await;
     }
 
     async fn delete(&self, pod: &Value) {
@@ -440,6 +485,12 @@ impl Hand {
     }
 
     async fn ask(&self, method: &str, path: &str, kind: &str, body: &Value) -> Value {
+        self.request(method, path, kind, body)
+            .await
+            .unwrap_or_else(|refusal| panic!("{method} {path}: {refusal:?}"))
+    }
+
+    async fn request(&self, method: &str, path: &str, kind: &str, body: &Value) -> Answer {
         let body = match method {
             "GET" => Vec::new(),
             _ => serde_json::to_vec(body).unwrap(),
@@ -449,9 +500,16 @@ impl Hand {
             .uri(path)
             .header("Content-Type", kind);
         let answer = self.client.request::<Value>(request.body(body).unwrap());
-        answer
-            .await
-            .unwrap_or_else(|error| panic!("{method} {path}: {error}"))
+        answer.await.map_err(|error| match error {
+            kube::Error::Api(status) => Refusal {
+                code: status.code,
+                text: format!("{status:?}"),
+            },
+            other => Refusal {
+                code: 0,
+                text: other.to_string(),
+            },
+        })
     }
 }
 

@@ -7,6 +7,7 @@ mod check;
 mod fleet;
 mod gitops;
 mod lab;
+mod lab_changes;
 mod metrics;
 mod operator;
 mod operator_behaviour;
