@@ -308,7 +308,7 @@ impl Lab {
 
     /// A connection to a port of the pod at that address of infra.
     pub(in crate::lab) async fn dial(&self, address: &str, port: u16) -> io::Result<TcpStream> {
-        self.0.stage.infra.machines.dial(address, port).await
+        self.0.stage.infra.machines.dial_at(address, port).await
     }
 
     /// Ends both clusters: ports close, connections end.

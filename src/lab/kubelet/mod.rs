@@ -267,7 +267,7 @@ impl Machines {
     ///
     /// # Errors
     /// As of a connection that fails.
-    pub(in crate::lab) async fn dial(&self, address: &str, port: u16) -> io::Result<TcpStream> {
+    pub(in crate::lab) async fn dial_at(&self, address: &str, port: u16) -> io::Result<TcpStream> {
         self.0.dial_address(address, port).await
     }
 

@@ -362,7 +362,6 @@ fn a_takeover_whose_answer_is_lost_has_run_unless_it_was_cut_in_the_middle() {
         ground.fault(fault);
         let said = hand.say("gitlab-1", &["REPLTAKEOVER", "3"]);
         assert_eq!(said.map(|said| said.is_ok()), answered, "{fault}");
-        ground.fault("heal");
         if runs {
             let begun = Instant::now();
             while !matches!(hand.say("gitlab-1", &["ROLE"]), Some(Ok(role)) if role.starts_with("master"))
