@@ -37,6 +37,8 @@ pub enum Way {
     /// Beside the operator: the other replica's annotation beforehand; takeover; then the new label, the old label and the
     /// other replica at the same time; then the old pod.
     Together,
+    /// As `Together`, but the old label goes when the new one has been answered for: the Service has never nobody.
+    CrownFirst,
     /// As `Together`, but the old master's pod goes first of all, and the rest after its answer.
     DeleteFirst,
     /// As `Together`, but the old master's label goes first, and the rest after its answer.
@@ -54,8 +56,9 @@ pub enum Way {
 
 impl Way {
     /// Those that are compared.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Delete,
+        Self::CrownFirst,
         Self::Together,
         Self::Serial,
         Self::UnlabelFirst,
@@ -231,6 +234,16 @@ impl Hand {
                         self.follows(third, &ip).await;
                     }
                     repoint(&mut other).await;
+                    self.delete(&old).await;
+                }
+                Way::CrownFirst => {
+                    took.0 = takeover.await;
+                    let labels = async {
+                        let took = crown.await;
+                        self.dethrone(&old).await;
+                        took
+                    };
+                    (took.1, _) = tokio::join!(labels, repoint(&mut other));
                     self.delete(&old).await;
                 }
                 Way::Together | Way::Paused => {

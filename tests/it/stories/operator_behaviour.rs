@@ -14,7 +14,7 @@ const WHERE: (&str, &str) = ("moves", "orders");
 fn a_promotion_beside_the_operator_loses_nothing_and_is_not_undone() {
     let Some(ground) = Ground::lab() else { return };
     let mut stage = Stage::new(&ground);
-    let told = stage.round(Way::Together);
+    let told = stage.round(Way::CrownFirst);
     assert!(told.as_chosen && told.lost == 0, "{told:?}");
 }
 
