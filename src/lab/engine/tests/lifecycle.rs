@@ -230,3 +230,44 @@ async fn shutdown_ends_the_process() {
     assert_eq!(engine.exited().await, 0);
     assert!(engine.saved().is_none());
 }
+
+/// Recorded (`rss-guard/commands.resp.txt`): what refuses a start is accepted at run time, two threads and 300 MB.
+#[tokio::test]
+async fn maxmemory_below_what_a_start_needs_is_accepted_at_run_time() {
+    let mut stage = Stage::new();
+    let engine = stage.engine("a").await;
+    let mut wire = admin(&engine).await;
+    assert!(engine.spec().threads >= 2);
+    assert_eq!(wire.text("CONFIG SET maxmemory 300mb").await, "+OK");
+    let told = wire.text("CONFIG GET maxmemory").await;
+    assert!(told.contains("314572800"), "{told}");
+    assert_eq!(wire.text("MEMORY DEFRAGMENT").await, "+OK");
+}
+
+#[tokio::test]
+async fn older_snapshots_lie_beside_the_newest_until_they_are_removed() {
+    let mut stage = Stage::new();
+    let engine = stage.engine("a").await;
+    engine.fill("pop", 10, 1000);
+    let mut wire = admin(&engine).await;
+    assert_eq!(wire.text("SAVE").await, "+OK");
+    let first = engine.saved().unwrap().file;
+    // The name has the second in it.
+    until(|| async {
+        admin(&engine).await.text("SAVE").await;
+        let kept = engine.saved().unwrap();
+        match kept.older.as_slice() {
+            [(file, 10), ..] if *file == first => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
+    let newest = engine.saved().unwrap().file;
+    let name = newest.rsplit('/').next().unwrap();
+    engine.remove_saved(name);
+    let mut spec = engine.spec().clone();
+    spec.snapshot = engine.saved();
+    engine.kill();
+    let next = stage.start(spec).await;
+    assert_eq!(next.keys(), 0, "what names the others is gone");
+}
