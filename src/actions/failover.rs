@@ -11,7 +11,7 @@ use super::{
     no_choice,
 };
 use crate::checks::{Case, Instance, Node, Word};
-use crate::domain::engine::Role;
+use crate::domain::engine::{LinkState, Role};
 use crate::domain::text;
 
 /// The action.
@@ -212,9 +212,16 @@ fn lost(case: &Case<'_>, instance: &Instance<'_>, master: &Node<'_>) -> Gate {
         .nodes
         .iter()
         .filter(|node| node.name() != master.name())
-        .filter_map(|node| {
-            let lag = instance.view.line_for(&master.view, &node.view)?.lag?;
-            Some(format!("{} is {} behind", node.name(), text::records(lag)))
+        .map(|node| {
+            let line = instance.view.line_for(&master.view, &node.view);
+            // Outside of stable sync the figure says nothing: v1.40 writes 0 there, older servers anything.
+            let lag = line
+                .filter(|line| line.state == LinkState::Online)
+                .and_then(|line| line.lag);
+            match lag {
+                Some(lag) => format!("{} is {} behind", node.name(), text::records(lag)),
+                None => format!("how far {} is behind is not told", node.name()),
+            }
         })
         .collect();
     let heard = matches!(master.word, Word::Says { .. });
@@ -222,7 +229,7 @@ fn lost(case: &Case<'_>, instance: &Instance<'_>, master: &Node<'_>) -> Gate {
         (true, false) => Gate::warn(
             ID,
             format!(
-                "{}, by acknowledgements of up to a second ago; that, and what is written until {}'s ports close, may be lost{}",
+                "{}, by what was acknowledged up to a second ago; that, and what is written until {}'s ports close, may be lost{}",
                 behind.join(", "),
                 master.name(),
                 match gates::one_master_gate(instance).stand {
@@ -357,8 +364,17 @@ mod tests {
                     .node(master())
                     .node(replica().lagging(40)),
                 "may-be-lost",
-                "warn may-be-lost: orders-1 is 40 records behind, by acknowledgements of up to a second ago; that, and what is \
+                "warn may-be-lost: orders-1 is 40 records behind, by what was acknowledged up to a second ago; that, and what is \
                  written until orders-0's ports close, may be lost. darner promote loses nothing",
+            ),
+            (
+                "what is not in stable sync lags by nothing that is told",
+                instance("orders")
+                    .node(master())
+                    .node(replica().cut_off(60).listed(Some(LinkState::Preparation))),
+                "may-be-lost",
+                "warn may-be-lost: how far orders-1 is behind is not told, by what was acknowledged up to a second ago; that, and what \
+                 is written until orders-0's ports close, may be lost",
             ),
             (
                 "none in sync",

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::gates::ADMIN_PORT;
 use super::{Does, Goal, ObjectId, Resource, Step};
 use crate::checks::{Case, Instance, Node};
-use crate::domain::engine::{Question, Role};
+use crate::domain::engine::{LinkState, Question, Role};
 use crate::domain::text;
 
 /// The pod behind a node, and no other of its name.
@@ -46,7 +46,9 @@ pub(super) fn figures(case: &Case<'_>, instance: &Instance<'_>, node: &Node<'_>)
     let line = instance
         .master()
         .and_then(|master| instance.view.line_for(&master.view, &node.view));
-    if let Some(lag) = line.and_then(|line| line.lag) {
+    // Outside of stable sync the figure says nothing.
+    let online = line.filter(|line| line.state == LinkState::Online);
+    if let Some(lag) = online.and_then(|line| line.lag) {
         words.push(format!("lag {}", text::exact(lag)));
     }
     if let Some(offset) = node.follower().and_then(|f| f.offset) {
