@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::object::ObjectId;
 use super::plan::Look;
+use super::proof::{Shows, Tells};
 use super::scene::Reading;
 use crate::domain::engine::{LinkState, Role, Side};
 use crate::domain::{InstanceId, InstanceView, NodeId, NodeView, text};
@@ -39,6 +40,14 @@ pub enum Goal {
     Scaled(ObjectId, i64),
     /// Its last change is rolled out: every pod is of it, and ready.
     RolledOut(ObjectId),
+    /// What the engine of that pod tells of itself.
+    Tells(NodeId, Arc<str>, Tells),
+    /// What an object shows.
+    Shows(ObjectId, Shows),
+    /// What lies in that folder of a pod's container.
+    Lies(NodeId, Arc<str>, super::proof::Lies),
+    /// Exactly one node acts as master by its label and by its engine, the Service sends to it, and it is not that pod of before.
+    HasMaster(InstanceId, Arc<str>),
 }
 
 /// What is asked of a field.
@@ -109,22 +118,49 @@ impl Goal {
             Goal::Scaled(object, 0) => format!("no pod of {object} runs"),
             Goal::Scaled(object, pods) => format!("{object} has {pods} ready"),
             Goal::RolledOut(object) => format!("{object} is rolled out"),
+            Goal::Tells(node, _, tells) => tells.words(&node.pod),
+            Goal::Shows(object, shows) => shows.words(object),
+            Goal::Lies(node, folder, lies) => lies.words(&node.pod, folder),
+            Goal::HasMaster(id, _) => format!("{id} has one master, and the Service sends to it"),
         }
+    }
+
+    /// Why it will never hold, once that is seen: what it waits for has failed.
+    pub fn lost(&self, reading: &Reading<'_>) -> Option<String> {
+        match self {
+            Goal::Tells(node, uid, tells) => tells.lost(&node_of(reading, node, uid).ok()?),
+            _ => None,
+        }
+    }
+
+    /// Whether an engine's role and replication are all that is needed of it.
+    pub fn is_of_role(&self) -> bool {
+        !matches!(self, Goal::Tells(..))
     }
 
     /// What must be read to judge it.
     pub fn looks(&self) -> Vec<Look> {
         match self {
-            Goal::EngineIs(node, ..) | Goal::LabelIs(node, ..) | Goal::PointsTo(node, ..) => {
+            Goal::EngineIs(node, ..)
+            | Goal::LabelIs(node, ..)
+            | Goal::PointsTo(node, ..)
+            | Goal::Tells(node, ..) => {
                 vec![Look::Node(node.clone())]
+            }
+            Goal::Lies(node, folder, lies) => {
+                let mut looks = vec![Look::Files(node.clone(), folder.clone())];
+                looks.extend(lies.wants_engine().then(|| Look::Node(node.clone())));
+                looks
             }
             Goal::StandsDown(_, _, id)
             | Goal::EndpointIs(id, _)
             | Goal::AllFollow(id, _)
             | Goal::Follows(id, ..)
+            | Goal::HasMaster(id, _)
             | Goal::Remade(_, _, id) => vec![Look::Instance(id.clone())],
             Goal::Gone(object, _)
             | Goal::Field(object, ..)
+            | Goal::Shows(object, _)
             | Goal::Scaled(object, _)
             | Goal::RolledOut(object) => vec![Look::Object(object.clone())],
         }
@@ -151,6 +187,19 @@ impl Goal {
             Goal::Field(object, path, test) => field(reading, object, path, test),
             Goal::Scaled(object, pods) => scaled(reading, object, *pods),
             Goal::RolledOut(object) => rolled_out(reading, object),
+            Goal::Tells(node, uid, tells) => match node_of(reading, node, uid) {
+                Ok(view) => tells.judge(&view),
+                Err(progress) => progress,
+            },
+            Goal::Shows(object, shows) => match reading.object(object) {
+                None => Progress::Untold(format!("{object} was not read")),
+                Some(None) => Progress::NotYet(format!("there is no {object}")),
+                Some(Some(value)) => shows.judge(object, value),
+            },
+            Goal::Lies(node, folder, lies) => lies.judge(reading, node, folder),
+            Goal::HasMaster(id, old) => {
+                with_instance(reading, id, |view| super::proof::has_master(view, old))
+            }
         }
     }
 }

@@ -15,6 +15,7 @@ pub mod goal;
 pub mod object;
 pub mod plan;
 mod promote;
+pub mod proof;
 pub mod rules;
 pub mod scene;
 pub mod target;

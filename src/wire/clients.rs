@@ -93,6 +93,32 @@ pub fn client_list(text: &str) -> Result<ClientList, Undecodable> {
     Ok(list)
 }
 
+/// One connection of `CLIENT LIST`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Connection {
+    /// `addr`, with its port.
+    pub addr: String,
+    /// Its host.
+    pub ip: String,
+    /// The port of the server that it came to; `None` where the version does not tell (before v1.15).
+    pub port: Option<u16>,
+    /// A replica's, or the one to the master.
+    pub replicates: bool,
+}
+
+/// Every connection of a `CLIENT LIST`, one by one.
+pub fn connections(text: &str) -> Vec<Connection> {
+    let rows = text.lines().filter_map(Row::of);
+    rows.filter(|row| !row.addr.is_empty() && row.addr.len() <= WORD)
+        .map(|row| Connection {
+            addr: row.addr.to_owned(),
+            ip: host(row.addr),
+            port: row.key().port,
+            replicates: row.flags.contains('M') || row.name.starts_with("repl_"),
+        })
+        .collect()
+}
+
 fn keep_slowest(slow: &mut Vec<SlowClient>) {
     slow.sort_by_key(|client| Reverse((client.send_wait, client.queued_bytes, client.idle)));
     slow.truncate(ClientList::SLOW);
