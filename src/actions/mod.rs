@@ -8,16 +8,22 @@
 //!
 //! Start with [`ALL`], then `promote.rs`.
 
+mod choice;
 pub mod equals;
+#[cfg(test)]
+mod fixture;
 pub mod gate;
 pub mod gates;
 pub mod goal;
+mod kept;
+mod memory;
 pub mod object;
 pub mod plan;
 mod promote;
 pub mod proof;
 pub mod rules;
 pub mod scene;
+mod snapshot;
 pub mod target;
 
 pub use gate::{Gate, Stand};
@@ -99,7 +105,12 @@ pub struct Candidate {
 }
 
 /// Every action, in the order in which they are offered.
-pub const ALL: &[&Action] = &[&promote::ACTION];
+pub const ALL: &[&Action] = &[
+    &promote::ACTION,
+    &snapshot::ACTION,
+    &memory::DECOMMIT,
+    &memory::DEFRAGMENT,
+];
 
 impl Action {
     /// The action of that id.
