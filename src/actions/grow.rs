@@ -61,7 +61,7 @@ fn available(scene: &Scene<'_>) -> Result<(), String> {
     Ok(())
 }
 
-fn wanted(scene: &Scene<'_>) -> Result<(u64, &str), String> {
+fn wanted<'a>(scene: &Scene<'a>) -> Result<(u64, &'a str), String> {
     let asked = scene.args.get("size").ok_or("no size is given")?;
     match quantity::bytes(asked).filter(|bytes| *bytes > 0) {
         Some(bytes) => Ok((bytes, asked)),

@@ -9,22 +9,30 @@
 //! Start with [`ALL`], then `promote.rs`.
 
 mod choice;
+mod drop_clients;
 pub mod equals;
+mod evict;
 #[cfg(test)]
 mod fixture;
+pub mod flux;
 pub mod gate;
 pub mod gates;
 pub mod goal;
+mod grow;
 mod kept;
+mod maxmemory;
 mod memory;
 pub mod object;
 pub mod plan;
 mod promote;
 pub mod proof;
+pub mod reminders;
+mod remove_snapshots;
 pub mod rules;
 pub mod scene;
 mod snapshot;
 pub mod target;
+pub mod wants;
 
 pub use gate::{Gate, Stand};
 pub use goal::{Goal, Progress, Test};
@@ -110,6 +118,14 @@ pub const ALL: &[&Action] = &[
     &snapshot::ACTION,
     &memory::DECOMMIT,
     &memory::DEFRAGMENT,
+    &maxmemory::ACTION,
+    &remove_snapshots::ACTION,
+    &drop_clients::ACTION,
+    &evict::ACTION,
+    &flux::RECONCILE,
+    &flux::SUSPEND,
+    &flux::RESUME,
+    &grow::ACTION,
 ];
 
 impl Action {

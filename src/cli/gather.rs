@@ -124,6 +124,20 @@ impl Gathering {
         self.is_settled()
     }
 
+    /// Has these read too, and takes facts in until they are, or could not be. What was wanted before is not any more.
+    pub async fn settle_wanting(
+        &mut self,
+        patience: Duration,
+        focus: &Sender<Focus>,
+        wants: BTreeSet<Want>,
+    ) -> bool {
+        if self.expected.wants != wants {
+            focus.send_modify(|focus| focus.wants = Arc::new(wants.clone()));
+            self.expected.wants = wants;
+        }
+        self.settle_on(patience, None).await
+    }
+
     /// Puts an instance in view, or none.
     pub fn look_at(&mut self, focus: &Sender<Focus>, instance: Option<InstanceId>) {
         if self.expected.in_view != instance {

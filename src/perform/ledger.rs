@@ -1,6 +1,7 @@
 //! The ledger: who meant to do what, what each step was answered, how it ended. Lines of versioned JSON, only ever appended,
 //! and on disk before the first step; without it nothing runs.
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -9,6 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::review::Who;
+use crate::actions::reminders::Suspension;
 use crate::actions::{Gate, Plan, Progress, equals::equals};
 use crate::msg::RunId;
 use crate::msg::run::{Ending, Outcome};
@@ -120,6 +122,51 @@ pub struct Unfinished {
     pub ended: Option<String>,
 }
 
+/// What stands suspended by these lines: whose change was made, or may have been, and not taken back since.
+fn suspended(entries: &[Entry]) -> Vec<Suspension> {
+    let mut intended: BTreeMap<&str, (bool, Suspension)> = BTreeMap::new();
+    let mut standing: Vec<Suspension> = Vec::new();
+    for entry in entries {
+        match &entry.page {
+            Page::Intended {
+                context,
+                namespace,
+                name,
+                kind,
+                action,
+                args,
+                ..
+            } if action == "flux-suspend" || action == "flux-resume" => {
+                let arg = |wanted: &str| {
+                    let found = args.iter().find(|(name, _)| name == wanted);
+                    found.map(|(_, value)| value.clone()).unwrap_or_default()
+                };
+                let one = Suspension {
+                    context: context.clone(),
+                    namespace: namespace.clone(),
+                    kind: kind.clone(),
+                    name: name.clone(),
+                    owner: arg("for"),
+                    reason: arg("why"),
+                    since: Some(entry.at),
+                };
+                intended.insert(&entry.run, (action == "flux-suspend", one));
+            }
+            Page::Step { place: 0, state, .. } if state != "failed" => {
+                let Some((suspends, one)) = intended.get(entry.run.as_str()) else {
+                    continue;
+                };
+                standing.retain(|other| !other.is_about(one));
+                if *suspends {
+                    standing.push(one.clone());
+                }
+            }
+            _ => {}
+        }
+    }
+    standing
+}
+
 /// The ledger of this machine's user.
 #[derive(Debug, Clone)]
 pub struct Ledger {
@@ -178,6 +225,14 @@ impl Ledger {
             true => file.sync_data(),
             false => Ok(()),
         }
+    }
+
+    /// What was suspended and not resumed by runs of this ledger, oldest first.
+    ///
+    /// # Errors
+    /// When the file is there and cannot be read.
+    pub fn suspended(&self) -> io::Result<Vec<Suspension>> {
+        Ok(suspended(&self.read()?))
     }
 
     /// Every line that can be read, oldest first; one that was cut off by a full disk or a crash is passed over.
