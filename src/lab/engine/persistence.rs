@@ -1,5 +1,6 @@
 //! Saving and loading: SAVE, BGSAVE, the cron, SIGTERM's last save, and the load at start.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,6 +34,10 @@ pub(super) struct Saves {
     pub(super) total: u64,
     pub(super) failed: u64,
     pub(super) kept: Option<Snapshot>,
+    /// Earlier snapshots that lie there still, oldest first: the file that names each, and its keys. A server never removes one.
+    pub(super) older: Vec<(String, u64)>,
+    /// Files that somebody removed.
+    pub(super) removed: BTreeSet<String>,
     cron_watched: bool,
 }
 
@@ -59,6 +64,8 @@ impl Saves {
             total: 0,
             failed: 0,
             kept: None,
+            older: vec![],
+            removed: BTreeSet::new(),
             cron_watched: false,
         }
     }
@@ -227,6 +234,13 @@ impl Node {
         saves.last_file = file.clone();
         saves.mutations_saved = mutations;
         saves.kinds = kinds;
+        if let Some(old) = saves.kept.take().filter(|old| old.file != file) {
+            let keys = old.keys();
+            saves.older.push((old.file, keys));
+        }
+        // What was removed is there again under a name that is always the same.
+        let prefix = format!("{base}-");
+        saves.removed.retain(|name| !name.starts_with(&prefix));
         saves.kept = Some(Snapshot {
             file: file.clone(),
             databases,
