@@ -110,14 +110,7 @@ fn preflight(scene: &Scene<'_>) -> Vec<Gate> {
         Err(why) => return vec![Gate::block("chosen", why)],
     };
     let mut gates = vec![choice::all_answer(&nodes)];
-    let masters: Vec<&str> = nodes.iter().filter(|n| n.says(Role::Master)).map(|n| n.name()).collect();
-    gates.push(match masters.as_slice() {
-        [] => Gate::pass("no-master", "none of them is master"),
-        some => Gate::ask(
-            "no-master",
-            format!("{} is master: its clients would be in the right place, and only reconnect", some.join(", ")),
-        ),
-    });
+    gates.push(no_master(&nodes));
     // Dropped while nothing takes writes, they would come back to where they were.
     gates.push(match instance.endpoints.as_deref() {
         Some([]) => Gate::ask("master", "the Service sends nowhere: dropped clients have no master to come to"),
@@ -125,6 +118,26 @@ fn preflight(scene: &Scene<'_>) -> Vec<Gate> {
     });
     gates.push(shown(&case, instance, &nodes));
     gates
+}
+
+/// None of them takes writes: clients of a master are where they belong. One that calls itself so, and to which the Service does
+/// not send, may be the old one.
+fn no_master(nodes: &[&Node<'_>]) -> Gate {
+    const ID: &str = "no-master";
+    let masters = || nodes.iter().filter(|node| node.says(Role::Master));
+    if let Some(node) = masters().find(|node| node.view.is_endpoint) {
+        return Gate::block(
+            ID,
+            format!("{} is master, and the Service sends to it: its clients are where they belong", node.name()),
+        );
+    }
+    match masters().next() {
+        None => Gate::pass(ID, "none of them is master"),
+        Some(node) => Gate::ask(
+            ID,
+            format!("{} calls itself master, though the Service does not send to it", node.name()),
+        ),
+    }
 }
 
 /// Who is dropped, by namespace and workload.
@@ -241,17 +254,23 @@ mod tests {
     }
 
     #[test]
-    fn replicas_are_meant_and_a_master_must_be_accepted() {
+    fn replicas_are_meant_and_no_master() {
         let f = with(&[("10.4.0.9", 6379, 3)], 0);
         for (pod, sentence, no_master) in [
             (None, "drop the clients of orders-1, orders-2 of shop/orders", "pass: none of them is master"),
-            (Some("orders-0"), "drop the clients of orders-0 of shop/orders", "to be accepted: orders-0 is master: its clients would be in the right place, and only reconnect"),
+            (Some("orders-0"), "drop the clients of orders-0 of shop/orders", "blocked: orders-0 is master, and the Service sends to it: its clients are where they belong"),
         ] {
             let args: Vec<_> = pod.map(|pod| ("pod", pod)).into_iter().collect();
             let got = ask(&ACTION, &f, &args, |scene| plan(scene).map(|plan| plan.sentence));
             assert_eq!(got, Ok(sentence.to_owned()));
             assert_eq!(gate(&ACTION, &f, &args, "no-master"), no_master);
         }
+        let mut old = f;
+        old.send_to(&["orders-1"], ago(1));
+        assert_eq!(
+            gate(&ACTION, &old, &[("pod", "orders-0")], "no-master"),
+            "to be accepted: orders-0 calls itself master, though the Service does not send to it"
+        );
     }
 
     #[test]

@@ -301,7 +301,7 @@ mod tests {
     fn limits_threads_and_what_is_there_are_kept_to() {
         for (name, limit, threads, size, id, wanted) in [
             ("room", Some(4096), 2, "2Gi", "limit", "pass: 2.0 GiB is 50 % of the memory limit 4.0 GiB of orders-0"),
-            ("close", Some(4096), 2, "3.8Gi", "limit", "to be accepted: 3.8 GiB is 94 % of the memory limit 4.0 GiB of orders-0: buffers of a save or a full sync come on top, and may have it killed"),
+            ("close", Some(4096), 2, "3.8Gi", "limit", "to be accepted: 3.8 GiB is 95 % of the memory limit 4.0 GiB of orders-0: buffers of a save or a full sync come on top, and may have it killed"),
             ("all of it", Some(4096), 2, "4Gi", "limit", "blocked: 4.0 GiB is 100 % of the memory limit 4.0 GiB of orders-0: it would be killed before it is full. Raise spec.resources.limits.memory first"),
             ("no limit", None, 2, "2Gi", "limit", "warn: its pods have no memory limit: what the machine has is the limit, and the kernel chooses whom it kills"),
             ("threads", Some(4096), 8, "2Gi", "threads", "pass: the 8 threads of orders-2 want 2.0 GiB when it starts"),

@@ -220,6 +220,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::actions::fixture::{ask, gate, held, lay};
+    use crate::domain::FaultKind;
     use crate::domain::engine::{Persistence, Probe};
     use crate::domain::fixture::{ago, healthy, master, replica, instance};
 
@@ -255,7 +256,7 @@ mod tests {
             assert_eq!(told(persistence), wanted, "{name}");
         }
         let silent = instance("orders")
-            .node(master().falls_silent(None, 500))
+            .node(master().unreachable(FaultKind::Timeout, "timed out"))
             .node(replica())
             .build();
         assert_eq!(gate(&ACTION, &silent, &[("pod", "orders-0")], "idle"), "blocked: orders-0 does not answer");
