@@ -251,21 +251,6 @@ impl Engine {
         self.0.core().saves.kept.clone()
     }
 
-    /// Snapshots before that one which lie there still: the file that names each, and its keys.
-    pub fn saved_before(&self) -> Vec<(String, u64)> {
-        self.0.core().saves.older.clone()
-    }
-
-    /// Removes a file from the directory that it saves to.
-    pub fn remove_file(&self, name: &str) {
-        self.0.core().saves.removed.insert(name.to_owned());
-    }
-
-    /// Whether a file was removed from there.
-    pub fn is_removed(&self, name: &str) -> bool {
-        self.0.core().saves.removed.contains(name)
-    }
-
     /// Adds `keys` keys of `bytes` in all under a prefix, without their cost in memory.
     pub fn fill(&self, prefix: &str, keys: u64, bytes: u64) {
         load::fill(&self.0, prefix, keys, bytes);

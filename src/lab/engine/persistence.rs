@@ -1,6 +1,5 @@
 //! Saving and loading: SAVE, BGSAVE, the cron, SIGTERM's last save, and the load at start.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,10 +33,6 @@ pub(super) struct Saves {
     pub(super) total: u64,
     pub(super) failed: u64,
     pub(super) kept: Option<Snapshot>,
-    /// Earlier snapshots that lie there still, oldest first: the file that names each, and its keys. A server never removes one.
-    pub(super) older: Vec<(String, u64)>,
-    /// Files that somebody removed.
-    pub(super) removed: BTreeSet<String>,
     cron_watched: bool,
 }
 
@@ -64,8 +59,6 @@ impl Saves {
             total: 0,
             failed: 0,
             kept: None,
-            older: vec![],
-            removed: BTreeSet::new(),
             cron_watched: false,
         }
     }
@@ -234,13 +227,6 @@ impl Node {
         saves.last_file = file.clone();
         saves.mutations_saved = mutations;
         saves.kinds = kinds;
-        if let Some(old) = saves.kept.take().filter(|old| old.file != file) {
-            let keys = old.keys();
-            saves.older.push((old.file, keys));
-        }
-        // What was removed is there again under a name that is always the same.
-        let prefix = format!("{base}-");
-        saves.removed.retain(|name| !name.starts_with(&prefix));
         saves.kept = Some(Snapshot {
             file: file.clone(),
             databases,

@@ -84,14 +84,20 @@ impl Shared {
         }
         let saved = engine.map(|engine| {
             let dir = engine.spec().dir.trim_end_matches('/').to_owned();
-            let now = self.store.now().to_zoned(jiff::tz::TimeZone::UTC).datetime();
-            let last = engine.saved().map(|kept| (kept.file.clone(), kept.keys()));
-            let all = engine.saved_before().into_iter().chain(last);
-            let mut files: Vec<File> = all
-                .flat_map(|(file, keys)| files_of(&file, keys, engine.spec().threads, now))
-                .filter(|file| !engine.is_removed(&file.name))
-                .collect();
-            files.sort_by(|a, b| a.name.cmp(&b.name));
+            let files = engine
+                .saved()
+                .map(|kept| {
+                    files_of(
+                        &kept.file,
+                        kept.keys(),
+                        engine.spec().threads,
+                        self.store
+                            .now()
+                            .to_zoned(jiff::tz::TimeZone::UTC)
+                            .datetime(),
+                    )
+                })
+                .unwrap_or_default();
             (dir, files)
         });
         let made = clock::parse(text(pod, "/status/startTime"))
@@ -220,25 +226,12 @@ impl Disks {
         )
     }
 
-    /// The name of a file that lies in the directory of the snapshots; `None` when there is none of that path.
-    pub(super) fn file(&self, path: &str) -> Option<String> {
-        let (dir, files) = self.saved.as_ref()?;
-        let name = path.strip_prefix(dir.as_str())?.strip_prefix('/')?;
-        files.iter().find(|file| file.name == name).map(|file| file.name.clone())
-    }
-
-    /// `ls [-l] [-a] [-h] [--full-time] [PATH...]`
+    /// `ls [-l] [-a] [-h] [PATH...]`
     pub(super) fn ls(&self, args: &[String]) -> Said {
-        // Which is `-l --time-style=full-iso`.
-        let whole = args.iter().any(|arg| arg == "--full-time");
-        let short: Vec<String> = args.iter().filter(|arg| *arg != "--full-time").cloned().collect();
-        let (mut flags, paths) = match options(&short, "lahtr1A") {
+        let (flags, paths) = match options(args, "lahtr1A") {
             Ok(read) => read,
             Err(flag) => return failed(2, format!("ls: invalid option -- '{flag}'\n")),
         };
-        if whole {
-            flags.push_str("lF");
-        }
         // The image's working directory.
         let paths = if paths.is_empty() {
             vec!["/dragonfly".to_owned()]
@@ -303,21 +296,17 @@ impl Disks {
             true => short(blocks * 1024),
             false => blocks.to_string(),
         };
-        let style = match flags.contains('F') {
-            true => "%Y-%m-%d %H:%M:%S.000000000 +0000",
-            false => "%b %e %H:%M",
-        };
         let mut text = format!("total {total}\n");
         for folder in &folders {
             let _ = writeln!(
                 text,
                 "drwxr-xr-x 2 dfly dfly {:>width$} {} {folder}",
                 size(4096),
-                self.changed(path, folder).strftime(style)
+                self.changed(path, folder).strftime("%b %e %H:%M")
             );
         }
         for file in &files {
-            let written = file.written.strftime(style);
+            let written = file.written.strftime("%b %e %H:%M");
             let _ = writeln!(
                 text,
                 "-rw-r--r-- 1 dfly dfly {:>width$} {written} {}",
@@ -504,13 +493,6 @@ mod tests {
                  -rw-r--r-- 1 dfly dfly 650000 Nov 21 03:00 dump-2026-11-21T03:00:05-0000.dfs\n\
                  -rw-r--r-- 1 dfly dfly 650000 Nov 21 03:00 dump-2026-11-21T03:00:05-0001.dfs\n\
                  -rw-r--r-- 1 dfly dfly    213 Nov 21 03:00 dump-2026-11-21T03:00:05-summary.dfs\n",
-            ),
-            (
-                "-A --full-time /dragonfly/snapshots",
-                "total 1276\n\
-                 -rw-r--r-- 1 dfly dfly 650000 2026-11-21 03:00:05.000000000 +0000 dump-2026-11-21T03:00:05-0000.dfs\n\
-                 -rw-r--r-- 1 dfly dfly 650000 2026-11-21 03:00:05.000000000 +0000 dump-2026-11-21T03:00:05-0001.dfs\n\
-                 -rw-r--r-- 1 dfly dfly    213 2026-11-21 03:00:05.000000000 +0000 dump-2026-11-21T03:00:05-summary.dfs\n",
             ),
             (
                 "-l /dragonfly",

@@ -8,7 +8,6 @@ use tokio::sync::mpsc;
 
 use super::disks::Disks;
 use super::{Shared, flags};
-use crate::lab::engine::Engine;
 use crate::lab::json::{items, text};
 use crate::lab::kubelet_api::{Exec, Output};
 use crate::lab::redis::{Client, Reply};
@@ -55,7 +54,6 @@ struct Place {
     environment: Vec<(String, String)>,
     server: bool,
     disks: Disks,
-    engine: Option<Engine>,
 }
 
 /// Runs a command in a container.
@@ -95,9 +93,6 @@ pub(super) async fn run(
         environment,
         server: flags::is_server(text(&container, "/image")),
         disks: shared.disks(&pod, &container),
-        engine: shared
-            .process(namespace, name, &exec.container)
-            .and_then(|process| process.engine().cloned()),
     };
     let (sender, receiver) = mpsc::channel(8);
     shared.tasks.spawn(async move {
@@ -165,7 +160,6 @@ impl Place {
             "nc" => self.nc(args, typed).await,
             "df" => Ran::from(self.disks.df(args)),
             "ls" => Ran::from(self.disks.ls(args)),
-            "rm" => self.rm(args),
             _ => Ran::failed(
                 127,
                 format!(
@@ -174,22 +168,6 @@ impl Place {
                 ),
             ),
         }
-    }
-
-    /// `rm [--] FILE...`, of what lies in the directory of the snapshots.
-    fn rm(&self, args: &[String]) -> Ran {
-        let mut all = Ran::default();
-        for path in args.iter().filter(|arg| *arg != "--" && *arg != "-f") {
-            match (self.disks.file(path), &self.engine) {
-                (Some(name), Some(engine)) => engine.remove_file(&name),
-                _ => {
-                    let line = format!("rm: cannot remove '{path}': No such file or directory\n");
-                    all.err.push_str(&line);
-                    all.code = 1;
-                }
-            }
-        }
-        all
     }
 
     /// Commands between `;`, `&&` and `||`, without expansion beyond `$NAME`.
