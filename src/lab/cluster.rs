@@ -4,7 +4,8 @@ use std::io;
 
 use super::api::Server;
 use super::controllers::{
-    Budgets, Claims, Deployments, Endpoints, ReplicaSets, Services, StatefulSets, drive,
+    Budgets, Claims, Deployments, Endpoints, LostPods, ReplicaSets, Services, StatefulSets,
+    answer_requests, drive,
 };
 use super::engine::{LabClock, Network};
 use super::kubelet::{Addresses, Ground, Machines};
@@ -68,6 +69,8 @@ impl Cluster {
         tasks.spawn(drive(store.clone(), Budgets::new(store.clone())));
         tasks.spawn(drive(store.clone(), Claims::new(store.clone())));
         tasks.spawn(drive(store.clone(), Services::new(store.clone(), seed)));
+        tasks.spawn(drive(store.clone(), LostPods::new(store.clone())));
+        tasks.spawn(answer_requests(store.clone()));
     }
 
     /// Opens its API on a loopback port, for one user.

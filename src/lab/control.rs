@@ -2,7 +2,8 @@
 //! be in a network of its own, is a socket beside the file.
 //!
 //! `POST /fault/NAME`, `GET /state` and `POST /stop`, each with the key from the file in `x-lab-key`: web pages and other
-//! users of the machine can reach the port, but not read the file.
+//! users of the machine can reach the port, but not read the file. `GET /dial/ADDRESS/PORT`, upgraded to `tcp`, is a
+//! connection into the pod network, for clients that no API server shall be able to hold up.
 
 use std::collections::hash_map::RandomState;
 use std::fs;
@@ -28,6 +29,8 @@ use super::running::{Lab, LabError};
 use super::tasks::Tasks;
 
 const KEY: &str = "x-lab-key";
+/// Where connections into the pod network are asked for.
+const DIAL: &str = "/dial/";
 /// How the address of a socket in the file system begins.
 const SOCKET: &str = "unix:";
 /// How long a running lab may take for an answer.
@@ -78,6 +81,14 @@ pub(in crate::lab) trait Behind: Send + Sync + 'static {
     /// When it is not known, or cannot be played as things are.
     fn fault<'a>(&'a self, name: &'a str) -> Later<'a, Result<String, LabError>>;
 
+    /// A connection to a port of the pod at that address; where addresses of pods are real, nobody needs this door.
+    ///
+    /// # Errors
+    /// As of a connection that fails.
+    fn dial<'a>(&'a self, _: &'a str, _: u16) -> Later<'a, io::Result<TcpStream>> {
+        Box::pin(async { Err(io::ErrorKind::Unsupported.into()) })
+    }
+
     /// Ends it.
     fn end(&self);
 }
@@ -89,6 +100,10 @@ impl Behind for Lab {
 
     fn fault<'a>(&'a self, name: &'a str) -> Later<'a, Result<String, LabError>> {
         Box::pin(Self::fault(self, name))
+    }
+
+    fn dial<'a>(&'a self, address: &'a str, port: u16) -> Later<'a, io::Result<TcpStream>> {
+        Box::pin(Self::dial(self, address, port))
     }
 
     fn end(&self) {
@@ -205,12 +220,13 @@ impl Door {
                     let service = service_fn(move |request| {
                         let door = door.clone();
                         async move {
-                            Ok::<_, std::convert::Infallible>(answer(&door, &request).await)
+                            Ok::<_, std::convert::Infallible>(answer(&door, request).await)
                         }
                     });
                     // A broken connection is the caller's to notice.
                     let _ = http1::Builder::new()
                         .serve_connection(TokioIo::new(stream), service)
+                        .with_upgrades()
                         .await;
                 });
             }
@@ -222,7 +238,7 @@ impl Door {
     }
 }
 
-async fn answer(door: &Door, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+async fn answer(door: &Door, mut request: Request<Incoming>) -> Response<Full<Bytes>> {
     let given = request
         .headers()
         .get(KEY)
@@ -232,6 +248,9 @@ async fn answer(door: &Door, request: &Request<Incoming>) -> Response<Full<Bytes
             StatusCode::FORBIDDEN,
             &json!({"error": "the key of this lab is missing or wrong"}),
         );
+    }
+    if let Some((address, port)) = dialled(&request) {
+        return let_in(door, &mut request, &address, port).await;
     }
     match (request.method(), request.uri().path()) {
         (&Method::GET, "/state") => {
@@ -263,6 +282,72 @@ async fn answer(door: &Door, request: &Request<Incoming>) -> Response<Full<Bytes
             None => reply(StatusCode::NOT_FOUND, &json!({"error": "no such path"})),
         },
         _ => reply(StatusCode::NOT_FOUND, &json!({"error": "no such path"})),
+    }
+}
+
+/// The address and port of a request for a connection.
+fn dialled(request: &Request<Incoming>) -> Option<(String, u16)> {
+    let place = request.uri().path().strip_prefix(DIAL)?;
+    let (address, port) = place.split_once('/')?;
+    let asks = request.headers().contains_key(hyper::header::UPGRADE);
+    asks.then_some(())?;
+    Some((address.to_owned(), port.parse().ok()?))
+}
+
+/// Connects the caller with a port of a pod, if it takes connections.
+async fn let_in(
+    door: &Door,
+    request: &mut Request<Incoming>,
+    address: &str,
+    port: u16,
+) -> Response<Full<Bytes>> {
+    let mut inside = match door.behind.dial(address, port).await {
+        Ok(stream) => stream,
+        Err(error) => {
+            let why = json!({"error": error.to_string()});
+            return reply(StatusCode::BAD_GATEWAY, &why);
+        }
+    };
+    let outside = hyper::upgrade::on(request);
+    tokio::spawn(async move {
+        if let Ok(outside) = outside.await {
+            // Whoever ends it is told by the end.
+            let _ = tokio::io::copy_bidirectional(&mut TokioIo::new(outside), &mut inside).await;
+        }
+    });
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let tcp = hyper::header::HeaderValue::from_static("tcp");
+    let upgrade = hyper::header::HeaderValue::from_static("upgrade");
+    response.headers_mut().insert(hyper::header::UPGRADE, tcp);
+    response
+        .headers_mut()
+        .insert(hyper::header::CONNECTION, upgrade);
+    response
+}
+
+/// A connection to a port of a pod of the lab that `file` names, over its pod network and past its API server.
+///
+/// # Errors
+/// When no lab runs, or the pod takes no connection there (`ConnectionRefused`).
+pub async fn dial(file: &Path, address: &str, port: u16) -> io::Result<TcpStream> {
+    /// More than the answer has.
+    const HEAD: usize = 4096;
+    let (door, key) = read(file)?;
+    let mut stream = TcpStream::connect(&door).await?;
+    stream.set_nodelay(true)?;
+    let request = format!(
+        "GET {DIAL}{address}/{port} HTTP/1.1\r\nhost: lab\r\n{KEY}: {key}\r\nconnection: upgrade\r\nupgrade: tcp\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).await?;
+    let mut head = Vec::new();
+    // To the byte: what follows is the pod's.
+    while !head.ends_with(b"\r\n\r\n") && head.len() < HEAD {
+        head.push(stream.read_u8().await?);
+    }
+    match String::from_utf8_lossy(&head).split_whitespace().nth(1) {
+        Some("101") => Ok(stream),
+        _ => Err(io::ErrorKind::ConnectionRefused.into()),
     }
 }
 

@@ -35,7 +35,7 @@ pub mod store;
 mod tasks;
 mod traffic;
 
-pub use control::{Control, Knock, knock, read_state, send_fault, send_stop};
+pub use control::{Control, Knock, dial, knock, read_state, send_fault, send_stop};
 pub use node::{LabNode, NodeOptions, Range, Serving};
 pub use running::{Lab, LabError, LabOptions};
 pub use scenario::{Lasts, MOST_INSTANCES, SCENARIOS, Scenario, Unknown, Use};

@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures::stream::{self, StreamExt};
 use serde_json::{Value, json};
 use thiserror::Error;
+use tokio::net::TcpStream;
 
 use super::cluster::{Cluster, Common};
 use super::engine::{EngineRole, LabClock, Network};
@@ -303,6 +304,11 @@ impl Lab {
             }).collect::<Vec<_>>(),
             "engines": engines,
         })
+    }
+
+    /// A connection to a port of the pod at that address of infra.
+    pub(in crate::lab) async fn dial(&self, address: &str, port: u16) -> io::Result<TcpStream> {
+        self.0.stage.infra.machines.dial_at(address, port).await
     }
 
     /// Ends both clusters: ports close, connections end.

@@ -169,6 +169,11 @@ async fn trouble(desk: &Desk, user: &User, attempt: Option<&Attempt<'_>>) -> Tro
                 details: Value::Null,
                 metadata: Value::Null,
             }),
+            Effect::Conflict => {
+                let why = "the object has been modified; please apply your changes to the latest version and try again";
+                let Some(attempt) = attempt else { continue };
+                reply::failure(&Status::conflict(attempt.what, attempt.name, why))
+            }
             Effect::Expired => reply::failure(&Status::list_expired()),
             Effect::Unavailable => reply::failure(&Status::starting()),
             Effect::BadGateway => reply::bytes(

@@ -23,6 +23,8 @@ pub enum Effect {
     InternalError,
     /// 503 with a `Status`, as of a server that has just been started.
     Unavailable,
+    /// 409, as of an object that somebody changes all the time.
+    Conflict,
     /// 410, as a status: what a list or watch is told whose version is forgotten.
     Expired,
     /// 502 with a page of HTML, as a load balancer answers.
@@ -50,6 +52,19 @@ pub struct Fault {
     pub effect: Effect,
     /// How often; then it is used up. `None` is until it is taken away.
     pub times: Option<u32>,
+    /// So many requests that it would meet pass first.
+    pub spares: u32,
+}
+
+/// What becomes of a port-forward that carries a certain word to a pod.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Snare {
+    /// Half of the message reaches the pod, then the connection ends on both sides: the command is never run.
+    CutBefore,
+    /// The message reaches the pod, then the connection ends: the command runs, nobody hears how it went.
+    CutAfter,
+    /// The message reaches the pod, and nothing comes back any more, though the connection stands.
+    Swallow,
 }
 
 impl From<Effect> for Fault {
@@ -61,6 +76,7 @@ impl From<Effect> for Fault {
             namespace: None,
             effect,
             times: None,
+            spares: 0,
         }
     }
 }
@@ -91,6 +107,13 @@ impl Fault {
     #[must_use]
     pub fn times(mut self, times: u32) -> Self {
         self.times = Some(times);
+        self
+    }
+
+    /// Only after so many requests that it would meet.
+    #[must_use]
+    pub fn after(mut self, spares: u32) -> Self {
+        self.spares = spares;
         self
     }
 
@@ -132,6 +155,8 @@ struct Inner {
     /// Grows whenever running watches are to be cut.
     cuts: watch::Sender<u64>,
     refusing: watch::Sender<bool>,
+    /// Words, in capitals, and what they do to the port-forward that carries them.
+    snares: Mutex<Vec<(String, Snare)>>,
 }
 
 impl Default for Faults {
@@ -141,6 +166,7 @@ impl Default for Faults {
             changed: watch::Sender::new(0),
             cuts: watch::Sender::new(0),
             refusing: watch::Sender::new(false),
+            snares: Mutex::default(),
         }))
     }
 }
@@ -163,8 +189,29 @@ impl Faults {
     /// Switches all faults off and accepts connections again.
     pub fn clear(&self) {
         self.rules().clear();
+        self.snares().clear();
         self.0.changed.send_modify(|changed| *changed += 1);
         self.refuse(false);
+    }
+
+    /// Lays a snare for every port-forward that carries that word to a pod.
+    pub fn snare(&self, word: &str, snare: Snare) {
+        self.snares().push((word.to_ascii_uppercase(), snare));
+    }
+
+    /// What becomes of a port-forward by this message to the pod.
+    pub(super) fn caught(&self, message: &[u8]) -> Option<Snare> {
+        let snares = self.snares();
+        if snares.is_empty() {
+            return None;
+        }
+        let text = String::from_utf8_lossy(message).to_ascii_uppercase();
+        let caught = snares.iter().find(|(word, _)| text.contains(word.as_str()));
+        caught.map(|(_, snare)| *snare)
+    }
+
+    fn snares(&self) -> MutexGuard<'_, Vec<(String, Snare)>> {
+        self.0.snares.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Refuses connections: the port is closed and every open connection ends, as when the server process is gone.
@@ -200,6 +247,10 @@ impl Faults {
             .iter_mut()
             .filter(|(_, fault)| fault.meets(user, attempt))
         {
+            if fault.spares > 0 {
+                fault.spares -= 1;
+                continue;
+            }
             met.push(fault.effect);
             if let Some(times) = &mut fault.times {
                 *times = times.saturating_sub(1);
@@ -285,6 +336,29 @@ mod tests {
                 .map(|attempt| fault.meets(&user, attempt));
             assert_eq!(met, expected, "{fault:?}");
         }
+    }
+
+    #[test]
+    fn some_pass_before_a_fault_meets() {
+        let user = User {
+            name: "u".into(),
+            groups: Vec::new(),
+        };
+        let faults = Faults::default();
+        faults.add(Fault::from(Effect::Unavailable).after(1));
+        let met: Vec<usize> = (0..3).map(|_| faults.meet(&user, None).len()).collect();
+        assert_eq!(met, [0, 1, 1]);
+    }
+
+    #[test]
+    fn a_snare_catches_its_word_in_any_case_until_all_is_cleared() {
+        let faults = Faults::default();
+        faults.snare("repltakeover", Snare::CutAfter);
+        let command = b"\x00*2\r\n$12\r\nReplTakeover\r\n$1\r\n3\r\n";
+        assert_eq!(faults.caught(command), Some(Snare::CutAfter));
+        assert_eq!(faults.caught(b"\x00*1\r\n$4\r\nPING\r\n"), None);
+        faults.clear();
+        assert_eq!(faults.caught(command), None);
     }
 
     #[test]

@@ -17,6 +17,7 @@ use tokio_tungstenite::tungstenite::Message;
 use super::Desk;
 use super::call::Call;
 use super::channels::{self, CLOSE, Socket, Upgrade, V4, V5, frame};
+use super::faults::Snare;
 use super::logs;
 use super::reply::Reply;
 use crate::lab::resources::PODS;
@@ -127,6 +128,7 @@ impl Forward {
         drop(to_client);
         let mut cuts = self.desk.faults.cuts();
         let faults = self.desk.faults.clone();
+        let mut is_mute = false;
         loop {
             tokio::select! {
                 _ = cuts.changed() => return,
@@ -134,12 +136,27 @@ impl Forward {
                 message = incoming.next() => match message {
                     Some(Ok(Message::Binary(bytes))) => {
                         self.desk.faults.wait_while_hanging(&self.call.user, Some(&self.call.attempt())).await;
-                        deliver(&bytes, &mut inboxes, self.tells_close).await;
+                        let caught = faults.caught(&bytes);
+                        let half = match caught {
+                            Some(Snare::CutBefore) => bytes.len() / 2,
+                            _ => bytes.len(),
+                        };
+                        deliver(bytes.get(..half).unwrap_or_default(), &mut inboxes, self.tells_close).await;
+                        match caught {
+                            Some(Snare::CutBefore | Snare::CutAfter) => {
+                                // What was delivered is still on its way into the pod.
+                                links.detach_all();
+                                return;
+                            }
+                            Some(Snare::Swallow) => is_mute = true,
+                            None => {}
+                        }
                     }
                     Some(Ok(Message::Close(_)) | Err(_)) | None => return,
                     Some(Ok(_)) => (),
                 },
                 frame = frames.recv() => match frame {
+                    Some(_) if is_mute => {}
                     Some(frame) => {
                         self.desk.faults.wait_while_hanging(&self.call.user, Some(&self.call.attempt())).await;
                         if out.send(frame).await.is_err() {

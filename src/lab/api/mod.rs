@@ -54,7 +54,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 pub use access::{Attempt, DEFAULT_USER, Right, Rights, User};
-pub use faults::{Effect, Fault, Faults};
+pub use faults::{Effect, Fault, Faults, Snare};
 
 use super::kubelet_api::Kubelet;
 use super::store::Store;

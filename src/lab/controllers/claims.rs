@@ -6,10 +6,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{Controller, Key, key, keys};
+use crate::lab::clock;
 use crate::lab::events::Recorder;
 use crate::lab::json::{extend, items, set, text};
 use crate::lab::resources::{CLAIMS, GroupResource, PODS, VOLUMES};
-use crate::lab::store::{Delete, Object, Store};
+use crate::lab::store::{Delete, Object, Store, Writer};
 
 /// The storage class of claims that name none.
 pub(in crate::lab) const DEFAULT_CLASS: &str = "local-zonal";
@@ -17,6 +18,11 @@ pub(in crate::lab) const DEFAULT_CLASS: &str = "local-zonal";
 pub(in crate::lab) const PROVISIONER: &str = "zonal.csi.lab.example";
 /// The machine that the scheduler chose for the first pod of a claim.
 pub(in crate::lab) const SELECTED_NODE: &str = "volume.kubernetes.io/selected-node";
+/// What is told while a volume grows: its disk first, then its file system.
+const RESIZING: &str = "Resizing";
+const FILE_SYSTEM: &str = "FileSystemResizePending";
+/// How long each of the two takes.
+const STEP: Duration = Duration::from_millis(1500);
 const PROTECTION: &str = "kubernetes.io/pvc-protection";
 
 /// The controller.
@@ -122,19 +128,58 @@ impl Controller for Claims {
         } else if claim.pointer("/status/capacity/storage")
             != claim.pointer("/spec/resources/requests/storage")
         {
-            let size = claim.pointer("/spec/resources/requests/storage").cloned();
-            let _ = self
-                .store
-                .update(CLAIMS, namespace, name, PROVISIONER, |claim| {
-                    set(
-                        claim,
-                        &["status", "capacity", "storage"],
-                        size.unwrap_or_default(),
-                    );
-                });
+            // The change that began a step brings us here as well.
+            let since = clock::parse(text(&claim, "/status/conditions/0/lastTransitionTime"));
+            let due = since.and_then(|since| since.checked_add(STEP).ok());
+            if due.is_some_and(|due| self.store.now() < due) {
+                return Some(STEP);
+            }
+            let step = grow(&claim, &clock::seconds(self.store.now()));
+            let again = step.again;
+            let writer = Writer {
+                subresource: "status",
+                ..Writer::from(PROVISIONER)
+            };
+            // Somebody may have deleted it meanwhile.
+            let _ = self.store.update(CLAIMS, namespace, name, writer, |claim| {
+                set(claim, &["status"], step.status);
+            });
+            return again.then_some(STEP);
         }
         None
     }
+}
+
+/// A step of a volume's growth: first the volume, then, while it is in use, its file system, then the capacity is told.
+struct Growth {
+    status: Value,
+    again: bool,
+}
+
+fn grow(claim: &Value, now: &str) -> Growth {
+    let mut status = claim.get("status").cloned().unwrap_or_default();
+    let under_way: Vec<Value> = items(claim, "/status/conditions").to_vec();
+    let is = |kind: &str| under_way.iter().any(|one| text(one, "/type") == kind);
+    let condition = |kind: &str, message: &str| json!([{"type": kind, "status": "True", "lastProbeTime": null, "lastTransitionTime": now, "message": message}]);
+    let again = if is(FILE_SYSTEM) {
+        let wanted = claim.pointer("/spec/resources/requests/storage").cloned();
+        set(
+            &mut status,
+            &["capacity", "storage"],
+            wanted.unwrap_or_default(),
+        );
+        set(&mut status, &["conditions"], Value::Null);
+        false
+    } else if is(RESIZING) {
+        let waits =
+            "Waiting for user to (re-)start a pod to finish file system resize of volume on node.";
+        set(&mut status, &["conditions"], condition(FILE_SYSTEM, waits));
+        true
+    } else {
+        set(&mut status, &["conditions"], condition(RESIZING, ""));
+        true
+    };
+    Growth { status, again }
 }
 
 /// The claims that a pod mounts.
@@ -205,4 +250,34 @@ pub(in crate::lab) fn bound(claim: &mut Value) -> Value {
         },
         "status": {"phase": "Bound"},
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_volume_grows_before_its_file_system_and_tells_its_capacity_last() {
+        let mut claim = json!({"spec": {"resources": {"requests": {"storage": "20Gi"}}},
+            "status": {"phase": "Bound", "capacity": {"storage": "10Gi"}}});
+        let mut told = Vec::new();
+        loop {
+            let step = grow(&claim, "2026-01-01T00:00:00Z");
+            set(&mut claim, &["status"], step.status);
+            let conditions = items(&claim, "/status/conditions");
+            let kinds: Vec<&str> = conditions.iter().map(|one| text(one, "/type")).collect();
+            told.push(format!(
+                "{} {}",
+                kinds.join(","),
+                text(&claim, "/status/capacity/storage")
+            ));
+            if !step.again {
+                break;
+            }
+        }
+        assert_eq!(
+            told,
+            ["Resizing 10Gi", "FileSystemResizePending 10Gi", " 20Gi"]
+        );
+    }
 }

@@ -7,6 +7,8 @@ mod budgets;
 mod claims;
 mod deployments;
 mod endpoints;
+mod flux;
+mod lost_pods;
 mod services;
 mod stateful_sets;
 
@@ -28,6 +30,8 @@ pub(in crate::lab) use deployments::{
     replica_set_status,
 };
 pub(in crate::lab) use endpoints::{Endpoints, slice};
+pub(in crate::lab) use flux::answer_requests;
+pub(in crate::lab) use lost_pods::LostPods;
 pub(in crate::lab) use services::{Services, give_address};
 pub(in crate::lab) use stateful_sets::{
     StatefulSets, claim as set_claim, pod as set_pod, revision_of, status as set_status,

@@ -251,6 +251,14 @@ impl Engine {
         self.0.core().saves.kept.clone()
     }
 
+    /// Removes a file of a snapshot from its directory, by its name there: what `rm` in the container does. The engine does
+    /// not notice.
+    pub fn remove_saved(&self, name: &str) {
+        if let Some(kept) = &mut self.0.core().saves.kept {
+            kept.removed.insert(name.to_owned());
+        }
+    }
+
     /// Adds `keys` keys of `bytes` in all under a prefix, without their cost in memory.
     pub fn fill(&self, prefix: &str, keys: u64, bytes: u64) {
         load::fill(&self.0, prefix, keys, bytes);

@@ -76,7 +76,8 @@ impl Node {
         );
         core.log.info(0, place, &text);
         core.stats.restores += 1;
-        let Some(snapshot) = self.spec.snapshot.clone() else {
+        let found = self.spec.snapshot.clone();
+        let Some(snapshot) = found.filter(Snapshot::is_there) else {
             core.log.warn(
                 0,
                 "server_family.cc:1321",
@@ -227,7 +228,17 @@ impl Node {
         saves.last_file = file.clone();
         saves.mutations_saved = mutations;
         saves.kinds = kinds;
+        let before = saves.kept.take();
+        let mut removed = before
+            .as_ref()
+            .map(|kept| kept.removed.clone())
+            .unwrap_or_default();
+        // What is written again is there again.
+        let stem = format!("{base}-");
+        removed.retain(|name| !name.starts_with(&stem));
         saves.kept = Some(Snapshot {
+            older: before.map(|kept| kept.beside(&file)).unwrap_or_default(),
+            removed,
             file: file.clone(),
             databases,
         });
@@ -262,6 +273,8 @@ impl Node {
     /// A copy of all keys.
     pub(super) fn copy(&self) -> Snapshot {
         Snapshot {
+            older: vec![],
+            removed: Default::default(),
             file: String::new(),
             databases: Arc::new(self.core().databases.clone()),
         }

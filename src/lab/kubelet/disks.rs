@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::tricks::KEY_ON_DISK;
 use super::{Shared, flags};
 use crate::lab::clock;
+use crate::lab::engine::Engine;
 use crate::lab::json::{items, number, text};
 use crate::lab::resources::NODES;
 
@@ -84,21 +85,8 @@ impl Shared {
         }
         let saved = engine.map(|engine| {
             let dir = engine.spec().dir.trim_end_matches('/').to_owned();
-            let files = engine
-                .saved()
-                .map(|kept| {
-                    files_of(
-                        &kept.file,
-                        kept.keys(),
-                        engine.spec().threads,
-                        self.store
-                            .now()
-                            .to_zoned(jiff::tz::TimeZone::UTC)
-                            .datetime(),
-                    )
-                })
-                .unwrap_or_default();
-            (dir, files)
+            let now = self.store.now().to_zoned(jiff::tz::TimeZone::UTC);
+            (dir, files_there(&engine, now.datetime()))
         });
         let made = clock::parse(text(pod, "/status/startTime"))
             .unwrap_or_else(|| self.store.now())
@@ -134,6 +122,30 @@ fn claims_at(pod: &Value, container: &Value) -> Vec<(String, String)> {
             Some((at.to_owned(), claim(text(mount, "/name"))?))
         })
         .collect()
+}
+
+/// The files of all snapshots in an engine's directory, oldest first.
+fn files_there(engine: &Engine, now: DateTime) -> Vec<File> {
+    let Some(kept) = engine.saved() else {
+        return vec![];
+    };
+    let newest = (kept.file.clone(), kept.keys());
+    let all = kept.older.iter().chain([&newest]);
+    all.flat_map(|(file, keys)| files_of(file, *keys, engine.spec().threads, now))
+        .filter(|file| !kept.removed.contains(&file.name))
+        .collect()
+}
+
+/// What the snapshots beside the newest take on a volume.
+pub(super) fn older_bytes(engine: &Engine) -> u64 {
+    let all = files_there(engine, DateTime::ZERO);
+    let newest = engine.saved().map(|kept| kept.file).unwrap_or_default();
+    let newest: Vec<String> = files_of(&newest, 0, engine.spec().threads, DateTime::ZERO)
+        .into_iter()
+        .map(|file| file.name)
+        .collect();
+    let older = all.iter().filter(|file| !newest.contains(&file.name));
+    older.map(|file| file.bytes).sum()
 }
 
 /// A snapshot in Dragonfly's own format: a file per thread, and one that names them. They were written when their name says
@@ -226,9 +238,57 @@ impl Disks {
         )
     }
 
-    /// `ls [-l] [-a] [-h] [PATH...]`
+    /// `rm [-f] [--] FILE...`: what it says, and the names of the files of snapshots that go.
+    pub(super) fn rm(&self, args: &[String]) -> (Said, Vec<String>) {
+        let end = args.iter().position(|arg| arg == "--");
+        let (before, after) = args.split_at(end.unwrap_or(args.len()));
+        let (flags, mut paths) = match options(before, "fv") {
+            Ok(read) => read,
+            Err(flag) => {
+                return (
+                    failed(1, format!("rm: invalid option -- '{flag}'\n")),
+                    vec![],
+                );
+            }
+        };
+        paths.extend(after.iter().skip(1).cloned());
+        let mut err = String::new();
+        let mut gone = vec![];
+        for path in &paths {
+            let file = self.saved.as_ref().and_then(|(dir, files)| {
+                let name = path.strip_prefix(dir.as_str())?.strip_prefix('/')?;
+                files.iter().find(|file| file.name == name)
+            });
+            match file {
+                Some(file) => gone.push(file.name.clone()),
+                None if self.is_there(path) => {
+                    err.push_str(&format!("rm: cannot remove '{path}': Is a directory\n"));
+                }
+                None if flags.contains('f') => {}
+                None => err.push_str(&format!(
+                    "rm: cannot remove '{path}': No such file or directory\n"
+                )),
+            }
+        }
+        if paths.is_empty() && !flags.contains('f') {
+            err = "rm: missing operand\nTry 'rm --help' for more information.\n".into();
+        }
+        let code = i32::from(!err.is_empty());
+        ((String::new(), err, code), gone)
+    }
+
+    /// `ls [-l] [-a] [-h] [--time-style=+FORMAT] [--] [PATH...]`
     pub(super) fn ls(&self, args: &[String]) -> Said {
-        let (flags, paths) = match options(args, "lahtr1A") {
+        let style = args
+            .iter()
+            .find_map(|arg| arg.strip_prefix("--time-style=+"))
+            .unwrap_or("%b %e %H:%M");
+        let short: Vec<String> = args
+            .iter()
+            .filter(|arg| !arg.starts_with("--"))
+            .cloned()
+            .collect();
+        let (flags, paths) = match options(&short, "lahtr1A") {
             Ok(read) => read,
             Err(flag) => return failed(2, format!("ls: invalid option -- '{flag}'\n")),
         };
@@ -250,14 +310,14 @@ impl Disks {
                 let gap = if out.is_empty() { "" } else { "\n" };
                 out.push_str(&format!("{gap}{path}:\n"));
             }
-            out.push_str(&self.listed(path, &flags));
+            out.push_str(&self.listed(path, &flags, style));
         }
         let code = if err.is_empty() { 0 } else { 2 };
         (out, err, code)
     }
 
     /// One directory, or one file.
-    fn listed(&self, path: &str, flags: &str) -> String {
+    fn listed(&self, path: &str, flags: &str, style: &str) -> String {
         let path = trimmed(path);
         let mut files: Vec<File> = vec![];
         let mut folders: Vec<String> = vec![];
@@ -302,11 +362,11 @@ impl Disks {
                 text,
                 "drwxr-xr-x 2 dfly dfly {:>width$} {} {folder}",
                 size(4096),
-                self.changed(path, folder).strftime("%b %e %H:%M")
+                stamp(self.changed(path, folder), style)
             );
         }
         for file in &files {
-            let written = file.written.strftime("%b %e %H:%M");
+            let written = stamp(file.written, style);
             let _ = writeln!(
                 text,
                 "-rw-r--r-- 1 dfly dfly {:>width$} {written} {}",
@@ -354,6 +414,14 @@ impl Disks {
             .iter()
             .filter(holds)
             .max_by_key(|disk| disk.at.len())
+    }
+}
+
+/// A time as a container in UTC spells it.
+fn stamp(time: DateTime, style: &str) -> String {
+    match time.to_zoned(jiff::tz::TimeZone::UTC) {
+        Ok(zoned) => zoned.strftime(style).to_string(),
+        Err(_) => String::new(),
     }
 }
 
@@ -521,6 +589,46 @@ mod tests {
                 2
             )
         );
+    }
+
+    #[test]
+    fn files_of_snapshots_are_listed_by_the_second_and_removed_by_name() {
+        let listed = disks()
+            .ls(&args("-l --time-style=+%s -- /dragonfly/snapshots"))
+            .0;
+        assert!(
+            listed.contains(" 1795230005 dump-2026-11-21T03:00:05-summary.dfs\n"),
+            "{listed}"
+        );
+        let dump = "dump-2026-11-21T03:00:05-0000.dfs";
+        let table = [
+            (format!("-- /dragonfly/snapshots/{dump}"), vec![dump], ""),
+            (format!("/dragonfly/snapshots/{dump}"), vec![dump], ""),
+            (
+                "-- /dragonfly/snapshots/other".into(),
+                vec![],
+                "rm: cannot remove '/dragonfly/snapshots/other': No such file or directory\n",
+            ),
+            ("-f /dragonfly/snapshots/other".into(), vec![], ""),
+            (
+                "/dragonfly/snapshots".into(),
+                vec![],
+                "rm: cannot remove '/dragonfly/snapshots': Is a directory\n",
+            ),
+            (
+                "-r /dragonfly".into(),
+                vec![],
+                "rm: invalid option -- 'r'\n",
+            ),
+        ];
+        for (line, gone, err) in table {
+            let (said, names) = disks().rm(&args(&line));
+            assert_eq!(
+                (names, said.1.as_str()),
+                (gone.iter().map(|name| (*name).to_owned()).collect(), err),
+                "{line}"
+            );
+        }
     }
 
     #[test]

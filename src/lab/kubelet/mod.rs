@@ -263,6 +263,14 @@ impl Machines {
             .collect()
     }
 
+    /// A connection to a port of the pod at that address.
+    ///
+    /// # Errors
+    /// As of a connection that fails.
+    pub(in crate::lab) async fn dial_at(&self, address: &str, port: u16) -> io::Result<TcpStream> {
+        self.0.dial_address(address, port).await
+    }
+
     /// Makes containers crash from their next start on. Those that run are ended, unless they crash already.
     pub(in crate::lab) fn crash(&self, crash: Crash) {
         let same = |known: &Crash| {

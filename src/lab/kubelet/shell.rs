@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 
 use super::disks::Disks;
 use super::{Shared, flags};
+use crate::lab::engine::Engine;
 use crate::lab::json::{items, text};
 use crate::lab::kubelet_api::{Exec, Output};
 use crate::lab::redis::{Client, Reply};
@@ -54,6 +55,8 @@ struct Place {
     environment: Vec<(String, String)>,
     server: bool,
     disks: Disks,
+    /// Whose directory the files of snapshots lie in.
+    engine: Option<Engine>,
 }
 
 /// Runs a command in a container.
@@ -65,7 +68,8 @@ pub(super) async fn run(
     exec: Exec,
 ) -> Result<mpsc::Receiver<Output>, Status> {
     let (namespace, name) = (exec.namespace.as_str(), exec.pod.as_str());
-    if shared.process(namespace, name, &exec.container).is_none() {
+    let process = shared.process(namespace, name, &exec.container);
+    if process.is_none() {
         return Err(Status::internal(format!(
             "unable to upgrade connection: container not found (\"{}\")",
             exec.container
@@ -93,6 +97,7 @@ pub(super) async fn run(
         environment,
         server: flags::is_server(text(&container, "/image")),
         disks: shared.disks(&pod, &container),
+        engine: process.and_then(|process| process.engine().cloned()),
     };
     let (sender, receiver) = mpsc::channel(8);
     shared.tasks.spawn(async move {
@@ -160,6 +165,13 @@ impl Place {
             "nc" => self.nc(args, typed).await,
             "df" => Ran::from(self.disks.df(args)),
             "ls" => Ran::from(self.disks.ls(args)),
+            "rm" => {
+                let (said, gone) = self.disks.rm(args);
+                if let Some(engine) = &self.engine {
+                    gone.iter().for_each(|name| engine.remove_saved(name));
+                }
+                Ran::from(said)
+            }
             _ => Ran::failed(
                 127,
                 format!(

@@ -319,7 +319,10 @@ impl Shared {
             .filled
             .get(&key(namespace, claim))
             .copied();
-        let saved = engine.map_or(0, |engine| engine.keys().saturating_mul(KEY_ON_DISK));
+        let saved = engine.map_or(0, |engine| {
+            let newest = engine.keys().saturating_mul(KEY_ON_DISK);
+            newest.saturating_add(super::disks::older_bytes(engine))
+        });
         let used = match filled {
             Some(share) => (capacity as f64 * share.clamp(0.0, 1.0)) as u64,
             None => (saved + (24 << 20)).min(capacity),

@@ -3,6 +3,7 @@
 //! One constant a scenario, in the file of its kind, and one line in [`SCENARIOS`].
 
 mod answers;
+mod changes;
 mod clusters;
 mod copies;
 mod drifts;
@@ -113,6 +114,11 @@ pub const SCENARIOS: &[Scenario] = &[
     ways::FORBIDDEN,
     ways::FORBIDDEN_LISTS,
     lists::FEWER_RIGHTS,
+    changes::CONFLICTS,
+    changes::RIGHTS_HALF_WAY,
+    changes::FORWARD_CUT,
+    changes::FORWARD_CUT_EARLY,
+    changes::REPLY_SWALLOWED,
     ways::TLS,
     ways::OLD_SERVER,
     clusters::UNREACHABLE,

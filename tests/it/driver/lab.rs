@@ -94,6 +94,13 @@ impl LabProcess {
         request(&self.server(), method, path, body)
     }
 
+    /// The file by which other processes find its control door.
+    #[allow(dead_code, reason = "only a load asks where engines listen")]
+    pub fn control(&self) -> PathBuf {
+        let file = format!("darner/labs/{}.json", self.child.id());
+        self.folder.path().join(file)
+    }
+
     /// Its process.
     #[allow(dead_code, reason = "the bench looks at what it costs")]
     pub fn pid(&self) -> u32 {

@@ -7,7 +7,9 @@ pub mod accounts;
 pub mod console;
 pub mod ground;
 pub mod lab;
+pub mod load;
 pub mod picture;
+pub mod promotion;
 pub mod requirement;
 pub mod rig;
 

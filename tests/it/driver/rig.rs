@@ -175,6 +175,20 @@ impl FullRig {
         output.stdout
     }
 
+    /// A command that will run inside.
+    #[allow(dead_code, reason = "only a load runs a program there")]
+    pub fn inside_command(&self, program: &Path, args: &[&str]) -> Command {
+        let mut command = self.command("run");
+        command.arg(program).args(args);
+        command
+    }
+
+    /// The kubeconfig that is right inside.
+    #[allow(dead_code, reason = "only a load runs a program there")]
+    pub fn kubeconfig_inside(&self) -> PathBuf {
+        self.state().join("kubeconfig.inside")
+    }
+
     /// Its kubeconfig: contexts `infra` (the current one) and `apps`, an administrator of each.
     pub fn kubeconfig(&self) -> PathBuf {
         self.state().join("kubeconfig")

@@ -1,6 +1,7 @@
 //! What the API tells in scenarios whose objects are not there, not whole, or not as the operator would have them.
 
 use k8s_openapi::api::apps::v1::Deployment;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::signatures::{Seen, get, info, phase, pod, tells, want};
 use super::*;
@@ -193,8 +194,59 @@ pub(super) async fn shows(bench: &Bench, scenario: &str) -> Seen {
                 .find(|one| one["type"] == "dragonflydb.io/replication-ready");
             want(gate.is_some_and(|gate| gate["status"] == "False"), told)
         }
+        "conflicts" => want(relabelled(bench).await == 409, "no conflict"),
+        "rights-half-way" => {
+            // Whoever asked before may have used the one that is allowed.
+            relabelled(bench).await;
+            want(relabelled(bench).await == 403, "still allowed")
+        }
+        "forward-cut" | "forward-cut-early" => {
+            // The word is what is caught; a takeover would change more.
+            let said = over_a_forward(bench, &["ECHO", "REPLTAKEOVER"]).await;
+            want(said == Some(false), said)?;
+            let said = over_a_forward(bench, &["ECHO", "else"]).await;
+            want(said == Some(true), said)
+        }
+        "reply-swallowed" => {
+            let said = over_a_forward(bench, &["ECHO", "REPLTAKEOVER"]).await;
+            want(said.is_none(), said)?;
+            let said = over_a_forward(bench, &["ECHO", "else"]).await;
+            want(said == Some(true), said)
+        }
         other => panic!("no test says what {other} looks like"),
     }
+}
+
+/// The status code of a patch of a pod that changes nothing of note.
+async fn relabelled(bench: &Bench) -> u16 {
+    let pods = Api::<Pod>::namespaced(bench.infra.clone(), SYSTEM);
+    let patch =
+        kube::api::Patch::Merge(serde_json::json!({"metadata": {"labels": {"asked": "yes"}}}));
+    match pods.patch("gitlab-1", &Default::default(), &patch).await {
+        Ok(_) => 200,
+        Err(kube::Error::Api(status)) => status.code,
+        Err(_) => 0,
+    }
+}
+
+/// Whether something is answered over a port-forward to a replica, or it ends without; `None` when neither comes.
+async fn over_a_forward(bench: &Bench, command: &[&str]) -> Option<bool> {
+    let pods = Api::<Pod>::namespaced(bench.infra.clone(), SYSTEM);
+    let mut forward = pods.portforward("gitlab-1", &[9999]).await.unwrap();
+    let mut stream = forward.take_stream(9999).unwrap();
+    let mut wire = format!("*{}\r\n", command.len());
+    for word in command {
+        wire += &format!("${}\r\n{word}\r\n", word.len());
+    }
+    stream.write_all(wire.as_bytes()).await.unwrap();
+    let mut some = [0; 16];
+    let read = tokio::time::timeout(
+        std::time::Duration::from_millis(700),
+        stream.read(&mut some),
+    );
+    read.await
+        .ok()
+        .map(|read| read.is_ok_and(|count| count > 0))
 }
 
 /// Where the Dragonfly object of that name is.
