@@ -62,10 +62,7 @@ pub(super) fn all<'c, 'a>(
 ///
 /// # Errors
 /// That there is none.
-pub(super) fn named<'c, 'a>(
-    instance: &'c Instance<'a>,
-    pod: &str,
-) -> Result<&'c Node<'a>, String> {
+pub(super) fn named<'c, 'a>(instance: &'c Instance<'a>, pod: &str) -> Result<&'c Node<'a>, String> {
     instance
         .node(pod)
         .ok_or_else(|| format!("{} has no pod {}", instance.view.id, text::one_line(pod)))

@@ -44,22 +44,35 @@ fn chosen<'c, 'a>(
     if let Some(pod) = scene.args.get("pod") {
         return choice::named(instance, pod).map(|node| vec![node]);
     }
-    let replicas: Vec<&Node<'_>> = instance.nodes.iter().filter(|node| node.says(Role::Replica)).collect();
+    let replicas: Vec<&Node<'_>> = instance
+        .nodes
+        .iter()
+        .filter(|node| node.says(Role::Replica))
+        .collect();
     match replicas.is_empty() {
-        true => Err(format!("no node of {} is known to be a replica", instance.view.id)),
+        true => Err(format!(
+            "no node of {} is known to be a replica",
+            instance.view.id
+        )),
         false => Ok(replicas),
     }
 }
 
 fn clients<'a>(case: &Case<'_>, node: &Node<'a>) -> Option<&'a ClientList> {
-    let known = node.told(case, Question::ClientList, |engine| engine.client_list.as_ref());
+    let known = node.told(case, Question::ClientList, |engine| {
+        engine.client_list.as_ref()
+    });
     known.map(|known| &known.value)
 }
 
 /// Addresses whose connections stay: the other nodes', and the operator's.
 fn spared(case: &Case<'_>, instance: &Instance<'_>) -> Vec<String> {
     let own = instance.nodes.iter().filter_map(|node| node.view.ip());
-    let operator = case.context.operator_pods.iter().filter_map(|held| held.value.ip.as_deref());
+    let operator = case
+        .context
+        .operator_pods
+        .iter()
+        .filter_map(|held| held.value.ip.as_deref());
     let mut all: Vec<String> = own.chain(operator).map(str::to_owned).collect();
     all.sort();
     all.dedup();
@@ -69,11 +82,17 @@ fn spared(case: &Case<'_>, instance: &Instance<'_>) -> Vec<String> {
 /// The clients of a node that would be dropped, by whose they are.
 fn doomed(list: &ClientList, all: &Consumers, spare: &[String]) -> (u64, Vec<String>) {
     let mut by_whose: BTreeMap<String, u64> = BTreeMap::new();
-    for group in list.groups.iter().filter(|group| droppable(&group.ip, group.port, spare)) {
+    for group in list
+        .groups
+        .iter()
+        .filter(|group| droppable(&group.ip, group.port, spare))
+    {
         *by_whose.entry(all.whose(&group.ip).words()).or_default() += group.count;
     }
     let count = by_whose.values().sum();
-    let words = by_whose.iter().map(|(whose, count)| format!("{count} of {whose}"));
+    let words = by_whose
+        .iter()
+        .map(|(whose, count)| format!("{count} of {whose}"));
     (count, words.collect())
 }
 
@@ -84,13 +103,20 @@ fn candidates(scene: &Scene<'_>) -> Vec<Candidate> {
     let Some(instance) = &case.instance else {
         return Vec::new();
     };
-    let (all, spare) = (consumers(case.world, &instance.view), spared(&case, instance));
+    let (all, spare) = (
+        consumers(case.world, &instance.view),
+        spared(&case, instance),
+    );
     choice::candidates(scene, |node| {
         choice::answers(node)?;
         if node.says(Role::Master) {
-            return Err(format!("{} is the master: clients belong there", node.name()));
+            return Err(format!(
+                "{} is the master: clients belong there",
+                node.name()
+            ));
         }
-        let list = clients(&case, node).ok_or_else(|| format!("{} does not tell its clients", node.name()))?;
+        let list = clients(&case, node)
+            .ok_or_else(|| format!("{} does not tell its clients", node.name()))?;
         match doomed(list, &all, &spare) {
             (0, _) => Err(format!("no client is connected to {}", node.name())),
             (_, words) => Ok(words.join(", ")),
@@ -113,7 +139,10 @@ fn preflight(scene: &Scene<'_>) -> Vec<Gate> {
     gates.push(no_master(&nodes));
     // Dropped while nothing takes writes, they would come back to where they were.
     gates.push(match instance.endpoints.as_deref() {
-        Some([]) => Gate::ask("master", "the Service sends nowhere: dropped clients have no master to come to"),
+        Some([]) => Gate::ask(
+            "master",
+            "the Service sends nowhere: dropped clients have no master to come to",
+        ),
         _ => Gate::pass("master", instance.endpoints_words()),
     });
     gates.push(shown(&case, instance, &nodes));
@@ -128,14 +157,20 @@ fn no_master(nodes: &[&Node<'_>]) -> Gate {
     if let Some(node) = masters().find(|node| node.view.is_endpoint) {
         return Gate::block(
             ID,
-            format!("{} is master, and the Service sends to it: its clients are where they belong", node.name()),
+            format!(
+                "{} is master, and the Service sends to it: its clients are where they belong",
+                node.name()
+            ),
         );
     }
     match masters().next() {
         None => Gate::pass(ID, "none of them is master"),
         Some(node) => Gate::ask(
             ID,
-            format!("{} calls itself master, though the Service does not send to it", node.name()),
+            format!(
+                "{} calls itself master, though the Service does not send to it",
+                node.name()
+            ),
         ),
     }
 }
@@ -143,7 +178,10 @@ fn no_master(nodes: &[&Node<'_>]) -> Gate {
 /// Who is dropped, by namespace and workload.
 fn shown(case: &Case<'_>, instance: &Instance<'_>, nodes: &[&Node<'_>]) -> Gate {
     const ID: &str = "clients";
-    let (all, spare) = (consumers(case.world, &instance.view), spared(case, instance));
+    let (all, spare) = (
+        consumers(case.world, &instance.view),
+        spared(case, instance),
+    );
     let (mut told, mut total) = (Vec::new(), 0);
     for node in nodes {
         let name = node.name();
@@ -152,17 +190,27 @@ fn shown(case: &Case<'_>, instance: &Instance<'_>, nodes: &[&Node<'_>]) -> Gate 
         };
         let (count, mut words) = doomed(list, &all, &spare);
         if list.others > 0 {
-            words.push(format!("{} that are too many to be told apart", list.others));
+            words.push(format!(
+                "{} that are too many to be told apart",
+                list.others
+            ));
         }
         total += count + list.others;
         if !words.is_empty() {
             told.push(format!("on {name} {}", words.join(", ")));
         }
     }
-    let unread: Vec<&str> = all.unread.iter().map(|(context, _)| context.as_str()).collect();
+    let unread: Vec<&str> = all
+        .unread
+        .iter()
+        .map(|(context, _)| context.as_str())
+        .collect();
     let unread = match unread.as_slice() {
         [] => String::new(),
-        some => format!(" (pods of {} are not read: whose an address is there is not told)", some.join(", ")),
+        some => format!(
+            " (pods of {} are not read: whose an address is there is not told)",
+            some.join(", ")
+        ),
     };
     match total {
         0 => Gate::block(ID, "no client is connected there"),
@@ -177,7 +225,10 @@ fn plan(scene: &Scene<'_>) -> Result<Plan, String> {
     let spare = spared(&case, instance);
     let steps = nodes.iter().map(|node| {
         Step::new(
-            format!("end the connections of clients to {}, one by one", node.name()),
+            format!(
+                "end the connections of clients to {}, one by one",
+                node.name()
+            ),
             Does::DropClients {
                 node: node.view.id.clone(),
                 uid: choice::uid(node),
@@ -189,7 +240,11 @@ fn plan(scene: &Scene<'_>) -> Result<Plan, String> {
         .leaves(format!("some clients still on {}", node.name()))
     });
     let goals = nodes.iter().map(|node| {
-        Goal::Tells(node.view.id.clone(), choice::uid(node), Tells::NoClients(spare.clone()))
+        Goal::Tells(
+            node.view.id.clone(),
+            choice::uid(node),
+            Tells::NoClients(spare.clone()),
+        )
     });
     let names: Vec<&str> = nodes.iter().map(|node| node.name()).collect();
     Ok(Plan {
@@ -241,11 +296,36 @@ mod tests {
     #[test]
     fn only_clients_of_the_data_port_from_elsewhere_are_dropped() {
         for (name, groups, others, wanted) in [
-            ("a client", &[("10.4.0.9", 6379, 3)][..], 0, "pass: on orders-1 3 of 10.4.0.9, no pod's"),
-            ("ourselves", &[("127.0.0.1", 6379, 3)], 0, "blocked: no client is connected there"),
-            ("administration", &[("10.4.0.9", 9999, 3)], 0, "blocked: no client is connected there"),
-            ("another node", &[("10.0.0.1", 6379, 1)], 0, "blocked: no client is connected there"),
-            ("very many", &[("10.4.0.9", 6379, 3)], 500, "pass: on orders-1 3 of 10.4.0.9, no pod's, 500 that are too many to be told apart"),
+            (
+                "a client",
+                &[("10.4.0.9", 6379, 3)][..],
+                0,
+                "pass: on orders-1 3 of 10.4.0.9, no pod's",
+            ),
+            (
+                "ourselves",
+                &[("127.0.0.1", 6379, 3)],
+                0,
+                "blocked: no client is connected there",
+            ),
+            (
+                "administration",
+                &[("10.4.0.9", 9999, 3)],
+                0,
+                "blocked: no client is connected there",
+            ),
+            (
+                "another node",
+                &[("10.0.0.1", 6379, 1)],
+                0,
+                "blocked: no client is connected there",
+            ),
+            (
+                "very many",
+                &[("10.4.0.9", 6379, 3)],
+                500,
+                "pass: on orders-1 3 of 10.4.0.9, no pod's, 500 that are too many to be told apart",
+            ),
         ] {
             let got = gate(&ACTION, &with(groups, others), &[], "clients");
             let got = got.split(" (pods of").next().unwrap_or_default().to_owned();
@@ -257,11 +337,21 @@ mod tests {
     fn replicas_are_meant_and_no_master() {
         let f = with(&[("10.4.0.9", 6379, 3)], 0);
         for (pod, sentence, no_master) in [
-            (None, "drop the clients of orders-1, orders-2 of shop/orders", "pass: none of them is master"),
-            (Some("orders-0"), "drop the clients of orders-0 of shop/orders", "blocked: orders-0 is master, and the Service sends to it: its clients are where they belong"),
+            (
+                None,
+                "drop the clients of orders-1, orders-2 of shop/orders",
+                "pass: none of them is master",
+            ),
+            (
+                Some("orders-0"),
+                "drop the clients of orders-0 of shop/orders",
+                "blocked: orders-0 is master, and the Service sends to it: its clients are where they belong",
+            ),
         ] {
             let args: Vec<_> = pod.map(|pod| ("pod", pod)).into_iter().collect();
-            let got = ask(&ACTION, &f, &args, |scene| plan(scene).map(|plan| plan.sentence));
+            let got = ask(&ACTION, &f, &args, |scene| {
+                plan(scene).map(|plan| plan.sentence)
+            });
             assert_eq!(got, Ok(sentence.to_owned()));
             assert_eq!(gate(&ACTION, &f, &args, "no-master"), no_master);
         }
@@ -275,10 +365,22 @@ mod tests {
 
     #[test]
     fn those_who_come_back_are_told() {
-        let goal = |f: &Fixture| ask(&ACTION, f, &[("pod", "orders-1")], |scene| plan(scene).map(|mut p| p.goals.remove(0)));
+        let goal = |f: &Fixture| {
+            ask(&ACTION, f, &[("pod", "orders-1")], |scene| {
+                plan(scene).map(|mut p| p.goals.remove(0))
+            })
+        };
         for (groups, others, wanted) in [
-            (&[("10.0.0.2", 9999, 1)][..], 0, "holds: no client is connected to orders-1"),
-            (&[("10.4.0.9", 6379, 2)], 0, "not yet: 2 clients are connected to orders-1, of 10.4.0.9"),
+            (
+                &[("10.0.0.2", 9999, 1)][..],
+                0,
+                "holds: no client is connected to orders-1",
+            ),
+            (
+                &[("10.4.0.9", 6379, 2)],
+                0,
+                "not yet: 2 clients are connected to orders-1, of 10.4.0.9",
+            ),
             (&[], 7, "untold: 7 clients of orders-1 are not told apart"),
         ] {
             let f = with(groups, others);

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::{About, Action, ArgDoc, Does, Gate, Goal, ObjectId, Plan, Risk, Scene, Step, choice, gates};
+use super::{
+    About, Action, ArgDoc, Does, Gate, Goal, ObjectId, Plan, Risk, Scene, Step, choice, gates,
+};
 use crate::checks::Node;
 use crate::domain::engine::Role;
 
@@ -106,7 +108,9 @@ fn plan(scene: &Scene<'_>) -> Result<Plan, String> {
         .once()
         .unless(vec![Goal::Gone(object, uid)])
         .within(Duration::from_secs(30))
-        .leaves(format!("{name} on its way out; its StatefulSet makes it anew")),
+        .leaves(format!(
+            "{name} on its way out; its StatefulSet makes it anew"
+        )),
     ];
     Ok(Plan {
         action: ACTION.id,
@@ -144,28 +148,53 @@ mod tests {
         let f = healthy().build();
         let asked = "to be accepted: orders-0 is master: evicted, it takes what no replica has yet with it, and the operator elects another. darner promote shop/orders --to POD loses nothing and deletes it too";
         for (pod, wanted) in [("orders-0", asked), ("orders-1", "no such gate")] {
-            assert_eq!(gate(&ACTION, &f, &[("pod", pod)], "is-master"), wanted, "{pod}");
+            assert_eq!(
+                gate(&ACTION, &f, &[("pod", pod)], "is-master"),
+                wanted,
+                "{pod}"
+            );
         }
     }
 
     #[test]
     fn what_proves_it_depends_on_what_it_was() {
-        let going = instance("orders").node(master()).node(replica().deleting()).build();
+        let going = instance("orders")
+            .node(master())
+            .node(replica().deleting())
+            .build();
         assert_eq!(
             gate(&ACTION, &going, &[("pod", "orders-1")], "chosen"),
             "blocked: orders-1 is being deleted already"
         );
         let f = healthy().build();
         for (pod, wanted) in [
-            ("orders-0", vec!["orders-0 was made anew and is ready", "shop/orders has one master, and the Service sends to it"]),
-            ("orders-1", vec!["orders-1 was made anew and is ready", "orders-1 is in stable sync with orders-0"]),
+            (
+                "orders-0",
+                vec![
+                    "orders-0 was made anew and is ready",
+                    "shop/orders has one master, and the Service sends to it",
+                ],
+            ),
+            (
+                "orders-1",
+                vec![
+                    "orders-1 was made anew and is ready",
+                    "orders-1 is in stable sync with orders-0",
+                ],
+            ),
         ] {
             let goals = ask(&ACTION, &f, &[("pod", pod)], |scene| {
                 plan(scene).map(|plan| plan.goals.iter().map(Goal::words).collect::<Vec<_>>())
             });
-            assert_eq!(goals, Ok(wanted.into_iter().map(str::to_owned).collect()), "{pod}");
+            assert_eq!(
+                goals,
+                Ok(wanted.into_iter().map(str::to_owned).collect()),
+                "{pod}"
+            );
         }
-        let gone = ask(&ACTION, &f, &[("pod", "orders-7")], |scene| plan(scene).map(drop));
+        let gone = ask(&ACTION, &f, &[("pod", "orders-7")], |scene| {
+            plan(scene).map(drop)
+        });
         assert_eq!(gone, Err("shop/orders has no pod orders-7".to_owned()));
     }
 }

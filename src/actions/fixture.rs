@@ -22,14 +22,17 @@ pub fn ask_with<T>(
     of: impl FnOnce(&Scene<'_>) -> T,
 ) -> T {
     let mut asked = Args::default();
-    args.iter().for_each(|(name, value)| asked.set(name, *value));
+    args.iter()
+        .for_each(|(name, value)| asked.set(name, *value));
     let reading = Reading {
         world: &fixture.world,
         objects,
         now: now(),
     };
     let (limits, rules, accepted) = (Limits::default(), Rules::default(), BTreeSet::new());
-    of(&Scene::new(reading, &limits, &rules, target, &asked, &accepted))
+    of(&Scene::new(
+        reading, &limits, &rules, target, &asked, &accepted,
+    ))
 }
 
 /// The same of the fixture's instance, with nothing read beside.

@@ -11,7 +11,10 @@ use serde_json::{Value, json};
 use super::goal::Test;
 use super::plan::MOMENT;
 use super::proof::{REQUESTED, Shows, annotation, condition};
-use super::{About, Action, ArgDoc, Does, Gate, Goal, Look, ObjectId, Plan, Resource, Risk, Scene, Step, Target};
+use super::{
+    About, Action, ArgDoc, Does, Gate, Goal, Look, ObjectId, Plan, Resource, Risk, Scene, Step,
+    Target,
+};
 use crate::checks::flux::{self, Ref};
 use crate::domain::object::Meta;
 use crate::domain::{Foreign, text};
@@ -154,7 +157,10 @@ fn suspended_words(value: &Value) -> String {
         (None, _) => "suspended, and nobody wrote with darner by whom and why".to_owned(),
         (Some(by), reason) => {
             let at = note(AT).map_or(String::new(), |at| format!(" at {at}"));
-            format!("suspended for {by}{at}: {}", reason.as_deref().unwrap_or("no reason is written there"))
+            format!(
+                "suspended for {by}{at}: {}",
+                reason.as_deref().unwrap_or("no reason is written there")
+            )
         }
     }
 }
@@ -168,7 +174,11 @@ fn named_sources(scene: &Scene<'_>) -> Vec<ObjectId> {
     let Ok((object, value)) = target(scene) else {
         return Vec::new();
     };
-    let Some(what) = object.resource.flux().filter(|_| scene.args.is_on("with-source")) else {
+    let Some(what) = object
+        .resource
+        .flux()
+        .filter(|_| scene.args.is_on("with-source"))
+    else {
         return Vec::new();
     };
     let who = Ref {
@@ -179,10 +189,17 @@ fn named_sources(scene: &Scene<'_>) -> Vec<ObjectId> {
     let Some(known) = crate::wire::foreign(what, value) else {
         return Vec::new();
     };
-    let sources = flux::sources(&who, &known).into_iter().filter_map(|source| {
-        let resource = Resource::of_flux(source.what)?;
-        Some(ObjectId::new(&object.context, resource, &source.namespace, &source.name))
-    });
+    let sources = flux::sources(&who, &known)
+        .into_iter()
+        .filter_map(|source| {
+            let resource = Resource::of_flux(source.what)?;
+            Some(ObjectId::new(
+                &object.context,
+                resource,
+                &source.namespace,
+                &source.name,
+            ))
+        });
     sources.collect()
 }
 
@@ -199,7 +216,10 @@ fn may_reconcile(scene: &Scene<'_>) -> Vec<Gate> {
     if scene.args.is_on("with-source") {
         let sources = named_sources(scene);
         if sources.is_empty() {
-            gates.push(Gate::block("source", format!("{object} names no source of its own")));
+            gates.push(Gate::block(
+                "source",
+                format!("{object} names no source of its own"),
+            ));
         }
         for source in sources {
             gates.push(match found(scene, &source) {
@@ -213,7 +233,10 @@ fn may_reconcile(scene: &Scene<'_>) -> Vec<Gate> {
         }
     }
     if scene.args.is_on("force") && object.resource.flux() != Some(Foreign::HelmRelease) {
-        gates.push(Gate::block("force", format!("{object} is no HelmRelease: there is nothing to force")));
+        gates.push(Gate::block(
+            "force",
+            format!("{object} is no HelmRelease: there is nothing to force"),
+        ));
     }
     gates.push(match condition(value, "Ready") {
         Some(("True", said)) => Gate::pass("ready", format!("{object} is ready: {said}")),
@@ -248,7 +271,9 @@ fn git(object: &ObjectId, value: &Value) -> Gate {
         None => Gate::pass(ID, format!("nothing from Git applies {object} itself")),
         Some(owner) => Gate::warn(
             ID,
-            format!("{owner} applies {object}: where Git says spec.suspend itself, that comes back at its next interval"),
+            format!(
+                "{owner} applies {object}: where Git says spec.suspend itself, that comes back at its next interval"
+            ),
         ),
     }
 }
@@ -260,13 +285,19 @@ fn may_suspend(scene: &Scene<'_>) -> Vec<Gate> {
     };
     let going = match is_suspended(value) {
         false => Gate::pass("not-suspended", format!("{object} is not suspended")),
-        true => Gate::block("not-suspended", format!("{object} is {} already", suspended_words(value))),
+        true => Gate::block(
+            "not-suspended",
+            format!("{object} is {} already", suspended_words(value)),
+        ),
     };
     let mut gates = vec![going, git(&object, value)];
     for (id, arg) in [("owner", "for"), ("why", "why")] {
         let given = scene.args.get(arg).map(str::trim).unwrap_or_default();
         gates.push(match given {
-            "" => Gate::block(id, format!("--{arg} is not given, and whoever finds it suspended will ask")),
+            "" => Gate::block(
+                id,
+                format!("--{arg} is not given, and whoever finds it suspended will ask"),
+            ),
             given => Gate::pass(id, text::one_line(given)),
         });
     }
@@ -279,12 +310,18 @@ fn may_resume(scene: &Scene<'_>) -> Vec<Gate> {
         Err(gate) => return vec![*gate],
     };
     let suspended = match is_suspended(value) {
-        true => Gate::pass("suspended", format!("{object} is {}", suspended_words(value))),
+        true => Gate::pass(
+            "suspended",
+            format!("{object} is {}", suspended_words(value)),
+        ),
         false => Gate::block("suspended", format!("{object} is not suspended")),
     };
     let mut gates = vec![suspended, git(&object, value)];
     if is_suspended(value) && annotation(value, BY).is_none() {
-        gates.push(Gate::ask("reason", "nobody wrote down with darner why it is suspended: ask before it goes on"));
+        gates.push(Gate::ask(
+            "reason",
+            "nobody wrote down with darner why it is suspended: ask before it goes on",
+        ));
     }
     gates
 }
@@ -302,7 +339,10 @@ fn patch(object: &ObjectId, value: &Value, patch: Value) -> Does {
     Does::Patch {
         object: object.clone(),
         part: "",
-        uid: value.pointer("/metadata/uid").and_then(Value::as_str).map(Arc::from),
+        uid: value
+            .pointer("/metadata/uid")
+            .and_then(Value::as_str)
+            .map(Arc::from),
         patch,
     }
 }
@@ -317,7 +357,10 @@ fn before(object: &ObjectId, value: &Value) -> String {
         true => suspended_words(value),
         false => "not suspended".to_owned(),
     };
-    let uid = value.pointer("/metadata/uid").and_then(Value::as_str).unwrap_or("not told");
+    let uid = value
+        .pointer("/metadata/uid")
+        .and_then(Value::as_str)
+        .unwrap_or("not told");
     format!("{object} in {}: {state}, uid {uid}", object.namespace)
 }
 
@@ -328,7 +371,10 @@ fn reconcile(scene: &Scene<'_>) -> Result<Plan, String> {
     for source in named_sources(scene) {
         let (source, told) = found(scene, &source)?;
         lines.push(before(&source, told));
-        steps.push(Step::new(format!("ask {source} to be fetched"), request(&source, told, false)));
+        steps.push(Step::new(
+            format!("ask {source} to be fetched"),
+            request(&source, told, false),
+        ));
         steps.push(
             Step::new(
                 format!("wait until {source} is fetched"),
@@ -343,7 +389,10 @@ fn reconcile(scene: &Scene<'_>) -> Result<Plan, String> {
         true => format!("ask {object} to be reconciled, and installed or upgraded once more"),
         false => format!("ask {object} to be reconciled"),
     };
-    steps.push(Step::new(words, request(&object, value, force)).leaves("the request, which Flux takes up by itself"));
+    steps.push(
+        Step::new(words, request(&object, value, force))
+            .leaves("the request, which Flux takes up by itself"),
+    );
     Ok(Plan {
         sentence: format!("reconcile {object} in {}", object.namespace),
         before: lines,
@@ -457,7 +506,12 @@ mod tests {
     use crate::domain::fixture::{healthy, infra};
 
     fn id(what: Foreign) -> ObjectId {
-        ObjectId::new(&infra(), Resource::of_flux(what).unwrap(), "flux-system", "dragonfly")
+        ObjectId::new(
+            &infra(),
+            Resource::of_flux(what).unwrap(),
+            "flux-system",
+            "dragonfly",
+        )
     }
 
     fn release(spec: Value, notes: Value) -> Value {
@@ -470,10 +524,17 @@ mod tests {
         })
     }
 
-    fn gate(action: &Action, value: Value, args: &[(&'static str, &str)], id_of_gate: &str) -> String {
+    fn gate(
+        action: &Action,
+        value: Value,
+        args: &[(&'static str, &str)],
+        id_of_gate: &str,
+    ) -> String {
         let target = Target::Object(id(Foreign::HelmRelease));
         let objects = read(&id(Foreign::HelmRelease), value);
-        ask_with(&target, &healthy().build(), &objects, args, |scene| gate_in(action, scene, id_of_gate))
+        ask_with(&target, &healthy().build(), &objects, args, |scene| {
+            gate_in(action, scene, id_of_gate)
+        })
     }
 
     #[test]
@@ -481,25 +542,87 @@ mod tests {
         let suspended = || json!({"suspend": true});
         let notes = || json!({BY: "jane", REASON: "the disk is moved", AT: "2026-01-02T10:00:00Z"});
         for (action, spec, notes, args, gate_id, wanted) in [
-            (&RECONCILE, json!({}), json!({}), &[][..], "not-suspended", "pass: HelmRelease dragonfly is not suspended"),
-            (&RECONCILE, suspended(), notes(), &[], "not-suspended", "blocked: HelmRelease dragonfly is suspended for jane at 2026-01-02T10:00:00Z: the disk is moved: darner flux resume helmrelease/dragonfly -n flux-system has it go on"),
-            (&RECONCILE, json!({}), json!({}), &[("with-source", "true")], "source", "blocked: HelmRelease dragonfly names no source of its own"),
-            (&SUSPEND, suspended(), json!({}), &[("for", "jane")], "not-suspended", "blocked: HelmRelease dragonfly is suspended, and nobody wrote with darner by whom and why already"),
-            (&SUSPEND, json!({}), json!({}), &[("for", "  ")], "owner", "blocked: --for is not given, and whoever finds it suspended will ask"),
-            (&RESUME, json!({}), json!({}), &[], "suspended", "blocked: HelmRelease dragonfly is not suspended"),
-            (&RESUME, suspended(), json!({}), &[], "reason", "to be accepted: nobody wrote down with darner why it is suspended: ask before it goes on"),
+            (
+                &RECONCILE,
+                json!({}),
+                json!({}),
+                &[][..],
+                "not-suspended",
+                "pass: HelmRelease dragonfly is not suspended",
+            ),
+            (
+                &RECONCILE,
+                suspended(),
+                notes(),
+                &[],
+                "not-suspended",
+                "blocked: HelmRelease dragonfly is suspended for jane at 2026-01-02T10:00:00Z: the disk is moved: darner flux resume helmrelease/dragonfly -n flux-system has it go on",
+            ),
+            (
+                &RECONCILE,
+                json!({}),
+                json!({}),
+                &[("with-source", "true")],
+                "source",
+                "blocked: HelmRelease dragonfly names no source of its own",
+            ),
+            (
+                &SUSPEND,
+                suspended(),
+                json!({}),
+                &[("for", "jane")],
+                "not-suspended",
+                "blocked: HelmRelease dragonfly is suspended, and nobody wrote with darner by whom and why already",
+            ),
+            (
+                &SUSPEND,
+                json!({}),
+                json!({}),
+                &[("for", "  ")],
+                "owner",
+                "blocked: --for is not given, and whoever finds it suspended will ask",
+            ),
+            (
+                &RESUME,
+                json!({}),
+                json!({}),
+                &[],
+                "suspended",
+                "blocked: HelmRelease dragonfly is not suspended",
+            ),
+            (
+                &RESUME,
+                suspended(),
+                json!({}),
+                &[],
+                "reason",
+                "to be accepted: nobody wrote down with darner why it is suspended: ask before it goes on",
+            ),
             (&RESUME, suspended(), notes(), &[], "reason", "no such gate"),
         ] {
-            assert_eq!(gate(action, release(spec, notes), args, gate_id), wanted, "{}", action.id);
+            assert_eq!(
+                gate(action, release(spec, notes), args, gate_id),
+                wanted,
+                "{}",
+                action.id
+            );
         }
     }
 
     #[test]
     fn a_plan_is_the_same_whenever_it_is_made_and_speaks_the_version_that_is_served() {
-        let mut old = release(json!({"chartRef": {"kind": "OCIRepository", "name": "charts"}}), json!({}));
+        let mut old = release(
+            json!({"chartRef": {"kind": "OCIRepository", "name": "charts"}}),
+            json!({}),
+        );
         old["apiVersion"] = json!("helm.toolkit.fluxcd.io/v2beta2");
         let mut objects = read(&id(Foreign::HelmRelease), old);
-        let charts = ObjectId::new(&infra(), Resource::of_flux(Foreign::OciRepository).unwrap(), "flux-system", "charts");
+        let charts = ObjectId::new(
+            &infra(),
+            Resource::of_flux(Foreign::OciRepository).unwrap(),
+            "flux-system",
+            "charts",
+        );
         objects.insert(charts, Some(json!({"apiVersion": "source.toolkit.fluxcd.io/v1beta2", "metadata": {"uid": "u2"}})));
         let target = Target::Object(id(Foreign::HelmRelease));
         let args = [("with-source", "true"), ("force", "true")];
@@ -531,7 +654,10 @@ mod tests {
     #[test]
     fn a_request_is_done_when_it_was_taken_up_and_the_object_is_ready() {
         let f = healthy().build();
-        let goal = Goal::Shows(id(Foreign::HelmRelease), Shows::Reconciled(Some("1".to_owned())));
+        let goal = Goal::Shows(
+            id(Foreign::HelmRelease),
+            Shows::Reconciled(Some("1".to_owned())),
+        );
         let with = |asked: &str, handled: &str, ready: &str, seen: i64| {
             read(
                 &id(Foreign::HelmRelease),
@@ -543,11 +669,31 @@ mod tests {
             )
         };
         for (name, objects, wanted) in [
-            ("the one of before", with("1", "1", "True", 2), "not yet: HelmRelease dragonfly carries no new request"),
-            ("not taken up", with("2", "1", "True", 2), "not yet: the controller of HelmRelease dragonfly has not taken the request up"),
-            ("its change not seen", with("2", "2", "True", 1), "not yet: the controller of HelmRelease dragonfly has not seen its last change"),
-            ("failed", with("2", "2", "False", 2), "not yet: HelmRelease dragonfly is not ready: said"),
-            ("done", with("2", "2", "True", 2), "holds: HelmRelease dragonfly is ready: said"),
+            (
+                "the one of before",
+                with("1", "1", "True", 2),
+                "not yet: HelmRelease dragonfly carries no new request",
+            ),
+            (
+                "not taken up",
+                with("2", "1", "True", 2),
+                "not yet: the controller of HelmRelease dragonfly has not taken the request up",
+            ),
+            (
+                "its change not seen",
+                with("2", "2", "True", 1),
+                "not yet: the controller of HelmRelease dragonfly has not seen its last change",
+            ),
+            (
+                "failed",
+                with("2", "2", "False", 2),
+                "not yet: HelmRelease dragonfly is not ready: said",
+            ),
+            (
+                "done",
+                with("2", "2", "True", 2),
+                "holds: HelmRelease dragonfly is ready: said",
+            ),
         ] {
             assert_eq!(held_with(&goal, &f, &objects), wanted, "{name}");
         }

@@ -8,7 +8,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::proof::Shows;
-use super::{About, Action, ArgDoc, Does, Gate, Goal, Look, ObjectId, Plan, Resource, Risk, Scene, Step, Target, gates};
+use super::{
+    About, Action, ArgDoc, Does, Gate, Goal, Look, ObjectId, Plan, Resource, Risk, Scene, Step,
+    Target, gates,
+};
 use crate::checks::stored::{Place, places};
 use crate::domain::{InstanceView, text};
 use crate::wire::quantity;
@@ -41,18 +44,28 @@ fn claim<'a>(scene: &Scene<'a>) -> Result<(&'a ObjectId, &'a Value), String> {
     };
     match scene.reading.object(object) {
         Some(Some(value)) => Ok((object, value)),
-        Some(None) => Err(format!("there is no claim {} in {}", object.name, object.namespace)),
+        Some(None) => Err(format!(
+            "there is no claim {} in {}",
+            object.name, object.namespace
+        )),
         None => Err(format!("claim {} was not read", object.name)),
     }
 }
 
 fn class(object: &ObjectId, value: &Value) -> Option<ObjectId> {
     let name = value.pointer("/spec/storageClassName")?.as_str()?;
-    Some(ObjectId::new(&object.context, Resource::STORAGE_CLASS, "", name))
+    Some(ObjectId::new(
+        &object.context,
+        Resource::STORAGE_CLASS,
+        "",
+        name,
+    ))
 }
 
 fn reads(scene: &Scene<'_>) -> Vec<Look> {
-    let class = claim(scene).ok().and_then(|(object, value)| class(object, value));
+    let class = claim(scene)
+        .ok()
+        .and_then(|(object, value)| class(object, value));
     class.map(Look::Object).into_iter().collect()
 }
 
@@ -71,7 +84,12 @@ fn wanted<'a>(scene: &Scene<'a>) -> Result<(u64, &'a str), String> {
 
 /// What the claim asks for, and what its volume has.
 fn sizes(value: &Value) -> (Option<u64>, Option<u64>) {
-    let at = |path: &str| value.pointer(path).and_then(Value::as_str).and_then(quantity::bytes);
+    let at = |path: &str| {
+        value
+            .pointer(path)
+            .and_then(Value::as_str)
+            .and_then(quantity::bytes)
+    };
     (
         at("/spec/resources/requests/storage"),
         at("/status/capacity/storage"),
@@ -83,7 +101,11 @@ fn preflight(scene: &Scene<'_>) -> Vec<Gate> {
         Ok(found) => found,
         Err(why) => return vec![Gate::block("there", why)],
     };
-    let mut gates = vec![larger(scene, value), bound(value), expands(scene, object, value)];
+    let mut gates = vec![
+        larger(scene, value),
+        bound(value),
+        expands(scene, object, value),
+    ];
     gates.extend(drift(scene, object));
     gates
 }
@@ -98,7 +120,13 @@ fn larger(scene: &Scene<'_>, value: &Value) -> Gate {
     let told = format!("it asks for {}, its volume has {}", size(asked), size(has));
     match asked.max(has) {
         Some(now) if wanted > now => Gate::pass(ID, told),
-        Some(_) => Gate::block(ID, format!("{told}: {} is no more, and a claim cannot be made smaller", text::bytes(wanted))),
+        Some(_) => Gate::block(
+            ID,
+            format!(
+                "{told}: {} is no more, and a claim cannot be made smaller",
+                text::bytes(wanted)
+            ),
+        ),
         None => Gate::block(ID, "its size is not told"),
     }
 }
@@ -106,21 +134,36 @@ fn larger(scene: &Scene<'_>, value: &Value) -> Gate {
 fn bound(value: &Value) -> Gate {
     match value.pointer("/status/phase").and_then(Value::as_str) {
         Some("Bound") => Gate::pass("bound", "the claim is bound to a volume"),
-        other => Gate::block("bound", format!("the claim is {}: only one with a volume can grow", other.unwrap_or("of no phase").to_lowercase())),
+        other => Gate::block(
+            "bound",
+            format!(
+                "the claim is {}: only one with a volume can grow",
+                other.unwrap_or("of no phase").to_lowercase()
+            ),
+        ),
     }
 }
 
 fn expands(scene: &Scene<'_>, object: &ObjectId, value: &Value) -> Gate {
     const ID: &str = "expands";
     let Some(class) = class(object, value) else {
-        return Gate::block(ID, "the claim has no StorageClass, and without one nothing grows it");
+        return Gate::block(
+            ID,
+            "the claim has no StorageClass, and without one nothing grows it",
+        );
     };
     match scene.reading.object(&class) {
-        None => Gate::block(ID, format!("{class} could not be read, so that it is not known whether it allows it")),
+        None => Gate::block(
+            ID,
+            format!("{class} could not be read, so that it is not known whether it allows it"),
+        ),
         Some(None) => Gate::block(ID, format!("there is no {class} (any more)")),
         Some(Some(told)) => match told.get("allowVolumeExpansion") {
             Some(Value::Bool(true)) => Gate::pass(ID, format!("{class} allows expansion")),
-            _ => Gate::block(ID, format!("{class} does not allow expansion (allowVolumeExpansion)")),
+            _ => Gate::block(
+                ID,
+                format!("{class} does not allow expansion (allowVolumeExpansion)"),
+            ),
         },
     }
 }
@@ -154,13 +197,21 @@ fn drift(scene: &Scene<'_>, object: &ObjectId) -> Option<Gate> {
     };
     let id = &view.id;
     if place.is_shared || !(place.is_wanted || place.is_template) {
-        return Some(Gate::pass(ID, format!("{id} mounts it and has no template for it")));
+        return Some(Gate::pass(
+            ID,
+            format!("{id} mounts it and has no template for it"),
+        ));
     }
     if place.wanted == Some(size) && place.template == Some(size) {
-        return Some(Gate::pass(ID, format!("{id} and its StatefulSet's template say {asked} already")));
+        return Some(Gate::pass(
+            ID,
+            format!("{id} and its StatefulSet's template say {asked} already"),
+        ));
     }
     let says = |bytes: Option<u64>| bytes.map_or("no size".to_owned(), text::bytes);
-    let owner = gates::git_owner(&view.dragonfly.value.meta).map_or(String::new(), |owner| format!(" in Git ({owner} applies it)"));
+    let owner = gates::git_owner(&view.dragonfly.value.meta).map_or(String::new(), |owner| {
+        format!(" in Git ({owner} applies it)")
+    });
     Some(Gate::warn(
         ID,
         format!(
@@ -245,17 +296,67 @@ mod tests {
         let may = || Some(json!({"allowVolumeExpansion": true}));
         let f = healthy().build();
         for (name, objects, size, gate, wanted) in [
-            ("larger", with("10Gi", "10Gi", may()), "20Gi", "larger", "pass: it asks for 10 GiB, its volume has 10 GiB"),
-            ("the same", with("10Gi", "10Gi", may()), "10Gi", "larger", "blocked: it asks for 10 GiB, its volume has 10 GiB: 10 GiB is no more, and a claim cannot be made smaller"),
-            ("asked for already", with("20Gi", "10Gi", may()), "15Gi", "larger", "blocked: it asks for 20 GiB, its volume has 10 GiB: 15 GiB is no more, and a claim cannot be made smaller"),
-            ("no size", with("10Gi", "10Gi", may()), "lots", "larger", "blocked: lots is no size: 20Gi is"),
-            ("allowed", with("10Gi", "10Gi", may()), "20Gi", "expands", "pass: StorageClass fast allows expansion"),
-            ("not allowed", with("10Gi", "10Gi", Some(json!({}))), "20Gi", "expands", "blocked: StorageClass fast does not allow expansion (allowVolumeExpansion)"),
-            ("no class", with("10Gi", "10Gi", None), "20Gi", "expands", "blocked: there is no StorageClass fast (any more)"),
-            ("no claim", Objects::from([(id(), None)]), "20Gi", "there", "blocked: there is no claim df-orders-0 in shop"),
+            (
+                "larger",
+                with("10Gi", "10Gi", may()),
+                "20Gi",
+                "larger",
+                "pass: it asks for 10 GiB, its volume has 10 GiB",
+            ),
+            (
+                "the same",
+                with("10Gi", "10Gi", may()),
+                "10Gi",
+                "larger",
+                "blocked: it asks for 10 GiB, its volume has 10 GiB: 10 GiB is no more, and a claim cannot be made smaller",
+            ),
+            (
+                "asked for already",
+                with("20Gi", "10Gi", may()),
+                "15Gi",
+                "larger",
+                "blocked: it asks for 20 GiB, its volume has 10 GiB: 15 GiB is no more, and a claim cannot be made smaller",
+            ),
+            (
+                "no size",
+                with("10Gi", "10Gi", may()),
+                "lots",
+                "larger",
+                "blocked: lots is no size: 20Gi is",
+            ),
+            (
+                "allowed",
+                with("10Gi", "10Gi", may()),
+                "20Gi",
+                "expands",
+                "pass: StorageClass fast allows expansion",
+            ),
+            (
+                "not allowed",
+                with("10Gi", "10Gi", Some(json!({}))),
+                "20Gi",
+                "expands",
+                "blocked: StorageClass fast does not allow expansion (allowVolumeExpansion)",
+            ),
+            (
+                "no class",
+                with("10Gi", "10Gi", None),
+                "20Gi",
+                "expands",
+                "blocked: there is no StorageClass fast (any more)",
+            ),
+            (
+                "no claim",
+                Objects::from([(id(), None)]),
+                "20Gi",
+                "there",
+                "blocked: there is no claim df-orders-0 in shop",
+            ),
         ] {
             let args = [("size", size)];
-            let got = ask_with(&Target::Object(id()), &f, &objects, &args, |scene| gate_in(&ACTION, scene, gate));
+            let got = ask_with(&Target::Object(id()), &f, &objects, &args, |scene| {
+                gate_in(&ACTION, scene, gate)
+            });
             assert_eq!(got, wanted, "{name}");
         }
     }
@@ -264,16 +365,33 @@ mod tests {
     fn what_it_waits_for_is_told() {
         let f = healthy().build();
         let goal = Goal::Shows(id(), Shows::Grown(20 << 30));
-        let with = |has: &str, condition: Value| read(&id(), json!({"status": {"capacity": {"storage": has}, "conditions": condition}}));
+        let with = |has: &str, condition: Value| {
+            read(
+                &id(),
+                json!({"status": {"capacity": {"storage": has}, "conditions": condition}}),
+            )
+        };
         for (objects, wanted) in [
-            (with("20Gi", json!([])), "holds: status.capacity of PersistentVolumeClaim df-orders-0 is 20 GiB"),
-            (with("10Gi", json!([])), "not yet: status.capacity of PersistentVolumeClaim df-orders-0 is 10 GiB"),
             (
-                with("10Gi", json!([{"type": "FileSystemResizePending", "status": "True"}])),
+                with("20Gi", json!([])),
+                "holds: status.capacity of PersistentVolumeClaim df-orders-0 is 20 GiB",
+            ),
+            (
+                with("10Gi", json!([])),
+                "not yet: status.capacity of PersistentVolumeClaim df-orders-0 is 10 GiB",
+            ),
+            (
+                with(
+                    "10Gi",
+                    json!([{"type": "FileSystemResizePending", "status": "True"}]),
+                ),
                 "not yet: status.capacity of PersistentVolumeClaim df-orders-0 is 10 GiB: the volume has grown, and its file system grows when the pod starts anew (FileSystemResizePending)",
             ),
             (
-                with("10Gi", json!([{"type": "ControllerResizeError", "status": "True", "message": "quota"}])),
+                with(
+                    "10Gi",
+                    json!([{"type": "ControllerResizeError", "status": "True", "message": "quota"}]),
+                ),
                 "not yet: status.capacity of PersistentVolumeClaim df-orders-0 is 10 GiB: ControllerResizeError, quota",
             ),
         ] {

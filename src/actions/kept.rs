@@ -28,7 +28,10 @@ pub(super) fn place(case: &Case<'_>, instance: &Instance<'_>, node: &Node<'_>) -
     let told = config.and_then(|known| known.value.text("dir"));
     let snapshot = instance.view.dragonfly.value.snapshot.as_ref();
     let wanted = snapshot.and_then(|snapshot| snapshot.dir.as_deref());
-    let dir = told.filter(|dir| !dir.is_empty()).or(wanted).unwrap_or(FOLDER);
+    let dir = told
+        .filter(|dir| !dir.is_empty())
+        .or(wanted)
+        .unwrap_or(FOLDER);
     match dir.contains("://") {
         true => Place::Bucket(dir.to_owned()),
         false => Place::Folder(Arc::from(match dir.trim_end_matches('/') {
@@ -91,7 +94,10 @@ mod tests {
     #[test]
     fn files_of_one_snapshot_are_one() {
         for (file, wanted) in [
-            ("dump-2026-11-21T03:00:05-summary.dfs", Some("dump-2026-11-21T03:00:05")),
+            (
+                "dump-2026-11-21T03:00:05-summary.dfs",
+                Some("dump-2026-11-21T03:00:05"),
+            ),
             ("/data/dump-0003.dfs", Some("dump")),
             ("dump-2026.rdb", Some("dump-2026")),
             ("dump-12.dfs", None),

@@ -52,9 +52,12 @@ pub(super) fn size(text: &str) -> Option<u64> {
 
 fn wanted(scene: &Scene<'_>) -> Result<u64, String> {
     let asked = scene.args.get("bytes").ok_or("no size is given")?;
-    size(asked)
-        .filter(|bytes| *bytes > 0)
-        .ok_or_else(|| format!("{} is no size: 3Gi, 3gb and 3221225472 are", text::one_line(asked)))
+    size(asked).filter(|bytes| *bytes > 0).ok_or_else(|| {
+        format!(
+            "{} is no size: 3Gi, 3gb and 3221225472 are",
+            text::one_line(asked)
+        )
+    })
 }
 
 fn available(scene: &Scene<'_>) -> Result<(), String> {
@@ -117,7 +120,12 @@ fn limit(nodes: &[&Node<'_>], wanted: u64) -> Gate {
         text::bytes(limit)
     );
     match wanted >= limit {
-        true => Gate::block(ID, format!("{told}: it would be killed before it is full. Raise spec.resources.limits.memory first")),
+        true => Gate::block(
+            ID,
+            format!(
+                "{told}: it would be killed before it is full. Raise spec.resources.limits.memory first"
+            ),
+        ),
         false if percent >= u128::from(CLOSE) => Gate::ask(
             ID,
             format!("{told}: buffers of a save or a full sync come on top, and may have it killed"),
@@ -134,13 +142,25 @@ fn threads(case: &Case<'_>, nodes: &[&Node<'_>], wanted: u64) -> Gate {
         Some((known.value.threads?, node.name()))
     });
     let Some((most, name)) = counts.max() else {
-        return Gate::warn(ID, "how many threads its nodes have is not told: each wants 256 MiB when it starts");
+        return Gate::warn(
+            ID,
+            "how many threads its nodes have is not told: each wants 256 MiB when it starts",
+        );
     };
     let needs = most.saturating_mul(EACH_THREAD);
-    let told = format!("the {most} threads of {name} want {} when it starts", text::bytes(needs));
+    let told = format!(
+        "the {most} threads of {name} want {} when it starts",
+        text::bytes(needs)
+    );
     match wanted >= needs {
         true => Gate::pass(ID, told),
-        false => Gate::block(ID, format!("{told}, more than {}: it would run on and not start again", text::bytes(wanted))),
+        false => Gate::block(
+            ID,
+            format!(
+                "{told}, more than {}: it would run on and not start again",
+                text::bytes(wanted)
+            ),
+        ),
     }
 }
 
@@ -157,13 +177,20 @@ fn holds(case: &Case<'_>, nodes: &[&Node<'_>], wanted: u64) -> Gate {
         let size = |bytes: Option<u64>| bytes.map_or("not told".to_owned(), text::bytes);
         over |= memory.used.is_some_and(|used| used >= wanted);
         evicts |= memory.evicts == Some(true);
-        words.push(format!("{name}: used {}, maxmemory {}", size(memory.used), size(memory.max)));
+        words.push(format!(
+            "{name}: used {}, maxmemory {}",
+            size(memory.used),
+            size(memory.max)
+        ));
     }
     let words = words.join("; ");
     match (over, evicts) {
         (false, _) => Gate::pass(ID, words),
         (true, true) => Gate::ask(ID, format!("{words}: keys would be evicted")),
-        (true, false) => Gate::ask(ID, format!("{words}: writes would be refused (-ERR Out of memory)")),
+        (true, false) => Gate::ask(
+            ID,
+            format!("{words}: writes would be refused (-ERR Out of memory)"),
+        ),
     }
 }
 
@@ -181,9 +208,15 @@ fn lasts(instance: &Instance<'_>, wanted: u64) -> Gate {
         }
         Some((at, line)) => {
             let value = dragonfly.args.get(at + 1).map_or("", String::as_str);
-            format!("spec.args[{at}] says {} {}", text::one_line(line), text::one_line(value))
+            format!(
+                "spec.args[{at}] says {} {}",
+                text::one_line(line),
+                text::one_line(value)
+            )
         }
-        None => "spec.args has no --maxmemory, and the server takes 80 % of its memory limit".to_owned(),
+        None => {
+            "spec.args has no --maxmemory, and the server takes 80 % of its memory limit".to_owned()
+        }
     };
     let owner = match gates::git_owner(&dragonfly.meta) {
         Some(owner) => format!(" in Git ({owner} applies it)"),
@@ -216,14 +249,24 @@ fn plan(scene: &Scene<'_>) -> Result<Plan, String> {
     let mut goals = Vec::new();
     for (node, _) in &nodes {
         let name = node.name();
-        let goal = Goal::Tells(node.view.id.clone(), choice::uid(node), Tells::MaxMemory(wanted));
+        let goal = Goal::Tells(
+            node.view.id.clone(),
+            choice::uid(node),
+            Tells::MaxMemory(wanted),
+        );
         steps.push(
             Step::new(
                 format!("set maxmemory of {name} to {}", text::bytes(wanted)),
-                choice::command(node, &["CONFIG", "SET", "maxmemory", &bytes], vec![goal.clone()]),
+                choice::command(
+                    node,
+                    &["CONFIG", "SET", "maxmemory", &bytes],
+                    vec![goal.clone()],
+                ),
             )
             .unless(vec![goal.clone()])
-            .leaves(format!("maxmemory of {name} another than that of the nodes after it")),
+            .leaves(format!(
+                "maxmemory of {name} another than that of the nodes after it"
+            )),
         );
         goals.push(goal);
     }
@@ -239,7 +282,11 @@ fn plan(scene: &Scene<'_>) -> Result<Plan, String> {
         action: ACTION.id,
         target: scene.target.clone(),
         args: scene.args.clone(),
-        sentence: format!("set maxmemory of every node of {} to {}", instance.view.id, text::bytes(wanted)),
+        sentence: format!(
+            "set maxmemory of every node of {} to {}",
+            instance.view.id,
+            text::bytes(wanted)
+        ),
         risk: ACTION.risk,
         before: before.collect(),
         steps,
@@ -248,7 +295,10 @@ fn plan(scene: &Scene<'_>) -> Result<Plan, String> {
         patience: Duration::from_secs(15),
         losses: match is_raise {
             true => "nothing".to_owned(),
-            false => "where less fits than is there, keys are evicted (cache mode) or writes refused".to_owned(),
+            false => {
+                "where less fits than is there, keys are evicted (cache mode) or writes refused"
+                    .to_owned()
+            }
         },
         takes: "at once, and clients do not notice. It lasts until a pod starts anew".to_owned(),
         back: format!("maxmemory --bytes {old}; it was {}", was.join(", ")),
@@ -289,9 +339,14 @@ mod tests {
                 container.memory_limit = limit.map(|mib| mib << 20);
             }
         });
-        dragonfly(&mut f, |d| d.args = args.iter().map(|a| (*a).to_owned()).collect());
+        dragonfly(&mut f, |d| {
+            d.args = args.iter().map(|a| (*a).to_owned()).collect()
+        });
         for pod in ["orders-0", "orders-1", "orders-2"] {
-            let server = Server { threads: Some(threads), ..Server::default() };
+            let server = Server {
+                threads: Some(threads),
+                ..Server::default()
+            };
             f.answers(pod, Probe::Server(server), ago(1));
         }
         f
@@ -300,14 +355,70 @@ mod tests {
     #[test]
     fn limits_threads_and_what_is_there_are_kept_to() {
         for (name, limit, threads, size, id, wanted) in [
-            ("room", Some(4096), 2, "2Gi", "limit", "pass: 2.0 GiB is 50 % of the memory limit 4.0 GiB of orders-0"),
-            ("close", Some(4096), 2, "3.8Gi", "limit", "to be accepted: 3.8 GiB is 95 % of the memory limit 4.0 GiB of orders-0: buffers of a save or a full sync come on top, and may have it killed"),
-            ("all of it", Some(4096), 2, "4Gi", "limit", "blocked: 4.0 GiB is 100 % of the memory limit 4.0 GiB of orders-0: it would be killed before it is full. Raise spec.resources.limits.memory first"),
-            ("no limit", None, 2, "2Gi", "limit", "warn: its pods have no memory limit: what the machine has is the limit, and the kernel chooses whom it kills"),
-            ("threads", Some(4096), 8, "2Gi", "threads", "pass: the 8 threads of orders-2 want 2.0 GiB when it starts"),
-            ("too many threads", Some(4096), 9, "2Gi", "threads", "blocked: the 9 threads of orders-2 want 2.2 GiB when it starts, more than 2.0 GiB: it would run on and not start again"),
-            ("less than is there", Some(4096), 2, "512Mi", "holds", "to be accepted: orders-0: used 600 MiB, maxmemory 1.0 GiB; orders-1: used 600 MiB, maxmemory 1.0 GiB; orders-2: used 600 MiB, maxmemory 1.0 GiB: writes would be refused (-ERR Out of memory)"),
-            ("no size", Some(4096), 2, "plenty", "size", "blocked: plenty is no size: 3Gi, 3gb and 3221225472 are"),
+            (
+                "room",
+                Some(4096),
+                2,
+                "2Gi",
+                "limit",
+                "pass: 2.0 GiB is 50 % of the memory limit 4.0 GiB of orders-0",
+            ),
+            (
+                "close",
+                Some(4096),
+                2,
+                "3.8Gi",
+                "limit",
+                "to be accepted: 3.8 GiB is 95 % of the memory limit 4.0 GiB of orders-0: buffers of a save or a full sync come on top, and may have it killed",
+            ),
+            (
+                "all of it",
+                Some(4096),
+                2,
+                "4Gi",
+                "limit",
+                "blocked: 4.0 GiB is 100 % of the memory limit 4.0 GiB of orders-0: it would be killed before it is full. Raise spec.resources.limits.memory first",
+            ),
+            (
+                "no limit",
+                None,
+                2,
+                "2Gi",
+                "limit",
+                "warn: its pods have no memory limit: what the machine has is the limit, and the kernel chooses whom it kills",
+            ),
+            (
+                "threads",
+                Some(4096),
+                8,
+                "2Gi",
+                "threads",
+                "pass: the 8 threads of orders-2 want 2.0 GiB when it starts",
+            ),
+            (
+                "too many threads",
+                Some(4096),
+                9,
+                "2Gi",
+                "threads",
+                "blocked: the 9 threads of orders-2 want 2.2 GiB when it starts, more than 2.0 GiB: it would run on and not start again",
+            ),
+            (
+                "less than is there",
+                Some(4096),
+                2,
+                "512Mi",
+                "holds",
+                "to be accepted: orders-0: used 600 MiB, maxmemory 1.0 GiB; orders-1: used 600 MiB, maxmemory 1.0 GiB; orders-2: used 600 MiB, maxmemory 1.0 GiB: writes would be refused (-ERR Out of memory)",
+            ),
+            (
+                "no size",
+                Some(4096),
+                2,
+                "plenty",
+                "size",
+                "blocked: plenty is no size: 3Gi, 3gb and 3221225472 are",
+            ),
         ] {
             let f = with(limit, threads, &[]);
             assert_eq!(gate(&ACTION, &f, &[("bytes", size)], id), wanted, "{name}");
@@ -317,9 +428,18 @@ mod tests {
     #[test]
     fn the_line_that_brings_the_old_value_back_is_named() {
         for (args, wanted) in [
-            (&["--proactor_threads=2", "--maxmemory=1gb"][..], "spec.args[1] says --maxmemory=1gb: a restart"),
-            (&["--maxmemory", "1gb"], "spec.args[0] says --maxmemory 1gb: a restart"),
-            (&[], "spec.args has no --maxmemory, and the server takes 80 % of its memory limit: a restart"),
+            (
+                &["--proactor_threads=2", "--maxmemory=1gb"][..],
+                "spec.args[1] says --maxmemory=1gb: a restart",
+            ),
+            (
+                &["--maxmemory", "1gb"],
+                "spec.args[0] says --maxmemory 1gb: a restart",
+            ),
+            (
+                &[],
+                "spec.args has no --maxmemory, and the server takes 80 % of its memory limit: a restart",
+            ),
         ] {
             let got = gate(&ACTION, &with(None, 1, args), &[("bytes", "2Gi")], "lasts");
             assert!(got.starts_with(&format!("warn: {wanted}")), "{got}");

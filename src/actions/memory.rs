@@ -38,7 +38,11 @@ pub const DEFRAGMENT: Action = Action {
 fn available(scene: &Scene<'_>) -> Result<(), String> {
     let case = scene.case().ok_or("the context is not open")?;
     let instance = case.instance.as_ref().ok_or("no such instance is known")?;
-    match instance.nodes.iter().any(|node| choice::answers(node).is_ok()) {
+    match instance
+        .nodes
+        .iter()
+        .any(|node| choice::answers(node).is_ok())
+    {
         true => Ok(()),
         false => Err(format!("no node of {} answers", instance.view.id)),
     }
@@ -50,7 +54,8 @@ fn candidates(scene: &Scene<'_>) -> Vec<Candidate> {
     };
     choice::candidates(scene, |node| {
         choice::answers(node)?;
-        let memory = told(&case, node).ok_or_else(|| format!("{} does not tell its memory", node.name()))?;
+        let memory =
+            told(&case, node).ok_or_else(|| format!("{} does not tell its memory", node.name()))?;
         Ok(figures(memory))
     })
 }
@@ -103,7 +108,10 @@ fn gain(case: &Case<'_>, nodes: &[&Node<'_>]) -> Gate {
     let words = words.join("; ");
     match any {
         true => Gate::pass(ID, words),
-        false => Gate::warn(ID, format!("{words}: hardly anything is held that is not used")),
+        false => Gate::warn(
+            ID,
+            format!("{words}: hardly anything is held that is not used"),
+        ),
     }
 }
 
@@ -127,7 +135,11 @@ fn plan(scene: &Scene<'_>, action: &Action, word: &str) -> Result<Plan, String> 
             Step::new(does, choice::command(node, &["MEMORY", word], Vec::new()))
                 .within(Duration::from_secs(60)),
         );
-        goals.push(Goal::Tells(node.view.id.clone(), choice::uid(node), Tells::RssBelow(rss)));
+        goals.push(Goal::Tells(
+            node.view.id.clone(),
+            choice::uid(node),
+            Tells::RssBelow(rss),
+        ));
     }
     let names: Vec<&str> = nodes.iter().map(|node| node.name()).collect();
     Ok(Plan {
@@ -175,12 +187,26 @@ mod tests {
             with(&mut f, pod, 1400);
         }
         for (action, pod, wanted) in [
-            (&DECOMMIT, None, "give unused memory of orders-1, orders-2, orders-0 back"),
-            (&DEFRAGMENT, None, "defragment the memory of orders-1, orders-2, orders-0"),
-            (&DECOMMIT, Some("orders-1"), "give unused memory of orders-1 back"),
+            (
+                &DECOMMIT,
+                None,
+                "give unused memory of orders-1, orders-2, orders-0 back",
+            ),
+            (
+                &DEFRAGMENT,
+                None,
+                "defragment the memory of orders-1, orders-2, orders-0",
+            ),
+            (
+                &DECOMMIT,
+                Some("orders-1"),
+                "give unused memory of orders-1 back",
+            ),
         ] {
             let args: Vec<_> = pod.map(|pod| ("pod", pod)).into_iter().collect();
-            let got = ask(action, &f, &args, |scene| (action.plan)(scene).map(|plan| plan.sentence));
+            let got = ask(action, &f, &args, |scene| {
+                (action.plan)(scene).map(|plan| plan.sentence)
+            });
             assert_eq!(got, Ok(wanted.to_owned()));
         }
         assert_eq!(
@@ -197,8 +223,14 @@ mod tests {
     #[test]
     fn whether_it_fell_is_told() {
         for (rss, wanted) in [
-            (700, "holds: resident memory of orders-0 is 700 MiB, and was 1.4 GiB: 700 MiB less"),
-            (1400, "not yet: resident memory of orders-0 is 1.4 GiB, and was 1.4 GiB: it has not fallen"),
+            (
+                700,
+                "holds: resident memory of orders-0 is 700 MiB, and was 1.4 GiB: 700 MiB less",
+            ),
+            (
+                1400,
+                "not yet: resident memory of orders-0 is 1.4 GiB, and was 1.4 GiB: it has not fallen",
+            ),
         ] {
             let mut f = healthy().build();
             with(&mut f, "orders-0", 1400);

@@ -38,7 +38,10 @@ impl Tells {
             Tells::Saved { .. } => format!("{pod} tells of a new snapshot"),
             Tells::MaxMemory(bytes) => format!("maxmemory of {pod} is {}", text::bytes(*bytes)),
             Tells::RssBelow(bytes) => {
-                format!("resident memory of {pod} is less than {}", text::bytes(*bytes))
+                format!(
+                    "resident memory of {pod} is less than {}",
+                    text::bytes(*bytes)
+                )
             }
             Tells::NoClients(_) => format!("no client is connected to {pod} any more"),
         }
@@ -49,13 +52,21 @@ impl Tells {
         let Tells::Saved { failed, .. } = self else {
             return None;
         };
-        let told = &node.engine_on(Question::Persistence)?.persistence.as_ref()?.value;
+        let told = &node
+            .engine_on(Question::Persistence)?
+            .persistence
+            .as_ref()?
+            .value;
         (told.last_failed > *failed && !told.saving).then(|| {
             let why = match told.last_error.as_str() {
                 "" => "it tells no error",
                 error => error,
             };
-            format!("the save of {} failed: {}", node.id.pod, text::one_line(why))
+            format!(
+                "the save of {} failed: {}",
+                node.id.pod,
+                text::one_line(why)
+            )
         })
     }
 
@@ -73,11 +84,16 @@ impl Tells {
                     return Progress::NotYet(why);
                 }
                 if told.saving {
-                    let percent = told.save_percent.map_or(String::new(), |p| format!(", {p} %"));
+                    let percent = told
+                        .save_percent
+                        .map_or(String::new(), |p| format!(", {p} %"));
                     return Progress::NotYet(format!("{pod} saves{percent}"));
                 }
                 match told.saved_at() > *after {
-                    true => Progress::Holds(format!("{pod} saved to {}", text::one_line(&told.last_file))),
+                    true => Progress::Holds(format!(
+                        "{pod} saved to {}",
+                        text::one_line(&told.last_file)
+                    )),
                     false => Progress::NotYet(format!("{pod} tells of no newer snapshot")),
                 }
             }
@@ -138,7 +154,11 @@ fn no_clients(node: &NodeView<'_>, spare: &[String]) -> Progress {
             Progress::NotYet(format!(
                 "{count} clients are connected to {pod}, of {}{}",
                 some.join(", "),
-                if addresses.len() > 5 { " and others" } else { "" }
+                if addresses.len() > 5 {
+                    " and others"
+                } else {
+                    ""
+                }
             ))
         }
     }
@@ -241,7 +261,11 @@ pub const REQUESTED: &str = "reconcile.fluxcd.io/requestedAt";
 
 /// An annotation of an object.
 pub fn annotation<'v>(value: &'v Value, key: &str) -> Option<&'v str> {
-    value.get("metadata")?.get("annotations")?.get(key)?.as_str()
+    value
+        .get("metadata")?
+        .get("annotations")?
+        .get(key)?
+        .as_str()
 }
 
 /// A condition of an object: its status, and what it says.
@@ -259,7 +283,10 @@ impl Shows {
         match self {
             Shows::Reconciled(_) => format!("{object} is reconciled and ready"),
             Shows::Grown(bytes) => {
-                format!("the volume of {object} has at least {}", text::bytes(*bytes))
+                format!(
+                    "the volume of {object} has at least {}",
+                    text::bytes(*bytes)
+                )
             }
         }
     }
@@ -277,29 +304,42 @@ fn reconciled(object: &ObjectId, value: &Value, before: Option<&str>) -> Progres
     if asked.is_none() || asked == before {
         return Progress::NotYet(format!("{object} carries no new request"));
     }
-    let handled = value.pointer("/status/lastHandledReconcileAt").and_then(Value::as_str);
+    let handled = value
+        .pointer("/status/lastHandledReconcileAt")
+        .and_then(Value::as_str);
     if handled != asked {
-        return Progress::NotYet(format!("the controller of {object} has not taken the request up"));
+        return Progress::NotYet(format!(
+            "the controller of {object} has not taken the request up"
+        ));
     }
     let number = |path: &str| value.pointer(path).and_then(Value::as_i64);
     if number("/status/observedGeneration") < number("/metadata/generation") {
-        return Progress::NotYet(format!("the controller of {object} has not seen its last change"));
+        return Progress::NotYet(format!(
+            "the controller of {object} has not seen its last change"
+        ));
     }
     match condition(value, "Ready") {
         Some(("True", said)) => Progress::Holds(format!("{object} is ready: {said}")),
         Some((_, said)) => Progress::NotYet(format!("{object} is not ready: {said}")),
         // A HelmRepository of OCI charts has nothing that could be ready.
-        None => Progress::Holds(format!("{object} took the request up, and has no Ready condition")),
+        None => Progress::Holds(format!(
+            "{object} took the request up, and has no Ready condition"
+        )),
     }
 }
 
 fn grown(object: &ObjectId, value: &Value, wanted: u64) -> Progress {
-    let size = value.pointer("/status/capacity/storage").and_then(Value::as_str);
+    let size = value
+        .pointer("/status/capacity/storage")
+        .and_then(Value::as_str);
     let Some(size) = size.and_then(crate::wire::quantity::bytes) else {
         return Progress::Untold(format!("{object} does not tell its capacity"));
     };
     if size >= wanted {
-        return Progress::Holds(format!("status.capacity of {object} is {}", text::bytes(size)));
+        return Progress::Holds(format!(
+            "status.capacity of {object} is {}",
+            text::bytes(size)
+        ));
     }
     let is_set = |name: &str| condition(value, name).filter(|(status, _)| *status == "True");
     let why = match is_set("FileSystemResizePending") {
@@ -309,26 +349,37 @@ fn grown(object: &ObjectId, value: &Value, wanted: u64) -> Progress {
             .find_map(|name| Some(format!(": {name}, {}", is_set(name)?.1)))
             .unwrap_or_default(),
     };
-    Progress::NotYet(format!("status.capacity of {object} is {}{why}", text::bytes(size)))
+    Progress::NotYet(format!(
+        "status.capacity of {object} is {}{why}",
+        text::bytes(size)
+    ))
 }
 
 /// One master by label, by engine and by the Service, whose pod is not that one.
 pub(super) fn has_master(view: &InstanceView<'_>, old: &Arc<str>) -> Progress {
     let says = |node: &NodeView<'_>| {
-        node.speaks() && node.engine_role().is_some_and(|known| known.value == Role::Master)
+        node.speaks()
+            && node
+                .engine_role()
+                .is_some_and(|known| known.value == Role::Master)
     };
     let named = |is: &dyn Fn(&NodeView<'_>) -> bool| -> Vec<String> {
         let nodes = view.nodes.iter().filter(|node| is(node));
         nodes.map(|node| node.id.pod.to_string()).collect()
     };
-    let labelled = named(&|node| {
-        node.label_role() == Some(Role::Master) && *node.pod.value.meta.uid != **old
-    });
+    let labelled =
+        named(&|node| node.label_role() == Some(Role::Master) && *node.pod.value.meta.uid != **old);
     let by_engine = named(&says);
     let endpoints = view.endpoints();
-    match (labelled.as_slice(), by_engine.as_slice(), endpoints.as_slice()) {
+    match (
+        labelled.as_slice(),
+        by_engine.as_slice(),
+        endpoints.as_slice(),
+    ) {
         ([label], engines, [endpoint]) if label == endpoint && engines.contains(label) => {
-            Progress::Holds(format!("{label} is master by label and engine, and the Service sends to it"))
+            Progress::Holds(format!(
+                "{label} is master by label and engine, and the Service sends to it"
+            ))
         }
         ([], ..) => Progress::NotYet("no new pod is labelled master yet".to_owned()),
         (_, _, []) => Progress::NotYet("the Service sends nowhere yet".to_owned()),

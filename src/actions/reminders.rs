@@ -38,7 +38,9 @@ impl Suspension {
     }
 
     fn words(&self, now: Timestamp) -> String {
-        let since = self.since.map_or(String::new(), |at| format!(" since {}", text::age(at, now)));
+        let since = self
+            .since
+            .map_or(String::new(), |at| format!(" since {}", text::age(at, now)));
         let reason = match self.reason.as_str() {
             "" => "no reason is written down",
             reason => reason,
@@ -125,7 +127,13 @@ pub fn seen(world: &World) -> Vec<Suspension> {
 }
 
 fn suspension(context: &ContextWorld, what: Foreign, object: &ForeignObject) -> Option<Suspension> {
-    let note = |key: &str| object.meta.annotations.get(key).map(|text| text::one_line(text));
+    let note = |key: &str| {
+        object
+            .meta
+            .annotations
+            .get(key)
+            .map(|text| text::one_line(text))
+    };
     let is = object.body.pointer("/spec/suspend") == Some(&Value::Bool(true));
     Some(Suspension {
         context: context.id.to_string(),
@@ -140,7 +148,9 @@ fn suspension(context: &ContextWorld, what: Foreign, object: &ForeignObject) -> 
 
 /// Whether its kind was read where it lives, so that what is not seen is not there or goes on.
 fn is_read(world: &World, one: &Suspension) -> bool {
-    let context = world.shown_contexts().find(|context| context.id.as_str() == one.context);
+    let context = world
+        .shown_contexts()
+        .find(|context| context.id.as_str() == one.context);
     let what = KINDS.iter().find(|what| kind(**what) == one.kind);
     let (Some(context), Some(what)) = (context, what) else {
         return false;
@@ -158,10 +168,10 @@ fn is_read(world: &World, one: &Suspension) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::Fact;
     use crate::domain::fixture::{Fixture, ago, healthy, infra, now};
     use crate::domain::object::Meta;
     use crate::domain::want::Fetched;
-    use crate::domain::Fact;
     use serde_json::json;
 
     fn releases(f: &mut Fixture, suspend: bool, notes: &[(&str, &str)]) {
@@ -169,7 +179,10 @@ mod tests {
             meta: Meta {
                 namespace: "flux-system".into(),
                 name: "dragonfly".into(),
-                annotations: notes.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+                annotations: notes
+                    .iter()
+                    .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+                    .collect(),
                 ..Meta::default()
             },
             body: json!({"spec": {"suspend": suspend}}),
@@ -189,7 +202,11 @@ mod tests {
     #[test]
     fn what_is_still_suspended_by_us_is_told_and_nothing_else() {
         let at = ago(7_200).to_string();
-        let ours = [(BY, "jane"), (REASON, "the disk is moved"), (AT, at.as_str())];
+        let ours = [
+            (BY, "jane"),
+            (REASON, "the disk is moved"),
+            (AT, at.as_str()),
+        ];
         let ledger = Suspension {
             context: "infra".to_owned(),
             namespace: "flux-system".to_owned(),
@@ -202,11 +219,22 @@ mod tests {
         let words = "HelmRelease flux-system/dragonfly in infra is suspended since 2h00m, for jane: the disk is moved";
         let on = "It goes on by: darner --context infra flux resume helmrelease/dragonfly -n flux-system";
         let seen = format!("{words}. {on}");
-        let remembered = format!("by the ledger {words}; whether it still is could not be read. {on}");
+        let remembered =
+            format!("by the ledger {words}; whether it still is could not be read. {on}");
         for (name, read, remembers, wanted) in [
             ("ours", Some((true, &ours[..])), false, vec![seen.clone()]),
-            ("ours, and in the ledger", Some((true, &ours[..])), true, vec![seen]),
-            ("resumed by somebody", Some((false, &ours[..])), true, vec![]),
+            (
+                "ours, and in the ledger",
+                Some((true, &ours[..])),
+                true,
+                vec![seen],
+            ),
+            (
+                "resumed by somebody",
+                Some((false, &ours[..])),
+                true,
+                vec![],
+            ),
             ("another's", Some((true, &[][..])), false, vec![]),
             ("not read", None, true, vec![remembered]),
             ("nothing", None, false, vec![]),

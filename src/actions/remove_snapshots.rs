@@ -12,7 +12,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::kept::{self, Kept, Place};
 use super::proof::{Lies, files};
-use super::{About, Action, ArgDoc, Does, Gate, Goal, Look, Plan, Risk, Scene, Step, choice, gates};
+use super::{
+    About, Action, ArgDoc, Does, Gate, Goal, Look, Plan, Risk, Scene, Step, choice, gates,
+};
 use crate::checks::{Case, Instance, Node};
 use crate::domain::engine::Question;
 use crate::domain::text;
@@ -168,7 +170,9 @@ fn asked<'k>(scene: &Scene<'_>, all: &'k [Kept]) -> Result<BTreeSet<&'k str>, St
         .filter_map(|way| Some((*way, scene.args.get(way)?)))
         .collect();
     let [(way, value)] = given.as_slice() else {
-        return Err("which snapshots is told by one of --files, --older-than and --keep".to_owned());
+        return Err(
+            "which snapshots is told by one of --files, --older-than and --keep".to_owned(),
+        );
     };
     let name = |one: &'k Kept| one.name.as_str();
     match *way {
@@ -177,9 +181,12 @@ fn asked<'k>(scene: &Scene<'_>, all: &'k [Kept]) -> Result<BTreeSet<&'k str>, St
             .map(str::trim)
             .filter(|word| !word.is_empty())
             .map(|word| {
-                let is = |one: &&Kept| one.name == word || one.files.iter().any(|file| file == word);
+                let is =
+                    |one: &&Kept| one.name == word || one.files.iter().any(|file| file == word);
                 let found = all.iter().find(is);
-                found.map(name).ok_or_else(|| format!("there is no snapshot {}", text::one_line(word)))
+                found
+                    .map(name)
+                    .ok_or_else(|| format!("there is no snapshot {}", text::one_line(word)))
             })
             .collect(),
         "keep" => {
@@ -191,7 +198,9 @@ fn asked<'k>(scene: &Scene<'_>, all: &'k [Kept]) -> Result<BTreeSet<&'k str>, St
         }
         _ => {
             let before = moment(value, scene.reading.now)?;
-            let older = all.iter().filter(|one| one.written.is_some_and(|at| at < before));
+            let older = all
+                .iter()
+                .filter(|one| one.written.is_some_and(|at| at < before));
             Ok(older.map(name).collect())
         }
     }
@@ -202,7 +211,12 @@ fn moment(value: &str, now: Timestamp) -> Result<Timestamp, String> {
     if let Ok(at) = value.parse() {
         return Ok(at);
     }
-    let unknown = || format!("{} is no time: 12h, 30d and 2026-11-01T00:00:00Z are", text::one_line(value));
+    let unknown = || {
+        format!(
+            "{} is no time: 12h, 30d and 2026-11-01T00:00:00Z are",
+            text::one_line(value)
+        )
+    };
     let unit = value.chars().last().ok_or_else(unknown)?;
     let seconds = match unit {
         's' => 1,
@@ -212,9 +226,16 @@ fn moment(value: &str, now: Timestamp) -> Result<Timestamp, String> {
         'w' => 7 * 86_400,
         _ => return Err(unknown()),
     };
-    let number: i64 = value.trim_end_matches(unit).parse().map_err(|_| unknown())?;
-    let span = number.checked_mul(seconds).filter(|span| *span >= 0).ok_or_else(unknown)?;
-    now.checked_sub(SignedDuration::from_secs(span)).map_err(|_| unknown())
+    let number: i64 = value
+        .trim_end_matches(unit)
+        .parse()
+        .map_err(|_| unknown())?;
+    let span = number
+        .checked_mul(seconds)
+        .filter(|span| *span >= 0)
+        .ok_or_else(unknown)?;
+    now.checked_sub(SignedDuration::from_secs(span))
+        .map_err(|_| unknown())
 }
 
 fn preflight(scene: &Scene<'_>) -> Vec<Gate> {
@@ -237,19 +258,34 @@ fn preflight(scene: &Scene<'_>) -> Vec<Gate> {
 
 fn of_choice(choice: &Choice) -> Vec<Gate> {
     let told = |one: &Kept| {
-        let written = one.written.map_or("not told".to_owned(), |at| at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
+        let written = one.written.map_or("not told".to_owned(), |at| {
+            at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+        });
         format!("{} ({}, {written})", one.name, text::bytes(one.bytes))
     };
     let mut gates = Vec::new();
     let all: Vec<String> = choice.all.iter().map(told).collect();
     gates.push(match all.is_empty() {
-        true => Gate::block("listed", format!("there is no snapshot in {}", choice.folder)),
-        false => Gate::pass("listed", format!("{} holds {}", choice.folder, all.join(", "))),
+        true => Gate::block(
+            "listed",
+            format!("there is no snapshot in {}", choice.folder),
+        ),
+        false => Gate::pass(
+            "listed",
+            format!("{} holds {}", choice.folder, all.join(", ")),
+        ),
     });
-    let held: Vec<String> = choice.held.iter().map(|(name, why)| format!("{name}: {why}")).collect();
+    let held: Vec<String> = choice
+        .held
+        .iter()
+        .map(|(name, why)| format!("{name}: {why}"))
+        .collect();
     gates.push(match choice.refused.as_slice() {
         [] => Gate::pass("stays", format!("these stay: {}", held.join(", "))),
-        some => Gate::block("stays", format!("{} is never removed ({})", some.join(", "), held.join(", "))),
+        some => Gate::block(
+            "stays",
+            format!("{} is never removed ({})", some.join(", "), held.join(", ")),
+        ),
     });
     let files: usize = choice.go.iter().map(|one| one.files.len()).sum();
     let bytes: u64 = choice.go.iter().map(|one| one.bytes).sum();
@@ -257,11 +293,17 @@ fn of_choice(choice: &Choice) -> Vec<Gate> {
         0 => Gate::block("chosen", "no snapshot is to be removed by that"),
         files if files > AT_ONCE => Gate::block(
             "chosen",
-            format!("{files} files are too many at once, of which {AT_ONCE} is the most: name fewer"),
+            format!(
+                "{files} files are too many at once, of which {AT_ONCE} is the most: name fewer"
+            ),
         ),
         _ => Gate::pass(
             "chosen",
-            format!("{} snapshots in {files} files, {} together", choice.go.len(), text::bytes(bytes)),
+            format!(
+                "{} snapshots in {files} files, {} together",
+                choice.go.len(),
+                text::bytes(bytes)
+            ),
         ),
     });
     gates
@@ -273,12 +315,18 @@ fn last_known(case: &Case<'_>, instance: &Instance<'_>) -> Gate {
     let untold: Vec<&str> = instance
         .nodes
         .iter()
-        .filter(|node| node.told(case, Question::Persistence, |e| e.persistence.as_ref()).is_none())
+        .filter(|node| {
+            node.told(case, Question::Persistence, |e| e.persistence.as_ref())
+                .is_none()
+        })
         .map(Node::name)
         .collect();
     match untold.as_slice() {
         [] => Gate::pass(ID, "every node tells which snapshot it saved last"),
-        some => Gate::ask(ID, format!("which snapshot {} saved last is not told", some.join(", "))),
+        some => Gate::ask(
+            ID,
+            format!("which snapshot {} saved last is not told", some.join(", ")),
+        ),
     }
 }
 
@@ -294,12 +342,25 @@ fn plan(scene: &Scene<'_>) -> Result<Plan, String> {
     let folder = &choice.folder;
     let gone: Vec<String> = choice.go.iter().flat_map(|one| one.files.clone()).collect();
     // The names were read by `wire::files`, which lets through what means a file in the folder and nothing else.
-    let paths = gone.iter().map(|file| format!("{}/{file}", folder.trim_end_matches('/')));
-    let words = ["rm".to_owned(), "--".to_owned()].into_iter().chain(paths).collect();
-    let goal = Goal::Lies(node.view.id.clone(), folder.clone(), Lies::Without(gone.clone()));
+    let paths = gone
+        .iter()
+        .map(|file| format!("{}/{file}", folder.trim_end_matches('/')));
+    let words = ["rm".to_owned(), "--".to_owned()]
+        .into_iter()
+        .chain(paths)
+        .collect();
+    let goal = Goal::Lies(
+        node.view.id.clone(),
+        folder.clone(),
+        Lies::Without(gone.clone()),
+    );
     let steps = vec![
         Step::new(
-            format!("remove {} files of {} snapshots from {folder} of {name}", gone.len(), choice.go.len()),
+            format!(
+                "remove {} files of {} snapshots from {folder} of {name}",
+                gone.len(),
+                choice.go.len()
+            ),
             Does::Run {
                 node: node.view.id.clone(),
                 uid: choice::uid(node),
@@ -313,14 +374,27 @@ fn plan(scene: &Scene<'_>) -> Result<Plan, String> {
         .leaves("perhaps a part of these files, which cannot be brought back"),
     ];
     let mut before = vec![choice::line(node)];
-    before.extend(choice.go.iter().map(|one| format!("{} goes: {} files", one.name, one.files.len())));
-    before.extend(choice.held.iter().map(|(name, why)| format!("{name} stays: {why}")));
+    before.extend(
+        choice
+            .go
+            .iter()
+            .map(|one| format!("{} goes: {} files", one.name, one.files.len())),
+    );
+    before.extend(
+        choice
+            .held
+            .iter()
+            .map(|(name, why)| format!("{name} stays: {why}")),
+    );
     let names: Vec<&str> = choice.go.iter().map(|one| one.name.as_str()).collect();
     Ok(Plan {
         action: ACTION.id,
         target: scene.target.clone(),
         args: scene.args.clone(),
-        sentence: format!("remove {} snapshots from {folder} of {name}", choice.go.len()),
+        sentence: format!(
+            "remove {} snapshots from {folder} of {name}",
+            choice.go.len()
+        ),
         risk: ACTION.risk,
         before,
         steps,
@@ -329,7 +403,8 @@ fn plan(scene: &Scene<'_>) -> Result<Plan, String> {
         patience: Duration::from_secs(15),
         losses: format!("these snapshots, for good: {}", names.join(", ")),
         takes: "a moment; clients do not notice".to_owned(),
-        back: "there is no way back: copy them first with kubectl cp if anybody may want them".to_owned(),
+        back: "there is no way back: copy them first with kubectl cp if anybody may want them"
+            .to_owned(),
         owner: None,
     })
 }
@@ -382,27 +457,55 @@ mod tests {
     fn whole_snapshots_go_and_neither_the_newest_nor_the_one_saved_last() {
         let rm = |files: &[&str]| {
             let paths = files.iter().map(|file| format!("{FOLDER}/{file}"));
-            Ok(["rm".to_owned(), "--".to_owned()].into_iter().chain(paths).collect::<Vec<_>>())
+            Ok(["rm".to_owned(), "--".to_owned()]
+                .into_iter()
+                .chain(paths)
+                .collect::<Vec<_>>())
         };
         let a = ["dump-a-summary.dfs", "dump-a-0000.dfs"];
-        let with_b = ["dump-a-summary.dfs", "dump-a-0000.dfs", "dump-b-summary.dfs"];
+        let with_b = [
+            "dump-a-summary.dfs",
+            "dump-a-0000.dfs",
+            "dump-b-summary.dfs",
+        ];
         let none = || Err("no snapshot is to be removed by that".to_owned());
         for (name, args, wanted) in [
-            ("by one file of it", [("files", "dump-a-summary.dfs")], rm(&a)),
+            (
+                "by one file of it",
+                [("files", "dump-a-summary.dfs")],
+                rm(&a),
+            ),
             ("by its name", [("files", "dump-a")], rm(&a)),
             ("by age", [("older-than", "9h")], rm(&a)),
-            ("by a shorter age: the one saved last stays", [("older-than", "5h")], rm(&with_b)),
+            (
+                "by a shorter age: the one saved last stays",
+                [("older-than", "5h")],
+                rm(&with_b),
+            ),
             ("all but one", [("keep", "1")], rm(&with_b)),
             ("none is kept: the newest is", [("keep", "0")], rm(&with_b)),
             ("more than there are", [("keep", "9")], none()),
             ("only what stays", [("files", "dump-d")], none()),
-            ("another file", [("files", "notes.txt")], Err("there is no snapshot notes.txt".to_owned())),
-            ("a way out", [("files", "../../etc/passwd")], Err("there is no snapshot ../../etc/passwd".to_owned())),
-            ("no time", [("older-than", "soon")], Err("soon is no time: 12h, 30d and 2026-11-01T00:00:00Z are".to_owned())),
+            (
+                "another file",
+                [("files", "notes.txt")],
+                Err("there is no snapshot notes.txt".to_owned()),
+            ),
+            (
+                "a way out",
+                [("files", "../../etc/passwd")],
+                Err("there is no snapshot ../../etc/passwd".to_owned()),
+            ),
+            (
+                "no time",
+                [("older-than", "soon")],
+                Err("soon is no time: 12h, 30d and 2026-11-01T00:00:00Z are".to_owned()),
+            ),
         ] {
             assert_eq!(go(&args), wanted, "{name}");
         }
-        let which = Err("which snapshots is told by one of --files, --older-than and --keep".to_owned());
+        let which =
+            Err("which snapshots is told by one of --files, --older-than and --keep".to_owned());
         assert_eq!(go(&[]), which);
         assert_eq!(go(&[("keep", "1"), ("older-than", "1d")]), which);
     }
@@ -412,11 +515,19 @@ mod tests {
         let (f, objects) = scene();
         let target = Target::Instance(f.id.clone());
         for (files, wanted) in [
-            ("dump-a", "pass: these stay: dump-c: a node saved it last, dump-d: the newest"),
-            ("dump-a,dump-c", "blocked: dump-c is never removed (dump-c: a node saved it last, dump-d: the newest)"),
+            (
+                "dump-a",
+                "pass: these stay: dump-c: a node saved it last, dump-d: the newest",
+            ),
+            (
+                "dump-a,dump-c",
+                "blocked: dump-c is never removed (dump-c: a node saved it last, dump-d: the newest)",
+            ),
         ] {
             let args = [("pod", "orders-0"), ("files", files)];
-            let got = ask_with(&target, &f, &objects, &args, |scene| gate_in(&ACTION, scene, "stays"));
+            let got = ask_with(&target, &f, &objects, &args, |scene| {
+                gate_in(&ACTION, scene, "stays")
+            });
             assert_eq!(got, wanted);
         }
     }
@@ -426,11 +537,25 @@ mod tests {
         let (f, before) = scene();
         let target = Target::Instance(f.id.clone());
         let args = [("pod", "orders-0"), ("files", "dump-a")];
-        let goal = ask_with(&target, &f, &before, &args, |scene| plan(scene).unwrap().goals.remove(0));
+        let goal = ask_with(&target, &f, &before, &args, |scene| {
+            plan(scene).unwrap().goals.remove(0)
+        });
         for (name, objects, wanted) in [
-            ("not listed", Objects::new(), "untold: /dragonfly/snapshots of orders-0 was not listed"),
-            ("as before", before, "not yet: dump-a-summary.dfs is still in /dragonfly/snapshots of orders-0"),
-            ("gone", lay("orders-0", FOLDER, &[("dump-d-summary.dfs", 1, 1)]), "holds: /dragonfly/snapshots of orders-0 is listed without them"),
+            (
+                "not listed",
+                Objects::new(),
+                "untold: /dragonfly/snapshots of orders-0 was not listed",
+            ),
+            (
+                "as before",
+                before,
+                "not yet: dump-a-summary.dfs is still in /dragonfly/snapshots of orders-0",
+            ),
+            (
+                "gone",
+                lay("orders-0", FOLDER, &[("dump-d-summary.dfs", 1, 1)]),
+                "holds: /dragonfly/snapshots of orders-0 is listed without them",
+            ),
         ] {
             assert_eq!(held_with(&goal, &f, &objects), wanted, "{name}");
         }

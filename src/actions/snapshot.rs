@@ -31,7 +31,11 @@ const PATIENCE: Duration = Duration::from_secs(60 * 60);
 fn available(scene: &Scene<'_>) -> Result<(), String> {
     let case = scene.case().ok_or("the context is not open")?;
     let instance = case.instance.as_ref().ok_or("no such instance is known")?;
-    match instance.nodes.iter().any(|node| choice::answers(node).is_ok()) {
+    match instance
+        .nodes
+        .iter()
+        .any(|node| choice::answers(node).is_ok())
+    {
         true => Ok(()),
         false => Err(format!("no node of {} answers", instance.view.id)),
     }
@@ -85,7 +89,9 @@ fn preflight(scene: &Scene<'_>) -> Vec<Gate> {
         Err(why) => return vec![Gate::block("chosen", why)],
     };
     let idle = idle(&case, node);
-    let saves = idle.as_ref().is_err_and(|why| why.ends_with("saves already"));
+    let saves = idle
+        .as_ref()
+        .is_err_and(|why| why.ends_with("saves already"));
     let idle = Gate::of("idle", idle);
     let mut gates = vec![if saves { idle.passing() } else { idle }];
     gates.extend(room(scene, &case, instance, node));
@@ -104,7 +110,10 @@ fn room(
     let folder = match kept::place(case, instance, node) {
         Place::Folder(folder) => folder,
         Place::Bucket(bucket) => {
-            return Some(Gate::pass(ID, format!("{name} saves to {}", text::one_line(&bucket))));
+            return Some(Gate::pass(
+                ID,
+                format!("{name} saves to {}", text::one_line(&bucket)),
+            ));
         }
     };
     let places = crate::checks::stored::places(&instance.view);
@@ -126,10 +135,17 @@ fn room(
         .map(|last| last.bytes)
         .filter(|bytes| *bytes > 0)
         .or_else(|| memory.and_then(|known| known.value.used))?;
-    let Some((volume, _)) = case.context.on_demand.volume(&instance.view.id.namespace, &claim) else {
+    let Some((volume, _)) = case
+        .context
+        .on_demand
+        .volume(&instance.view.id.namespace, &claim)
+    else {
         return Some(Gate::warn(
             ID,
-            format!("how full the volume of {claim} is cannot be told; it will take about {}", text::bytes(wanted)),
+            format!(
+                "how full the volume of {claim} is cannot be told; it will take about {}",
+                text::bytes(wanted)
+            ),
         ));
     };
     let (used, capacity) = (volume.now.used?, volume.now.capacity?);
@@ -148,7 +164,10 @@ fn room(
 
 /// The operator calls the claim template of snapshots `df` (v1.1 to v1.6).
 fn is_for_snapshots(place: &crate::checks::stored::Place<'_>) -> bool {
-    place.claim.as_deref().is_some_and(|claim| claim.starts_with("df-"))
+    place
+        .claim
+        .as_deref()
+        .is_some_and(|claim| claim.starts_with("df-"))
 }
 
 fn plan(scene: &Scene<'_>) -> Result<Plan, String> {
@@ -187,7 +206,11 @@ fn plan(scene: &Scene<'_>) -> Result<Plan, String> {
         Place::Folder(folder) => {
             if let Some(files) = files(&scene.reading, &node.view.id, &folder) {
                 let newest = files.iter().map(|file| file.written).max().flatten();
-                goals.push(Goal::Lies(node.view.id.clone(), folder.clone(), Lies::Saved(newest)));
+                goals.push(Goal::Lies(
+                    node.view.id.clone(),
+                    folder.clone(),
+                    Lies::Saved(newest),
+                ));
             }
             to.push_str(&folder);
         }
@@ -222,23 +245,50 @@ mod tests {
     use crate::actions::fixture::{ask, gate, held, lay};
     use crate::domain::FaultKind;
     use crate::domain::engine::{Persistence, Probe};
-    use crate::domain::fixture::{ago, healthy, master, replica, instance};
+    use crate::domain::fixture::{ago, healthy, instance, master, replica};
 
     #[test]
     fn it_is_the_masters_unless_a_pod_is_named() {
         for (name, pod, wanted) in [
-            ("the master", None, Ok("save a snapshot of orders-0 of shop/orders to /dragonfly/snapshots")),
-            ("a replica", Some("orders-1"), Ok("save a snapshot of orders-1 of shop/orders to /dragonfly/snapshots")),
-            ("nobody", Some("orders-9"), Err("shop/orders has no pod orders-9")),
+            (
+                "the master",
+                None,
+                Ok("save a snapshot of orders-0 of shop/orders to /dragonfly/snapshots"),
+            ),
+            (
+                "a replica",
+                Some("orders-1"),
+                Ok("save a snapshot of orders-1 of shop/orders to /dragonfly/snapshots"),
+            ),
+            (
+                "nobody",
+                Some("orders-9"),
+                Err("shop/orders has no pod orders-9"),
+            ),
         ] {
             let f = healthy().build();
             let args: Vec<_> = pod.map(|pod| ("pod", pod)).into_iter().collect();
-            let got = ask(&ACTION, &f, &args, |scene| plan(scene).map(|plan| plan.sentence));
-            assert_eq!(got, wanted.map(str::to_owned).map_err(str::to_owned), "{name}");
+            let got = ask(&ACTION, &f, &args, |scene| {
+                plan(scene).map(|plan| plan.sentence)
+            });
+            assert_eq!(
+                got,
+                wanted.map(str::to_owned).map_err(str::to_owned),
+                "{name}"
+            );
         }
-        let two = instance("orders").node(master()).node(master()).node(replica()).build();
-        let got = ask(&ACTION, &two, &[], |scene| plan(scene).map(|plan| plan.sentence));
-        assert_eq!(got, Err("orders-0 and orders-1 of shop/orders act as master: name a pod".to_owned()));
+        let two = instance("orders")
+            .node(master())
+            .node(master())
+            .node(replica())
+            .build();
+        let got = ask(&ACTION, &two, &[], |scene| {
+            plan(scene).map(|plan| plan.sentence)
+        });
+        assert_eq!(
+            got,
+            Err("orders-0 and orders-1 of shop/orders act as master: name a pod".to_owned())
+        );
     }
 
     #[test]
@@ -249,9 +299,27 @@ mod tests {
             gate(&ACTION, &f, &[], "idle")
         };
         for (name, persistence, wanted) in [
-            ("idle", Persistence::default(), "pass: orders-0 neither loads nor saves"),
-            ("saving", Persistence { saving: true, ..Persistence::default() }, "blocked: orders-0 saves already"),
-            ("loading", Persistence { loading: true, ..Persistence::default() }, "blocked: orders-0 is loading, and does not save meanwhile"),
+            (
+                "idle",
+                Persistence::default(),
+                "pass: orders-0 neither loads nor saves",
+            ),
+            (
+                "saving",
+                Persistence {
+                    saving: true,
+                    ..Persistence::default()
+                },
+                "blocked: orders-0 saves already",
+            ),
+            (
+                "loading",
+                Persistence {
+                    loading: true,
+                    ..Persistence::default()
+                },
+                "blocked: orders-0 is loading, and does not save meanwhile",
+            ),
         ] {
             assert_eq!(told(persistence), wanted, "{name}");
         }
@@ -259,27 +327,65 @@ mod tests {
             .node(master().unreachable(FaultKind::Timeout, "timed out"))
             .node(replica())
             .build();
-        assert_eq!(gate(&ACTION, &silent, &[("pod", "orders-0")], "idle"), "blocked: orders-0 does not answer");
+        assert_eq!(
+            gate(&ACTION, &silent, &[("pod", "orders-0")], "idle"),
+            "blocked: orders-0 does not answer"
+        );
     }
 
     #[test]
     fn a_save_is_proven_by_what_the_node_tells_after_it() {
-        let before = Persistence { last_save: Some(100), last_file: "/d/a-summary.dfs".to_owned(), ..Persistence::default() };
+        let before = Persistence {
+            last_save: Some(100),
+            last_file: "/d/a-summary.dfs".to_owned(),
+            ..Persistence::default()
+        };
         let with = |change: &dyn Fn(&mut Persistence)| {
             let mut told = before.clone();
             change(&mut told);
             told
         };
         for (name, after, wanted) in [
-            ("not begun", before.clone(), "not yet: orders-0 tells of no newer snapshot"),
-            ("going on", with(&|p| { p.saving = true; p.save_percent = Some(40); }), "not yet: orders-0 saves, 40 %"),
-            ("done", with(&|p| p.last_save = Some(101)), "holds: orders-0 saved to /d/a-summary.dfs"),
-            ("failed", with(&|p| { p.last_failed = Some(102); p.last_error = "No space left on device".to_owned(); }), "not yet: the save of orders-0 failed: No space left on device"),
-            ("started anew: that is no save", with(&|p| { p.last_save = Some(200); p.last_file.clear(); }), "not yet: orders-0 tells of no newer snapshot"),
+            (
+                "not begun",
+                before.clone(),
+                "not yet: orders-0 tells of no newer snapshot",
+            ),
+            (
+                "going on",
+                with(&|p| {
+                    p.saving = true;
+                    p.save_percent = Some(40);
+                }),
+                "not yet: orders-0 saves, 40 %",
+            ),
+            (
+                "done",
+                with(&|p| p.last_save = Some(101)),
+                "holds: orders-0 saved to /d/a-summary.dfs",
+            ),
+            (
+                "failed",
+                with(&|p| {
+                    p.last_failed = Some(102);
+                    p.last_error = "No space left on device".to_owned();
+                }),
+                "not yet: the save of orders-0 failed: No space left on device",
+            ),
+            (
+                "started anew: that is no save",
+                with(&|p| {
+                    p.last_save = Some(200);
+                    p.last_file.clear();
+                }),
+                "not yet: orders-0 tells of no newer snapshot",
+            ),
         ] {
             let mut f = healthy().build();
             f.answers("orders-0", Probe::Persistence(before.clone()), ago(2));
-            let goal = ask(&ACTION, &f, &[], |scene| plan(scene).unwrap().goals.remove(0));
+            let goal = ask(&ACTION, &f, &[], |scene| {
+                plan(scene).unwrap().goals.remove(0)
+            });
             f.answers("orders-0", Probe::Persistence(after), ago(1));
             assert_eq!(held(&goal, &f), wanted, "{name}");
         }
@@ -288,7 +394,11 @@ mod tests {
     #[test]
     fn the_folder_is_the_second_witness() {
         let mut f = healthy().build();
-        let persistence = Persistence { last_save: Some(100), last_file: "/dragonfly/snapshots/b-summary.dfs".to_owned(), ..Persistence::default() };
+        let persistence = Persistence {
+            last_save: Some(100),
+            last_file: "/dragonfly/snapshots/b-summary.dfs".to_owned(),
+            ..Persistence::default()
+        };
         f.answers("orders-0", Probe::Persistence(persistence), ago(1));
         let lies = Goal::Lies(
             crate::domain::NodeId::new(crate::domain::fixture::infra(), "shop", "orders-0"),
@@ -296,12 +406,28 @@ mod tests {
             Lies::Saved(Some(ago(50))),
         );
         for (name, files, wanted) in [
-            ("there", &[("b-summary.dfs", 10, 5)][..], "holds: b-summary.dfs is in /dragonfly/snapshots of orders-0"),
-            ("the one of before", &[("b-summary.dfs", 10, 90)], "not yet: b-summary.dfs is the one of before"),
-            ("not there", &[("a-summary.dfs", 10, 5)], "not yet: /dragonfly/snapshots of orders-0 has no file b-summary.dfs"),
+            (
+                "there",
+                &[("b-summary.dfs", 10, 5)][..],
+                "holds: b-summary.dfs is in /dragonfly/snapshots of orders-0",
+            ),
+            (
+                "the one of before",
+                &[("b-summary.dfs", 10, 90)],
+                "not yet: b-summary.dfs is the one of before",
+            ),
+            (
+                "not there",
+                &[("a-summary.dfs", 10, 5)],
+                "not yet: /dragonfly/snapshots of orders-0 has no file b-summary.dfs",
+            ),
         ] {
             let objects = lay("orders-0", "/dragonfly/snapshots", files);
-            assert_eq!(crate::actions::fixture::held_with(&lies, &f, &objects), wanted, "{name}");
+            assert_eq!(
+                crate::actions::fixture::held_with(&lies, &f, &objects),
+                wanted,
+                "{name}"
+            );
         }
     }
 }

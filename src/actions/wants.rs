@@ -19,7 +19,9 @@ pub fn wants(action: &Action, target: &Target, world: &World) -> BTreeSet<Want> 
             let view = world.instance(id);
             let nodes = view.iter().flat_map(|view| &view.nodes);
             let machines = nodes.filter_map(|node| node.pod.value.machine.as_deref());
-            machines.map(|machine| stored::volumes(&id.context, machine)).collect()
+            machines
+                .map(|machine| stored::volumes(&id.context, machine))
+                .collect()
         }
         _ => BTreeSet::new(),
     }

@@ -64,20 +64,48 @@ mod tests {
             (
                 "coreutils",
                 "-rw-r--r-- 1 dfly dfly 650000 2026-11-21 03:00:05.120000000 +0000 dump-2026-11-21T03:00:05-0000.dfs",
-                Some(("dump-2026-11-21T03:00:05-0000.dfs", 650_000, at("2026-11-21T03:00:05.12Z"))),
+                Some((
+                    "dump-2026-11-21T03:00:05-0000.dfs",
+                    650_000,
+                    at("2026-11-21T03:00:05.12Z"),
+                )),
             ),
             (
                 "busybox, in another zone",
                 "-rw-r--r--    1 root     root           213 2026-11-21 03:00:05 +0200 dump-summary.dfs",
                 Some(("dump-summary.dfs", 213, at("2026-11-21T01:00:05Z"))),
             ),
-            ("a folder", "drwxr-xr-x 2 dfly dfly 4096 2026-11-21 03:00:05.1 +0000 old", None),
-            ("a link", "lrwxrwxrwx 1 a a 4 2026-11-21 03:00:05.1 +0000 dump -> /etc", None),
+            (
+                "a folder",
+                "drwxr-xr-x 2 dfly dfly 4096 2026-11-21 03:00:05.1 +0000 old",
+                None,
+            ),
+            (
+                "a link",
+                "lrwxrwxrwx 1 a a 4 2026-11-21 03:00:05.1 +0000 dump -> /etc",
+                None,
+            ),
             ("the total", "total 12", None),
-            ("an option", "-rw-r--r-- 1 a a 1 2026-11-21 03:00:05.1 +0000 -rf", None),
-            ("a space", "-rw-r--r-- 1 a a 1 2026-11-21 03:00:05.1 +0000 a b", None),
-            ("a control character", "-rw-r--r-- 1 a a 1 2026-11-21 03:00:05.1 +0000 a\u{1b}[2J", None),
-            ("a hidden one", "-rw-r--r-- 1 a a 1 2026-11-21 03:00:05.1 +0000 .x", None),
+            (
+                "an option",
+                "-rw-r--r-- 1 a a 1 2026-11-21 03:00:05.1 +0000 -rf",
+                None,
+            ),
+            (
+                "a space",
+                "-rw-r--r-- 1 a a 1 2026-11-21 03:00:05.1 +0000 a b",
+                None,
+            ),
+            (
+                "a control character",
+                "-rw-r--r-- 1 a a 1 2026-11-21 03:00:05.1 +0000 a\u{1b}[2J",
+                None,
+            ),
+            (
+                "a hidden one",
+                "-rw-r--r-- 1 a a 1 2026-11-21 03:00:05.1 +0000 .x",
+                None,
+            ),
             ("cut off", "-rw-r--r-- 1 a a 1", None),
             ("garbage", "-\u{1f600} \u{1f600}", None),
         ] {
