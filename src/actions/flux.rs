@@ -150,7 +150,12 @@ fn is_suspended(value: &Value) -> bool {
     value.pointer("/spec/suspend") == Some(&Value::Bool(true))
 }
 
-/// `suspended by jane: the disk is being moved`.
+/// A HelmRepository of OCI charts: it is an address only, no controller reconciles it (Flux 2.3 and later).
+fn is_address(value: &Value) -> bool {
+    value.pointer("/spec/type").and_then(Value::as_str) == Some("oci")
+}
+
+/// `suspended for jane: the disk is being moved`.
 fn suspended_words(value: &Value) -> String {
     let note = |key: &str| annotation(value, key).map(text::one_line);
     match (note(BY), note(REASON)) {
@@ -223,6 +228,10 @@ fn may_reconcile(scene: &Scene<'_>) -> Vec<Gate> {
         }
         for source in sources {
             gates.push(match found(scene, &source) {
+                Ok((_, value)) if is_address(value) => Gate::pass(
+                    "source",
+                    format!("{source} is an address and nothing more (type oci): charts are fetched from it with the release"),
+                ),
                 Ok((_, value)) if is_suspended(value) => Gate::block(
                     "source",
                     format!("{source} is {}: resume it first", suspended_words(value)),
@@ -370,6 +379,9 @@ fn reconcile(scene: &Scene<'_>) -> Result<Plan, String> {
     let mut lines = Vec::new();
     for source in named_sources(scene) {
         let (source, told) = found(scene, &source)?;
+        if is_address(told) {
+            continue;
+        }
         lines.push(before(&source, told));
         steps.push(Step::new(
             format!("ask {source} to be fetched"),
