@@ -28,6 +28,8 @@ pub enum Tells {
     MaxMemory(u64),
     /// Its `used_memory_rss` is below this, bytes.
     RssBelow(u64),
+    /// Its `used_memory_rss` was read again, which was this, bytes: whether it has fallen is told, and nothing else wanted.
+    RssAgain(u64),
     /// No client of another address than these is connected to its port for data.
     NoClients(Vec<String>),
 }
@@ -43,6 +45,7 @@ impl Tells {
                     text::bytes(*bytes)
                 )
             }
+            Tells::RssAgain(_) => format!("resident memory of {pod} is read again"),
             Tells::NoClients(_) => format!("no client is connected to {pod} any more"),
         }
     }
@@ -108,7 +111,7 @@ impl Tells {
                     false => Progress::NotYet(told),
                 }
             }
-            Tells::RssBelow(was) => {
+            Tells::RssBelow(was) | Tells::RssAgain(was) => {
                 let engine = node.engine_on(Question::Memory);
                 let Some(rss) = engine.and_then(|e| e.memory.as_ref()?.value.rss) else {
                     return untold("its resident memory");
@@ -118,9 +121,14 @@ impl Tells {
                     text::bytes(rss),
                     text::bytes(*was)
                 );
-                match rss < *was {
-                    true => Progress::Holds(format!("{told}: {} less", text::bytes(was - rss))),
-                    false => Progress::NotYet(format!("{told}: it has not fallen")),
+                match (rss < *was, self) {
+                    (true, _) => {
+                        Progress::Holds(format!("{told}: {} less", text::bytes(was - rss)))
+                    }
+                    (false, Tells::RssAgain(_)) => {
+                        Progress::Holds(format!("{told}: it has not fallen"))
+                    }
+                    (false, _) => Progress::NotYet(format!("{told}: it has not fallen")),
                 }
             }
             Tells::NoClients(spare) => no_clients(node, spare),

@@ -616,3 +616,17 @@ fn at_this_moment(patch: serde_json::Value) -> serde_json::Value {
     }
     put(patch, &Timestamp::now().to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_moment_is_one_and_the_same_in_all_of_a_patch() {
+        let patch = json!({"a": MOMENT, "b": [{"c": MOMENT}], "d": "now {now}", "e": null, "f": true});
+        let put = at_this_moment(patch);
+        let at = put.pointer("/a").cloned().unwrap_or_default();
+        assert!(at.as_str().is_some_and(|at| at.parse::<Timestamp>().is_ok()), "{at}");
+        assert_eq!(put, json!({"a": at, "b": [{"c": at}], "d": "now {now}", "e": null, "f": true}));
+    }
+}

@@ -489,6 +489,83 @@ mod tests {
         }
     }
 
+    /// A run of Flux's verbs whose change came to that.
+    fn flux(run: &str, action: &str, name: &str, state: &str) -> Vec<Entry> {
+        let meant = match intended(name) {
+            Page::Intended {
+                context, namespace, ..
+            } => Page::Intended {
+                action: action.into(),
+                args: vec![("for".into(), "jane".into()), ("why".into(), "a test".into())],
+                context,
+                namespace,
+                kind: "HelmRelease".into(),
+                name: name.into(),
+                user: String::new(),
+                os_user: String::new(),
+                host: String::new(),
+                pid: 1,
+                sentence: String::new(),
+                risk: String::new(),
+                before: Vec::new(),
+                steps: Vec::new(),
+                at_the_end: 0,
+                gates: Vec::new(),
+                typed: String::new(),
+                reason: String::new(),
+            },
+            other => other,
+        };
+        let step = Page::Step {
+            place: 0,
+            state: state.into(),
+            answer: String::new(),
+            took_ms: 1,
+        };
+        let entry = |page| Entry {
+            v: VERSION.into(),
+            at: Timestamp::UNIX_EPOCH,
+            run: run.into(),
+            page,
+        };
+        vec![entry(meant), entry(step)]
+    }
+
+    #[test]
+    fn what_was_suspended_and_not_resumed_is_remembered() {
+        for (name, runs, wanted) in [
+            ("nothing", vec![], vec![]),
+            ("suspended", vec![flux("a", "flux-suspend", "x", "done")], vec!["x"]),
+            ("perhaps", vec![flux("a", "flux-suspend", "x", "unknown")], vec!["x"]),
+            ("refused", vec![flux("a", "flux-suspend", "x", "failed")], vec![]),
+            (
+                "resumed",
+                vec![flux("a", "flux-suspend", "x", "done"), flux("b", "flux-resume", "x", "done")],
+                vec![],
+            ),
+            (
+                "another was resumed",
+                vec![flux("a", "flux-suspend", "x", "done"), flux("b", "flux-resume", "y", "done")],
+                vec!["x"],
+            ),
+            (
+                "resuming failed",
+                vec![flux("a", "flux-suspend", "x", "done"), flux("b", "flux-resume", "x", "failed")],
+                vec!["x"],
+            ),
+            (
+                "twice",
+                vec![flux("a", "flux-suspend", "x", "done"), flux("b", "flux-suspend", "x", "done")],
+                vec!["x"],
+            ),
+        ] {
+            let told = suspended(&runs.concat());
+            let names: Vec<&str> = told.iter().map(|one| one.name.as_str()).collect();
+            assert_eq!(names, wanted, "{name}");
+            assert!(told.iter().all(|one| one.owner == "jane" && one.reason == "a test"));
+        }
+    }
+
     #[test]
     fn what_is_unfinished_is_known_from_the_ledger_alone() {
         let folder = tempfile::tempdir().unwrap();

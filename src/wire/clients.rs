@@ -295,3 +295,42 @@ fn host(addr: &str) -> String {
     let host = host.trim_start_matches('[').trim_end_matches(']');
     short(host, WORD).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_are_told_one_by_one() {
+        for (name, line, wanted) in [
+            (
+                "a client",
+                "id=7 addr=10.4.0.9:41000 laddr=10.0.0.1:6379 fd=9 name=7 age=3 phase=readsock",
+                Some(("10.4.0.9:41000", "10.4.0.9", Some(6379), false)),
+            ),
+            (
+                "of another family",
+                "id=7 addr=[fd00::9]:41000 laddr=[fd00::1]:9999 name=x",
+                Some(("[fd00::9]:41000", "fd00::9", Some(9999), false)),
+            ),
+            (
+                "a replica's",
+                "id=8 addr=10.0.0.2:5000 laddr=10.0.0.1:9999 name=repl_flow_2",
+                Some(("10.0.0.2:5000", "10.0.0.2", Some(9999), true)),
+            ),
+            (
+                "to the master",
+                "id=9 addr=10.0.0.1:9999 flags=M repl-phase=stable_sync",
+                Some(("10.0.0.1:9999", "10.0.0.1", None, true)),
+            ),
+            ("without an address", "id=9 name=x", None),
+            ("garbage", "\u{1f600}", None),
+        ] {
+            let all = connections(line);
+            let got = all
+                .first()
+                .map(|one| (one.addr.as_str(), one.ip.as_str(), one.port, one.replicates));
+            assert_eq!(got, wanted, "{name}");
+        }
+    }
+}
