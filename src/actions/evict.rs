@@ -23,7 +23,7 @@ pub const ACTION: Action = Action {
     }],
     reads: super::nothing_more,
     available,
-    candidates: |scene| choice::candidates(scene, |node| there(node)),
+    candidates: |scene| choice::candidates(scene, there),
     preflight,
     plan,
 };
