@@ -185,6 +185,10 @@ fn map_does(mut does: Does, swap: Swap<'_>) -> Result<Does, String> {
             }
             map_value(patch, &place, swap)?;
         }
+        Does::DropClients { node, uid, .. } => {
+            let place = (node.context.clone(), node.namespace.clone());
+            *uid = Arc::from(swap(&place, uid)?);
+        }
         Does::Delete { object, uid, .. } | Does::Evict { object, uid } => {
             let place = (object.context.clone(), object.namespace.clone());
             *uid = Arc::from(swap(&place, uid)?);

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use super::object::ObjectId;
-use super::plan::{Does, Step, merges_lists};
+use super::plan::{Does, MOMENT, Step, merges_lists};
 use crate::domain::{ContextId, NodeId, text};
 
 /// The annotation of a template by which `kubectl rollout restart` makes all its pods anew.
@@ -28,12 +28,22 @@ pub fn equals(step: &Step) -> String {
             let words: Vec<String> = words.iter().map(|word| text::shell_word(word)).collect();
             format!("{} {}", exec(node, container), words.join(" "))
         }
+        Does::DropClients { node, spare, .. } => {
+            let exec = exec(node, "dragonfly");
+            let spared = match spare.as_slice() {
+                [] => String::new(),
+                some => format!(" and {}", some.join(", ")),
+            };
+            format!(
+                "{exec} redis-cli -p 9999 CLIENT KILL ADDR HOST:PORT  # for each of CLIENT LIST at the port for data, but of 127.0.0.1{spared}"
+            )
+        }
         Does::Patch {
             object,
             part,
             patch,
             ..
-        } => patched(object, part, patch),
+        } => at_the_moment(&patched(object, part, patch)),
         Does::Delete {
             object,
             grace,
@@ -65,6 +75,11 @@ pub fn equals(step: &Step) -> String {
             format!("# wait until {}", words.join("; "))
         }
     }
+}
+
+/// The moment that a patch names is that of the one who types it. Every word with it stands in single quotes.
+fn at_the_moment(line: &str) -> String {
+    line.replace(MOMENT, "'\"$(date -u +%FT%TZ)\"'")
 }
 
 fn context(id: &ContextId) -> String {

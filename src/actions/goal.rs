@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::object::ObjectId;
 use super::plan::Look;
 use super::rolling;
+use super::proof::{Shows, Tells};
 use super::scene::Reading;
 use crate::domain::engine::{LinkState, Role, Side};
 use crate::domain::{InstanceId, InstanceView, NodeId, NodeView, Version, text};
@@ -55,6 +56,14 @@ pub enum Goal {
     EnginesAre(InstanceId, Version),
     /// The Lease is held by another process than that one.
     Leads(ObjectId, String),
+    /// What the engine of that pod tells of itself.
+    Tells(NodeId, Arc<str>, Tells),
+    /// What an object shows.
+    Shows(ObjectId, Shows),
+    /// What lies in that folder of a pod's container.
+    Lies(NodeId, Arc<str>, super::proof::Lies),
+    /// Exactly one node acts as master by its label and by its engine, the Service sends to it, and it is not that pod of before.
+    HasMaster(InstanceId, Arc<str>),
 }
 
 /// What is asked of a field.
@@ -137,6 +146,10 @@ impl Goal {
                 format!("every engine of {} is of {version}", id.name)
             }
             Goal::Leads(lease, _) => format!("a new process holds {lease}"),
+            Goal::Tells(node, _, tells) => tells.words(&node.pod),
+            Goal::Shows(object, shows) => shows.words(object),
+            Goal::Lies(node, folder, lies) => lies.words(&node.pod, folder),
+            Goal::HasMaster(id, _) => format!("{id} has one master, and the Service sends to it"),
         }
     }
 
@@ -148,11 +161,32 @@ impl Goal {
         }
     }
 
+    /// Why it will never hold, once that is seen: what it waits for has failed.
+    pub fn lost(&self, reading: &Reading<'_>) -> Option<String> {
+        match self {
+            Goal::Tells(node, uid, tells) => tells.lost(&node_of(reading, node, uid).ok()?),
+            _ => None,
+        }
+    }
+
+    /// Whether an engine's role and replication are all that is needed of it.
+    pub fn is_of_role(&self) -> bool {
+        !matches!(self, Goal::Tells(..))
+    }
+
     /// What must be read to judge it.
     pub fn looks(&self) -> Vec<Look> {
         match self {
-            Goal::EngineIs(node, ..) | Goal::LabelIs(node, ..) | Goal::PointsTo(node, ..) => {
+            Goal::EngineIs(node, ..)
+            | Goal::LabelIs(node, ..)
+            | Goal::PointsTo(node, ..)
+            | Goal::Tells(node, ..) => {
                 vec![Look::Node(node.clone())]
+            }
+            Goal::Lies(node, folder, lies) => {
+                let mut looks = vec![Look::Files(node.clone(), folder.clone())];
+                looks.extend(lies.wants_engine().then(|| Look::Node(node.clone())));
+                looks
             }
             Goal::StandsDown(_, _, id)
             | Goal::EndpointIs(id, _)
@@ -164,9 +198,11 @@ impl Goal {
             | Goal::OneMaster(id)
             | Goal::RunsImage(id, _)
             | Goal::EnginesAre(id, _)
+            | Goal::HasMaster(id, _)
             | Goal::Remade(_, _, id) => vec![Look::Instance(id.clone())],
             Goal::Gone(object, _)
             | Goal::Field(object, ..)
+            | Goal::Shows(object, _)
             | Goal::Scaled(object, _)
             | Goal::Leads(object, _)
             | Goal::RolledOut(object) => vec![Look::Object(object.clone())],
@@ -207,6 +243,19 @@ impl Goal {
                 with_instance(reading, id, |view| rolling::engines_are(view, *version))
             }
             Goal::Leads(lease, before) => rolling::leads(reading, lease, before),
+            Goal::Tells(node, uid, tells) => match node_of(reading, node, uid) {
+                Ok(view) => tells.judge(&view),
+                Err(progress) => progress,
+            },
+            Goal::Shows(object, shows) => match reading.object(object) {
+                None => Progress::Untold(format!("{object} was not read")),
+                Some(None) => Progress::NotYet(format!("there is no {object}")),
+                Some(Some(value)) => shows.judge(object, value),
+            },
+            Goal::Lies(node, folder, lies) => lies.judge(reading, node, folder),
+            Goal::HasMaster(id, old) => {
+                with_instance(reading, id, |view| super::proof::has_master(view, old))
+            }
         }
     }
 }

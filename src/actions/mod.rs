@@ -8,29 +8,43 @@
 //!
 //! Start with [`ALL`], then `promote.rs`.
 
-mod emergency_promote;
 pub mod anew;
+mod choice;
+mod drop_clients;
+mod emergency_promote;
 pub mod equals;
+mod evict;
 mod failover;
+#[cfg(test)]
+mod fixture;
+pub mod flux;
 pub mod gate;
 pub mod gates;
 mod give_back;
 pub mod goal;
+mod grow;
+mod kept;
 mod leading;
+mod maxmemory;
+mod memory;
 mod moves;
 pub mod object;
 pub mod pause;
 pub mod plan;
 mod promote;
+pub mod proof;
 mod release;
+pub mod reminders;
+mod remove_snapshots;
 mod repair;
-mod roles;
 mod restart;
 mod restart_operator;
 mod restart_workload;
+mod roles;
 mod rolling;
 pub mod rules;
 pub mod scene;
+mod snapshot;
 mod split_brain;
 pub mod target;
 #[cfg(test)]
@@ -38,6 +52,7 @@ mod told;
 mod unwedge;
 mod upgrade;
 mod upgrade_operator;
+pub mod wants;
 
 pub use gate::{Gate, Stand};
 pub use goal::{Goal, Progress, Test};
@@ -133,6 +148,17 @@ pub const ALL: &[&Action] = &[
     &upgrade_operator::ACTION,
     &unwedge::ACTION,
     &give_back::ACTION,
+    &snapshot::ACTION,
+    &memory::DECOMMIT,
+    &memory::DEFRAGMENT,
+    &maxmemory::ACTION,
+    &remove_snapshots::ACTION,
+    &drop_clients::ACTION,
+    &evict::ACTION,
+    &flux::RECONCILE,
+    &flux::SUSPEND,
+    &flux::RESUME,
+    &grow::ACTION,
 ];
 
 impl Action {

@@ -50,6 +50,13 @@ impl Resource {
     pub const LEASE: Self = resource("coordination.k8s.io", "v1", "leases", "Lease");
     /// Events.
     pub const EVENT: Self = resource("events.k8s.io", "v1", "events", "Event");
+    /// StorageClasses.
+    pub const STORAGE_CLASS: Self = Resource {
+        namespaced: false,
+        ..resource("storage.k8s.io", "v1", "storageclasses", "StorageClass")
+    };
+    /// A folder in a container: no object of an API server, and only ever read.
+    pub const FOLDER: Self = resource("", "", "folders", "folder");
     /// Machines.
     pub const NODE: Self = Resource {
         namespaced: false,
@@ -65,6 +72,21 @@ impl Resource {
             doc.resource,
             crate::checks::flux::kind(what),
         ))
+    }
+
+    /// Which kind of Flux it is of.
+    pub fn flux(&self) -> Option<Foreign> {
+        crate::checks::flux::KINDS
+            .iter()
+            .copied()
+            .find(|what| what.doc().group == self.group && what.doc().resource == self.plural)
+    }
+
+    /// The same kind in every version that is understood, its own first: an API server may serve only another one.
+    pub fn served(self) -> impl Iterator<Item = Self> {
+        let others = self.flux().map_or(&[][..], |what| what.doc().versions);
+        let others = others.iter().filter(move |version| **version != self.version);
+        std::iter::once(self).chain(others.map(move |version| Self { version, ..self }))
     }
 
     /// The kind of a manifest in small letters, as kubectl takes it: `statefulset`, `helmrelease`.
@@ -105,6 +127,17 @@ impl ObjectId {
     /// The pod of a node.
     pub fn pod(node: &NodeId) -> Self {
         Self::new(&node.context, Resource::POD, &node.namespace, &node.pod)
+    }
+
+    /// It, in the version in which its API server gave it.
+    pub fn as_read(&self, value: &serde_json::Value) -> Self {
+        let given = value.get("apiVersion").and_then(serde_json::Value::as_str);
+        let version = given.and_then(|given| given.rsplit('/').next());
+        let resource = self.resource.served().find(|one| Some(one.version) == version);
+        Self {
+            resource: resource.unwrap_or(self.resource),
+            ..self.clone()
+        }
     }
 
     /// The Dragonfly object of an instance.

@@ -225,6 +225,16 @@ pub enum Does {
         /// Only if it is this one.
         uid: Arc<str>,
     },
+    /// Ends the connections to the port for data of a node, one by one; never what comes from the machine itself, nor a replica's,
+    /// nor any to the port for administration.
+    DropClients {
+        /// Of which node.
+        node: NodeId,
+        /// Only if it is this pod.
+        uid: Arc<str>,
+        /// Addresses whose connections stay.
+        spare: Vec<String>,
+    },
     /// Runs a command in a container of a pod.
     Run {
         /// In which pod.
@@ -263,4 +273,19 @@ pub enum Look {
     Node(NodeId),
     /// One object.
     Object(ObjectId),
+    /// The files in a folder of an engine's container; given as the object [`folder`].
+    Files(NodeId, Arc<str>),
 }
+
+/// A folder in an engine's container, as an object of which the files are read: a list of [`crate::wire::ListedFile`]s.
+pub fn folder(node: &NodeId, folder: &str) -> ObjectId {
+    ObjectId::new(
+        &node.context,
+        super::Resource::FOLDER,
+        &node.namespace,
+        format!("{}:{folder}", node.pod),
+    )
+}
+
+/// Stands in a patch for the moment at which it is carried out: a plan is the same whenever it is made.
+pub const MOMENT: &str = "{now}";

@@ -17,6 +17,7 @@ use super::fleet::Fleet;
 use super::gather::Gathering;
 use super::wait::parse_span;
 use super::{USAGE, files};
+use crate::actions::{reminders, wants};
 use crate::actions::{ALL, About, Action, Args, Plan, Risk, Target};
 use crate::app::rules_of;
 use crate::domain::{ContextId, World, address, text};
@@ -30,6 +31,9 @@ pub use report::VERSION;
 
 /// How long the fleet is given to answer before the protocol begins, which reads again what it relies on.
 const SETTLES: Duration = Duration::from_secs(15);
+
+/// How long what a plan does not rely on is waited for.
+const REMINDS: Duration = Duration::from_secs(5);
 
 /// Every verb, one a word: those of two words are commands in a command.
 pub fn commands() -> Vec<Command> {
@@ -276,11 +280,15 @@ pub async fn run(
         return Ok(USAGE);
     }
     let ledger = folders.state.as_deref().map(Ledger::in_folder);
-    for run in ledger
-        .iter()
-        .filter_map(|ledger| ledger.unfinished().ok())
-        .flatten()
-    {
+    // What the action shows beside its plan, and what was suspended with us and still is.
+    let mut wants = reminders::wants(&gathering.world);
+    wants.extend(wants::wants(action, &target, &gathering.world));
+    gathering.settle_wanting(REMINDS, &focus, wants).await;
+    let suspended = ledger.as_ref().and_then(|ledger| ledger.suspended().ok()).unwrap_or_default();
+    for words in reminders::reminders(&gathering.world, &suspended, Timestamp::now()) {
+        eprintln!("darner: still suspended: {}", text::one_line(&words));
+    }
+    for run in ledger.iter().filter_map(|ledger| ledger.unfinished().ok()).flatten() {
         let same = run.place()
             == Some((
                 target.context().as_str(),

@@ -132,6 +132,23 @@ impl Gathering {
         self.is_settled()
     }
 
+    /// Has these read too, and takes facts in until they are, or could not be.
+    pub async fn settle_wanting(
+        &mut self,
+        patience: Duration,
+        focus: &Sender<Focus>,
+        wants: std::collections::BTreeSet<Want>,
+    ) -> bool {
+        // What was wanted before is still read: a reader beside may need it.
+        let mut needs = self.expected.needs.clone();
+        needs.wants.extend(wants);
+        if self.expected.needs != needs {
+            focus.send_modify(|focus| focus.needs = Arc::new(needs.clone()));
+            self.expected.needs = needs;
+        }
+        self.settle_on(patience, None).await
+    }
+
     /// Puts an instance in view, or none.
     pub fn look_at(&mut self, focus: &Sender<Focus>, instance: Option<InstanceId>) {
         if self.expected.in_view != instance {

@@ -18,9 +18,29 @@ use super::latch::Pass;
 use crate::domain::text::one_line;
 use crate::domain::{Fault, FaultKind};
 
-/// The only command that is ever run. The admin port asks for no password, so none is on a command line. With its output no
+/// The command that is run without a pass to ask an engine. The admin port asks for no password, so none is on a command line. With its output no
 /// terminal, `redis-cli` prints the text of INFO as it is.
 pub const INFO: &[&str] = &["redis-cli", "-p", "9999", "INFO", "ALL"];
+
+/// The other command that is ever run without a pass: it lists a folder, in the form that `wire::files` reads.
+pub const LISTING: &[&str] = &["ls", "-A", "--full-time"];
+
+/// The command that lists a folder; `None` for what is no plain path of one.
+pub fn listing(folder: &str) -> Option<[&str; 4]> {
+    let [ls, all, time] = LISTING else {
+        return None;
+    };
+    is_folder(folder).then_some([ls, all, time, folder])
+}
+
+/// Whether a text is a whole path that means one folder, to whatever reads it: no option, no climbing, no pattern.
+pub(super) fn is_folder(path: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
+    path.starts_with('/')
+        && path.len() <= 512
+        && path.chars().all(is_plain)
+        && !path.split('/').any(|part| part == "..")
+}
 
 /// Longest output that is read; `INFO ALL` is some 10 KiB.
 const LONGEST: u64 = 1 << 20;

@@ -230,6 +230,11 @@ fn of_status(code: u16, message: &str, asked: &Asked<'_>) -> Fault {
             format!("cannot {doing}: somebody else changed it first"),
         ),
         410 => Fault::new(FaultKind::Refused, "the resource version has expired (410)"),
+        // An eviction that a budget does not allow is answered so, with the budget's own words.
+        429 if said.contains("disruption budget") => Fault::new(
+            FaultKind::Refused,
+            format!("a disruption budget refuses it: {said}"),
+        ),
         429 => Fault::new(
             FaultKind::Refused,
             "the API server asks us to slow down (429)",

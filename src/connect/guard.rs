@@ -2,7 +2,8 @@
 //! anything is stopped before it leaves. No other room can get around it by mistake.
 //!
 //! Reads pass; and of what Kubernetes spells `create`, only questions about one's own rights and port-forwards, which
-//! change nothing. Of what reaches into a pod, only the two pages of an admin port and one command that asks, word by word.
+//! change nothing. Of what reaches into a pod, only the two pages of an admin port, one command that asks an engine, and one that lists a
+//! folder, word by word.
 //! What is sent as a dry run changes nothing either. Anything else needs a [`Pass`] for just this request, which a context's
 //! latch gives out only while it is open.
 
@@ -15,7 +16,7 @@ use kube::client::Body;
 use thiserror::Error;
 use tower::{BoxError, Layer, Service};
 
-use super::exec::INFO;
+use super::exec::{INFO, LISTING, is_folder};
 use super::latch::Pass;
 
 /// A request that was stopped.
@@ -178,7 +179,7 @@ fn is_plain(part: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || b"-._:".contains(&byte))
 }
 
-/// A run of the one command that only asks, with nothing typed into it.
+/// A run of one of the two commands that only ask, with nothing typed into it.
 fn is_question(query: &str) -> bool {
     let pairs = || query.split('&').filter_map(|pair| pair.split_once('='));
     let command: Vec<&str> = pairs()
@@ -186,7 +187,14 @@ fn is_question(query: &str) -> bool {
         .map(|(_, word)| word)
         .collect();
     let typed = pairs().any(|(key, value)| matches!(key, "stdin" | "tty") && value != "false");
-    command == INFO && !typed
+    let lists = match command.as_slice() {
+        [words @ .., folder] => {
+            // Of what a path is written with here, the slash alone is escaped in a query.
+            words == LISTING && is_folder(&folder.replace("%2F", "/"))
+        }
+        [] => false,
+    };
+    (command == INFO || lists) && !typed
 }
 
 #[cfg(test)]
@@ -221,6 +229,46 @@ mod tests {
             (
                 "GET",
                 "/api/v1/namespaces/shop/pods/a/exec?command=sh",
+                false,
+            ),
+            (
+                "GET",
+                "/api/v1/namespaces/shop/pods/a/exec?command=ls&command=-A&command=--full-time&command=%2Fdragonfly%2Fsnapshots&stdout=true",
+                true,
+            ),
+            (
+                "GET",
+                "/api/v1/namespaces/shop/pods/a/exec?command=ls&command=-A&command=--full-time",
+                false,
+            ),
+            (
+                "GET",
+                "/api/v1/namespaces/shop/pods/a/exec?command=ls&command=-A&command=--full-time&command=%2Fa&command=%2Fb",
+                false,
+            ),
+            (
+                "GET",
+                "/api/v1/namespaces/shop/pods/a/exec?command=ls&command=-A&command=--full-time&command=-R",
+                false,
+            ),
+            (
+                "GET",
+                "/api/v1/namespaces/shop/pods/a/exec?command=ls&command=-A&command=--full-time&command=%2Fa%2F..%2Fb",
+                false,
+            ),
+            (
+                "GET",
+                "/api/v1/namespaces/shop/pods/a/exec?command=ls&command=-A&command=--full-time&command=%2Fa%3Brm",
+                false,
+            ),
+            (
+                "GET",
+                "/api/v1/namespaces/shop/pods/a/exec?command=ls&command=-A&command=--full-time&command=%2Fa&tty=true",
+                false,
+            ),
+            (
+                "GET",
+                "/api/v1/namespaces/shop/pods/a/exec?command=rm&command=-A&command=--full-time&command=%2Fa",
                 false,
             ),
             (

@@ -371,7 +371,8 @@ impl<'a> Found<'a> {
     }
 }
 
-fn is_local(ip: &str) -> bool {
+/// Whether an address is of the machine itself: a port-forward, a probe, a program beside the engine.
+pub fn is_local(ip: &str) -> bool {
     ip.starts_with("127.") || ip == "::1" || !ip.contains(['.', ':'])
 }
 

@@ -14,6 +14,7 @@ use super::ledger::Ledger;
 use super::lines::Lines;
 use super::look::{self, asked};
 use crate::actions::anew::{self, Filling};
+use crate::actions::plan::MOMENT;
 use crate::actions::{Does, Goal, Look, Objects, Progress, Reading, Rules, Step};
 use crate::checks::Limits;
 use crate::connect::client::Door;
@@ -207,11 +208,23 @@ impl Hand {
         goals.iter().find_map(|goal| goal.leaves_alone(&reading))
     }
 
+    /// Why one of these goals will never hold, by what was read last.
+    fn lost(&self, goals: &[Goal]) -> Option<String> {
+        let known = self.known();
+        let reading = Reading {
+            world: &known.world,
+            objects: &known.objects,
+            now: Timestamp::now(),
+        };
+        goals.iter().find_map(|goal| goal.lost(&reading))
+    }
+
     /// Reads what goals need, and tells how they stand. What cannot be read is not told.
     pub(super) async fn judged(&self, goals: &[Goal], briefly: bool) -> Vec<(String, Progress)> {
         let mut looks: Vec<Look> = goals.iter().flat_map(Goal::looks).collect();
         looks.sort();
         looks.dedup();
+        let briefly = briefly && goals.iter().all(Goal::is_of_role);
         let faults = self.look(&looks, briefly).await;
         let mut judged = self.judge(goals);
         if let Some(fault) = faults.first() {
@@ -258,6 +271,12 @@ impl Hand {
                 Ok(answer) => done(answer),
                 Err(state) => state,
             },
+            Does::DropClients { node, uid, spare } => {
+                match self.drop_clients(node, uid, spare, step.deadline, stops).await {
+                    Ok(answer) => done(answer),
+                    Err(state) => state,
+                }
+            }
             Does::Run { .. } => match self.run_in_pod(step).await {
                 Ok(answer) => done(answer),
                 Err(state) => state,
@@ -298,6 +317,9 @@ impl Hand {
                 let words = judged.iter().map(|(_, p)| p.words().to_owned());
                 let words: Vec<String> = words.chain(counted).collect();
                 return StepState::Done(words.join("; "), begun.elapsed());
+            }
+            if let Some(why) = self.lost(goals) {
+                return StepState::Failed(why);
             }
             open.extend(counted);
             if begun.elapsed() >= step.deadline {
@@ -446,6 +468,70 @@ impl Hand {
         }
     }
 
+    /// Ends the connections of a node's clients one by one, each by its address as the node listed it just before.
+    async fn drop_clients(
+        &self,
+        node: &NodeId,
+        uid: &Arc<str>,
+        spare: &[String],
+        deadline: Duration,
+        stops: &(dyn Fn() -> bool + Send + Sync),
+    ) -> Result<String, StepState> {
+        let begun = Instant::now();
+        let failed = |why: String| StepState::Failed(why);
+        let line = self.lines.to(node, uid).await;
+        let mut engine = line
+            .take(&self.client, node)
+            .await
+            .map_err(|fault| failed(format!("there is no way to {}: {fault}", node.pod)))?;
+        let list = vec![b"CLIENT".to_vec(), b"LIST".to_vec()];
+        let replies = engine
+            .call_all(&[list], deadline)
+            .await
+            .map_err(|fault| failed(format!("{} does not list its clients: {fault}", node.pod)))?;
+        let text = match replies.first().map(plain) {
+            Some(wire::Reply::Text(bytes)) => String::from_utf8_lossy(&bytes).into_owned(),
+            Some(wire::Reply::Error(text)) => {
+                return Err(failed(format!("{} does not list its clients: {}", node.pod, one_line(&text))));
+            }
+            _ => return Err(failed(format!("{} does not list its clients", node.pod))),
+        };
+        let clients = wire::connections(&text);
+        let doomed = clients
+            .iter()
+            .filter(|one| !one.replicates && crate::actions::proof::droppable(&one.ip, one.port, spare));
+        let (mut dropped, mut gone) = (0, 0);
+        for one in doomed {
+            let so_far = || format!("{dropped} connections ended, {gone} were gone by themselves");
+            if stops() || begun.elapsed() >= deadline {
+                return Err(failed(format!("{}: it stopped there", so_far())));
+            }
+            let words: Vec<String> = ["CLIENT", "KILL", "ADDR", &one.addr].map(str::to_owned).to_vec();
+            let pass = self
+                .pass(Change::Command(words.clone()))
+                .map_err(|fault| failed(format!("{}: {}", so_far(), fault.message)))?;
+            let answer = engine
+                .order(&words, &pass, deadline)
+                .await
+                .map_err(|fault| StepState::Unknown(format!("{}: {fault}", so_far())))?;
+            match answer {
+                Reply::Error(text) if text.contains("No such client") => gone += 1,
+                Reply::Error(text) => {
+                    return Err(failed(format!("{}: {} is refused: {}", so_far(), one.addr, one_line(&text))));
+                }
+                answer => match plain(&answer) {
+                    wire::Reply::Number(0) => gone += 1,
+                    _ => dropped += 1,
+                },
+            }
+        }
+        line.give_back(engine).await;
+        Ok(match gone {
+            0 => format!("{dropped} connections ended"),
+            gone => format!("{dropped} connections ended, {gone} were gone by themselves"),
+        })
+    }
+
     /// Runs a command in a container.
     async fn run_in_pod(&self, step: &Step) -> Result<String, StepState> {
         let Does::Run {
@@ -548,7 +634,7 @@ impl<'a> Wanted<'a> {
                 uid,
                 patch,
             } => {
-                let mut patch = patch.clone();
+                let mut patch = at_this_moment(patch.clone());
                 if let (Some(uid), Some(patch)) = (uid, patch.as_object_mut()) {
                     // A uid cannot be changed, so that a patch that names another is refused.
                     let metadata = patch.entry("metadata").or_insert_with(|| json!({}));
@@ -615,7 +701,10 @@ impl<'a> Wanted<'a> {
                 asked: asked(object, "create"),
                 done: "evicted",
             },
-            Does::Command { .. } | Does::Run { .. } | Does::Await(_) => return None,
+            Does::Command { .. }
+            | Does::DropClients { .. }
+            | Does::Run { .. }
+            | Does::Await(_) => return None,
         })
     }
 
@@ -632,5 +721,33 @@ impl<'a> Wanted<'a> {
     fn is_another(&self, refusal: &Refusal) -> bool {
         let said = format!("{} {}", refusal.fault.message, refusal.fault.detail);
         said.to_lowercase().contains("uid")
+    }
+}
+
+/// A patch with the moment put where it names it: one and the same in all of it.
+fn at_this_moment(patch: serde_json::Value) -> serde_json::Value {
+    fn put(value: serde_json::Value, now: &str) -> serde_json::Value {
+        use serde_json::Value;
+        match value {
+            Value::String(text) if text == MOMENT => Value::String(now.to_owned()),
+            Value::Array(list) => list.into_iter().map(|one| put(one, now)).collect(),
+            Value::Object(map) => map.into_iter().map(|(key, one)| (key, put(one, now))).collect(),
+            other => other,
+        }
+    }
+    put(patch, &Timestamp::now().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_moment_is_one_and_the_same_in_all_of_a_patch() {
+        let patch = json!({"a": MOMENT, "b": [{"c": MOMENT}], "d": "now {now}", "e": null, "f": true});
+        let put = at_this_moment(patch);
+        let at = put.pointer("/a").cloned().unwrap_or_default();
+        assert!(at.as_str().is_some_and(|at| at.parse::<Timestamp>().is_ok()), "{at}");
+        assert_eq!(put, json!({"a": at, "b": [{"c": at}], "d": "now {now}", "e": null, "f": true}));
     }
 }

@@ -1,6 +1,7 @@
 //! The ledger: who meant to do what, what each step was answered, how it ended. Lines of versioned JSON, only ever appended,
 //! and on disk before the first step; without it nothing runs.
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -9,6 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::review::Who;
+use crate::actions::reminders::Suspension;
 use crate::actions::{Gate, Plan, Progress, equals::equals};
 use crate::domain::text::plain;
 use crate::msg::RunId;
@@ -121,6 +123,51 @@ pub struct Unfinished {
     pub ended: Option<String>,
 }
 
+/// What stands suspended by these lines: whose change was made, or may have been, and not taken back since.
+fn suspended(entries: &[Entry]) -> Vec<Suspension> {
+    let mut intended: BTreeMap<&str, (bool, Suspension)> = BTreeMap::new();
+    let mut standing: Vec<Suspension> = Vec::new();
+    for entry in entries {
+        match &entry.page {
+            Page::Intended {
+                context,
+                namespace,
+                name,
+                kind,
+                action,
+                args,
+                ..
+            } if action == "flux-suspend" || action == "flux-resume" => {
+                let arg = |wanted: &str| {
+                    let found = args.iter().find(|(name, _)| name == wanted);
+                    found.map(|(_, value)| value.clone()).unwrap_or_default()
+                };
+                let one = Suspension {
+                    context: context.clone(),
+                    namespace: namespace.clone(),
+                    kind: kind.clone(),
+                    name: name.clone(),
+                    owner: arg("for"),
+                    reason: arg("why"),
+                    since: Some(entry.at),
+                };
+                intended.insert(&entry.run, (action == "flux-suspend", one));
+            }
+            Page::Step { place: 0, state, .. } if state != "failed" => {
+                let Some((suspends, one)) = intended.get(entry.run.as_str()) else {
+                    continue;
+                };
+                standing.retain(|other| !other.is_about(one));
+                if *suspends {
+                    standing.push(one.clone());
+                }
+            }
+            _ => {}
+        }
+    }
+    standing
+}
+
 /// The ledger of this machine's user.
 #[derive(Debug, Clone)]
 pub struct Ledger {
@@ -179,6 +226,14 @@ impl Ledger {
             true => file.sync_data(),
             false => Ok(()),
         }
+    }
+
+    /// What was suspended and not resumed by runs of this ledger, oldest first.
+    ///
+    /// # Errors
+    /// When the file is there and cannot be read.
+    pub fn suspended(&self) -> io::Result<Vec<Suspension>> {
+        Ok(suspended(&self.read()?))
     }
 
     /// Every line that can be read, oldest first; one that was cut off by a full disk or a crash is passed over.
@@ -516,6 +571,83 @@ mod tests {
         Page::Begun {
             place: 0,
             words: "take over".into(),
+        }
+    }
+
+    /// A run of Flux's verbs whose change came to that.
+    fn flux(run: &str, action: &str, name: &str, state: &str) -> Vec<Entry> {
+        let meant = match intended(name) {
+            Page::Intended {
+                context, namespace, ..
+            } => Page::Intended {
+                action: action.into(),
+                args: vec![("for".into(), "jane".into()), ("why".into(), "a test".into())],
+                context,
+                namespace,
+                kind: "HelmRelease".into(),
+                name: name.into(),
+                user: String::new(),
+                os_user: String::new(),
+                host: String::new(),
+                pid: 1,
+                sentence: String::new(),
+                risk: String::new(),
+                before: Vec::new(),
+                steps: Vec::new(),
+                at_the_end: 0,
+                gates: Vec::new(),
+                typed: String::new(),
+                reason: String::new(),
+            },
+            other => other,
+        };
+        let step = Page::Step {
+            place: 0,
+            state: state.into(),
+            answer: String::new(),
+            took_ms: 1,
+        };
+        let entry = |page| Entry {
+            v: VERSION.into(),
+            at: Timestamp::UNIX_EPOCH,
+            run: run.into(),
+            page,
+        };
+        vec![entry(meant), entry(step)]
+    }
+
+    #[test]
+    fn what_was_suspended_and_not_resumed_is_remembered() {
+        for (name, runs, wanted) in [
+            ("nothing", vec![], vec![]),
+            ("suspended", vec![flux("a", "flux-suspend", "x", "done")], vec!["x"]),
+            ("perhaps", vec![flux("a", "flux-suspend", "x", "unknown")], vec!["x"]),
+            ("refused", vec![flux("a", "flux-suspend", "x", "failed")], vec![]),
+            (
+                "resumed",
+                vec![flux("a", "flux-suspend", "x", "done"), flux("b", "flux-resume", "x", "done")],
+                vec![],
+            ),
+            (
+                "another was resumed",
+                vec![flux("a", "flux-suspend", "x", "done"), flux("b", "flux-resume", "y", "done")],
+                vec!["x"],
+            ),
+            (
+                "resuming failed",
+                vec![flux("a", "flux-suspend", "x", "done"), flux("b", "flux-resume", "x", "failed")],
+                vec!["x"],
+            ),
+            (
+                "twice",
+                vec![flux("a", "flux-suspend", "x", "done"), flux("b", "flux-suspend", "x", "done")],
+                vec!["x"],
+            ),
+        ] {
+            let told = suspended(&runs.concat());
+            let names: Vec<&str> = told.iter().map(|one| one.name.as_str()).collect();
+            assert_eq!(names, wanted, "{name}");
+            assert!(told.iter().all(|one| one.owner == "jane" && one.reason == "a test"));
         }
     }
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::lines::Lines;
 use crate::actions::{Look, ObjectId, Resource};
 use crate::connect::fault::Asked;
-use crate::connect::request;
+use crate::connect::{exec, request};
 use crate::domain::object::{ContainerState, Object};
 use crate::domain::text::plain;
 use crate::domain::{Fact, Fault, InstanceId, Kind, NodeId, World};
@@ -42,6 +42,7 @@ pub(super) async fn look(
             Look::Instance(id) => instance(client, lines, world, id, briefly).await,
             Look::Node(node) => node_alone(client, lines, node, briefly).await,
             Look::Object(id) => object(client, id).await,
+            Look::Files(node, folder) => files(client, node, folder).await,
         }
     });
     let mut all = Seen::default();
@@ -53,8 +54,22 @@ pub(super) async fn look(
     all
 }
 
-/// One object, as its API server gives it.
+/// One object, as its API server gives it; of a kind that is served in another version, in that one.
 pub(super) async fn get(client: &Client, id: &ObjectId) -> Result<Option<Value>, Fault> {
+    for resource in id.resource.served() {
+        let id = ObjectId {
+            resource,
+            ..id.clone()
+        };
+        if let Some(value) = get_in(client, &id).await? {
+            return Ok(Some(value));
+        }
+    }
+    Ok(None)
+}
+
+/// One object in that version of its kind.
+async fn get_in(client: &Client, id: &ObjectId) -> Result<Option<Value>, Fault> {
     let asked = asked(id, "get");
     match request::fetch(client, &id.path(), &asked, PATIENCE).await {
         Ok(body) => serde_json::from_slice(&body)
@@ -114,6 +129,30 @@ async fn object(client: &Client, id: &ObjectId) -> Seen {
             seen.objects.push((id.clone(), found));
         }
         Err(fault) => seen.faults.push(fault),
+    }
+    seen
+}
+
+/// The files in a folder of an engine's container.
+async fn files(client: &Client, node: &NodeId, folder: &str) -> Seen {
+    let mut seen = Seen::default();
+    let id = crate::actions::plan::folder(node, folder);
+    let Some(command) = exec::listing(folder) else {
+        seen.objects.push((id, None));
+        return seen;
+    };
+    let (namespace, pod) = (&node.namespace, &node.pod);
+    match exec::run(client, namespace, pod, "dragonfly", &command, PATIENCE).await {
+        Ok(out) => {
+            let files = wire::listed_files(&String::from_utf8_lossy(&out));
+            let listed = serde_json::to_value(files).unwrap_or_default();
+            seen.objects.push((id, Some(listed)));
+        }
+        Err(refusal) => {
+            // What was listed before is not what is there now.
+            seen.objects.push((id, None));
+            seen.faults.push(refusal.fault);
+        }
     }
     seen
 }

@@ -78,7 +78,7 @@ fn rights(plan: &Plan) -> Vec<Right> {
     let mut rights: Vec<Right> = plan
         .all_steps()
         .flat_map(|step| match &step.does {
-            Does::Command { node, .. } => {
+            Does::Command { node, .. } | Does::DropClients { node, .. } => {
                 let pod = ObjectId::pod(node);
                 vec![
                     right("get", &pod, "portforward"),

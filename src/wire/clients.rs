@@ -93,6 +93,32 @@ pub fn client_list(text: &str) -> Result<ClientList, Undecodable> {
     Ok(list)
 }
 
+/// One connection of `CLIENT LIST`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Connection {
+    /// `addr`, with its port.
+    pub addr: String,
+    /// Its host.
+    pub ip: String,
+    /// The port of the server that it came to; `None` where the version does not tell (before v1.15).
+    pub port: Option<u16>,
+    /// A replica's, or the one to the master.
+    pub replicates: bool,
+}
+
+/// Every connection of a `CLIENT LIST`, one by one.
+pub fn connections(text: &str) -> Vec<Connection> {
+    let rows = text.lines().filter_map(Row::of);
+    rows.filter(|row| !row.addr.is_empty() && row.addr.len() <= WORD)
+        .map(|row| Connection {
+            addr: row.addr.to_owned(),
+            ip: host(row.addr),
+            port: row.key().port,
+            replicates: row.flags.contains('M') || row.name.starts_with("repl_"),
+        })
+        .collect()
+}
+
 fn keep_slowest(slow: &mut Vec<SlowClient>) {
     slow.sort_by_key(|client| Reverse((client.send_wait, client.queued_bytes, client.idle)));
     slow.truncate(ClientList::SLOW);
@@ -268,4 +294,43 @@ fn host(addr: &str) -> String {
     let host = addr.rsplit_once(':').map_or(addr, |(host, _)| host);
     let host = host.trim_start_matches('[').trim_end_matches(']');
     short(host, WORD).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_are_told_one_by_one() {
+        for (name, line, wanted) in [
+            (
+                "a client",
+                "id=7 addr=10.4.0.9:41000 laddr=10.0.0.1:6379 fd=9 name=7 age=3 phase=readsock",
+                Some(("10.4.0.9:41000", "10.4.0.9", Some(6379), false)),
+            ),
+            (
+                "of another family",
+                "id=7 addr=[fd00::9]:41000 laddr=[fd00::1]:9999 name=x",
+                Some(("[fd00::9]:41000", "fd00::9", Some(9999), false)),
+            ),
+            (
+                "a replica's",
+                "id=8 addr=10.0.0.2:5000 laddr=10.0.0.1:9999 name=repl_flow_2",
+                Some(("10.0.0.2:5000", "10.0.0.2", Some(9999), true)),
+            ),
+            (
+                "to the master",
+                "id=9 addr=10.0.0.1:9999 flags=M repl-phase=stable_sync",
+                Some(("10.0.0.1:9999", "10.0.0.1", None, true)),
+            ),
+            ("without an address", "id=9 name=x", None),
+            ("garbage", "\u{1f600}", None),
+        ] {
+            let all = connections(line);
+            let got = all
+                .first()
+                .map(|one| (one.addr.as_str(), one.ip.as_str(), one.port, one.replicates));
+            assert_eq!(got, wanted, "{name}");
+        }
+    }
 }

@@ -15,6 +15,7 @@ mod event;
 mod figure;
 #[cfg(test)]
 pub(crate) mod fixture;
+pub mod files;
 mod foreign;
 mod hosts;
 mod info;
@@ -40,7 +41,8 @@ use serde_json::Value;
 
 use crate::domain::{Kind, Object};
 
-pub use clients::client_list;
+pub use clients::{client_list, connections};
+pub use files::{ListedFile, listed_files};
 pub use foreign::foreign;
 pub use info::{
     Sections, clients, commands, cpu, errors, keyspace, memory, persistence, replication, sections,

@@ -40,7 +40,7 @@ pub(in crate::checks) fn operator_table(check: &Check, cases: &[(&str, Change<'_
 }
 
 /// The Dragonfly object becomes another.
-pub(in crate::checks) fn dragonfly(f: &mut Fixture, change: impl Fn(&mut Dragonfly)) {
+pub(crate) fn dragonfly(f: &mut Fixture, change: impl Fn(&mut Dragonfly)) {
     let context = f.world.context(&infra()).unwrap();
     let held = context.dragonflies.get("shop", &f.id.name).unwrap();
     let mut new = (*held.value).clone();
@@ -49,7 +49,7 @@ pub(in crate::checks) fn dragonfly(f: &mut Fixture, change: impl Fn(&mut Dragonf
 }
 
 /// Every pod becomes another, by its ordinal.
-pub(in crate::checks) fn pods(f: &mut Fixture, change: impl Fn(usize, &mut Pod)) {
+pub(crate) fn pods(f: &mut Fixture, change: impl Fn(usize, &mut Pod)) {
     let context = f.world.context(&infra()).unwrap();
     let mut all: Vec<Pod> = context
         .pods

@@ -105,7 +105,7 @@ mod tenancy {
 
 mod delivery;
 #[cfg(test)]
-pub(super) mod fixture;
+pub(crate) mod fixture;
 mod flags;
 mod mend;
 mod passages;

@@ -277,21 +277,29 @@ impl Disks {
         ((String::new(), err, code), gone)
     }
 
-    /// `ls [-l] [-a] [-h] [--time-style=+FORMAT] [--] [PATH...]`
+    /// `ls [-l] [-a] [-h] [--full-time] [--time-style=+FORMAT] [--] [PATH...]`
     pub(super) fn ls(&self, args: &[String]) -> Said {
+        // Which is `-l --time-style=full-iso`.
+        let whole = args.iter().any(|arg| arg == "--full-time");
         let style = args
             .iter()
             .find_map(|arg| arg.strip_prefix("--time-style=+"))
-            .unwrap_or("%b %e %H:%M");
+            .unwrap_or(match whole {
+                true => "%Y-%m-%d %H:%M:%S.000000000 %z",
+                false => "%b %e %H:%M",
+            });
         let short: Vec<String> = args
             .iter()
             .filter(|arg| !arg.starts_with("--"))
             .cloned()
             .collect();
-        let (flags, paths) = match options(&short, "lahtr1A") {
+        let (mut flags, paths) = match options(&short, "lahtr1A") {
             Ok(read) => read,
             Err(flag) => return failed(2, format!("ls: invalid option -- '{flag}'\n")),
         };
+        if whole {
+            flags.push('l');
+        }
         // The image's working directory.
         let paths = if paths.is_empty() {
             vec!["/dragonfly".to_owned()]
@@ -600,6 +608,9 @@ mod tests {
             listed.contains(" 1795230005 dump-2026-11-21T03:00:05-summary.dfs\n"),
             "{listed}"
         );
+        let whole = disks().ls(&args("-A --full-time /dragonfly/snapshots")).0;
+        let line = " 2026-11-21 03:00:05.000000000 +0000 dump-2026-11-21T03:00:05-summary.dfs\n";
+        assert!(whole.contains(line), "{whole}");
         let dump = "dump-2026-11-21T03:00:05-0000.dfs";
         let table = [
             (format!("-- /dragonfly/snapshots/{dump}"), vec![dump], ""),
