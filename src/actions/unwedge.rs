@@ -284,7 +284,7 @@ fn plan(scene: &Scene<'_>) -> Result<Plan, String> {
     let (sentence, losses, old, leads);
     match wedge(scene, &case, instance)? {
         Wedge::LeftBehind { new, old: locked } => {
-            (old, leads) = (locked, Some(new));
+            (old, leads) = (locked, None);
             sentence = format!(
                 "remove {}, which {} of {id} has taken over from",
                 old.name(),
@@ -312,7 +312,7 @@ fn plan(scene: &Scene<'_>) -> Result<Plan, String> {
             old: locked,
             clients,
         } if !clients.is_empty() => {
-            (old, leads) = (locked, target);
+            (old, leads) = (locked, None);
             let names = clients
                 .iter()
                 .map(|(_, addr)| addr.clone())
@@ -366,15 +366,13 @@ fn plan(scene: &Scene<'_>) -> Result<Plan, String> {
             steps.extend(told(None, old));
         }
     }
-    let mut settled = vec![Goal::Remade(old.view.id.clone(), uid(old), id.clone())];
-    match leads {
-        Some(new) => settled.extend([
-            Goal::EngineIs(new.view.id.clone(), uid(new), Role::Master),
-            Goal::LabelIs(new.view.id.clone(), uid(new), Some(Role::Master)),
-            Goal::EndpointIs(id.clone(), new.view.id.pod.clone()),
-        ]),
-        // Who is master then is the operator's choice.
-        None => settled.push(Goal::OneMaster(id.clone())),
+    let mut settled = vec![
+        Goal::Remade(old.view.id.clone(), uid(old), id.clone()),
+        Goal::OneMaster(id.clone()),
+    ];
+    // Else the operator may have elected another one, of the same data, before the label was there (seen on the lab).
+    if let Some(new) = leads {
+        settled.push(Goal::EndpointIs(id.clone(), new.view.id.pod.clone()));
     }
     steps.push(
         Step::new(

@@ -403,3 +403,93 @@ fn plan(scene: &Scene<'_>) -> Result<Plan, String> {
         owner: meta.and_then(gates::git_owner),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::actions::equals::equals;
+    use crate::actions::{Args, ObjectId, Objects, Reading, Resource, Rules, Target};
+    use crate::checks::Limits;
+    use crate::domain::fixture::*;
+
+    #[test]
+    fn the_image_that_is_wanted_is_written_into_its_container_alone() {
+        let f = healthy().build();
+        let object = ObjectId::new(&infra(), Resource::DEPLOYMENT, "ops", "operator");
+        let set = "kubectl --context infra -n ops set image deployment/operator manager=";
+        for (name, now_image, arg, value, wanted) in [
+            (
+                "a version",
+                "r.io:5000/op:v1.5.0",
+                "version",
+                "1.6.1",
+                Ok("r.io:5000/op:v1.6.1"),
+            ),
+            (
+                "where no tag is",
+                "r.io:5000/op",
+                "version",
+                "v1.6.1",
+                Ok("r.io:5000/op:v1.6.1"),
+            ),
+            (
+                "by digest before",
+                "r.io/op:v1.5.0@sha256:1",
+                "version",
+                "v1.6.1",
+                Ok("r.io/op:v1.6.1"),
+            ),
+            (
+                "an image",
+                "r.io/op:v1.5.0",
+                "image",
+                "q.io/x:v1.6.1",
+                Ok("q.io/x:v1.6.1"),
+            ),
+            (
+                "no version",
+                "r.io/op:v1.5.0",
+                "version",
+                "new",
+                Err("new is no version: --version v1.6.1"),
+            ),
+            (
+                "the same",
+                "op:v1.6.1",
+                "version",
+                "v1.6.1",
+                Err(
+                    "Deployment operator has op:v1.6.1 already; darner restart operator restarts it",
+                ),
+            ),
+        ] {
+            let value_of = json!({"metadata": {"uid": "u"}, "spec": {"replicas": 2, "template": {"spec": {"containers": [
+                {"name": "kube-rbac-proxy", "image": "proxy:v1"}, {"name": "manager", "image": now_image},
+            ]}}}});
+            let target = Target::Object(object.clone());
+            let objects: Objects = [(object.clone(), Some(value_of))].into_iter().collect();
+            let reading = Reading {
+                world: &f.world,
+                objects: &objects,
+                now: now(),
+            };
+            let args = Args::default().with(arg, value);
+            let (limits, rules, accepted) = (Limits::default(), Rules::default(), BTreeSet::new());
+            let scene = Scene::new(reading, &limits, &rules, &target, &args, &accepted);
+            match (wanted, (ACTION.plan)(&scene)) {
+                (Ok(image), Ok(plan)) => {
+                    assert_eq!(equals(&plan.steps[0]), format!("{set}{image}"), "{name}");
+                    let Does::Patch { patch, object, .. } = &plan.steps[0].does else {
+                        panic!("{name}");
+                    };
+                    assert!(crate::actions::plan::merges_lists(object, patch), "{name}");
+                }
+                (Err(why), Err(told)) => assert_eq!(told, why, "{name}"),
+                (_, told) => panic!("{name}: {told:?}"),
+            }
+        }
+    }
+}
