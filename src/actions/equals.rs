@@ -112,7 +112,11 @@ fn patched(object: &ObjectId, part: &str, patch: &Value) -> String {
         return format!("{kubectl} scale {spelled} --replicas={replicas}");
     }
     let template = "/spec/template/metadata/annotations";
-    if patch.pointer(template).and_then(|map| map.get(RESTARTED)).is_some() {
+    if patch
+        .pointer(template)
+        .and_then(|map| map.get(RESTARTED))
+        .is_some()
+    {
         return format!("{kubectl} rollout restart {spelled}");
     }
     if let Some(Value::Array(list)) = patch
@@ -126,9 +130,9 @@ fn patched(object: &ObjectId, part: &str, patch: &Value) -> String {
         let images: Vec<String> = images.collect();
         return format!("{kubectl} set image {spelled} {}", images.join(" "));
     }
-    let metadata = patch.get("metadata").filter(|_| {
-        part.is_empty() && patch.as_object().is_some_and(|patch| patch.len() == 1)
-    });
+    let metadata = patch
+        .get("metadata")
+        .filter(|_| part.is_empty() && patch.as_object().is_some_and(|patch| patch.len() == 1));
     let mut lines = Vec::new();
     for (verb, field) in [("label", "labels"), ("annotate", "annotations")] {
         let Some(map) = metadata

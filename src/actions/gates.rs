@@ -393,7 +393,10 @@ pub fn all_in_sync(case: &Case<'_>, instance: &Instance<'_>) -> Gate {
         .filter_map(|node| fit(case, instance, node).err())
         .collect();
     if missing > 0 {
-        lacks.push(format!("{missing} of {} pods are missing", instance.wanted()));
+        lacks.push(format!(
+            "{missing} of {} pods are missing",
+            instance.wanted()
+        ));
     }
     match lacks.as_slice() {
         [] => Gate::pass(ID, "every replica is in stable sync, by both ends"),

@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use super::object::ObjectId;
 use super::plan::Look;
-use super::rolling;
 use super::proof::{Shows, Tells};
+use super::rolling;
 use super::scene::Reading;
 use crate::domain::engine::{LinkState, Role, Side};
 use crate::domain::{InstanceId, InstanceView, NodeId, NodeView, Version, text};
@@ -216,9 +216,7 @@ impl Goal {
             Goal::StandsDown(node, uid, id) => stands_down(reading, node, uid, id),
             Goal::PointsTo(node, uid, ip) => points_to(reading, node, uid, ip),
             Goal::LabelIs(node, uid, role) => label_is(reading, node, uid, *role),
-            Goal::EndpointIs(id, pod) => {
-                with_instance(reading, id, |view| endpoint_is(view, pod))
-            }
+            Goal::EndpointIs(id, pod) => with_instance(reading, id, |view| endpoint_is(view, pod)),
             Goal::NotEndpoint(id, pod) => {
                 with_instance(reading, id, |view| not_endpoint(view, pod))
             }
@@ -414,9 +412,9 @@ fn master_is_not(view: &InstanceView<'_>, not: Option<&str>) -> Progress {
         Some(_) => {}
     }
     match endpoint_is(view, pod) {
-        Progress::Holds(_) => {
-            Progress::Holds(format!("{pod} is master, by its label, its engine and the Service"))
-        }
+        Progress::Holds(_) => Progress::Holds(format!(
+            "{pod} is master, by its label, its engine and the Service"
+        )),
         progress => progress,
     }
 }

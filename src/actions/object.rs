@@ -85,7 +85,9 @@ impl Resource {
     /// The same kind in every version that is understood, its own first: an API server may serve only another one.
     pub fn served(self) -> impl Iterator<Item = Self> {
         let others = self.flux().map_or(&[][..], |what| what.doc().versions);
-        let others = others.iter().filter(move |version| **version != self.version);
+        let others = others
+            .iter()
+            .filter(move |version| **version != self.version);
         std::iter::once(self).chain(others.map(move |version| Self { version, ..self }))
     }
 
@@ -133,7 +135,10 @@ impl ObjectId {
     pub fn as_read(&self, value: &serde_json::Value) -> Self {
         let given = value.get("apiVersion").and_then(serde_json::Value::as_str);
         let version = given.and_then(|given| given.rsplit('/').next());
-        let resource = self.resource.served().find(|one| Some(one.version) == version);
+        let resource = self
+            .resource
+            .served()
+            .find(|one| Some(one.version) == version);
         Self {
             resource: resource.unwrap_or(self.resource),
             ..self.clone()

@@ -9,12 +9,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{gates, moves, pause};
 use super::scene::one_master;
-use super::{
-    About, Action, ArgDoc, Candidate, Does, Gate, Goal, Look, Plan, Risk,
-    Scene, Step,
-};
+use super::{About, Action, ArgDoc, Candidate, Does, Gate, Goal, Look, Plan, Risk, Scene, Step};
+use super::{gates, moves, pause};
 use crate::checks::{Case, Node};
 use crate::domain::engine::{Question, Role};
 use crate::domain::text;
@@ -255,9 +252,8 @@ fn plan(scene: &Scene<'_>) -> Result<Plan, String> {
     if !done {
         steps.push(takeover(node, &old, seconds));
     }
-    steps.extend(labels(node, ip, &old, &others, done));
+    steps.extend(crown(node, ip, &old, &others, done));
     steps.extend(moves::schedules(instance, node, &others));
-    steps.extend(others.iter().map(|other| moves::repoint(other, to, ip)));
 
     let mut goals = vec![
         Goal::EngineIs(node.view.id.clone(), moves::uid(node), Role::Master),
@@ -331,7 +327,10 @@ fn takeover(node: &Node<'_>, old: &[&Node<'_>], seconds: u64) -> Step {
     ))
 }
 
-fn labels(
+/// The new master is labelled, and the others follow it at the same moment. Only then is the old one's label taken, and its pod
+/// deleted: where both labels were written at once, the Service was seen without an endpoint for a second in one round of
+/// fifteen (real controllers, simulated engines; `docs/operator-behaviour.md`).
+fn crown(
     node: &Node<'_>,
     ip: &str,
     old: &[&Node<'_>],
@@ -342,17 +341,19 @@ fn labels(
         moves::label_master(node, ip)
             .leaves("the other nodes without a master, if the operator does not come"),
     ];
-    for old in old {
-        steps.push(moves::unlabel(old).together());
+    for other in others {
+        steps.push(moves::note(other, node.name(), ip).together().optional());
+        steps.push(moves::repoint(other, node.name(), ip).together());
+    }
+    for (at, old) in old.iter().enumerate() {
+        let unlabel = moves::unlabel(old);
+        steps.push(if at == 0 { unlabel } else { unlabel.together() });
         let comes = if done { "came back" } else { "would come back" };
         let words = format!(
             "delete pod {}, whose process {comes} as a master with an old data set",
             old.name()
         );
-        steps.push(moves::delete(old, words, None).together());
-    }
-    for other in others {
-        steps.push(moves::note(other, node.name(), ip).together().optional());
+        steps.push(moves::delete(old, words, None));
     }
     steps
 }

@@ -11,8 +11,7 @@ use jiff::Timestamp;
 use super::anew::{self, Remade};
 use super::scene::one_master;
 use super::{
-    moves,
-    About, Action, ArgDoc, Args, Does, Gate, Goal, ObjectId, Plan, Risk, Scene, Step, gates,
+    About, Action, ArgDoc, Args, Does, Gate, Goal, ObjectId, Plan, Risk, Scene, Step, gates, moves,
     no_choice, promote,
 };
 use crate::checks::{Case, Instance, Node};

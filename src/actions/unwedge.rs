@@ -10,8 +10,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{
-    moves,
-    About, Action, Does, Gate, Goal, Look, ObjectId, Plan, Risk, Scene, Step, no_choice,
+    About, Action, Does, Gate, Goal, Look, ObjectId, Plan, Risk, Scene, Step, moves, no_choice,
     nothing_more, rolling,
 };
 use crate::checks::{Case, Instance, Node, Word};

@@ -7,8 +7,7 @@ use serde_json::json;
 
 use super::scene::one_master;
 use super::{
-    moves,
-    About, Action, ArgDoc, Does, Gate, Goal, Look, ObjectId, Plan, Risk, Scene, Step, gates,
+    About, Action, ArgDoc, Does, Gate, Goal, Look, ObjectId, Plan, Risk, Scene, Step, gates, moves,
     no_choice, nothing_more,
 };
 use crate::checks::pairs::{Pair, Standing, standing};

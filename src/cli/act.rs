@@ -17,8 +17,8 @@ use super::fleet::Fleet;
 use super::gather::Gathering;
 use super::wait::parse_span;
 use super::{USAGE, files};
-use crate::actions::{reminders, wants};
 use crate::actions::{ALL, About, Action, Args, Plan, Risk, Target};
+use crate::actions::{reminders, wants};
 use crate::app::rules_of;
 use crate::domain::{ContextId, World, address, text};
 use crate::msg::run::{Ending, Outcome};
@@ -284,11 +284,18 @@ pub async fn run(
     let mut wants = reminders::wants(&gathering.world);
     wants.extend(wants::wants(action, &target, &gathering.world));
     gathering.settle_wanting(REMINDS, &focus, wants).await;
-    let suspended = ledger.as_ref().and_then(|ledger| ledger.suspended().ok()).unwrap_or_default();
+    let suspended = ledger
+        .as_ref()
+        .and_then(|ledger| ledger.suspended().ok())
+        .unwrap_or_default();
     for words in reminders::reminders(&gathering.world, &suspended, Timestamp::now()) {
         eprintln!("darner: still suspended: {}", text::one_line(&words));
     }
-    for run in ledger.iter().filter_map(|ledger| ledger.unfinished().ok()).flatten() {
+    for run in ledger
+        .iter()
+        .filter_map(|ledger| ledger.unfinished().ok())
+        .flatten()
+    {
         let same = run.place()
             == Some((
                 target.context().as_str(),

@@ -499,7 +499,7 @@ mod tests {
         let mut f = healthy().build();
         let of = |f: &Fixture| crate::checks::needs(&f.world, &Limits::default(), now());
         let before = of(&f);
-        assert!(before.len() > 5, "{before:?}");
+        assert!(before.wants.len() > 5, "{before:?}");
         let fact = Fact::Probed {
             node: crate::domain::NodeId::new(infra(), "shop", "orders-0"),
             uid: Arc::from("uid-orders-0"),

@@ -180,7 +180,7 @@ impl Engine {
         mut heard: impl FnMut(Heard),
     ) -> Ended {
         let changes = |command: &&str| !only_asks(command.split(' ').map(str::as_bytes));
-        if let Some(place) = commands.iter().position(|command| changes(&command)) {
+        if let Some(place) = commands.iter().position(changes) {
             return Ended::Broken(place, stopped());
         }
         let mut replies: FuturesOrdered<_> = commands

@@ -15,12 +15,12 @@ use super::lines::Lines;
 use super::look::{self, asked};
 use crate::actions::anew::{self, Filling};
 use crate::actions::plan::MOMENT;
+use crate::actions::plan::merges_lists;
 use crate::actions::{Does, Goal, Look, Objects, Progress, Reading, Rules, Step};
 use crate::checks::Limits;
 use crate::connect::client::Door;
 use crate::connect::fault::Refusal;
 use crate::connect::latch::{Change, Latch, Pass};
-use crate::actions::plan::merges_lists;
 use crate::connect::request::{self, JSON, MERGE, Order, STRATEGIC};
 use crate::connect::resp::{Reply, plain};
 use crate::domain::engine::{Question, Role};
@@ -139,7 +139,9 @@ impl Hand {
         let now = Timestamp::now();
         let filled = self.fill(now, false, |filling| filling.step(step))?;
         // Whatever of a pod is put in first says which pod is meant: all else of it is of the same one.
-        let nodes = words.iter().filter_map(|(word, node)| Some((word, node.as_ref()?)));
+        let nodes = words
+            .iter()
+            .filter_map(|(word, node)| Some((word, node.as_ref()?)));
         for (word, node) in nodes.filter(|(word, _)| is_new(word)) {
             let known = self.known();
             let context = known.world.context(&node.context);
@@ -147,7 +149,8 @@ impl Hand {
             let Some(pod) = pod else { continue };
             let address = anew::address(&node.pod);
             if *word != address {
-                self.put_in().insert(word.clone(), pod.value.meta.uid.to_string());
+                self.put_in()
+                    .insert(word.clone(), pod.value.meta.uid.to_string());
             }
             if let Some(ip) = &pod.value.ip {
                 self.put_in().entry(address).or_insert_with(|| ip.clone());
@@ -176,7 +179,10 @@ impl Hand {
     pub(super) fn judge(&self, goals: &[Goal]) -> Vec<(String, Progress)> {
         let now = Timestamp::now();
         let filled = self.fill(now, false, |filling| {
-            goals.iter().map(|goal| filling.goal(goal)).collect::<Vec<_>>()
+            goals
+                .iter()
+                .map(|goal| filling.goal(goal))
+                .collect::<Vec<_>>()
         });
         let known = self.known();
         let reading = Reading {
@@ -272,7 +278,10 @@ impl Hand {
                 Err(state) => state,
             },
             Does::DropClients { node, uid, spare } => {
-                match self.drop_clients(node, uid, spare, step.deadline, stops).await {
+                match self
+                    .drop_clients(node, uid, spare, step.deadline, stops)
+                    .await
+                {
                     Ok(answer) => done(answer),
                     Err(state) => state,
                 }
@@ -492,21 +501,27 @@ impl Hand {
         let text = match replies.first().map(plain) {
             Some(wire::Reply::Text(bytes)) => String::from_utf8_lossy(&bytes).into_owned(),
             Some(wire::Reply::Error(text)) => {
-                return Err(failed(format!("{} does not list its clients: {}", node.pod, one_line(&text))));
+                return Err(failed(format!(
+                    "{} does not list its clients: {}",
+                    node.pod,
+                    one_line(&text)
+                )));
             }
             _ => return Err(failed(format!("{} does not list its clients", node.pod))),
         };
         let clients = wire::connections(&text);
-        let doomed = clients
-            .iter()
-            .filter(|one| !one.replicates && crate::actions::proof::droppable(&one.ip, one.port, spare));
+        let doomed = clients.iter().filter(|one| {
+            !one.replicates && crate::actions::proof::droppable(&one.ip, one.port, spare)
+        });
         let (mut dropped, mut gone) = (0, 0);
         for one in doomed {
             let so_far = || format!("{dropped} connections ended, {gone} were gone by themselves");
             if stops() || begun.elapsed() >= deadline {
                 return Err(failed(format!("{}: it stopped there", so_far())));
             }
-            let words: Vec<String> = ["CLIENT", "KILL", "ADDR", &one.addr].map(str::to_owned).to_vec();
+            let words: Vec<String> = ["CLIENT", "KILL", "ADDR", &one.addr]
+                .map(str::to_owned)
+                .to_vec();
             let pass = self
                 .pass(Change::Command(words.clone()))
                 .map_err(|fault| failed(format!("{}: {}", so_far(), fault.message)))?;
@@ -517,7 +532,12 @@ impl Hand {
             match answer {
                 Reply::Error(text) if text.contains("No such client") => gone += 1,
                 Reply::Error(text) => {
-                    return Err(failed(format!("{}: {} is refused: {}", so_far(), one.addr, one_line(&text))));
+                    return Err(failed(format!(
+                        "{}: {} is refused: {}",
+                        so_far(),
+                        one.addr,
+                        one_line(&text)
+                    )));
                 }
                 answer => match plain(&answer) {
                     wire::Reply::Number(0) => gone += 1,
@@ -701,10 +721,9 @@ impl<'a> Wanted<'a> {
                 asked: asked(object, "create"),
                 done: "evicted",
             },
-            Does::Command { .. }
-            | Does::DropClients { .. }
-            | Does::Run { .. }
-            | Does::Await(_) => return None,
+            Does::Command { .. } | Does::DropClients { .. } | Does::Run { .. } | Does::Await(_) => {
+                return None;
+            }
         })
     }
 
@@ -731,7 +750,10 @@ fn at_this_moment(patch: serde_json::Value) -> serde_json::Value {
         match value {
             Value::String(text) if text == MOMENT => Value::String(now.to_owned()),
             Value::Array(list) => list.into_iter().map(|one| put(one, now)).collect(),
-            Value::Object(map) => map.into_iter().map(|(key, one)| (key, put(one, now))).collect(),
+            Value::Object(map) => map
+                .into_iter()
+                .map(|(key, one)| (key, put(one, now)))
+                .collect(),
             other => other,
         }
     }
@@ -744,10 +766,18 @@ mod tests {
 
     #[test]
     fn the_moment_is_one_and_the_same_in_all_of_a_patch() {
-        let patch = json!({"a": MOMENT, "b": [{"c": MOMENT}], "d": "now {now}", "e": null, "f": true});
+        let patch =
+            json!({"a": MOMENT, "b": [{"c": MOMENT}], "d": "now {now}", "e": null, "f": true});
         let put = at_this_moment(patch);
         let at = put.pointer("/a").cloned().unwrap_or_default();
-        assert!(at.as_str().is_some_and(|at| at.parse::<Timestamp>().is_ok()), "{at}");
-        assert_eq!(put, json!({"a": at, "b": [{"c": at}], "d": "now {now}", "e": null, "f": true}));
+        assert!(
+            at.as_str()
+                .is_some_and(|at| at.parse::<Timestamp>().is_ok()),
+            "{at}"
+        );
+        assert_eq!(
+            put,
+            json!({"a": at, "b": [{"c": at}], "d": "now {now}", "e": null, "f": true})
+        );
     }
 }

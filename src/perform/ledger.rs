@@ -36,6 +36,10 @@ pub struct Entry {
 /// What a line says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "what", rename_all = "kebab-case")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one such line a run, and none is kept for long"
+)]
 pub enum Page {
     /// What was meant, before anything was done.
     Intended {
@@ -153,7 +157,9 @@ fn suspended(entries: &[Entry]) -> Vec<Suspension> {
                 };
                 intended.insert(&entry.run, (action == "flux-suspend", one));
             }
-            Page::Step { place: 0, state, .. } if state != "failed" => {
+            Page::Step {
+                place: 0, state, ..
+            } if state != "failed" => {
                 let Some((suspends, one)) = intended.get(entry.run.as_str()) else {
                     continue;
                 };
@@ -581,7 +587,10 @@ mod tests {
                 context, namespace, ..
             } => Page::Intended {
                 action: action.into(),
-                args: vec![("for".into(), "jane".into()), ("why".into(), "a test".into())],
+                args: vec![
+                    ("for".into(), "jane".into()),
+                    ("why".into(), "a test".into()),
+                ],
                 context,
                 namespace,
                 kind: "HelmRelease".into(),
@@ -620,34 +629,61 @@ mod tests {
     fn what_was_suspended_and_not_resumed_is_remembered() {
         for (name, runs, wanted) in [
             ("nothing", vec![], vec![]),
-            ("suspended", vec![flux("a", "flux-suspend", "x", "done")], vec!["x"]),
-            ("perhaps", vec![flux("a", "flux-suspend", "x", "unknown")], vec!["x"]),
-            ("refused", vec![flux("a", "flux-suspend", "x", "failed")], vec![]),
+            (
+                "suspended",
+                vec![flux("a", "flux-suspend", "x", "done")],
+                vec!["x"],
+            ),
+            (
+                "perhaps",
+                vec![flux("a", "flux-suspend", "x", "unknown")],
+                vec!["x"],
+            ),
+            (
+                "refused",
+                vec![flux("a", "flux-suspend", "x", "failed")],
+                vec![],
+            ),
             (
                 "resumed",
-                vec![flux("a", "flux-suspend", "x", "done"), flux("b", "flux-resume", "x", "done")],
+                vec![
+                    flux("a", "flux-suspend", "x", "done"),
+                    flux("b", "flux-resume", "x", "done"),
+                ],
                 vec![],
             ),
             (
                 "another was resumed",
-                vec![flux("a", "flux-suspend", "x", "done"), flux("b", "flux-resume", "y", "done")],
+                vec![
+                    flux("a", "flux-suspend", "x", "done"),
+                    flux("b", "flux-resume", "y", "done"),
+                ],
                 vec!["x"],
             ),
             (
                 "resuming failed",
-                vec![flux("a", "flux-suspend", "x", "done"), flux("b", "flux-resume", "x", "failed")],
+                vec![
+                    flux("a", "flux-suspend", "x", "done"),
+                    flux("b", "flux-resume", "x", "failed"),
+                ],
                 vec!["x"],
             ),
             (
                 "twice",
-                vec![flux("a", "flux-suspend", "x", "done"), flux("b", "flux-suspend", "x", "done")],
+                vec![
+                    flux("a", "flux-suspend", "x", "done"),
+                    flux("b", "flux-suspend", "x", "done"),
+                ],
                 vec!["x"],
             ),
         ] {
             let told = suspended(&runs.concat());
             let names: Vec<&str> = told.iter().map(|one| one.name.as_str()).collect();
             assert_eq!(names, wanted, "{name}");
-            assert!(told.iter().all(|one| one.owner == "jane" && one.reason == "a test"));
+            assert!(
+                told.iter()
+                    .all(|one| one.owner == "jane" && one.reason == "a test")
+            );
         }
     }
 

@@ -755,7 +755,12 @@ async fn dry_run(hand: &Hand, plan: &Plan) -> Gate {
     const ID: &str = "dry-run";
     let steps: Vec<&Step> = plan
         .all_steps()
-        .filter(|step| !matches!(step.does, Does::Command { .. } | Does::DropClients { .. } | Does::Run { .. } | Does::Await(_)))
+        .filter(|step| {
+            !matches!(
+                step.does,
+                Does::Command { .. } | Does::DropClients { .. } | Does::Run { .. } | Does::Await(_)
+            )
+        })
         .collect();
     let tried = join_all(steps.iter().map(|step| hand.dry(step))).await;
     let mut refused = Vec::new();

@@ -13,9 +13,9 @@ mod clients;
 mod dragonfly;
 mod event;
 mod figure;
+pub mod files;
 #[cfg(test)]
 pub(crate) mod fixture;
-pub mod files;
 mod foreign;
 mod hosts;
 mod info;

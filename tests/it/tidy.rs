@@ -9,30 +9,38 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("wire", &["domain"]),
     ("checks", &["domain"]),
+    ("actions", &["domain", "wire", "checks"]),
     ("settings", &["domain"]),
-    ("msg", &["domain", "settings"]),
+    ("msg", &["domain", "actions", "settings"]),
     ("widgets", &["settings", "domain"]),
     (
         "screens",
-        &["domain", "checks", "msg", "settings", "widgets"],
+        &["domain", "checks", "actions", "msg", "settings", "widgets"],
     ),
     (
         "app",
-        &["domain", "checks", "msg", "settings", "widgets", "screens"],
+        &[
+            "domain", "checks", "actions", "msg", "settings", "widgets", "screens",
+        ],
     ),
-    ("connect", &["domain", "settings"]),
+    ("connect", &["domain", "wire", "settings"]),
     ("observe", &["domain", "wire", "settings", "connect"]),
+    (
+        "perform",
+        &["domain", "wire", "checks", "actions", "msg", "connect"],
+    ),
     (
         "runtime",
         &[
-            "domain", "checks", "msg", "settings", "app", "observe", "connect",
+            "domain", "checks", "actions", "msg", "settings", "app", "observe", "connect",
+            "perform",
         ],
     ),
     (
         "cli",
         &[
-            "domain", "wire", "checks", "msg", "settings", "widgets", "screens", "app", "observe",
-            "connect", "runtime", "lab",
+            "domain", "wire", "checks", "actions", "msg", "settings", "widgets", "screens", "app",
+            "observe", "connect", "perform", "runtime", "lab",
         ],
     ),
     ("lab", &[]),
@@ -40,7 +48,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 
 /// Rooms without IO, clock, tasks or logging.
 const PURE: &[&str] = &[
-    "domain", "wire", "checks", "msg", "settings", "widgets", "screens", "app",
+    "domain", "wire", "checks", "actions", "msg", "settings", "widgets", "screens", "app",
 ];
 
 /// Words that no pure room contains.
