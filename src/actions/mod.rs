@@ -48,6 +48,7 @@ mod snapshot;
 mod split_brain;
 pub mod target;
 #[cfg(test)]
+#[path = "tests/told.rs"]
 mod told;
 mod unwedge;
 mod upgrade;

@@ -111,6 +111,8 @@ pub struct Step {
     pub does: Does,
     /// Done at the same moment as the step before it.
     pub together: bool,
+    /// Done as soon as the step before it is answered: nothing comes between, neither a stop nor a wait for a word.
+    pub behind: bool,
     /// Whether it may be done again when it did not answer, or lost a race: it comes to the same however often it is done.
     pub repeatable: bool,
     /// Whether the run goes on when it fails: it helps, and what it is for can come about without it.
@@ -130,6 +132,7 @@ impl Step {
             words: words.into(),
             does,
             together: false,
+            behind: false,
             repeatable: true,
             optional: false,
             unless: Vec::new(),
@@ -141,6 +144,12 @@ impl Step {
     /// Done at the same moment as the step before it.
     pub fn together(mut self) -> Self {
         self.together = true;
+        self
+    }
+
+    /// Done as soon as the step before it is answered, whatever else is wanted by then.
+    pub fn behind(mut self) -> Self {
+        self.behind = true;
         self
     }
 

@@ -327,8 +327,8 @@ fn takeover(node: &Node<'_>, old: &[&Node<'_>], seconds: u64) -> Step {
     ))
 }
 
-/// The new master is labelled, and the others follow it at the same moment. Only then is the old one's label taken, and its pod
-/// deleted: where both labels were written at once, the Service was seen without an endpoint for a second in one round of
+/// None of it is held apart from the takeover: an old master that keeps its label would be sent to when its process comes back.
+/// The new master is labelled first. Only then is the old one's label taken, its pod deleted, and the others follow: where both labels were written at once, the Service was seen without an endpoint for a second in one round of
 /// fifteen (real controllers, simulated engines; `docs/operator-behaviour.md`).
 fn crown(
     node: &Node<'_>,
@@ -339,21 +339,27 @@ fn crown(
 ) -> Vec<Step> {
     let mut steps = vec![
         moves::label_master(node, ip)
+            .behind()
             .leaves("the other nodes without a master, if the operator does not come"),
     ];
     for other in others {
         steps.push(moves::note(other, node.name(), ip).together().optional());
-        steps.push(moves::repoint(other, node.name(), ip).together());
     }
     for (at, old) in old.iter().enumerate() {
         let unlabel = moves::unlabel(old);
-        steps.push(if at == 0 { unlabel } else { unlabel.together() });
+        steps.push(match at {
+            0 => unlabel.behind(),
+            _ => unlabel.together(),
+        });
         let comes = if done { "came back" } else { "would come back" };
         let words = format!(
             "delete pod {}, whose process {comes} as a master with an old data set",
             old.name()
         );
-        steps.push(moves::delete(old, words, None));
+        steps.push(moves::delete(old, words, None).together());
+    }
+    for other in others {
+        steps.push(moves::repoint(other, node.name(), ip).together());
     }
     steps
 }

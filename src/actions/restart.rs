@@ -540,9 +540,9 @@ mod tests {
                 "wait until orders-1 can take over, and no save, sync or slow client holds it up",
                 "have orders-1 take over, giving the server 3s",
                 "label orders-1 master",
+                "note on orders-2 that it follows orders-1",
                 "take the role label of orders-0",
                 "delete pod orders-0, whose process would come back as a master with an old data set",
-                "note on orders-2 that it follows orders-1",
                 "have orders-2 follow orders-1",
                 "wait until orders-0 is made anew and follows orders-1",
             ]

@@ -718,11 +718,13 @@ impl RunView {
             return;
         };
         let columns = usize::from(reader::columns(area));
-        let mut page = Page {
+        let page = |columns| Page {
             lines: Vec::new(),
             columns,
             see,
         };
+        // What is typed, and how it ended, is seen however long the plan is.
+        let (mut page, mut foot) = (page(columns), page(columns));
         let title = match &run.plan {
             Some(plan) => sentence(&plan.sentence),
             None => format!("{} of {}", run.order.action, run.order.target),
@@ -731,103 +733,40 @@ impl RunView {
             Phase::Reads => {
                 page.muted("Reading what it relies on: objects again, and the engines…")
             }
-            Phase::Waits => self.waiting(state, run, &mut page),
-            Phase::Runs | Phase::Verifies | Phase::Ended => self.running(run, &mut page),
+            Phase::Waits => {
+                waiting(self, run, &mut page);
+                self.confirming(state, run, &mut foot);
+            }
+            // One that never began is still a plan, with what stood against it.
+            Phase::Ended if run.began.is_none() && run.plan.is_some() => {
+                waiting(self, run, &mut page);
+                ended(run, &mut foot);
+            }
+            Phase::Runs | Phase::Verifies | Phase::Ended => {
+                self.running(run, &mut page);
+                ended(run, &mut foot);
+            }
         }
         let tone = match run.plan.as_ref().map(|plan| plan.risk) {
             Some(Risk::LosesData) => Tone::Danger,
             _ => Tone::Title,
         };
-        let lines = page.lines;
-        let height = u16::try_from(lines.len()).unwrap_or(u16::MAX);
-        let height = height.min(area.height.saturating_sub(3));
+        let (lines, foot) = (page.lines, foot.lines);
+        let rows = |lines: usize| u16::try_from(lines).unwrap_or(u16::MAX);
+        let height = rows(lines.len() + foot.len()).min(area.height.saturating_sub(3));
         let popup = Popup::new(title, reader::columns(area), height).tone(tone);
         let inner = popup.render(look, area, buf);
-        // What is typed and what is being done is at the end, and is seen.
-        let shown = self
-            .window
-            .follow(None, lines.len(), usize::from(inner.height));
+        let upper = inner.height.saturating_sub(rows(foot.len()));
+        let shown = self.window.follow(None, lines.len(), usize::from(upper));
         draw::lines(lines.get(shown).unwrap_or_default(), look, inner, buf);
+        draw::lines(&foot, look, draw::below(inner, upper), buf);
         let place = self.window.place(lines.len(), look.glyph(Glyph::Dash));
         popup.foot(place.as_deref(), look, area, buf);
     }
 
-    fn waiting(&self, state: &State, run: &Run, page: &mut Page<'_, '_>) {
+    /// What is typed to confirm it.
+    fn confirming(&self, state: &State, run: &Run, page: &mut Page<'_, '_>) {
         let Some(plan) = &run.plan else { return };
-        if !run.difference.is_empty() {
-            page.line(vec![Piece::new("It is another plan by now:", Tone::Danger)]);
-            for line in &run.difference {
-                page.wrapped("  ", line, Tone::Degraded);
-            }
-        }
-        page.pair(
-            "where",
-            &format!("context {}, {}", plan.target.context(), plan.target),
-            Tone::Strong,
-        );
-        page.pair("risk", plan.risk.word(), risk_tone(plan.risk));
-        page.pair("loses", &plan.losses, Tone::Text);
-        page.pair("takes", &plan.takes, Tone::Text);
-        page.pair("back", &plan.back, Tone::Text);
-        if let Some(owner) = &plan.owner {
-            page.pair(
-                "owner",
-                &format!("{owner}: it puts back what Git does not say"),
-                Tone::Degraded,
-            );
-        }
-        for line in &plan.before {
-            page.pair("now", line, Tone::Muted);
-        }
-        page.blank();
-        let bad = |stand: Stand| stand != Stand::Pass;
-        let passed = run.gates.iter().filter(|gate| !bad(gate.stand)).count();
-        page.muted(&format!("{passed} of {} gates passed", run.gates.len()));
-        let mut at = 0;
-        for gate in run.gates.iter() {
-            let (glyph, tone) = match gate.stand {
-                Stand::Pass => (Glyph::Healthy, Tone::Healthy),
-                Stand::Warn => (Glyph::Warning, Tone::Degraded),
-                Stand::Ask => (Glyph::Warning, Tone::Danger),
-                Stand::Block => (Glyph::Broken, Tone::Broken),
-            };
-            let mut pieces = vec![Piece::new(format!("{} ", page.see.sign(glyph)), tone)];
-            if gate.stand == Stand::Ask {
-                let is = self.focus == Focus::Gate(at);
-                let mark = if self.accepted.contains(gate.id) {
-                    "[x] "
-                } else {
-                    "[ ] "
-                };
-                pieces.push(Piece::new(mark, if is { Tone::Accent } else { Tone::Text }));
-                at += 1;
-            }
-            let tone = if bad(gate.stand) {
-                Tone::Text
-            } else {
-                Tone::Muted
-            };
-            pieces.push(Piece::new(gate.evidence.clone(), tone));
-            pieces.push(Piece::muted(format!("  {}", gate.id)));
-            page.pieces(&pieces, 2);
-        }
-        page.blank();
-        for (place, step) in plan.all_steps().enumerate() {
-            let together = if step.together {
-                " (at the same moment)"
-            } else {
-                ""
-            };
-            page.pieces(
-                &[
-                    Piece::muted(format!("{:>2} ", place + 1)),
-                    Piece::text(step.words.clone()),
-                    Piece::muted(together),
-                ],
-                3,
-            );
-            page.wrapped("   ", &equals(step), Tone::Muted);
-        }
         page.blank();
         let wanted = self.wanted(state, plan);
         let cursor = |is: bool| if is { "_" } else { "" };
@@ -919,47 +858,132 @@ impl RunView {
                 );
             }
         }
-        page.blank();
-        match &run.ending {
-            Some((ending, _)) => {
-                let tone = outcome_tone(ending.outcome);
-                page.pieces(
-                    &[
-                        Piece::new(ending.outcome.word(), tone),
-                        Piece::text(format!(": {}", ending.sentence)),
-                    ],
-                    2,
-                );
-                for line in &ending.left {
-                    page.pair("left", line, Tone::Degraded);
+    }
+}
+
+/// The plan with all that stands for and against it.
+fn waiting(view: &RunView, run: &Run, page: &mut Page<'_, '_>) {
+    let Some(plan) = &run.plan else { return };
+    if !run.difference.is_empty() {
+        page.line(vec![Piece::new("It is another plan by now:", Tone::Danger)]);
+        for line in &run.difference {
+            page.wrapped("  ", line, Tone::Degraded);
+        }
+    }
+    page.pair(
+        "where",
+        &format!("context {}, {}", plan.target.context(), plan.target),
+        Tone::Strong,
+    );
+    page.pair("risk", plan.risk.word(), risk_tone(plan.risk));
+    page.pair("loses", &plan.losses, Tone::Text);
+    page.pair("takes", &plan.takes, Tone::Text);
+    page.pair("back", &plan.back, Tone::Text);
+    if let Some(owner) = &plan.owner {
+        page.pair(
+            "owner",
+            &format!("{owner}: it puts back what Git does not say"),
+            Tone::Degraded,
+        );
+    }
+    for line in &plan.before {
+        page.pair("now", line, Tone::Muted);
+    }
+    page.blank();
+    let bad = |stand: Stand| stand != Stand::Pass;
+    let passed = run.gates.iter().filter(|gate| !bad(gate.stand)).count();
+    page.muted(&format!("{passed} of {} gates passed", run.gates.len()));
+    let mut at = 0;
+    for gate in run.gates.iter() {
+        let (glyph, tone) = match gate.stand {
+            Stand::Pass => (Glyph::Healthy, Tone::Healthy),
+            Stand::Warn => (Glyph::Warning, Tone::Degraded),
+            Stand::Ask => (Glyph::Warning, Tone::Danger),
+            Stand::Block => (Glyph::Broken, Tone::Broken),
+        };
+        let mut pieces = vec![Piece::new(format!("{} ", page.see.sign(glyph)), tone)];
+        if gate.stand == Stand::Ask {
+            let is = view.focus == Focus::Gate(at);
+            let mark = if view.accepted.contains(gate.id) {
+                "[x] "
+            } else {
+                "[ ] "
+            };
+            pieces.push(Piece::new(mark, if is { Tone::Accent } else { Tone::Text }));
+            at += 1;
+        }
+        let tone = if bad(gate.stand) {
+            Tone::Text
+        } else {
+            Tone::Muted
+        };
+        pieces.push(Piece::new(gate.evidence.clone(), tone));
+        pieces.push(Piece::muted(format!("  {}", gate.id)));
+        page.pieces(&pieces, 2);
+    }
+    page.blank();
+    for (place, step) in plan.all_steps().enumerate() {
+        let together = if step.together {
+            " (at the same moment)"
+        } else {
+            ""
+        };
+        page.pieces(
+            &[
+                Piece::muted(format!("{:>2} ", place + 1)),
+                Piece::text(step.words.clone()),
+                Piece::muted(together),
+            ],
+            3,
+        );
+        page.wrapped("   ", &equals(step), Tone::Muted);
+    }
+}
+
+/// How it ended, or what a stop would leave.
+fn ended(run: &Run, page: &mut Page<'_, '_>) {
+    let Some(plan) = &run.plan else { return };
+    page.blank();
+    match &run.ending {
+        Some((ending, _)) => {
+            let tone = outcome_tone(ending.outcome);
+            page.pieces(
+                &[
+                    Piece::new(ending.outcome.word(), tone),
+                    Piece::text(format!(": {}", ending.sentence)),
+                ],
+                2,
+            );
+            for line in &ending.left {
+                page.pair("left", line, Tone::Degraded);
+            }
+            page.muted(&format!(
+                "took {} ms; {} in the ledger",
+                ending.took.as_millis(),
+                run.order.run
+            ));
+        }
+        None if run.stopping => page.wrapped(
+            "",
+            "It stops before the next step; what is being done is ended first.",
+            Tone::Degraded,
+        ),
+        None => {
+            // What an abort would leave.
+            let leaves = plan
+                .steps
+                .iter()
+                .zip(&run.steps)
+                .filter(|(step, state)| state.is_some() && !step.leaves.is_empty())
+                .map(|(step, _)| step.leaves.as_str())
+                .next_back();
+            let told = match leaves {
+                Some(leaves) => format!("S stops before the next step, and leaves: {leaves}"),
+                None => {
+                    "S stops before the next step; esc leaves this view, and it goes on".to_owned()
                 }
-                page.muted(&format!(
-                    "took {} ms; {} in the ledger",
-                    ending.took.as_millis(),
-                    run.order.run
-                ));
-            }
-            None if run.stopping => page.wrapped(
-                "",
-                "It stops before the next step; what is being done is ended first.",
-                Tone::Degraded,
-            ),
-            None => {
-                // What an abort would leave.
-                let leaves = plan
-                    .steps
-                    .iter()
-                    .zip(&run.steps)
-                    .filter(|(step, state)| state.is_some() && !step.leaves.is_empty())
-                    .map(|(step, _)| step.leaves.as_str())
-                    .next_back();
-                let told = match leaves {
-                    Some(leaves) => format!("S stops before the next step, and leaves: {leaves}"),
-                    None => "S stops before the next step; esc leaves this view, and it goes on"
-                        .to_owned(),
-                };
-                page.wrapped("", &told, Tone::Muted);
-            }
+            };
+            page.wrapped("", &told, Tone::Muted);
         }
     }
 }

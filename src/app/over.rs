@@ -22,10 +22,7 @@ use crate::widgets::{LineInput, Piece, Popup, Window, draw};
 
 /// One thing over the screen.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "at most a few are open at once"
-)]
+#[expect(clippy::large_enum_variant, reason = "at most a few are open at once")]
 pub(super) enum Over {
     /// Whether to quit.
     Ask,

@@ -458,7 +458,9 @@ impl<N: Fn(News) + Send + Sync> Run<'_, N> {
         let mut bad: Option<(Outcome, String)> = None;
         let groups = groups(&plan.steps);
         for group in groups {
-            if lost.load(Ordering::Relaxed) {
+            // What follows close behind belongs to what was done.
+            let behind = reached > 0 && group.first().is_some_and(|(_, step)| step.behind);
+            if !behind && lost.load(Ordering::Relaxed) {
                 bad = Some((
                     Outcome::Failed,
                     "the lock was lost: somebody else may have begun".to_owned(),
@@ -466,7 +468,8 @@ impl<N: Fn(News) + Send + Sync> Run<'_, N> {
                 break;
             }
             let first = group.first().map_or(0, |(place, _)| *place);
-            if self.stop.load(Ordering::Relaxed) || !self.let_on(first).await {
+            let stops = !behind && (self.stop.load(Ordering::Relaxed) || !self.let_on(first).await);
+            if stops {
                 bad = Some((
                     Outcome::Stopped,
                     format!("stopped before step {}", first + 1),

@@ -112,7 +112,7 @@ fn contexts_without_room_on_the_top_line_are_counted() {
     for (columns, shown, more) in [
         (200, &contexts[..], None),
         (100, &["infra", "apps", "edge", "lab"], Some("+1")),
-        (80, &["infra", "lab"], Some("+3")),
+        (80, &["infra", "apps", "lab"], Some("+2")),
         (60, &["lab"], Some("+4")),
     ] {
         story.resize(columns, 24);

@@ -1,6 +1,7 @@
 //! Stories of people who use darner: the real binary in a pseudo-terminal, or headless, against real sockets.
 
 mod acceptance;
+mod acting;
 mod bad_input;
 mod board;
 mod check;
