@@ -8,7 +8,7 @@ use super::perform::open;
 use super::state::State;
 use crate::actions::{About, Action, ObjectId, Resource, Target};
 use crate::domain::{ContextId, text};
-use crate::msg::run::Outcome;
+use crate::msg::run::{Outcome, Past};
 use crate::msg::{Effect, News, RunId, Word};
 use crate::screens::parts::runs::{Phase, Run};
 use crate::settings::problem::suggestion;
@@ -123,8 +123,8 @@ fn start(
         .runs
         .past
         .iter()
-        .rev()
-        .find(|past| past.unfinished && past.place == place);
+        // The first of them: what it had begun is what is finished.
+        .find(|past| past.unfinished && past.place == place && is_the_same(past, &order));
     if let Some(past) = earlier {
         order.args.set("resume", past.run.clone());
     }
@@ -132,6 +132,13 @@ fn start(
     state.runs.ask(order.clone(), now);
     effects.push(Effect::Begin(Box::new(order)));
     open(state, Over::Run(view));
+}
+
+/// It was asked for in the same way: only then is it this that was begun.
+fn is_the_same(past: &Past, order: &crate::msg::Order) -> bool {
+    let (action, args) = &past.asked;
+    let mut args = args.iter().filter(|(name, _)| name != "resume");
+    action == order.action && args.all(|(name, value)| order.args.get(name) == Some(value))
 }
 
 /// Lists what can be done with the selection.

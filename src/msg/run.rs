@@ -151,6 +151,8 @@ pub struct Past {
     pub at: Timestamp,
     /// Who meant it.
     pub who: String,
+    /// By which action, and how it was asked for.
+    pub asked: (String, Vec<(String, String)>),
     /// About what: `CONTEXT/NAMESPACE/NAME`.
     pub place: String,
     /// What it does.

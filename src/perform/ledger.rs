@@ -305,6 +305,8 @@ fn first_of(entry: &Entry, open: &[Unfinished]) -> Option<Past> {
         sentence,
         steps,
         reason,
+        action,
+        args,
         ..
     } = &entry.page
     else {
@@ -321,6 +323,7 @@ fn first_of(entry: &Entry, open: &[Unfinished]) -> Option<Past> {
         run: entry.run.clone(),
         at: entry.at,
         who: plain(&who.words()),
+        asked: (action.clone(), args.clone()),
         place: plain(&parts.join("/")),
         sentence: plain(sentence),
         reason: plain(reason),

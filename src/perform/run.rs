@@ -588,11 +588,12 @@ impl<N: Fn(News) + Send + Sync> Run<'_, N> {
                 .steps
                 .get(..reached.min(plan.steps.len()))
                 .unwrap_or_default();
-            let leaves = last
+            // What a step leaves is mended by those after it: the last that was begun tells what stands.
+            let mut leaves = last
                 .iter()
                 .map(|step| &step.leaves)
                 .filter(|words| !words.is_empty());
-            ending.left.extend(leaves.cloned());
+            ending.left.extend(leaves.next_back().cloned());
             let open = ending
                 .proof
                 .iter()
