@@ -957,11 +957,14 @@ fn ended(run: &Run, page: &mut Page<'_, '_>) {
             for line in &ending.left {
                 page.pair("left", line, Tone::Degraded);
             }
-            page.muted(&format!(
-                "took {} ms; {} in the ledger",
-                ending.took.as_millis(),
-                run.order.run
-            ));
+            page.muted(&match run.began {
+                Some(_) => format!(
+                    "took {} ms; {} in the ledger",
+                    ending.took.as_millis(),
+                    run.order.run
+                ),
+                None => "nothing was changed".to_owned(),
+            });
         }
         None if run.stopping => page.wrapped(
             "",
