@@ -428,7 +428,21 @@ pub(super) fn how(call: &Call, body: &[u8]) -> Result<Delete, Status> {
     } else {
         parse(body, call)?
     };
-    from_options(call, &options)
+    let how = from_options(call, &options)?;
+    // Options in the body count instead of those of the query, not beside them: `?dryRun=All` does not make a dry run of a
+    // deletion with a body (measured on kube-apiserver v1.33.13, where the pod was gone).
+    let dry_run = match body.is_empty() {
+        true => how.dry_run,
+        false => is_dry(&options),
+    };
+    Ok(Delete { dry_run, ..how })
+}
+
+fn is_dry(options: &Value) -> bool {
+    options
+        .get("dryRun")
+        .and_then(Value::as_array)
+        .is_some_and(|list| !list.is_empty())
 }
 
 /// `DeleteOptions`.
@@ -476,10 +490,6 @@ pub(super) fn from_options(call: &Call, options: &Value) -> Result<Delete, Statu
             .and_then(Value::as_str);
         value.filter(|value| !value.is_empty()).map(str::to_owned)
     };
-    let dry = options
-        .get("dryRun")
-        .and_then(Value::as_array)
-        .is_some_and(|list| !list.is_empty());
     Ok(Delete {
         grace,
         propagation,
@@ -487,7 +497,7 @@ pub(super) fn from_options(call: &Call, options: &Value) -> Result<Delete, Statu
             uid: expected("uid"),
             revision: expected("resourceVersion"),
         },
-        dry_run: dry || call.dry_run()?,
+        dry_run: is_dry(options) || call.dry_run()?,
     })
 }
 

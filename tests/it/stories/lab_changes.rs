@@ -182,7 +182,7 @@ fn every_patch_and_every_dry_run_is_answered_as_it_should_be() {
             "DELETE",
             dry.clone(),
             plain,
-            delete(json!({"gracePeriodSeconds": 0})),
+            delete(json!({"gracePeriodSeconds": 0, "dryRun": ["All"]})),
             200,
         ),
         (
