@@ -34,6 +34,16 @@ impl Risk {
             Risk::LosesData => "may lose data",
         }
     }
+
+    /// What is typed to confirm an action of that risk on a target; empty for what changes nothing.
+    pub fn confirmation(self, target: &Target) -> String {
+        match self {
+            Risk::Read => String::new(),
+            Risk::Reversible => "y".to_owned(),
+            Risk::Disruptive => target.name().to_string(),
+            Risk::LosesData => target.address(),
+        }
+    }
 }
 
 /// What is to be done, made of the world at one moment.

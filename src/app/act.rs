@@ -428,7 +428,7 @@ impl Form {
     pub fn view(&self, look: &Look<'_>, area: Rect, buf: &mut Buffer) {
         let columns = usize::from(reader::columns(area));
         let mut lines: Vec<Vec<Piece>> = Vec::new();
-        let doc = format!("{}.", sentence(self.action.doc));
+        let doc = format!("{}.", text::capital(self.action.doc));
         lines.extend(
             draw::wrap(&doc, columns)
                 .into_iter()
@@ -492,14 +492,6 @@ fn is_pod(arg: &crate::actions::ArgDoc) -> bool {
     arg.value == "POD"
 }
 
-fn sentence(phrase: &str) -> String {
-    let mut letters = phrase.chars();
-    letters
-        .next()
-        .map(|first| first.to_uppercase().chain(letters).collect())
-        .unwrap_or_default()
-}
-
 impl Unlock {
     pub fn new(context: ContextId) -> Self {
         Self {
@@ -551,16 +543,6 @@ impl Unlock {
     }
 }
 
-/// What is typed to confirm an action of that risk.
-fn confirmation(risk: Risk, target: &Target) -> String {
-    match risk {
-        Risk::Read => String::new(),
-        Risk::Reversible => "y".to_owned(),
-        Risk::Disruptive => target.name().to_string(),
-        Risk::LosesData => target.address(),
-    }
-}
-
 impl RunView {
     pub fn new(run: RunId) -> Self {
         Self {
@@ -605,7 +587,7 @@ impl RunView {
 
     /// What is typed, in full: a phrase of a guardrail beside what the risk asks for.
     fn wanted(&self, state: &State, plan: &Plan) -> String {
-        let own = confirmation(plan.risk, &plan.target);
+        let own = plan.risk.confirmation(&plan.target);
         let rail = Action::of(plan.action)
             .and_then(|action| state.rules.guardrail(action, &plan.target))
             .map(|rail| rail.phrase.trim())
@@ -726,7 +708,7 @@ impl RunView {
         // What is typed, and how it ended, is seen however long the plan is.
         let (mut page, mut foot) = (page(columns), page(columns));
         let title = match &run.plan {
-            Some(plan) => sentence(&plan.sentence),
+            Some(plan) => text::capital(&plan.sentence),
             None => format!("{} of {}", run.order.action, run.order.target),
         };
         match run.phase {

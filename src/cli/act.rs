@@ -85,7 +85,7 @@ fn command(verb: &'static str, word: &'static str) -> Command {
     }
     values.dedup();
     let mut command = Command::new(word)
-        .about(sentence(&about))
+        .about(text::capital(&about))
         .after_help("Exit codes: 0 verified, 1 refused or failed, 2 unknown: it may still be going on, 64 wrong usage.\nCtrl-C stops before the next step. What is done is in the ledger, and an Event tells colleagues.")
         .arg(
             Arg::new("target")
@@ -99,7 +99,7 @@ fn command(verb: &'static str, word: &'static str) -> Command {
             continue;
         }
         known.push(arg.name);
-        let mut help = sentence(arg.doc);
+        let mut help = text::capital(arg.doc);
         if let Some(default) = arg.default {
             help.push_str(&format!(" [default: {default}]"));
         }
@@ -157,15 +157,6 @@ fn command(verb: &'static str, word: &'static str) -> Command {
                 .value_parser(parse_span)
                 .help("Stop before the next step after this time"),
         )
-}
-
-/// A phrase as a sentence for help: clap writes no full stop either.
-fn sentence(phrase: &str) -> String {
-    let mut letters = phrase.chars();
-    letters
-        .next()
-        .map(|first| first.to_uppercase().chain(letters).collect())
-        .unwrap_or_default()
 }
 
 /// What was asked for on the command line.
@@ -493,7 +484,7 @@ impl Watching<'_> {
             .rules
             .guardrail(self.action, self.target)
             .map(|rail| rail.phrase.as_str());
-        let wanted = [confirmation(plan.risk, self.target)].into_iter().chain(
+        let wanted = [plan.risk.confirmation(self.target)].into_iter().chain(
             phrase
                 .filter(|phrase| !phrase.is_empty())
                 .map(str::to_owned),
@@ -510,16 +501,6 @@ impl Watching<'_> {
             typed.push(wanted);
         }
         Ok(typed.join(" "))
-    }
-}
-
-/// What is typed to confirm an action of that risk; empty for what changes nothing.
-fn confirmation(risk: Risk, target: &Target) -> String {
-    match risk {
-        Risk::Read => String::new(),
-        Risk::Reversible => "y".to_owned(),
-        Risk::Disruptive => target.name().to_string(),
-        Risk::LosesData => target.address(),
     }
 }
 

@@ -198,6 +198,15 @@ pub fn exact(n: u64) -> String {
     out
 }
 
+/// A word or a phrase with a capital first letter.
+pub fn capital(phrase: &str) -> String {
+    let mut letters = phrase.chars();
+    letters
+        .next()
+        .map(|first| first.to_uppercase().chain(letters).collect())
+        .unwrap_or_default()
+}
+
 /// Journal records in words: `1 record`, `1,204 records`.
 pub fn records(n: u64) -> String {
     match n {

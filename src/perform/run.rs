@@ -692,7 +692,7 @@ impl<N: Fn(News) + Send + Sync> Run<'_, N> {
             ending.sentence
         );
         let warns = ending.outcome != Outcome::Verified;
-        let reason = format!("Darner{}", capital(outcome));
+        let reason = format!("Darner{}", text::capital(outcome));
         let told = tell::event(
             &hand.client,
             hand.latch(),
@@ -802,12 +802,4 @@ fn ending(outcome: Outcome, sentence: String) -> Ending {
 
 fn refused(why: String) -> Ending {
     ending(Outcome::Refused, why)
-}
-
-fn capital(word: &str) -> String {
-    let mut letters = word.chars();
-    letters
-        .next()
-        .map(|first| first.to_uppercase().chain(letters).collect())
-        .unwrap_or_default()
 }

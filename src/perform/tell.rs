@@ -53,7 +53,7 @@ pub(super) async fn event(
         "eventTime": now.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string(),
         "reportingController": "darner.dev/darner",
         "reportingInstance": short(run.as_str()),
-        "action": capital(plan.action),
+        "action": crate::domain::text::capital(plan.action),
         "reason": reason,
         "regarding": {
             "apiVersion": group,
@@ -100,15 +100,6 @@ pub(super) async fn annotate(
     let pass = latch.pass_to_end(Change::Request(http::Method::PATCH, path.clone()))?;
     let told = request::change(client, &order, &pass, PATIENCE).await;
     told.map(drop).map_err(|refusal| refusal.fault.message)
-}
-
-/// `promote` as an Event writes it: `Promote`.
-fn capital(word: &str) -> String {
-    let mut letters = word.chars();
-    letters
-        .next()
-        .map(|first| first.to_uppercase().chain(letters).collect())
-        .unwrap_or_default()
 }
 
 /// What an Event takes as the name of an instance of its reporter, at the most.
